@@ -1,0 +1,86 @@
+"""What the packages export, and what importing them costs."""
+
+import ast
+import importlib
+import subprocess
+import sys
+from types import ModuleType
+
+import pytest
+
+from tests.architecture.packages import FACADE, PACKAGES, RUNTIME, SWEEPS, Package
+
+each_package = pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.dist)
+
+
+def bound_names(package: Package) -> set[str]:
+    """The public names that a package's `__init__` binds at its top level, submodules aside."""
+    names: set[str] = set()
+    for node in ast.parse((package.source / "__init__.py").read_text()).body:
+        if isinstance(node, ast.ImportFrom | ast.Import) and getattr(node, "module", None) != "__future__":
+            names.update(alias.asname or alias.name for alias in node.names)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names.update(target.id for target in targets if isinstance(target, ast.Name))
+    return {name for name in names if not name.startswith("_")}
+
+
+def exported(module: ModuleType) -> list[str]:
+    names = module.__all__
+    assert all(isinstance(name, str) for name in names)
+    return list(names)
+
+
+@each_package
+def test_all_is_complete(package: Package) -> None:
+    """`__all__` names everything public that the package binds, `__version__`, and nothing twice."""
+    names = exported(importlib.import_module(package.module))
+
+    assert sorted(names) == sorted({*bound_names(package), "__version__"})
+
+
+@each_package
+def test_all_is_there(package: Package) -> None:
+    """Every name in `__all__` can be had, also those that a module-level `__getattr__` serves."""
+    module = importlib.import_module(package.module)
+
+    assert not [name for name in exported(module) if not hasattr(module, name)]
+
+
+@each_package
+def test_version(package: Package) -> None:
+    """`__version__` is the version in the tree."""
+    assert importlib.import_module(package.module).__version__ == package.version
+
+
+@pytest.mark.parametrize("package", [RUNTIME, SWEEPS], ids=lambda package: package.dist)
+def test_facade_re_exports(package: Package) -> None:
+    """Users import from one place: the facade has every public name of the Flyte libraries, the same object."""
+    facade = importlib.import_module(FACADE.module)
+    library = importlib.import_module(package.module)
+
+    names = [name for name in exported(library) if name != "__version__"]
+
+    assert [name for name in names if name not in exported(facade)] == []
+    assert [name for name in names if getattr(facade, name) is not getattr(library, name)] == []
+
+
+@pytest.mark.parametrize(
+    ("module", "unwanted"),
+    [
+        ("wandb_artifacts", {"flyte", "wandb", "fsspec", "httpx"}),
+        ("wandb_runtime", {"wandb"}),
+        ("wandb_sweeps", {"wandb"}),
+        ("flyteplugins.wandb", {"wandb", "wandb_devserver"}),
+        ("wandb_devserver", {"flyte", "wandb", "flyteplugins"}),
+    ],
+)
+def test_import_weight(module: str, unwanted: set[str]) -> None:
+    """Importing a package does not import what is only needed once a run, a sweep or a download starts."""
+    code = f"import sys, {module}; print(*(set(sys.modules) & {unwanted!r}))"
+
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert result.stdout.split() == []

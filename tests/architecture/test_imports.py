@@ -1,0 +1,157 @@
+"""Who may import whom: read from the sources, so that imports inside functions count too."""
+
+import ast
+import sys
+from functools import cache
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.architecture.packages import ARTIFACTS, DEVSERVER, FACADE, LINE, PACKAGES, Package
+
+each_package = pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.dist)
+
+
+def imported(source: str) -> set[str]:
+    """Every module that a source text imports, at any depth; `from a import b` counts as `a` and as `a.b`."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module, "relative import"
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and is_dynamic_import(node):
+            names.update(arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str))
+    return names
+
+
+def is_dynamic_import(call: ast.Call) -> bool:
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", None)
+    return name in {"import_module", "__import__"}
+
+
+@cache
+def imports_of(path: Path) -> frozenset[str]:
+    return frozenset(imported(path.read_text()))
+
+
+def is_within(name: str, module: str) -> bool:
+    return name == module or name.startswith(f"{module}.")
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("def f():\n    import a.b", {"a.b"}),
+        ("from a import b", {"a", "a.b"}),
+        ("if x:\n    from a.b import c as d", {"a.b", "a.b.c"}),
+        ("importlib.import_module('a')", {"a"}),
+    ],
+)
+def test_imports_are_seen(source: str, expected: set[str]) -> None:
+    """The reader below does not miss imports in functions, in branches, or by name."""
+    assert imported(source) == expected
+
+
+@each_package
+def test_imports_only_to_the_left(package: Package) -> None:
+    """The packages form one line, and an import goes to the left of it only; the devserver stands beside."""
+    forbidden = {other.module for other in PACKAGES} - {package.module, *package.may_import}
+
+    offenders = {
+        f"{path.relative_to(package.source)}: {name}"
+        for path in package.files()
+        for name in imports_of(path)
+        if any(is_within(name, module) for module in forbidden)
+    }
+
+    assert not offenders
+
+
+@each_package
+def test_siblings_are_used_by_their_public_names(package: Package) -> None:
+    """Nothing reaches into the private modules of a sibling: each can be released by itself."""
+    offenders = {
+        f"{path.relative_to(package.source)}: {name}"
+        for path in package.files()
+        for name in imports_of(path)
+        if any(is_within(name, module) for module in package.may_import) and "._" in name.replace(".__version__", "")
+    }
+
+    assert not offenders
+
+
+@pytest.mark.parametrize(
+    ("package", "forbidden", "but"),
+    [
+        (ARTIFACTS, "flyte", "flyte.py"),
+        (FACADE, "wandb", None),
+        (DEVSERVER, "flyte", None),
+        (DEVSERVER, "wandb", None),
+    ],
+    ids=lambda value: getattr(value, "dist", value),
+)
+def test_heavy_imports(package: Package, forbidden: str, but: str | None) -> None:
+    """The leaf and the devserver serve people without Flyte; the facade only re-exports; the server needs no SDK."""
+    offenders = {
+        f"{path.relative_to(package.source)}: {name}"
+        for path in package.files()
+        for name in imports_of(path)
+        if is_within(name, forbidden) and str(path.relative_to(package.source)) != but
+    }
+
+    assert not offenders
+
+
+@pytest.mark.parametrize("package", LINE, ids=lambda package: package.dist)
+def test_wandb_is_imported_late(package: Package) -> None:
+    """No module of the line imports the SDK while it is imported itself: that costs a second at least."""
+    offenders = {
+        f"{path.relative_to(package.source)}:{node.lineno}"
+        for path in package.files()
+        for node in executed_on_import(ast.parse(path.read_text()).body)
+        if any(is_within(name, "wandb") for name in imported(ast.unparse(node)))
+    }
+
+    assert not offenders
+
+
+def executed_on_import(body: list[ast.stmt]) -> list[ast.stmt]:
+    """The import statements that run when the module is imported: none in functions or under TYPE_CHECKING."""
+    found: list[ast.stmt] = []
+    for node in body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            found.append(node)
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            found += executed_on_import(node.orelse)
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            for field in ("body", "orelse", "handlers", "finalbody"):
+                found += executed_on_import(getattr(node, field, []))
+    return found
+
+
+@each_package
+def test_third_party_imports_are_declared(package: Package) -> None:
+    """A package requires by itself whatever it imports, not through a sibling or a dependency."""
+    required = {canonicalize_name(Requirement(line).name) for line in requirements(package)}
+    own = {package.module.split(".")[0], *(module.split(".")[0] for module in package.may_import)}
+    tops = {name.split(".")[0] for path in package.files() for name in imports_of(path)}
+
+    third_party = tops - own - set(sys.stdlib_module_names)
+    undeclared = {name for name in third_party if not required & distributions(name)}
+
+    assert not undeclared
+
+
+def requirements(package: Package) -> list[str]:
+    extras = package.project.get("optional-dependencies", {})
+    return [*package.project["dependencies"], *(line for extra in extras.values() for line in extra)]
+
+
+def distributions(module: str) -> set[str]:
+    return {canonicalize_name(name) for name in packages_distributions().get(module, [])}

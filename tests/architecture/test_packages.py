@@ -1,0 +1,116 @@
+"""What every package of the repository carries, and how they are versioned."""
+
+import re
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from tests.architecture.packages import FACADE, PACKAGES, ROOT, Package
+
+each_package = pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.dist)
+
+
+def test_every_pyproject_in_the_tree_is_listed() -> None:
+    """A package that is added to the tree is added to the table that all these checks go by."""
+    found = {path.parent for pattern in ("*/pyproject.toml", "libs/*/pyproject.toml") for path in ROOT.glob(pattern)}
+
+    assert {package.folder for package in PACKAGES} == found
+
+
+@each_package
+@pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml"])
+def test_package_files(package: Package, name: str) -> None:
+    """Every package stands on its own feet: README, changelog, licence."""
+    assert (package.folder / name).read_text().strip()
+
+
+@each_package
+def test_is_typed(package: Package) -> None:
+    """Type checkers use what the package says about itself."""
+    assert (package.source / "py.typed").is_file()
+
+
+@each_package
+def test_name_matches(package: Package) -> None:
+    """The distribution in pyproject.toml is the one in the table."""
+    assert package.project["name"] == package.dist
+
+
+@each_package
+def test_license_is_the_repository_s(package: Package) -> None:
+    """The licence text of a package is the one at the root."""
+    assert (package.folder / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+
+
+@each_package
+def test_changelog_has_the_version(package: Package) -> None:
+    """The changelog has a heading for the version in the tree."""
+    text = (package.folder / "CHANGELOG.md").read_text()
+
+    assert re.search(rf"^## {re.escape(package.version)}( |$)", text, re.MULTILINE), text
+
+
+def sibling_requirements() -> list[tuple[str, Requirement]]:
+    dists = {package.dist for package in PACKAGES}
+    lines = [(package.dist, line) for package in PACKAGES for line in package.project["dependencies"]]
+    return [(dist, Requirement(line)) for dist, line in lines if Requirement(line).name in dists]
+
+
+@pytest.mark.parametrize(("dist", "requirement"), sibling_requirements(), ids=str)
+def test_sibling_range(dist: str, requirement: Requirement) -> None:
+    """The range for a sibling admits the sibling's version in the tree, and no incompatible later one."""
+    version = next(package.version for package in PACKAGES if package.dist == requirement.name)
+    major, minor, _ = map(int, version.split("."))
+    incompatible = f"{major + 1}.0.0" if major else f"0.{minor + 1}.0"
+
+    assert requirement.specifier.contains(version)
+    assert not requirement.specifier.contains(incompatible)
+
+
+@each_package
+def test_declares_its_siblings(package: Package) -> None:
+    """A package that may import a sibling requires it by itself, not through a third one."""
+    required = {Requirement(line).name for line in package.project["dependencies"]}
+    siblings = {sibling.dist for sibling in PACKAGES if sibling.module in package.may_import}
+
+    assert siblings <= required
+    assert not required & {sibling.dist for sibling in PACKAGES} - siblings
+
+
+def test_namespace_has_no_init() -> None:
+    """`flyteplugins` belongs to all Flyte plugins: a file of ours in it would hide the others or be overwritten."""
+    namespace = FACADE.source.parent
+
+    assert [path.name for path in namespace.iterdir() if path.name != "__pycache__"] == ["wandb"]
+
+
+def public_modules(package: Package) -> list[str]:
+    names = [str(path.relative_to(package.source)) for path in package.files()]
+    return [name for name in names if not any(part.startswith("_") for part in Path(name).parts)]
+
+
+PUBLIC_MODULES: dict[str, list[str]] = {}
+"""Modules without an underscore, by distribution: what users may import beside the package itself."""
+
+
+@each_package
+def test_modules_are_private(package: Package) -> None:
+    """Public is what a package's `__all__` names; every other module starts with an underscore."""
+    assert public_modules(package) == PUBLIC_MODULES.get(package.dist, [])
+
+
+MOCKS = re.compile(r"^\s*(from|import) (unittest\.mock|unittest import mock|mock\b)|\bmocker\b", re.MULTILINE)
+
+
+@pytest.mark.parametrize("line", ["import unittest.mock", "    from unittest import mock", "def test(mocker): ..."])
+def test_mocks_are_seen(line: str) -> None:
+    """The pattern below finds mocks."""
+    assert MOCKS.search(line)
+
+
+def test_tests_mock_nothing() -> None:
+    """The tests drive the real things; a test of wiring would pin the wiring."""
+    tests = sorted(path for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__))
+
+    assert [str(path.relative_to(ROOT)) for path in tests if MOCKS.search(path.read_text())] == []
