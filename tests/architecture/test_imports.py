@@ -135,12 +135,32 @@ def executed_on_import(body: list[ast.stmt]) -> list[ast.stmt]:
     return found
 
 
+KNOWN_TO_TYPE_CHECKERS = {"typing_extensions"}
+"""Every type checker has it built in, so under TYPE_CHECKING it need not be installed."""
+
+
+class RuntimeOnly(ast.NodeTransformer):
+    """Drops what only type checkers execute."""
+
+    def visit_If(self, node: ast.If) -> ast.AST:
+        if "TYPE_CHECKING" in ast.unparse(node.test):
+            return ast.Module(node.orelse, [])
+        return self.generic_visit(node)
+
+
+def required_modules(path: Path) -> set[str]:
+    """The top-level modules that must be installed for this module to work and to be type-checked."""
+    runtime = imported(ast.unparse(RuntimeOnly().visit(ast.parse(path.read_text()))))
+    tops = {name.split(".")[0] for name in imports_of(path)}
+    return tops - (KNOWN_TO_TYPE_CHECKERS - {name.split(".")[0] for name in runtime})
+
+
 @each_package
 def test_third_party_imports_are_declared(package: Package) -> None:
     """A package requires by itself whatever it imports, not through a sibling or a dependency."""
     required = {canonicalize_name(Requirement(line).name) for line in requirements(package)}
     own = {package.module.split(".")[0], *(module.split(".")[0] for module in package.may_import)}
-    tops = {name.split(".")[0] for path in package.files() for name in imports_of(path)}
+    tops = {name for path in package.files() for name in required_modules(path)}
 
     third_party = tops - own - set(sys.stdlib_module_names)
     undeclared = {name for name in third_party if not required & distributions(name)}

@@ -1,0 +1,133 @@
+"""No `Any` in what the packages offer: it would silence the type checker of everybody who uses them."""
+
+import ast
+import functools
+import importlib
+import inspect
+import sys
+import types
+import typing
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from typing_extensions import get_overloads
+
+from tests.architecture.packages import FACADE, PACKAGES, Package
+
+OPEN: set[str] = set()
+"""Fields that are open on purpose, as `<module>.<name>.<parameter>`. Every entry must be in use."""
+
+OFFERED_DUNDERS = {"__init__", "__new__", "__call__", "__enter__", "__exit__", "__aenter__", "__aexit__", "__iter__"}
+
+libraries = pytest.mark.parametrize(
+    "package", [package for package in PACKAGES if package != FACADE], ids=lambda package: package.dist
+)
+
+
+def mentions_any(hint: object) -> bool:
+    if isinstance(hint, list):
+        return any(mentions_any(part) for part in hint)
+    return hint is Any or any(mentions_any(part) for part in typing.get_args(hint))
+
+
+@functools.cache
+def names_for_type_checkers(module: str) -> dict[str, object]:
+    """What a module imports under TYPE_CHECKING: its annotations need these names."""
+    names: dict[str, object] = {}
+    for node in ast.parse(inspect.getsource(sys.modules[module])).body:
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            exec("\n".join(ast.unparse(statement) for statement in node.body), names)
+    return names
+
+
+def hints_of(thing: type | types.FunctionType) -> dict[str, object]:
+    return typing.get_type_hints(thing, localns=names_for_type_checkers(thing.__module__))
+
+
+OURS = {package.module.split(".")[0] for package in PACKAGES} | {"tests"}
+
+
+def is_ours(kind: type) -> bool:
+    return kind.__module__.split(".")[0] in OURS
+
+
+def functions_of(member: object) -> list[types.FunctionType]:
+    """The functions behind a member of a class, however it is decorated."""
+    found: list[object]
+    if isinstance(member, property):
+        found = [member.fget, member.fset]
+    elif isinstance(member, functools.cached_property):
+        found = [member.func]
+    elif isinstance(member, classmethod | staticmethod):
+        found = [member.__func__]
+    else:
+        found = [member]
+    return [function for function in found if isinstance(function, types.FunctionType)]
+
+
+def offered_functions(name: str, thing: object) -> Iterator[tuple[str, types.FunctionType]]:
+    """Every function that a user can call by a public name, with its dotted path."""
+    if isinstance(thing, type):
+        for kind in filter(is_ours, thing.__mro__):
+            for attribute, member in vars(kind).items():
+                if not attribute.startswith("_") or attribute in OFFERED_DUNDERS:
+                    yield from ((f"{name}.{attribute}", function) for function in functions_of(member))
+    elif isinstance(thing, types.FunctionType):
+        yield name, thing
+        yield from ((name, overload) for overload in get_overloads(thing) if isinstance(overload, types.FunctionType))
+
+
+def open_fields(name: str, thing: object) -> set[str]:
+    """Where a public name and its parts are typed `Any`."""
+    found = {
+        f"{path}.{field}"
+        for path, function in offered_functions(name, thing)
+        for field, hint in hints_of(function).items()
+        if mentions_any(hint)
+    }
+    if isinstance(thing, type):
+        for kind in filter(is_ours, thing.__mro__):
+            fields = {field: hint for field, hint in hints_of(kind).items() if not field.startswith("_")}
+            found |= {f"{name}.{field}" for field, hint in fields.items() if mentions_any(hint)}
+    elif mentions_any(thing):
+        found.add(name)
+    return found
+
+
+@libraries
+def test_no_any_leaks(package: Package) -> None:
+    """No public signature, field or alias mentions `Any`, except where a field is open on purpose."""
+    module = importlib.import_module(package.module)
+
+    found = {
+        field
+        for name in module.__all__
+        if name != "__version__"
+        for field in open_fields(f"{package.module}.{name}", getattr(module, name))
+    }
+
+    assert found == {field for field in OPEN if field.startswith(f"{package.module}.")}
+
+
+class Leaky:
+    field: dict[str, Any]
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 (to be found)
+        self.options = options
+
+    @property
+    def item(self) -> list[Any]:
+        return []
+
+    @classmethod
+    def make(cls, call: typing.Callable[[Any], int]) -> "Leaky":
+        return cls(call=call)
+
+    def fine(self, value: object) -> object:
+        return value
+
+
+def test_leaks_are_seen() -> None:
+    """The inspection finds `Any` in fields, properties, parameters and inside other types."""
+    assert open_fields("L", Leaky) == {"L.field", "L.__init__.options", "L.item.return", "L.make.call"}
