@@ -1,0 +1,135 @@
+"""What a value must be, by field: every check returns the value as it is carried, or raises `InvalidValueError`."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from wandb_artifacts import InvalidValueError
+
+Check = Callable[[str, Any], Any]
+
+# Names that are credentials by themselves. Compared exactly, so that `tokenizer` and `max_tokens` are not.
+_CREDENTIAL_NAMES = frozenset(
+    {
+        "access_key",
+        "access_token",
+        "api_key",
+        "api_token",
+        "apikey",
+        "auth_token",
+        "aws_secret_access_key",
+        "bearer_token",
+        "client_secret",
+        "hf_token",
+        "passwd",
+        "password",
+        "private_key",
+        "refresh_token",
+        "secret",
+        "secret_access_key",
+        "secret_key",
+        "token",
+        "wandb_api_key",
+    }
+)
+_MAX_TAG = 64
+
+
+def text(field: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise InvalidValueError(field, value, f"must be a string, not {type(value).__name__}")
+    return value
+
+
+def flag(field: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidValueError(field, value, f"must be True or False, not {type(value).__name__}")
+    return value
+
+
+def path(field: str, value: str | os.PathLike[str]) -> str:
+    return text(field, os.fspath(value) if isinstance(value, os.PathLike) else value)
+
+
+def seconds(field: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value <= 0:
+        raise InvalidValueError(field, value, "must be a number of seconds above 0")
+    return value
+
+
+def one_of(*choices: object) -> Check:
+    def check(field: str, value: object) -> object:
+        # `in` alone would take 1 for True.
+        if not any(value == choice and type(value) is type(choice) for choice in choices):
+            known = ", ".join(repr(choice) for choice in choices)
+            raise InvalidValueError(field, value, f"must be one of {known}")
+        return value
+
+    return check
+
+
+def text_list(field: str, value: Sequence[str]) -> list[str]:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise InvalidValueError(field, value, "must be a list of strings")
+    return [text(f"{field}[{index}]", item) for index, item in enumerate(value)]
+
+
+def tags(field: str, value: Sequence[str]) -> list[str]:
+    checked = text_list(field, value)
+    for index, tag in enumerate(checked):
+        if not 1 <= len(tag) <= _MAX_TAG:
+            name = f"{field}[{index}]"
+            reason = f"W&B takes tags of 1 to {_MAX_TAG} characters, this one has {len(tag)}; change it"
+            raise InvalidValueError(name, tag, reason)
+    return checked
+
+
+def mapping(field: str, value: Mapping[str, Any]) -> dict[str, Any]:
+    """A JSON object that holds no credential. Tuples become lists, as they do in W&B."""
+    if not isinstance(value, Mapping):
+        raise InvalidValueError(field, value, f"must be a dictionary, not {type(value).__name__}")
+    refuse_credentials(field, value)
+    checked: dict[str, Any] = json_value(field, value)
+    return checked
+
+
+def settings(field: str, value: Any) -> dict[str, Any]:
+    """`wandb.Settings`, or a dictionary of its fields; only what was set is kept."""
+    dump = getattr(value, "model_dump", None)
+    return mapping(field, dump(exclude_unset=True) if callable(dump) else value)
+
+
+def json_value(field: str, value: object) -> Any:
+    """Returns a deep copy of `value` that JSON carries unchanged, and names the path of what it cannot carry."""
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                reason = f"is a key of type {type(key).__name__}; keys must be strings"
+                raise InvalidValueError(field, key, reason)
+        return {key: json_value(f"{field}[{key!r}]", item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [json_value(f"{field}[{index}]", item) for index, item in enumerate(value)]
+    try:
+        return json.loads(json.dumps(value))
+    except (TypeError, ValueError, RecursionError) as error:
+        reason = f"a {type(value).__name__} cannot be carried as JSON; give a number, a string, a list or a dictionary"
+        raise InvalidValueError(field, value, reason) from error
+
+
+def refuse_credentials(field: str, value: Mapping[Any, Any]) -> None:
+    """Raises if an entry is a credential: W&B and Flyte would show it to everybody who may see the run."""
+    api_key = os.environ.get("WANDB_API_KEY")
+    for key, item in value.items():
+        name = f"{field}[{key!r}]"
+        if isinstance(item, Mapping):
+            refuse_credentials(name, item)
+        elif isinstance(item, str) and item and (str(key).lower() in _CREDENTIAL_NAMES or item == api_key):
+            reason = (
+                "looks like a credential, and everybody who may see the run could read it; "
+                "leave it out, and pass it by an environment variable or flyte.Secret"
+            )
+            raise InvalidValueError(name, None, reason)

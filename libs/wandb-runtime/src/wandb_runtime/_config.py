@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from typing_extensions import TypedDict, Unpack
+from wandb_artifacts import check_entity, check_host, check_id, check_project
+
+from wandb_runtime import _checks
+from wandb_runtime.context import ContextConfig, Field, TextField
+
+if TYPE_CHECKING:
+    import wandb
+
+RunMode = Literal["auto", "new", "shared"]
+"""How a task comes by its run: reuses the parent task's or opens one, always opens one, always reuses."""
+
+RankScope = Literal["global", "worker"]
+"""Which ranks of a distributed task a run belongs to: all of them, or those of one worker."""
+
+OnUnavailable = Literal["raise", "offline"]
+"""What a task does when W&B cannot be reached: fail before its body, or log offline."""
+
+Mode = Literal["online", "offline", "disabled", "shared"]
+"""The mode of `wandb.init()`."""
+
+
+class InitOptions(TypedDict, total=False):
+    """The parameters of `wandb.init()` that `wandb_config` does not name itself."""
+
+    allow_val_change: bool | None
+    config_exclude_keys: Sequence[str] | None
+    config_include_keys: Sequence[str] | None
+    dir: str | os.PathLike[str] | None
+    force: bool | None
+    fork_from: str | None
+    job_type: str | None
+    monitor_gym: bool | None
+    notes: str | None
+    reinit: Literal["create_new"] | None
+    resume: bool | Literal["allow", "never", "must", "auto"] | None
+    resume_from: str | None
+    save_code: bool | None
+    settings: wandb.Settings | Mapping[str, Any] | None
+    sync_tensorboard: bool | None
+    tensorboard: bool | None
+
+
+class RunOptions(InitOptions, total=False):
+    """All parameters of `wandb.init()` that `wandb_init` forwards."""
+
+    config: Mapping[str, Any] | None
+    group: str | None
+    id: str | None
+    mode: Mode | None
+    name: str | None
+    tags: Sequence[str] | None
+
+
+def _check_id(field: str, value: str) -> str:
+    return check_id(value, field=field)
+
+
+def _check_project(field: str, value: str) -> str:
+    return check_project(value, field=field)
+
+
+def _check_entity(field: str, value: str) -> str:
+    return check_entity(value, field=field)
+
+
+def _check_host(field: str, value: str) -> str:
+    return check_host(value, field=field)
+
+
+def _add_up(outer: list[str], inner: list[str]) -> list[str]:
+    return list(dict.fromkeys((*outer, *inner)))
+
+
+def _by_key(outer: dict[str, Any], inner: dict[str, Any]) -> dict[str, Any]:
+    return {**outer, **inner}
+
+
+class WandbConfig(ContextConfig):
+    """The settings of W&B runs, as `wandb_config` makes them and `get_wandb_context` returns them.
+
+    Immutable. Every setting is an attribute that is None where it was not given. It is also the `dict[str, str]` that
+    Flyte carries: pass it as `custom_context`, unpack it into another dictionary, or use it in a `with` statement
+    around calls of child tasks.
+    """
+
+    prefix: ClassVar[str] = "wandb_"
+    _function: ClassVar[str] = "wandb_config"
+
+    project = TextField[str](_check_project)
+    entity = TextField[str](_check_entity)
+    id = TextField[str](_check_id)
+    name = TextField[str](_checks.text)
+    tags = Field[list[str]](_checks.tags, merge=_add_up)
+    config = Field[dict[str, Any]](_checks.mapping, merge=_by_key)
+    mode = TextField[Mode](_checks.one_of("online", "offline", "disabled", "shared"))
+    group = TextField[str](_checks.text)
+    run_mode = TextField[RunMode](_checks.one_of("auto", "new", "shared"))
+    download_logs = Field[bool](_checks.flag)
+    host = TextField[str](_check_host)
+    rank_scope = TextField[RankScope](_checks.one_of("global", "worker"))
+    on_unavailable = TextField[OnUnavailable](_checks.one_of("raise", "offline"))
+    flyte_metadata = Field[bool](_checks.flag)
+    finish_timeout = Field[float](_checks.seconds)
+
+    allow_val_change = Field[bool](_checks.flag)
+    config_exclude_keys = Field[list[str]](_checks.text_list)
+    config_include_keys = Field[list[str]](_checks.text_list)
+    dir = TextField[str](_checks.path)
+    force = Field[bool](_checks.flag)
+    fork_from = TextField[str](_checks.text)
+    job_type = TextField[str](_checks.text)
+    monitor_gym = Field[bool](_checks.flag)
+    notes = TextField[str](_checks.text)
+    # Every task has a run of its own to close, which the other values would take from it.
+    reinit = TextField[Literal["create_new"]](_checks.one_of("create_new"))
+    resume = Field["bool | str"](_checks.one_of(True, False, "allow", "never", "must", "auto"))
+    resume_from = TextField[str](_checks.text)
+    save_code = Field[bool](_checks.flag)
+    settings = Field[dict[str, Any]](_checks.settings)
+    sync_tensorboard = Field[bool](_checks.flag)
+    tensorboard = Field[bool](_checks.flag)
+
+    @classmethod
+    def unknown_field(cls, name: str) -> str:
+        """Why a name is refused, and what to write instead."""
+        close = difflib.get_close_matches(name, cls.fields, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"the parameters are {', '.join(sorted(cls.fields))}"
+        return f"is no parameter of wandb.init() or of this plugin; {hint}"
+
+
+def wandb_config(
+    project: str | None = None,
+    entity: str | None = None,
+    id: str | None = None,  # noqa: A002
+    name: str | None = None,
+    tags: Sequence[str] | None = None,
+    config: Mapping[str, Any] | None = None,
+    mode: Mode | None = None,
+    group: str | None = None,
+    run_mode: RunMode | None = None,
+    download_logs: bool | None = None,
+    *,
+    host: str | None = None,
+    rank_scope: RankScope | None = None,
+    on_unavailable: OnUnavailable | None = None,
+    flyte_metadata: bool | None = None,
+    finish_timeout: float | None = None,
+    **kwargs: Unpack[InitOptions],
+) -> WandbConfig:
+    """Settings for the W&B runs of a Flyte run, or of the tasks called in a `with` block.
+
+    A decorator's arguments win over these; a nearer configuration wins over an outer one, key by key for `config`,
+    added up for `tags`; these win over the `WANDB_*` environment. None means "not given".
+
+    Args:
+        project: The W&B project.
+        entity: The user or team that owns it.
+        id: The id of the run of the top-level task. Children that open a run of their own use `{id}-{action name}`.
+        name: The display name of the run.
+        tags: Tags, of 1 to 64 characters each.
+        config: Values for `run.config`. They must be JSON; tuples become lists. Credentials are refused.
+        mode: The mode of `wandb.init()`.
+        group: The group of the run; the name of the Flyte run by default.
+        run_mode: "auto" reuses the parent task's run or opens one, "new" always opens one, "shared" always reuses the
+            parent's.
+        download_logs: Whether to download the run's files when its task has ended.
+        host: The API address of the W&B server; `WANDB_BASE_URL` by default.
+        rank_scope: Whether the ranks of a distributed task log to one run ("global") or to one a worker ("worker").
+        on_unavailable: What to do when W&B cannot be reached: fail before the task's body ("raise", the default) or
+            log offline ("offline").
+        flyte_metadata: Whether the run's config tells which Flyte action made it; True by default.
+        finish_timeout: How long closing a run may take, in seconds; what is not delivered by then stays in the local
+            run directory.
+        **kwargs: Further parameters of `wandb.init()`.
+
+    Returns:
+        The configuration, which is also a dictionary: for `flyte.with_runcontext(custom_context=...)`, for
+        `{**wandb_config(...), **wandb_sweep_config(...)}`, or for `with wandb_config(...):` inside a task.
+
+    Raises:
+        InvalidValueError: A value is not one W&B takes, cannot be carried as JSON, or is a credential.
+    """
+    return WandbConfig.given(
+        project=project,
+        entity=entity,
+        id=id,
+        name=name,
+        tags=tags,
+        config=config,
+        mode=mode,
+        group=group,
+        run_mode=run_mode,
+        download_logs=download_logs,
+        host=host,
+        rank_scope=rank_scope,
+        on_unavailable=on_unavailable,
+        flyte_metadata=flyte_metadata,
+        finish_timeout=finish_timeout,
+        **kwargs,
+    )
+
+
+def get_wandb_context() -> WandbConfig:
+    """The W&B configuration in force in the current Flyte context.
+
+    Returns:
+        The configuration; an empty (falsy) one where none was given and outside tasks.
+    """
+    return WandbConfig.current()

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from wandb_artifacts import WandbPluginError
+
+
+class NoParentRunError(WandbPluginError, LookupError):
+    """A task with `run_mode="shared"` has no parent run it could join."""
+
+
+class DecoratorOrderError(WandbPluginError, TypeError):
+    """`@wandb_init` stands under `@env.task`, where it cannot see the task."""
+
+
+class RunOpenError(WandbPluginError, RuntimeError):
+    """A W&B run could not be opened; the task's body has not started."""
+
+
+class MissingApiKeyError(RunOpenError):
+    """No W&B API key is configured."""
+
+
+class UnavailableError(RunOpenError, ConnectionError):
+    """W&B cannot be reached, or does not answer in time."""

@@ -1,0 +1,33 @@
+"""What has no public way in the wandb SDK. `tests/e2e/test_sdk_internals.py` notices when it moves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import wandb
+from wandb.sdk.lib import module
+from wandb.sdk.wandb_init import _set_global_run
+
+if TYPE_CHECKING:
+    from wandb import Run
+
+
+def set_global_run(run: Run | None) -> None:
+    """Makes `wandb.run`, `wandb.log` and their kin those of a run, or of none.
+
+    `wandb.init` does it only for `reinit` values that end other runs of the process.
+    """
+    if run is None:
+        module.unset_globals()  # type: ignore[no-untyped-call]
+    else:
+        _set_global_run(run)
+
+
+def is_unavailable(error: Exception) -> bool:
+    """Whether `wandb.init` gave up retrying, rather than having been refused.
+
+    Its exceptions carry no status; what it retries and what it does not is told by their texts alone.
+    """
+    return isinstance(error, wandb.errors.Error) and any(
+        mark in str(error) for mark in ("Timed out", "giving up after", "timed out")
+    )

@@ -1,0 +1,154 @@
+"""Opening and closing a W&B run around a function, as a plan says. Everything here that waits is blocking."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import flyte
+
+from wandb_runtime import _current, _open_runs
+from wandb_runtime._errors import MissingApiKeyError, RunOpenError, UnavailableError
+from wandb_runtime._plan import JoinPlan, OpenPlan, RunAddress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from wandb import Run
+
+_logger = logging.getLogger("wandb_runtime")
+
+
+@dataclass(frozen=True)
+class Session:
+    """A run in use by one function."""
+
+    run: Run
+    address: RunAddress
+    is_opener: bool
+
+    @contextlib.contextmanager
+    def active(self) -> Iterator[None]:
+        """Makes the run the one of the code inside, and hands its address to the tasks called there."""
+        with _current.in_force(self.run, self.address), flyte.custom_context(**self.address.to_context()):
+            yield
+
+    def close(self, exit_code: int) -> None:
+        """Ends the run, if it was opened here. Never raises: the work is done, and its result must not be lost."""
+        if not self.is_opener:
+            return
+        _open_runs.remove(self.address)
+        try:
+            self.run.finish(exit_code)
+        except Exception as error:  # noqa: BLE001
+            _logger.warning(
+                "W&B run %s was not delivered completely (%s: %s). Its data is in %s; `wandb sync` it from there",
+                self.address.id,
+                type(error).__name__,
+                error,
+                os.path.dirname(self.run.dir),  # noqa: PTH120
+            )
+
+
+def start(plan: JoinPlan | OpenPlan) -> Session:
+    """Opens or joins the run of a plan.
+
+    Raises:
+        RunOpenError: The run could not be opened.
+    """
+    return _join(plan) if isinstance(plan, JoinPlan) else _open(plan)
+
+
+def _join(plan: JoinPlan) -> Session:
+    run = _open_runs.find(plan.address)
+    if run is None:
+        msg = f"W&B run {plan.address.id!r} was closed before this task could join it; await the tasks you call"
+        raise RunOpenError(msg)
+    if plan.config:
+        _update_config(run, plan.config)
+    if inherited := {key: value for key, value in plan.inherited_config.items() if key not in run.config}:
+        _update_config(run, inherited)
+    if added := [tag for tag in plan.tags if tag not in (run.tags or ())]:
+        run.tags = (*(run.tags or ()), *added)
+    return Session(run, plan.address, is_opener=False)
+
+
+def _open(plan: OpenPlan) -> Session:
+    try:
+        run = _init(plan)
+    except UnavailableError as error:
+        if not plan.goes_offline:
+            raise
+        _logger.warning("%s. Going on offline", error)
+        run = _init(plan, mode="offline")
+    if plan.metadata is not None:
+        _describe_action(run, plan.metadata)
+    address = RunAddress(
+        id=run.id, entity=run.entity or None, project=run.project or None, host=plan.host, mode=run.settings.mode
+    )
+    _open_runs.add(address, run)
+    return Session(run, address, is_opener=True)
+
+
+def _init(plan: OpenPlan, **changes: Any) -> Run:
+    import wandb
+
+    from wandb_runtime import _sdk
+
+    init = {**plan.init, **changes}
+    _require_api_key(plan, init)
+    # A fresh dictionary each time: wandb.init changes the settings object it is given.
+    settings = {"finish_timeout": plan.finish_timeout, "finish_timeout_raises": True, **plan.settings}
+    try:
+        return wandb.init(**init, reinit="create_new", settings=settings)
+    except Exception as error:
+        where = f"W&B run {init.get('id') or 'of this function'} at {plan.host or _host(os.environ)}"
+        if _sdk.is_unavailable(error):
+            msg = f"{where} cannot be opened, the server does not answer: {_first_line(error)}"
+            raise UnavailableError(msg) from error
+        msg = (
+            f"{where} cannot be opened: {type(error).__name__}: {_first_line(error)}. Check WANDB_API_KEY, the entity "
+            f"({init.get('entity') or 'the default one'}) and the project ({init.get('project') or 'the default one'})"
+        )
+        raise RunOpenError(msg) from error
+
+
+def _require_api_key(plan: OpenPlan, init: Mapping[str, Any]) -> None:
+    """Fails before wandb.init would ask for a key on the terminal of whoever runs the task."""
+    import wandb
+
+    mode = init.get("mode") or os.environ.get("WANDB_MODE")
+    if mode in ("offline", "disabled", "dryrun") or wandb.login(host=plan.host, prompt=False, verify=False):
+        return
+    msg = (
+        "No W&B API key: set WANDB_API_KEY (in Flyte: secrets=flyte.Secret(key, as_env_var='WANDB_API_KEY') of the "
+        'TaskEnvironment), or set mode="offline" to log without W&B'
+    )
+    raise MissingApiKeyError(msg)
+
+
+def _describe_action(run: Run, metadata: Mapping[str, Any]) -> None:
+    """Tells in the run's config which Flyte action made it.
+
+    A resumed run counts its attempts up from its own config: Flyte's local mode does not tell the attempt.
+    """
+    earlier = run.config["flyte"] if run.resumed and "flyte" in run.config else None
+    attempt = metadata["attempt"]
+    if isinstance(earlier, dict) and isinstance(earlier.get("attempt"), int):
+        attempt = max(attempt, earlier["attempt"] + 1)
+    _update_config(run, {"flyte": {**metadata, "attempt": attempt}})
+
+
+def _update_config(run: Run, values: Mapping[str, Any]) -> None:
+    run.config.update(dict(values), allow_val_change=True)  # type: ignore[no-untyped-call]
+
+
+def _host(environment: Mapping[str, str]) -> str:
+    return environment.get("WANDB_BASE_URL") or "the default host"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

@@ -1,0 +1,199 @@
+"""Typed configuration that travels in Flyte's custom context.
+
+The base of `wandb_config` and of `wandb_sweep_config` in wandb-sweeps. Flyte hands a `dict[str, str]` from a task to
+the tasks it calls; a `ContextConfig` is such a dictionary, with typed attributes to read it by.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import warnings
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, TypeVar, cast, overload
+
+import flyte
+from wandb_artifacts import InvalidValueError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+__all__ = ["ContextConfig", "Field", "TextField"]
+
+T = TypeVar("T")
+S = TypeVar("S", bound=str)
+
+# What `with` has to undo, innermost last. Not an attribute of the object: one object can be entered twice, and by
+# several coroutines at once, each of which has a context of its own.
+_entered: ContextVar[tuple[contextlib.ExitStack, ...]] = ContextVar("wandb_runtime_entered", default=())
+
+
+class Field(Generic[T]):
+    """One field of a `ContextConfig`, carried as JSON; reads None where it was not given.
+
+    Args:
+        check: Called with the field's name and the value given; returns the value to carry or raises
+            `InvalidValueError`.
+        merge: Joins an outer and a nearer value; the nearer one replaces the outer one by default.
+    """
+
+    name: str
+
+    def __init__(self, check: Callable[[str, Any], Any], *, merge: Callable[[T, T], T] | None = None) -> None:
+        self.check = check
+        self.merge = merge
+
+    def __set_name__(self, owner: type[ContextConfig], name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type[ContextConfig]) -> Self: ...
+    @overload
+    def __get__(self, instance: ContextConfig, owner: type[ContextConfig]) -> T | None: ...
+    def __get__(self, instance: ContextConfig | None, owner: type[ContextConfig]) -> Self | T | None:
+        if instance is None:
+            return self
+        key = owner.key(self.name)
+        if key not in instance:
+            return None
+        # Checked again: a plain dictionary with the same keys is as good as a configuration object.
+        value: T = self.check(key, self.decode(key, instance[key]))
+        return value
+
+    def encode(self, value: T) -> str:
+        """The carried form of a checked value."""
+        return json.dumps(value)
+
+    def decode(self, key: str, carried: str) -> T:
+        """The value of its carried form.
+
+        Raises:
+            InvalidValueError: `carried` is not JSON: it was written by something else.
+        """
+        try:
+            value: T = json.loads(carried)
+        except ValueError as error:
+            msg = "is a key of the Flyte context that does not hold JSON; set it by wandb_config(...)"
+            raise InvalidValueError(key, carried, msg) from error
+        return value
+
+
+class TextField(Field[S]):
+    """A field that is a string and is carried verbatim."""
+
+    def encode(self, value: S) -> str:
+        """The carried form: the string itself."""
+        return value
+
+    def decode(self, key: str, carried: str) -> S:  # noqa: ARG002
+        """The value of its carried form: the string itself."""
+        return cast("S", carried)
+
+
+class ContextConfig(dict[str, str]):
+    """An immutable dictionary for Flyte's custom context that holds the fields that were given, and only those.
+
+    Fields are the `Field` attributes of a subclass. As a context manager around calls of child tasks, inside a task,
+    it hands its fields to them on top of those already in force.
+    """
+
+    prefix: ClassVar[str]
+    """What the keys of the carried fields start with."""
+    fields: ClassVar[Mapping[str, Field[Any]]] = {}
+    """The fields by name."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.fields = {name: value for name, value in vars(cls).items() if isinstance(value, Field)}
+
+    @classmethod
+    def key(cls, field: str) -> str:
+        """The key of the Flyte context that carries a field."""
+        return f"{cls.prefix}{field}"
+
+    @classmethod
+    def given(cls, **values: object) -> Self:
+        """Makes a configuration of the values that are not None.
+
+        Raises:
+            InvalidValueError: A name is no field, or a field does not take its value.
+        """
+        carried = {}
+        for name, value in values.items():
+            if name not in cls.fields:
+                raise InvalidValueError(name, value, cls.unknown_field(name))
+            if value is not None:
+                field = cls.fields[name]
+                carried[cls.key(name)] = field.encode(field.check(name, value))
+        return cls(carried)
+
+    @classmethod
+    def unknown_field(cls, name: str) -> str:
+        """Why a name is refused, and what to write instead."""
+        return f"{name} is not a field of {cls.__name__}; it takes {', '.join(sorted(cls.fields))}"
+
+    @classmethod
+    def from_context(cls, context: Mapping[str, str]) -> Self:
+        """Reads the configuration out of a Flyte context, a plain dictionary too; other keys are ignored."""
+        return cls({key: context[key] for key in map(cls.key, cls.fields) if key in context})
+
+    @classmethod
+    def current(cls) -> Self:
+        """The configuration in force in the current Flyte context; an empty (falsy) one outside a task."""
+        return cls.from_context(flyte.get_custom_context())
+
+    def merged(self, nearer: Self) -> Self:
+        """This configuration with a nearer one on top."""
+        return type(self)({**self, **nearer, **dict(self._merged_items(nearer))})
+
+    def _merged_items(self, nearer: Self) -> list[tuple[str, str]]:
+        items = []
+        for name, field in self.fields.items():
+            outer, inner = getattr(self, name), getattr(nearer, name)
+            if field.merge is not None and outer is not None and inner is not None:
+                items.append((self.key(name), field.encode(field.merge(outer, inner))))
+        return items
+
+    def __enter__(self) -> Self:
+        undo = contextlib.ExitStack()
+        if flyte.ctx():
+            effective = self.current().merged(self)
+            undo.enter_context(flyte.custom_context(**effective))
+        else:
+            msg = (
+                f"`with {self._function}(...)` has no effect outside a task; to configure a whole run write "
+                f"flyte.with_runcontext(custom_context={self._function}(...))"
+            )
+            warnings.warn(msg, stacklevel=2)
+        _entered.set((*_entered.get(), undo))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        *outer, undo = _entered.get()
+        _entered.set(tuple(outer))
+        undo.close()
+
+    _function: ClassVar[str]
+
+    def __repr__(self) -> str:
+        given = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.fields if self.key(name) in self)
+        return f"{self._function}({given})"
+
+    def __reduce__(self) -> tuple[Callable[[Mapping[str, str]], Self], tuple[dict[str, str]]]:
+        return type(self).from_context, (dict(self),)
+
+    def copy(self) -> Self:
+        """Returns the object itself: it cannot change."""
+        return self
+
+    def _refuse(self, *_args: object, **_kwargs: object) -> NoReturn:
+        msg = f"{self._function}(...) cannot be changed; make another one with the values you want"
+        raise TypeError(msg)
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
