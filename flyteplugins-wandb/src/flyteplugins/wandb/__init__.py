@@ -1,5 +1,107 @@
-"""Weights & Biases for Flyte 2: runs, configuration, links and sweeps."""
+"""Weights & Biases for Flyte 2.
+
+Runs: `@wandb_init` gives a task a W&B run; `get_wandb_run()` returns it in the body.
+
+```python
+import flyte
+from flyteplugins.wandb import get_wandb_run, wandb_config, wandb_init
+
+env = flyte.TaskEnvironment(name="training", secrets=flyte.Secret("wandb-api-key", as_env_var="WANDB_API_KEY"))
+
+
+@wandb_init  # the outermost decorator
+@env.task
+async def train(lr: float) -> float:
+    run = get_wandb_run()
+    for epoch in range(10):
+        run.log({"epoch": epoch, "loss": lr / (epoch + 1)})
+    return lr
+
+
+if __name__ == "__main__":
+    flyte.init_from_config()
+    flyte.with_runcontext(custom_context=wandb_config(project="my-project", tags=["baseline"])).run(train, lr=0.1)
+```
+
+| name | what it is |
+|---|---|
+| `wandb_init` | decorator: opens the run before the body, closes it truthfully after, links to it |
+| `get_wandb_run`, `get_wandb_run_dir` | the run of the current task or trace; its local directory |
+| `wandb_config`, `get_wandb_context` | settings for the runs of a Flyte run or of a `with` block; those in force |
+| `wandb_sweep_config`, `get_wandb_sweep_context` | the same for sweeps |
+| `Wandb`, `WandbSweep` | links from a task to its run or sweep |
+| `WandbPluginError` | the root of all exceptions: `InvalidValueError`, `NoParentRunError`, `RunOpenError`, ... |
+
+Settings, strongest first: the decorator's arguments, the nearest `wandb_config`, outer ones, the `WANDB_*`
+environment, W&B's defaults. `config` dictionaries merge key by key and `tags` add up.
+
+A task with `run_mode="auto"` (the default) reuses the run of the nearest decorated task that called it, or opens one;
+`"new"` always opens one; `"shared"` always reuses.
+
+Importing this module does not import wandb.
+"""
 
 from flyteplugins.wandb._version import __version__
+from wandb_artifacts import InvalidValueError, WandbPluginError
+from wandb_runtime import (
+    DecoratorOrderError,
+    InitOptions,
+    MissingApiKeyError,
+    Mode,
+    NoParentRunError,
+    OnUnavailable,
+    RankScope,
+    RunMode,
+    RunOpenError,
+    RunOptions,
+    UnavailableError,
+    Wandb,
+    WandbConfig,
+    get_wandb_context,
+    get_wandb_run,
+    get_wandb_run_dir,
+    wandb_config,
+    wandb_init,
+)
+from wandb_sweeps import (
+    OnExit,
+    OnFailure,
+    SweepMethod,
+    SweepOptions,
+    WandbSweep,
+    WandbSweepConfig,
+    get_wandb_sweep_context,
+    wandb_sweep_config,
+)
 
-__all__ = ["__version__"]
+__all__ = [
+    "DecoratorOrderError",
+    "InitOptions",
+    "InvalidValueError",
+    "MissingApiKeyError",
+    "Mode",
+    "NoParentRunError",
+    "OnExit",
+    "OnFailure",
+    "OnUnavailable",
+    "RankScope",
+    "RunMode",
+    "RunOpenError",
+    "RunOptions",
+    "SweepMethod",
+    "SweepOptions",
+    "UnavailableError",
+    "Wandb",
+    "WandbConfig",
+    "WandbPluginError",
+    "WandbSweep",
+    "WandbSweepConfig",
+    "__version__",
+    "get_wandb_context",
+    "get_wandb_run",
+    "get_wandb_run_dir",
+    "get_wandb_sweep_context",
+    "wandb_config",
+    "wandb_init",
+    "wandb_sweep_config",
+]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from typing_extensions import TypedDict, Unpack
 from wandb_artifacts import check_entity, check_host, check_id, check_project
 
-from wandb_runtime import _checks
+from wandb_runtime import checks
 from wandb_runtime.context import ContextConfig, Field, TextField
 
 if TYPE_CHECKING:
@@ -91,42 +91,44 @@ class WandbConfig(ContextConfig):
     around calls of child tasks.
     """
 
+    __slots__ = ()
+
     prefix: ClassVar[str] = "wandb_"
-    _function: ClassVar[str] = "wandb_config"
+    function: ClassVar[str] = "wandb_config"
 
     project = TextField[str](_check_project)
     entity = TextField[str](_check_entity)
     id = TextField[str](_check_id)
-    name = TextField[str](_checks.text)
-    tags = Field[list[str]](_checks.tags, merge=_add_up)
-    config = Field[dict[str, Any]](_checks.mapping, merge=_by_key)
-    mode = TextField[Mode](_checks.one_of("online", "offline", "disabled", "shared"))
-    group = TextField[str](_checks.text)
-    run_mode = TextField[RunMode](_checks.one_of("auto", "new", "shared"))
-    download_logs = Field[bool](_checks.flag)
+    name = TextField[str](checks.text)
+    tags = Field[list[str]](checks.tags, merge=_add_up)
+    config = Field[dict[str, Any]](checks.mapping, merge=_by_key)
+    mode = TextField[Mode](checks.one_of("online", "offline", "disabled", "shared"))
+    group = TextField[str](checks.text)
+    run_mode = TextField[RunMode](checks.one_of("auto", "new", "shared"))
+    download_logs = Field[bool](checks.flag)
     host = TextField[str](_check_host)
-    rank_scope = TextField[RankScope](_checks.one_of("global", "worker"))
-    on_unavailable = TextField[OnUnavailable](_checks.one_of("raise", "offline"))
-    flyte_metadata = Field[bool](_checks.flag)
-    finish_timeout = Field[float](_checks.seconds)
+    rank_scope = TextField[RankScope](checks.one_of("global", "worker"))
+    on_unavailable = TextField[OnUnavailable](checks.one_of("raise", "offline"))
+    flyte_metadata = Field[bool](checks.flag)
+    finish_timeout = Field[float](checks.seconds)
 
-    allow_val_change = Field[bool](_checks.flag)
-    config_exclude_keys = Field[list[str]](_checks.text_list)
-    config_include_keys = Field[list[str]](_checks.text_list)
-    dir = TextField[str](_checks.path)
-    force = Field[bool](_checks.flag)
-    fork_from = TextField[str](_checks.text)
-    job_type = TextField[str](_checks.text)
-    monitor_gym = Field[bool](_checks.flag)
-    notes = TextField[str](_checks.text)
+    allow_val_change = Field[bool](checks.flag)
+    config_exclude_keys = Field[list[str]](checks.text_list)
+    config_include_keys = Field[list[str]](checks.text_list)
+    dir = TextField[str](checks.path)
+    force = Field[bool](checks.flag)
+    fork_from = TextField[str](checks.text)
+    job_type = TextField[str](checks.text)
+    monitor_gym = Field[bool](checks.flag)
+    notes = TextField[str](checks.text)
     # Every task has a run of its own to close, which the other values would take from it.
-    reinit = TextField[Literal["create_new"]](_checks.one_of("create_new"))
-    resume = Field["bool | str"](_checks.one_of(True, False, "allow", "never", "must", "auto"))
-    resume_from = TextField[str](_checks.text)
-    save_code = Field[bool](_checks.flag)
-    settings = Field[dict[str, Any]](_checks.settings)
-    sync_tensorboard = Field[bool](_checks.flag)
-    tensorboard = Field[bool](_checks.flag)
+    reinit = TextField[Literal["create_new"]](checks.one_of("create_new"))
+    resume = Field["bool | str"](checks.one_of(True, False, "allow", "never", "must", "auto"))
+    resume_from = TextField[str](checks.text)
+    save_code = Field[bool](checks.flag)
+    settings = Field[dict[str, Any]](checks.settings)
+    sync_tensorboard = Field[bool](checks.flag)
+    tensorboard = Field[bool](checks.flag)
 
     @classmethod
     def unknown_field(cls, name: str) -> str:

@@ -9,8 +9,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from wandb_runtime import _keys
 from wandb_runtime._errors import NoParentRunError
+from wandb_runtime.context import RUN_ID_KEY, RUN_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,12 +39,12 @@ class RunAddress:
 
     def to_context(self) -> dict[str, str]:
         """The keys a child task reads it from."""
-        return {_keys.RUN_ID: self.id, _keys.RUN: json.dumps(asdict(self))}
+        return {RUN_ID_KEY: self.id, RUN_KEY: json.dumps(asdict(self))}
 
     @classmethod
     def from_context(cls, context: Mapping[str, str]) -> RunAddress | None:
         """The run of the nearest decorated ancestor; None where there is none."""
-        carried = context.get(_keys.RUN)
+        carried = context.get(RUN_KEY)
         return cls(**json.loads(carried)) if carried else None
 
 

@@ -21,7 +21,15 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-__all__ = ["ContextConfig", "Field", "TextField"]
+__all__ = ["RUN_ID_KEY", "RUN_KEY", "SWEEP_ID_KEY", "ContextConfig", "Field", "TextField"]
+
+# What a task hands to the tasks it calls, beside configuration.
+RUN_ID_KEY = "_wandb_run_id"
+"""The id of the nearest decorated ancestor's W&B run."""
+RUN_KEY = "_wandb_run"
+"""The full address of that run, as JSON."""
+SWEEP_ID_KEY = "_wandb_sweep_id"
+"""The id of the sweep in force."""
 
 T = TypeVar("T")
 S = TypeVar("S", bound=str)
@@ -100,6 +108,10 @@ class ContextConfig(dict[str, str]):
     it hands its fields to them on top of those already in force.
     """
 
+    __slots__ = ()
+
+    function: ClassVar[str]
+    """The name of the function that makes one, for messages."""
     prefix: ClassVar[str]
     """What the keys of the carried fields start with."""
     fields: ClassVar[Mapping[str, Field[Any]]] = {}
@@ -164,8 +176,8 @@ class ContextConfig(dict[str, str]):
             undo.enter_context(flyte.custom_context(**effective))
         else:
             msg = (
-                f"`with {self._function}(...)` has no effect outside a task; to configure a whole run write "
-                f"flyte.with_runcontext(custom_context={self._function}(...))"
+                f"`with {self.function}(...)` has no effect outside a task; to configure a whole run write "
+                f"flyte.with_runcontext(custom_context={self.function}(...))"
             )
             warnings.warn(msg, stacklevel=2)
         _entered.set((*_entered.get(), undo))
@@ -178,11 +190,9 @@ class ContextConfig(dict[str, str]):
         _entered.set(tuple(outer))
         undo.close()
 
-    _function: ClassVar[str]
-
     def __repr__(self) -> str:
         given = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.fields if self.key(name) in self)
-        return f"{self._function}({given})"
+        return f"{self.function}({given})"
 
     def __reduce__(self) -> tuple[Callable[[Mapping[str, str]], Self], tuple[dict[str, str]]]:
         return type(self).from_context, (dict(self),)
@@ -192,7 +202,7 @@ class ContextConfig(dict[str, str]):
         return self
 
     def _refuse(self, *_args: object, **_kwargs: object) -> NoReturn:
-        msg = f"{self._function}(...) cannot be changed; make another one with the values you want"
+        msg = f"{self.function}(...) cannot be changed; make another one with the values you want"
         raise TypeError(msg)
 
     __setitem__ = __delitem__ = __ior__ = _refuse

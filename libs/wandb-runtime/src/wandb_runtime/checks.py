@@ -1,4 +1,8 @@
-"""What a value must be, by field: every check returns the value as it is carried, or raises `InvalidValueError`."""
+"""What a value must be, for the fields of a configuration; shared with wandb-sweeps.
+
+Every check takes the field's name and the value given, and returns the value as it is carried or raises
+`InvalidValueError` with the name, the value and what to do.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,23 @@ from typing import Any
 
 from wandb_artifacts import InvalidValueError
 
+__all__ = [
+    "Check",
+    "flag",
+    "json_value",
+    "mapping",
+    "one_of",
+    "path",
+    "refuse_credentials",
+    "seconds",
+    "settings",
+    "tags",
+    "text",
+    "text_list",
+]
+
 Check = Callable[[str, Any], Any]
+"""Takes the name of a field and the value given; returns the value to carry."""
 
 # Names that are credentials by themselves. Compared exactly, so that `tokenizer` and `max_tokens` are not.
 _CREDENTIAL_NAMES = frozenset(
@@ -40,28 +60,34 @@ _MAX_TAG = 64
 
 
 def text(field: str, value: object) -> str:
+    """A string."""
     if not isinstance(value, str):
         raise InvalidValueError(field, value, f"must be a string, not {type(value).__name__}")
     return value
 
 
 def flag(field: str, value: object) -> bool:
+    """True or False."""
     if not isinstance(value, bool):
         raise InvalidValueError(field, value, f"must be True or False, not {type(value).__name__}")
     return value
 
 
 def path(field: str, value: str | os.PathLike[str]) -> str:
+    """A path, as a string."""
     return text(field, os.fspath(value) if isinstance(value, os.PathLike) else value)
 
 
 def seconds(field: str, value: object) -> float:
+    """A finite number of seconds above 0."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value <= 0:
         raise InvalidValueError(field, value, "must be a number of seconds above 0")
     return value
 
 
 def one_of(*choices: object) -> Check:
+    """Makes the check for one of a few values."""
+
     def check(field: str, value: object) -> object:
         # `in` alone would take 1 for True.
         if not any(value == choice and type(value) is type(choice) for choice in choices):
@@ -73,12 +99,14 @@ def one_of(*choices: object) -> Check:
 
 
 def text_list(field: str, value: Sequence[str]) -> list[str]:
+    """A sequence of strings, as a list."""
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise InvalidValueError(field, value, "must be a list of strings")
     return [text(f"{field}[{index}]", item) for index, item in enumerate(value)]
 
 
 def tags(field: str, value: Sequence[str]) -> list[str]:
+    """Tags that W&B takes."""
     checked = text_list(field, value)
     for index, tag in enumerate(checked):
         if not 1 <= len(tag) <= _MAX_TAG:
