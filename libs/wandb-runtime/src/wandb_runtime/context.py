@@ -19,7 +19,7 @@ from wandb_artifacts import InvalidValueError
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from typing_extensions import Self
+    from typing_extensions import Never, Self
 
 __all__ = ["RUN_ID_KEY", "RUN_KEY", "SWEEP_ID_KEY", "ContextConfig", "Field", "TextField"]
 
@@ -70,6 +70,9 @@ class Field(Generic[T]):
         # Checked again: a plain dictionary with the same keys is as good as a configuration object.
         value: T = self.check(key, self.decode(key, instance[key]))
         return value
+
+    def __set__(self, instance: ContextConfig, value: Never) -> NoReturn:
+        instance.refuse_change()
 
     def encode(self, value: T) -> str:
         """The carried form of a checked value."""
@@ -201,9 +204,14 @@ class ContextConfig(dict[str, str]):
         """Returns the object itself: it cannot change."""
         return self
 
-    def _refuse(self, *_args: object, **_kwargs: object) -> NoReturn:
+    def refuse_change(self, *_args: object, **_kwargs: object) -> NoReturn:
+        """Stands in for everything that would change the object.
+
+        Raises:
+            TypeError: Always.
+        """
         msg = f"{self.function}(...) cannot be changed; make another one with the values you want"
         raise TypeError(msg)
 
-    __setitem__ = __delitem__ = __ior__ = _refuse
-    clear = pop = popitem = setdefault = update = _refuse
+    __setitem__ = __delitem__ = __ior__ = refuse_change
+    clear = pop = popitem = setdefault = update = refuse_change
