@@ -10,7 +10,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.architecture.packages import ARTIFACTS, DEVSERVER, FACADE, LINE, PACKAGES, Package
+from tests.architecture.packages import ARTIFACTS, DEVSERVER, FACADE, PACKAGES, Package
 
 each_package = pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.dist)
 
@@ -107,33 +107,6 @@ def test_heavy_imports(package: Package, forbidden: str, but: str | None) -> Non
     }
 
     assert not offenders
-
-
-@pytest.mark.parametrize("package", LINE, ids=lambda package: package.dist)
-def test_wandb_is_imported_late(package: Package) -> None:
-    """No module of the line imports the SDK while it is imported itself: that costs a second at least."""
-    offenders = {
-        f"{path.relative_to(package.source)}:{node.lineno}"
-        for path in package.files()
-        for node in executed_on_import(ast.parse(path.read_text()).body)
-        if any(is_within(name, "wandb") for name in imported(ast.unparse(node)))
-    }
-
-    assert not offenders
-
-
-def executed_on_import(body: list[ast.stmt]) -> list[ast.stmt]:
-    """The import statements that run when the module is imported: none in functions or under TYPE_CHECKING."""
-    found: list[ast.stmt] = []
-    for node in body:
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            found.append(node)
-        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            found += executed_on_import(node.orelse)
-        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            for field in ("body", "orelse", "handlers", "finalbody"):
-                found += executed_on_import(getattr(node, field, []))
-    return found
 
 
 KNOWN_TO_TYPE_CHECKERS = {"typing_extensions"}

@@ -113,7 +113,7 @@ def test_no_any_leaks(package: Package) -> None:
 class Leaky:
     field: dict[str, Any]
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 (to be found)
+    def __init__(self, **options: Any) -> None:
         self.options = options
 
     @property

@@ -2,6 +2,8 @@
 
 import flyte
 from flyteplugins.wandb import (
+    Mode,
+    OnUnavailable,
     RankScope,
     RunMode,
     WandbConfig,
@@ -68,14 +70,19 @@ assert_type(context.id, str | None)
 assert_type(context.name, str | None)
 assert_type(context.group, str | None)
 assert_type(context.host, str | None)
+assert_type(context.notes, str | None)
+assert_type(context.tags, list[str] | None)
+assert_type(context.mode, Mode | None)
 assert_type(context.run_mode, RunMode | None)
 assert_type(context.rank_scope, RankScope | None)
 assert_type(context.download_logs, bool | None)
 assert_type(context.flyte_metadata, bool | None)
 assert_type(context.finish_timeout, float | None)
+assert_type(context.on_unavailable, OnUnavailable | None)
+assert_type(context.config, dict[str, Any] | None)  # What is in it is the user's.
 context.project.upper()  # type: ignore[union-attr]
 context.projekt  # type: ignore[attr-defined]  # noqa: B018
-context.project = "other"  # type: ignore[misc]
+context.project = "other"  # type: ignore[assignment]
 
 sweep_context = get_wandb_sweep_context()
 assert_type(sweep_context, WandbSweepConfig)
@@ -96,6 +103,9 @@ wrong_scope: RankScope = "node"  # type: ignore[assignment]
 
 wandb_config(run_mode="sometimes")  # type: ignore[arg-type]
 wandb_config(project=1)  # type: ignore[arg-type]
+wandb_config(projekt="p")  # type: ignore[call-arg]
+wandb_config(resume="always")  # type: ignore[arg-type]
+wandb_config(settings={"console": "wrap"}, notes="n", job_type="train")
 wandb_config(1)  # type: ignore[arg-type]
 wandb_config(tags=3)  # type: ignore[arg-type]
 wandb_config(config=["lr"])  # type: ignore[arg-type]

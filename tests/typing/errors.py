@@ -1,6 +1,13 @@
 """Errors that users catch. Never executed: read by mypy, see tests/install/test_consumers.py."""
 
 import flyteplugins.wandb
+from flyteplugins.wandb import (
+    DecoratorOrderError,
+    MissingApiKeyError,
+    NoParentRunError,
+    RunOpenError,
+    UnavailableError,
+)
 from typing_extensions import assert_type
 from wandb_artifacts import InvalidValueError, RunRef, WandbPluginError
 
@@ -10,6 +17,18 @@ root: type[Exception] = WandbPluginError
 same: type[WandbPluginError] = flyteplugins.wandb.WandbPluginError
 as_root: type[WandbPluginError] = InvalidValueError
 as_builtin: type[ValueError] = InvalidValueError
+all_roots: list[type[WandbPluginError]] = [
+    DecoratorOrderError,
+    MissingApiKeyError,
+    NoParentRunError,
+    RunOpenError,
+    UnavailableError,
+]
+order: type[TypeError] = DecoratorOrderError
+parent: type[LookupError] = NoParentRunError
+opening: tuple[type[RunOpenError], ...] = (MissingApiKeyError, UnavailableError)
+unavailable: type[ConnectionError] = UnavailableError
+wrong_builtin: type[LookupError] = DecoratorOrderError  # type: ignore[assignment]
 
 try:
     RunRef.parse("")
