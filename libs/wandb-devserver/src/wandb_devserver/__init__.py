@@ -1,5 +1,24 @@
 """A W&B-compatible server on loopback for tests, demos and air-gapped work."""
 
+from wandb_devserver._errors import DevServerError, NotFoundError, UsageError
+from wandb_devserver._faults import Fault, Faults
+from wandb_devserver._json import Json, JsonObject
+from wandb_devserver._records import FileRecord, RunRecord
+from wandb_devserver._requests import RequestLog
+from wandb_devserver._server import DevServer
 from wandb_devserver._version import __version__
 
-__all__ = ["__version__"]
+__all__ = [
+    "DevServer",
+    "DevServerError",
+    "Fault",
+    "Faults",
+    "FileRecord",
+    "Json",
+    "JsonObject",
+    "NotFoundError",
+    "RequestLog",
+    "RunRecord",
+    "UsageError",
+    "__version__",
+]

@@ -1,0 +1,41 @@
+"""Everything a request handler needs, in one value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from wandb_devserver._connections import Connections
+from wandb_devserver._faults import Faults
+from wandb_devserver._requests import RequestLog
+from wandb_devserver._signing import Signer
+from wandb_devserver._storage._blobs import BlobStore
+from wandb_devserver._storage._database import Database
+
+if TYPE_CHECKING:
+    from wandb_devserver._data_dir import DataDir
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """What one server serves, and who may ask for it."""
+
+    entity: str
+    api_key: str = field(repr=False)
+    database: Database
+    blobs: BlobStore
+    signer: Signer = field(repr=False)
+    faults: Faults = field(default_factory=Faults)
+    requests: RequestLog = field(default_factory=RequestLog)
+    connections: Connections = field(default_factory=Connections)
+
+    @classmethod
+    def open(cls, data_dir: DataDir, *, entity: str, api_key: str | None, heartbeat_timeout: float) -> Backend:
+        """Open a data directory, creating in it what is missing."""
+        return cls(
+            entity=entity,
+            api_key=api_key or data_dir.api_key(),
+            database=Database(data_dir.database, heartbeat_timeout=heartbeat_timeout),
+            blobs=BlobStore(data_dir.blobs),
+            signer=Signer(data_dir.signing_secret()),
+        )

@@ -1,0 +1,83 @@
+"""The command `wandb-devserver`."""
+
+from __future__ import annotations
+
+import ipaddress
+import signal
+import threading
+from pathlib import Path
+
+import click
+from platformdirs import user_data_path
+
+from wandb_devserver._errors import DevServerError
+from wandb_devserver._server import DevServer
+from wandb_devserver._settings import DEFAULT_HEARTBEAT_TIMEOUT
+from wandb_devserver._version import __version__
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.option("--host", default="127.0.0.1", help="Address to listen on.")
+@click.option("--port", default=8080, type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one.")
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=lambda: user_data_path("wandb-devserver", appauthor=False),
+    show_default="your user data folder",
+    help="Folder that keeps everything; start again on it to see old runs.",
+)
+@click.option(
+    "--api-key",
+    envvar="WANDB_DEVSERVER_API_KEY",
+    help="Key that clients need, 40 or more characters. "
+    "Without it the data directory's own is used, made up on first use.",
+)
+@click.option("--entity", default="local", help="Entity of runs that name none.")
+@click.option(
+    "--heartbeat-timeout",
+    type=float,
+    default=DEFAULT_HEARTBEAT_TIMEOUT,
+    metavar="SECONDS",
+    help="Silence after which a running run counts as crashed.",
+)
+@click.version_option(__version__, prog_name="wandb-devserver")
+def main(host: str, port: int, data_dir: Path, api_key: str | None, entity: str, heartbeat_timeout: float) -> None:
+    """Run a W&B-compatible server on this machine.
+
+    Point the wandb SDK at it with the two variables it prints. Stop it with Ctrl-C.
+    """
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    try:
+        with DevServer(
+            data_dir, host=host, port=port, api_key=api_key, entity=entity, heartbeat_timeout=heartbeat_timeout
+        ) as server:
+            _announce(server, host)
+            stopped.wait()
+    except DevServerError as error:
+        raise click.ClickException(_with_option_names(str(error))) from error
+
+
+def _announce(server: DevServer, host: str) -> None:
+    for name, value in server.env.items():
+        click.echo(f"export {name}={value}")
+    click.echo(f"# entity: {server.entity}")
+    click.echo(f"# data: {server.data_dir}")
+    if not _is_loopback(host):
+        click.echo(f"Warning: --host {host} lets other machines in; whoever has the key sees all runs.", err=True)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _with_option_names(message: str) -> str:
+    """Name the options of the command where the library names its arguments."""
+    for argument in ("api_key", "data_dir", "heartbeat_timeout", "entity"):
+        if message.startswith(argument):
+            return "--" + argument.replace("_", "-") + message.removeprefix(argument)
+    return message.replace("cannot listen on host", "cannot listen on --host").replace(", port ", ", --port ")

@@ -1,0 +1,133 @@
+"""Faults on demand: how a test makes the server misbehave."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping  # noqa: TC003 - read at run time by dataclass tools
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from wandb_devserver._errors import UsageError
+
+Kind: TypeAlias = Literal["graphql", "file_stream", "upload", "download"]
+"""What a request is for."""
+
+KINDS: tuple[Kind, ...] = ("graphql", "file_stream", "upload", "download")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One way to misbehave, and the requests that meet it.
+
+    A fault with neither `status` nor `drop` lets the request be served and changes the answer.
+    """
+
+    kind: Kind
+    """Requests of this kind meet the fault."""
+
+    operation: str | None = None
+    """Only this GraphQL operation, such as `UpsertBucket`; None for all."""
+
+    target: str | None = None
+    """Only this run (for `file_stream`, its id) or file (for `upload` and `download`, its name)."""
+
+    count: int | None = 1
+    """How many requests meet the fault; None for all until it is cleared."""
+
+    delay: float = 0.0
+    """Seconds to wait before anything else."""
+
+    status: int | None = None
+    """Answer with this HTTP status."""
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Headers of that answer, such as `{"Retry-After": "1"}`."""
+
+    body: str = ""
+    """Body of that answer."""
+
+    drop: bool = False
+    """Close the connection without an answer."""
+
+    applied: bool = False
+    """With `status` or `drop`: serve the request first, so that only the answer is lost."""
+
+    drop_after: int | None = None
+    """Send this many bytes of the true body, then close the connection."""
+
+    truncate_to: int | None = None
+    """Answer with only this many bytes of the true body, as if that were all."""
+
+    wrong_bytes: bool = False
+    """Answer with a body of the right length and other contents."""
+
+    wrong_md5: bool = False
+    """With `graphql`: state a wrong MD5 for every file in the answer."""
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            msg = f"kind is {self.kind!r}: use one of {', '.join(KINDS)}"
+            raise UsageError(msg)
+        if self.operation is not None and self.kind != "graphql":
+            msg = f"operation is {self.operation!r} in a fault of kind {self.kind!r}: only 'graphql' has operations"
+            raise UsageError(msg)
+
+    @property
+    def replaces_answer(self) -> bool:
+        return self.drop or self.status is not None
+
+    @property
+    def alters_body(self) -> bool:
+        return self.wrong_bytes or self.drop_after is not None or self.truncate_to is not None
+
+
+class Faults:
+    """The faults in force on a server. All methods may be called from any thread."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._left: list[tuple[Fault, int | None]] = []
+        self._fired: list[Fault] = []
+
+    def add(self, fault: Fault) -> Fault:
+        """Put a fault in force behind those already there; return it."""
+        with self._changed:
+            self._left.append((fault, fault.count))
+        return fault
+
+    def clear(self) -> None:
+        """Lift all faults. Which ones fired is not forgotten."""
+        with self._changed:
+            self._left.clear()
+
+    def fired(self, fault: Fault | None = None) -> int:
+        """Return how often `fault` was met, or all faults together."""
+        with self._changed:
+            return self._count(fault)
+
+    def wait(self, fault: Fault | None = None, *, count: int = 1, timeout: float = 30.0) -> None:
+        """Block until `fault` (or any) was met `count` times.
+
+        Raises:
+            TimeoutError: if that takes more than `timeout` seconds.
+        """
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._count(fault) >= count, timeout):
+                msg = f"{fault or 'any fault'} was met {self._count(fault)} times in {timeout} s, not {count}"
+                raise TimeoutError(msg)
+
+    def take(self, kind: Kind, *, operation: str | None = None, target: str | None = None) -> Fault | None:
+        """Return the first fault that a request meets, and count it."""
+        with self._changed:
+            for index, (fault, left) in enumerate(self._left):
+                if fault.kind != kind or fault.operation not in (None, operation) or fault.target not in (None, target):
+                    continue
+                if left is not None:
+                    self._left[index : index + 1] = [(fault, left - 1)] if left > 1 else []
+                self._fired.append(fault)
+                self._changed.notify_all()
+                return fault
+        return None
+
+    def _count(self, fault: Fault | None) -> int:
+        return len(self._fired) if fault is None else sum(met is fault for met in self._fired)

@@ -1,0 +1,112 @@
+"""File contents over HTTP: uploads to signed links, downloads with the key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from anyio.to_thread import run_sync
+from starlette.responses import FileResponse, PlainTextResponse, Response
+
+from wandb_devserver._errors import UsageError
+from wandb_devserver._fault_responses import respond
+from wandb_devserver._storage import _files, _runs
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from wandb_devserver._backend import Backend
+    from wandb_devserver._faults import Fault
+    from wandb_devserver._storage._blobs import Blob, BlobWriter
+    from wandb_devserver._storage._files import StoredFile
+
+UPLOAD_LIFETIME = 24 * 3600.0
+"""Seconds that an upload link is good for; the SDK retries an upload for less than an hour."""
+
+_WRITE_SIZE = 1024 * 1024
+
+
+def upload_url(backend: Backend, base_url: str, run_id: int, name: str) -> str:
+    """Return the absolute link to which one file of a run may be PUT, without credentials."""
+    return f"{base_url}signed/{backend.signer.sign(['run-file', run_id, name], lifetime=UPLOAD_LIFETIME)}"
+
+
+def download_url(base_url: str, entity: str, project: str, run: str, name: str) -> str:
+    """Return the absolute link from which a file of a run can be fetched, with the key."""
+    path = "/".join(quote(part, safe="") for part in (entity, project, run))
+    return f"{base_url}files/{path}/{quote(name)}"
+
+
+def check_name(name: str) -> str:
+    """Return `name` if it can be the name of a file of a run.
+
+    Raises:
+        UsageError: if a client that downloads the file could write outside of its folder.
+    """
+    parts = name.replace("\\", "/").split("/")
+    if not name or "\0" in name or ".." in parts or parts[0] == "":
+        msg = f"{name!r} cannot be the name of a file: use a relative path without '..'"
+        raise UsageError(msg)
+    return name
+
+
+async def upload(request: Request) -> Response:
+    """`PUT /signed/{token}`."""
+    backend: Backend = request.app.state.backend
+    try:
+        kind, run_id, name = backend.signer.verify(request.path_params["token"])
+    except (UsageError, ValueError) as error:
+        return PlainTextResponse(str(error), status_code=403)
+    if kind != "run-file" or not isinstance(run_id, int) or not isinstance(name, str):
+        return PlainTextResponse("the link is for something else", status_code=403)
+
+    async def serve(fault: Fault | None) -> Response:  # noqa: ARG001 - faults do not change what is stored
+        with await run_sync(backend.blobs.writer) as writer:
+            blob = await _receive(request, writer)
+        return await run_sync(_register, backend, run_id, name, blob)
+
+    return await respond(backend, "upload", serve, target=name)
+
+
+async def download(request: Request) -> Response:
+    """`GET /files/{entity}/{project}/{run}/{name}`."""
+    backend: Backend = request.app.state.backend
+    file = await run_sync(_find, backend, request.path_params)
+    if file is None:
+        return PlainTextResponse("no such file", status_code=404)
+
+    async def serve(fault: Fault | None) -> Response:  # noqa: ARG001 - faults change the answer afterwards
+        return FileResponse(
+            backend.blobs.path(file.blob),
+            media_type=file.mimetype,
+            # A file comes from a client: no script in it may run with the reader's credentials.
+            headers={"Content-Security-Policy": "sandbox", "X-Content-Type-Options": "nosniff"},
+        )
+
+    return await respond(backend, "download", serve, target=file.name)
+
+
+async def _receive(request: Request, writer: BlobWriter) -> Blob:
+    pending = bytearray()
+    async for chunk in request.stream():
+        pending += chunk
+        if len(pending) >= _WRITE_SIZE:
+            await run_sync(writer.write, bytes(pending))
+            pending.clear()
+    await run_sync(writer.write, bytes(pending))
+    return await run_sync(writer.commit)
+
+
+def _register(backend: Backend, run_id: int, name: str, blob: Blob) -> Response:
+    with backend.database.write() as connection:
+        known = _runs.find_by_id(connection, run_id)
+        replaced = _files.put(connection, run_id, name, blob) if known else blob.name
+    if replaced:
+        backend.blobs.remove(replaced)
+    return Response(status_code=200 if known else 404)
+
+
+def _find(backend: Backend, parts: dict[str, str]) -> StoredFile | None:
+    with backend.database.read() as connection:
+        run = _runs.find_by_path(connection, parts["entity"], parts["project"], parts["run"])
+        return _files.find(connection, run.id, parts["name"]) if run else None

@@ -1,0 +1,1 @@
+"""The GraphQL API: schema files, written first, and resolvers split by noun."""

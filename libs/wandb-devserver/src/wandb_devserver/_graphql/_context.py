@@ -1,0 +1,100 @@
+"""What resolvers know about the request they serve."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from wandb_devserver._errors import NotFoundError, UsageError
+from wandb_devserver._storage import _projects, _runs
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from graphql import GraphQLResolveInfo
+
+    from wandb_devserver._backend import Backend
+    from wandb_devserver._storage._projects import StoredProject
+    from wandb_devserver._storage._runs import StoredRun
+
+
+@dataclass(slots=True)
+class Context:
+    """One GraphQL request: a single transaction, read-only unless it is a mutation."""
+
+    backend: Backend
+    connection: sqlite3.Connection
+    base_url: str
+    """How the client reaches this server, with a slash at the end."""
+
+    writer: str | None = None
+    """The client's own id when it is one of several writers of a run."""
+
+    wrong_md5: bool = False
+    """A fault: lie about every MD5."""
+
+    hides_line_count: bool = False
+    """Whether the client must not learn how many lines the history has."""
+
+    unused_blobs: list[str] = field(default_factory=list)
+    """Blobs to remove once the transaction is on disk."""
+
+    def project(self, entity: str | None, name: str | None) -> StoredProject | None:
+        return _projects.find(self.connection, entity or self.backend.entity, name or DEFAULT_PROJECT)
+
+    def run(self, entity: str, project: str, name: str) -> StoredRun:
+        """Return a run that must exist.
+
+        Raises:
+            NotFoundError: if it does not.
+        """
+        run = _runs.find_by_path(self.connection, entity, project, name)
+        if run is None:
+            msg = f"there is no run '{entity}/{project}/{name}'"
+            raise NotFoundError(msg)
+        return run
+
+    def run_by_id(self, node_id: str) -> StoredRun:
+        """Return the run with a storage id.
+
+        Raises:
+            NotFoundError: if it was deleted.
+        """
+        run = _runs.find_by_id(self.connection, decode_id("Run", node_id))
+        if run is None:
+            msg = f"there is no run with the id {node_id!r}"
+            raise NotFoundError(msg)
+        return run
+
+
+DEFAULT_PROJECT = "uncategorized"
+"""Where runs go that name no project, as at W&B."""
+
+
+def context_of(info: GraphQLResolveInfo) -> Context:
+    context = info.context
+    assert isinstance(context, Context)
+    return context
+
+
+def encode_id(kind: str, number: int) -> str:
+    """Return the opaque id that clients see for a row."""
+    return base64.b64encode(f"{kind}:{number}".encode()).decode()
+
+
+def decode_id(kind: str, node_id: str) -> int:
+    """Return the row behind an opaque id.
+
+    Raises:
+        UsageError: if it is not the id of such a thing.
+    """
+    try:
+        found, _, number = base64.b64decode(node_id, validate=True).decode().partition(":")
+        if found == kind:
+            return int(number)
+    except (binascii.Error, ValueError):
+        pass
+    msg = f"{node_id!r} is not the id of a {kind.lower()}"
+    raise UsageError(msg)

@@ -1,0 +1,142 @@
+"""`POST /graphql`."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sqlite3
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from anyio.to_thread import run_sync
+from graphql import DocumentNode, ExecutionResult, GraphQLError, OperationType, execute_sync, get_operation_ast, parse
+from graphql import validate as validate_document
+from starlette.responses import JSONResponse, Response
+
+from wandb_devserver._body import BodyTooLargeError, read_body
+from wandb_devserver._errors import DevServerError
+from wandb_devserver._fault_responses import respond
+from wandb_devserver._graphql._context import Context
+from wandb_devserver._graphql._schema import schema
+from wandb_devserver._json import JsonObject, loads_object
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from wandb_devserver._backend import Backend
+    from wandb_devserver._faults import Fault
+
+logger = logging.getLogger("wandb_devserver")
+
+_OPERATION = re.compile(r"\b(?:query|mutation)\s+(\w+)")
+
+
+async def graphql(request: Request) -> Response:
+    """Execute one operation in one transaction."""
+    backend: Backend = request.app.state.backend
+    try:
+        question = loads_object(await read_body(request))
+    except BodyTooLargeError as error:
+        return _errors(413, [{"message": str(error)}])
+    query = question.get("query")
+    if not isinstance(query, str):
+        return _errors(400, [{"message": "the body is no JSON object with a 'query'"}])
+    named = _OPERATION.search(query)
+    # The SDK sends an empty operationName for "none".
+    operation = str(question.get("operationName") or (named[1] if named else "") or "anonymous")
+
+    async def serve(fault: Fault | None) -> Response:
+        return await run_sync(_serve, backend, request, question, operation, bool(fault and fault.wrong_md5))
+
+    return await respond(backend, "graphql", serve, operation=operation)
+
+
+class _UndoneError(Exception):
+    """Carries the result of a mutation out of the transaction that must not be kept."""
+
+    def __init__(self, result: ExecutionResult) -> None:
+        super().__init__()
+        self.result = result
+
+
+def _serve(backend: Backend, request: Request, question: JsonObject, operation: str, wrong_md5: bool) -> Response:  # noqa: FBT001
+    document, errors = _parse(str(question["query"]))
+    ast = get_operation_ast(document, _named(question)) if document else None
+    if document is None or ast is None or errors:
+        return _refused(operation, errors or [GraphQLError(f"Unknown operation named {operation!r}.")])
+    transaction = backend.database.write if ast.operation is OperationType.MUTATION else backend.database.read
+    try:
+        with transaction() as connection:
+            context = Context(backend, connection, str(request.base_url), writer=_writer(request), wrong_md5=wrong_md5)
+            result = _execute(document, question, context)
+    except _UndoneError as undone:
+        return _answer(operation, undone.result)
+    except sqlite3.OperationalError as error:
+        logger.exception("%s: the database cannot serve now", operation)
+        return Response(f"database: {error}", 503, {"Retry-After": "1"})
+    for blob in context.unused_blobs:
+        backend.blobs.remove(blob)
+    return _answer(operation, result)
+
+
+@lru_cache(maxsize=256)
+def _parse(query: str) -> tuple[DocumentNode | None, list[GraphQLError]]:
+    try:
+        document = parse(query)
+    except GraphQLError as error:
+        return None, [error]
+    return document, validate_document(schema(), document)
+
+
+def _execute(document: DocumentNode, question: JsonObject, context: Context) -> ExecutionResult:
+    variables = question.get("variables")
+    result = execute_sync(
+        schema(),
+        document,
+        context_value=context,
+        variable_values=variables if isinstance(variables, dict) else None,
+        operation_name=_named(question),
+    )
+    for error in result.errors or ():
+        if isinstance(error.original_error, sqlite3.OperationalError):
+            raise error.original_error
+    if result.errors:
+        raise _UndoneError(result)
+    return result
+
+
+def _answer(operation: str, result: ExecutionResult) -> Response:
+    errors = result.errors or []
+    if errors and all(error.path is None for error in errors):
+        # Nothing was executed: the variables do not fit the schema.
+        return _refused(operation, errors)
+    for error in errors:
+        cause = error.original_error
+        if isinstance(cause, DevServerError):
+            logger.info("%s refused: %s", operation, cause)
+        elif cause is not None:
+            logger.error("%s: error in the server", operation, exc_info=cause)
+    answer: dict[str, Any] = {"data": None if errors else result.data}
+    if errors:
+        answer["errors"] = [error.formatted for error in errors]
+    return JSONResponse(answer)
+
+
+def _refused(operation: str, errors: list[GraphQLError]) -> Response:
+    """Answer 400, which no client retries: this server does not know what is asked for."""
+    logger.warning("%s not understood: %s", operation, "; ".join(error.message for error in errors))
+    return _errors(400, [{**error.formatted, "message": f"{operation}: {error.message}"} for error in errors])
+
+
+def _errors(status: int, errors: list[Any]) -> Response:
+    return JSONResponse({"data": None, "errors": errors}, status_code=status)
+
+
+def _named(question: JsonObject) -> str | None:
+    name = question.get("operationName")
+    return name if isinstance(name, str) and name else None
+
+
+def _writer(request: Request) -> str | None:
+    shared = request.headers.get("x-wandb-use-async-filestream", "").lower() == "true"
+    return request.headers.get("x-wandb-client-id") or None if shared else None

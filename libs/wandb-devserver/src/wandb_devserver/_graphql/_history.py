@@ -1,0 +1,175 @@
+"""Resolvers for the lines of a run: history, system events, console."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ariadne import ObjectType
+
+from wandb_devserver._console import parse_line
+from wandb_devserver._errors import UsageError
+from wandb_devserver._graphql._context import context_of
+from wandb_devserver._graphql._projects import connection
+from wandb_devserver._graphql._sampling import sample
+from wandb_devserver._json import Json, JsonObject, dumps, loads_object
+from wandb_devserver._storage import _lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from graphql import GraphQLResolveInfo
+
+    from wandb_devserver._storage._lines import Stream
+    from wandb_devserver._storage._runs import StoredRun
+
+run_type = ObjectType("Run")
+
+_DEFAULT_SAMPLES = 500
+_DEFAULT_LOG_PAGE = 1000
+_LAST_STEP = 2**63 - 1
+
+
+@run_type.field("historyLineCount")
+def resolve_history_line_count(run: StoredRun, info: GraphQLResolveInfo) -> int | None:
+    context = context_of(info)
+    return None if context.hides_line_count else _lines.count(context.connection, run.id, "history")
+
+
+@run_type.field("eventsLineCount")
+def resolve_events_line_count(run: StoredRun, info: GraphQLResolveInfo) -> int:
+    return _lines.count(context_of(info).connection, run.id, "events")
+
+
+@run_type.field("logLineCount")
+def resolve_log_line_count(run: StoredRun, info: GraphQLResolveInfo) -> int:
+    return _lines.count(context_of(info).connection, run.id, "console")
+
+
+@run_type.field("historyTail")
+def resolve_history_tail(run: StoredRun, info: GraphQLResolveInfo) -> str:
+    return _tail(run, info, "history")
+
+
+@run_type.field("eventsTail")
+def resolve_events_tail(run: StoredRun, info: GraphQLResolveInfo) -> str:
+    return _tail(run, info, "events")
+
+
+@run_type.field("historyKeys")
+def resolve_history_keys(run: StoredRun, info: GraphQLResolveInfo) -> JsonObject:
+    database = context_of(info).connection
+    keys: JsonObject = {
+        key: {"typeCounts": [{"type": name, "count": count} for name, count in types]}
+        for key, types in _lines.history_keys(database, run.id).items()
+    }
+    return {"lastStep": _lines.last_step(database, run.id), "sets": [], "keys": keys}
+
+
+@run_type.field("history")
+def resolve_history(
+    run: StoredRun,
+    info: GraphQLResolveInfo,
+    *,
+    min_step: int | None = None,
+    max_step: int | None = None,
+    samples: int | None = None,
+) -> list[str]:
+    database = context_of(info).connection
+    if min_step is None and max_step is None:
+        return _sampled_stream(run, info, "history", samples)
+    # A page of a scan: rows missing here would be missing for good.
+    last = _LAST_STEP if max_step is None else max_step - 1
+    return list(_lines.read_steps(database, run.id, min_step or 0, last))
+
+
+@run_type.field("events")
+def resolve_events(
+    run: StoredRun,
+    info: GraphQLResolveInfo,
+    *,
+    min_step: int | None = None,  # noqa: ARG001 - the SDK may send it; events have no steps
+    max_step: int | None = None,  # noqa: ARG001
+    samples: int | None = None,
+) -> list[str]:
+    return _sampled_stream(run, info, "events", samples)
+
+
+@run_type.field("sampledHistory")
+def resolve_sampled_history(run: StoredRun, info: GraphQLResolveInfo, *, specs: list[str]) -> list[list[JsonObject]]:
+    return [_sampled_rows(run, info, loads_object(spec)) for spec in specs]
+
+
+@run_type.field("parquetHistory")
+def resolve_parquet_history(_: StoredRun, __: GraphQLResolveInfo, *, live_keys: list[str]) -> dict[str, list[Json]]:  # noqa: ARG001
+    # Nothing is exported to Parquet here: all rows are to be had by pages.
+    return {"parquet_urls": [], "live_data": []}
+
+
+@run_type.field("logLines")
+def resolve_log_lines(
+    run: StoredRun,
+    info: GraphQLResolveInfo,
+    *,
+    first: int | None = None,
+    last: int | None = None,
+    after: str | None = None,
+    use_improved_pagination: bool | None = None,  # noqa: ARG001 - there is no other here
+) -> dict[str, Any]:
+    database = context_of(info).connection
+    if last is not None:
+        found = _lines.read_last(database, run.id, "console", last)
+        return connection([_log_line(number, text) for number, text in found], len(found))
+    limit = _DEFAULT_LOG_PAGE if first is None else max(first, 0)
+    start = _position(after) + 1 if after else 0
+    rows = _lines.read(database, run.id, "console", first=start, limit=limit + 1)
+    return connection([_log_line(number, text) for number, text in rows], limit)
+
+
+def _tail(run: StoredRun, info: GraphQLResolveInfo, stream: Stream) -> str:
+    lines = _lines.read_last(context_of(info).connection, run.id, stream, 1)
+    return dumps([text for _, text in lines])
+
+
+def _sampled_stream(run: StoredRun, info: GraphQLResolveInfo, stream: Stream, samples: int | None) -> list[str]:
+    lines = _lines.read(context_of(info).connection, run.id, stream)
+    return sample((text for _, text in lines), _DEFAULT_SAMPLES if samples is None else samples)
+
+
+def _sampled_rows(run: StoredRun, info: GraphQLResolveInfo, spec: JsonObject) -> list[JsonObject]:
+    keys = spec.get("keys")
+    if not isinstance(keys, list):
+        msg = f"a spec of sampledHistory needs 'keys', a list; it has {keys!r}"
+        raise UsageError(msg)
+    rows = _rows_with(run, info, spec, [str(key) for key in keys])
+    if "minStep" in spec or "maxStep" in spec:
+        return list(rows)
+    return sample(rows, _whole(spec.get("samples"), _DEFAULT_SAMPLES))
+
+
+def _rows_with(run: StoredRun, info: GraphQLResolveInfo, spec: JsonObject, keys: list[str]) -> Iterator[JsonObject]:
+    first, last = _whole(spec.get("minStep"), 0), _whole(spec.get("maxStep"), _LAST_STEP)
+    for text in _lines.read_steps(context_of(info).connection, run.id, first, last):
+        row = loads_object(text)
+        if all(key in row for key in keys):
+            yield {key: row[key] for key in keys}
+
+
+def _whole(value: Json, default: int) -> int:
+    return int(value) if isinstance(value, (int, float)) else default
+
+
+def _position(cursor: str) -> int:
+    try:
+        return int(cursor)
+    except ValueError as error:
+        msg = f"{cursor!r} is no cursor of this server"
+        raise UsageError(msg) from error
+
+
+def _log_line(number: int, text: str) -> tuple[dict[str, str | int], str]:
+    line = parse_line(text)
+    node = {"number": number, "timestamp": line.timestamp, "level": line.level, "label": line.label, "line": line.text}
+    return node, str(number)
+
+
+BINDABLES = (run_type,)

@@ -1,0 +1,33 @@
+"""Names that the SDK refuses, refused here too: they could not be addressed afterwards."""
+
+from __future__ import annotations
+
+import re
+
+from wandb_devserver._errors import UsageError
+
+_MAX_PROJECT = 128
+
+
+def check_project(name: str) -> str:
+    """Return `name` if it can be the name of a project.
+
+    Raises:
+        UsageError: otherwise.
+    """
+    if not name.strip() or len(name) > _MAX_PROJECT or re.search(r"[/\\#?%:]", name):
+        msg = f"project name {name!r}: use 1 to {_MAX_PROJECT} characters, none of / \\ # ? % :"
+        raise UsageError(msg)
+    return name
+
+
+def check_run(name: str) -> str:
+    """Return `name` if it can be the id of a run.
+
+    Raises:
+        UsageError: otherwise.
+    """
+    if not name or name != name.strip() or re.search(r"[:;,#?/']", name):
+        msg = f"run id {name!r}: use at least one character, none of : ; , # ? / ' and no spaces around it"
+        raise UsageError(msg)
+    return name

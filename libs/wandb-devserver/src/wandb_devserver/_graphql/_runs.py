@@ -1,0 +1,100 @@
+"""Resolvers for opening, editing and ending runs."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from ariadne import MutationType
+
+from wandb_devserver._errors import UsageError
+from wandb_devserver._graphql._context import DEFAULT_PROJECT, Context, context_of
+from wandb_devserver._graphql._names import check_project, check_run
+from wandb_devserver._storage import _files, _lifecycle, _projects, _runs
+
+if TYPE_CHECKING:
+    from graphql import GraphQLResolveInfo
+
+    from wandb_devserver._storage._runs import StoredRun
+
+logger = logging.getLogger("wandb_devserver")
+
+mutation = MutationType()
+
+
+@mutation.field("upsertBucket")
+def upsert_bucket(_: object, info: GraphQLResolveInfo, *, input: dict[str, Any]) -> dict[str, Any]:  # noqa: A002
+    context = context_of(info)
+    if input.get("name"):
+        run, inserted = _open(context, input)
+        # A plain writer that does not resume starts counting its lines at 0 again.
+        context.hides_line_count = not input.get("id")
+    elif input.get("id"):
+        run, inserted = context.run_by_id(input["id"]), False
+        _runs.edit(context.connection, run, _changes(input))
+    else:
+        msg = "upsertBucket needs the name of a run to open or the id of one to edit"
+        raise UsageError(msg)
+    return {"bucket": _runs.find_by_id(context.connection, run.id), "inserted": inserted}
+
+
+@mutation.field("deleteRun")
+def delete_run(_: object, info: GraphQLResolveInfo, *, input: dict[str, Any]) -> dict[str, Any]:  # noqa: A002
+    context = context_of(info)
+    run = context.run_by_id(input["id"])
+    context.unused_blobs += [file.blob for file in _files.page(context.connection, run.id)]
+    _runs.delete(context.connection, run)
+    return {"client_mutation_id": input.get("client_mutation_id")}
+
+
+@mutation.field("stopRun")
+def stop_run(_: object, info: GraphQLResolveInfo, *, input: dict[str, Any]) -> dict[str, bool]:  # noqa: A002
+    context = context_of(info)
+    _lifecycle.request_stop(context.connection, context.run_by_id(input["id"]))
+    return {"success": True}
+
+
+@mutation.field("updateRunState")
+def update_run_state(_: object, info: GraphQLResolveInfo, *, input: dict[str, Any]) -> dict[str, bool]:  # noqa: A002
+    context = context_of(info)
+    _lifecycle.update_state(context.connection, context.run_by_id(input["id"]), input["state"])
+    return {"success": True}
+
+
+@mutation.field("notifyScriptableRunAlert")
+def alert(_: object, info: GraphQLResolveInfo, *, input: dict[str, Any]) -> dict[str, bool]:  # noqa: A002
+    run = context_of(info).run(input["entity_name"], input["project_name"], input["run_name"])
+    logger.info("alert of run %r: %s: %s", run.name, input["title"], input["text"])
+    return {"success": True}
+
+
+def _open(context: Context, given: dict[str, Any]) -> tuple[StoredRun, bool]:
+    entity = given.get("entity_name") or context.backend.entity
+    project_name = check_project(given.get("model_name") or DEFAULT_PROJECT)
+    project = _projects.find_or_create(context.connection, entity, project_name)
+    run, inserted = _lifecycle.open_run(
+        context.connection, project, check_run(given["name"]), client=context.writer, state=given.get("state")
+    )
+    _runs.edit(context.connection, run, _changes(given), merge=context.writer is not None)
+    return run, inserted
+
+
+def _changes(given: dict[str, Any]) -> _runs.RunChanges:
+    return _runs.RunChanges(
+        display_name=given.get("display_name"),
+        config=given.get("config"),
+        summary=given.get("summary_metrics"),
+        tags=given.get("tags"),
+        notes=given.get("notes"),
+        description=given.get("description"),
+        group_name=given.get("group_name"),
+        job_type=given.get("job_type"),
+        sweep_name=given.get("sweep"),
+        commit_hash=given.get("commit"),
+        host=given.get("host"),
+        program=given.get("job_program"),
+        repo=given.get("job_repo"),
+    )
+
+
+BINDABLES = (mutation,)

@@ -1,0 +1,54 @@
+"""Scalars of the W&B API. Their values stay what the JSON on the wire makes them."""
+
+from __future__ import annotations
+
+from ariadne import ScalarType
+
+from wandb_devserver._errors import UsageError
+from wandb_devserver._json import Json, dumps_strict, strict, strict_text
+from wandb_devserver._times import to_iso
+
+json_string = ScalarType("JSONString")
+json_value = ScalarType("JSON")
+int64 = ScalarType("Int64")
+date_time = ScalarType("DateTime")
+duration = ScalarType("Duration")
+
+
+@json_string.serializer
+def serialize_json_string(value: Json) -> str:
+    return strict_text(value) if isinstance(value, str) else dumps_strict(value)
+
+
+@json_string.value_parser
+def parse_json_string(value: object) -> str:
+    if not isinstance(value, str):
+        msg = f"a JSONString is a string that holds JSON, not {value!r}"
+        raise UsageError(msg)
+    return value
+
+
+@json_value.serializer
+def serialize_json(value: Json) -> Json:
+    return strict(value)
+
+
+@int64.serializer
+def serialize_int64(value: int) -> int:
+    return value
+
+
+@int64.value_parser
+def parse_int64(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, str, float)):
+        msg = f"an Int64 is a whole number, not {value!r}"
+        raise UsageError(msg)
+    return int(value)
+
+
+@date_time.serializer
+def serialize_date_time(moment: float) -> str:
+    return to_iso(moment)
+
+
+SCALARS = (json_string, json_value, int64, date_time, duration)

@@ -1,0 +1,56 @@
+"""Resolvers for whoever asks, and for what the server can do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ariadne import QueryType
+
+from wandb_devserver._graphql._context import context_of
+from wandb_devserver._json import Json, JsonObject
+
+if TYPE_CHECKING:
+    from graphql import GraphQLResolveInfo
+
+query = QueryType()
+
+# Each switches the SDK to another request for the same thing; none is needed.
+FEATURES: tuple[str, ...] = ()
+
+
+def user(entity: str) -> JsonObject:
+    return {
+        "id": "VXNlcjox",
+        "name": entity,
+        "username": entity,
+        "email": None,
+        "admin": False,
+        "flags": "{}",
+        "entity": entity,
+        "deleted_at": None,
+        "api_keys": {"edges": []},
+        "teams": {"edges": []},
+    }
+
+
+@query.field("viewer")
+def resolve_viewer(_: object, info: GraphQLResolveInfo) -> JsonObject:
+    return user(context_of(info).backend.entity)
+
+
+@query.field("entity")
+def resolve_entity(_: object, info: GraphQLResolveInfo, *, name: str) -> JsonObject:
+    return entity(name)
+
+
+def entity(name: str) -> JsonObject:
+    return {"id": f"entity:{name}", "name": name, "organization": None}
+
+
+@query.field("serverInfo")
+def resolve_server_info(_: object, info: GraphQLResolveInfo) -> JsonObject:
+    features: list[Json] = [{"name": name, "is_enabled": True} for name in FEATURES]
+    return {"features": features}
+
+
+BINDABLES = (query,)

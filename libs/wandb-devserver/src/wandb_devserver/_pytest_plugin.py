@@ -1,0 +1,67 @@
+"""The pytest fixture `wandb_devserver`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from wandb_devserver._server import DevServer
+
+_PREFIX = "WANDB_"
+
+
+@pytest.fixture
+def wandb_devserver(tmp_path: Path) -> Iterator[DevServer]:
+    """A W&B server for one test, in an environment where wandb knows no other.
+
+    Every `WANDB_*` variable is put away for the length of the test and wandb is pointed at the
+    server and at `tmp_path`. What wandb holds in this process is torn down before and after:
+    a run that is open across the test ends.
+    """
+    # Not at the top: pytest loads plugins before coverage tools look.
+    from wandb_devserver._server import DevServer
+
+    folder = tmp_path / "wandb"
+    folder.mkdir()
+    with DevServer(tmp_path / "wandb-devserver") as server:
+        _tear_down_wandb()
+        with _only_these_variables({**server.env, **_local_variables(folder)}):
+            try:
+                yield server
+            finally:
+                _tear_down_wandb()
+
+
+def _local_variables(folder: Path) -> dict[str, str]:
+    folders = ("WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR", "WANDB_ARTIFACT_DIR")
+    return {**dict.fromkeys(folders, str(folder)), "WANDB_SILENT": "true"}
+
+
+@contextmanager
+def _only_these_variables(variables: dict[str, str]) -> Iterator[None]:
+    before = _take_variables()
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        _take_variables()
+        os.environ.update(before)
+
+
+def _take_variables() -> dict[str, str]:
+    return {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(_PREFIX)}
+
+
+def _tear_down_wandb() -> None:
+    # wandb caches its settings, and keeps a service process that other servers' runs go through.
+    wandb = sys.modules.get("wandb")
+    if wandb is not None and hasattr(wandb, "teardown"):
+        wandb.teardown()

@@ -1,0 +1,107 @@
+"""A server that runs: its socket, its thread and its data."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import tempfile
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from wandb_devserver._app import create_app
+from wandb_devserver._backend import Backend
+from wandb_devserver._data_dir import DataDir
+from wandb_devserver._errors import DevServerError, UsageError
+
+if TYPE_CHECKING:
+    from wandb_devserver._settings import Settings
+
+_START_TIMEOUT = 30.0
+_STOP_TIMEOUT = 5
+
+
+class _Uvicorn(uvicorn.Server):
+    """A uvicorn server that says when it answers."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+
+class RunningServer:
+    """Listens from its creation until `stop`.
+
+    Raises:
+        UsageError: if the address or the data directory cannot be used.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._socket = _listen(settings.host, settings.port)
+        self._temporary = None if settings.data_dir else Path(tempfile.mkdtemp(prefix="wandb-devserver-"))
+        try:
+            self.data_dir = DataDir(settings.data_dir or self._temporary or Path())
+            self.backend = Backend.open(
+                self.data_dir,
+                entity=settings.entity,
+                api_key=settings.api_key,
+                heartbeat_timeout=settings.heartbeat_timeout,
+            )
+        except BaseException:
+            self._release()
+            raise
+        host, port = self._socket.getsockname()[:2]
+        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        self._serve()
+
+    def stop(self) -> None:
+        self._uvicorn.should_exit = True
+        self._thread.join()
+        self.backend.database.close()
+        self._release()
+
+    def _serve(self) -> None:
+        config = uvicorn.Config(
+            create_app(self.backend),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=_STOP_TIMEOUT,
+        )
+        self._uvicorn = _Uvicorn(config)
+        self.backend.connections.attach(self._uvicorn.server_state)
+        self._thread = threading.Thread(
+            target=self._uvicorn.run, args=([self._socket],), name="wandb-devserver", daemon=True
+        )
+        self._thread.start()
+        if not self._uvicorn.ready.wait(_START_TIMEOUT):
+            self.stop()
+            msg = f"the server on {self.url} did not start within {_START_TIMEOUT} s"
+            raise DevServerError(msg)
+
+    def _release(self) -> None:
+        self._socket.close()
+        if self._temporary:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        # A port that a server just left may be taken again at once.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(128)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        reason = getattr(error, "strerror", None) or error
+        msg = f"cannot listen on host {host!r}, port {port} ({reason}): use another port, or 0 for a free one"
+        raise UsageError(msg) from error
+    return listener

@@ -1,0 +1,167 @@
+"""The server as an object: started in a thread, stopped without a trace."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wandb_devserver._errors import DevServerError
+from wandb_devserver._records import RunRecord, read_run, read_runs, read_state
+from wandb_devserver._running import RunningServer
+from wandb_devserver._settings import DEFAULT_HEARTBEAT_TIMEOUT, Settings
+
+if TYPE_CHECKING:
+    import os
+    from types import TracebackType
+
+    from wandb_devserver._faults import Faults
+    from wandb_devserver._requests import RequestLog
+
+
+class DevServer:
+    """A W&B server of your own.
+
+    A context manager; `start` and `stop` do the same by hand. Methods that read may be called
+    from any thread while it runs.
+
+    Args:
+        data_dir: where runs are kept; a folder can be used again later. None keeps them in a
+            temporary one that is removed on `stop`.
+        host: the address to listen on.
+        port: the port to listen on; 0 takes a free one.
+        api_key: what clients must know, 40 or more characters. None takes the data
+            directory's own, which is made up on first use.
+        entity: the entity of runs that name none.
+        heartbeat_timeout: seconds of silence after which a running run counts as crashed. The SDK
+            gives a sign of life at least every 30 seconds.
+
+    Raises:
+        UsageError: if an argument cannot be used; the message names it.
+    """
+
+    def __init__(
+        self,
+        data_dir: str | os.PathLike[str] | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        api_key: str | None = None,
+        entity: str = "local",
+        heartbeat_timeout: float = DEFAULT_HEARTBEAT_TIMEOUT,
+    ) -> None:
+        self._settings = Settings(
+            data_dir=None if data_dir is None else Path(data_dir),
+            host=host,
+            port=port,
+            api_key=api_key,
+            entity=entity,
+            heartbeat_timeout=heartbeat_timeout,
+        )
+        self._running: RunningServer | None = None
+
+    @property
+    def url(self) -> str:
+        """The base URL, for `WANDB_BASE_URL`."""
+        return self._live.url
+
+    @property
+    def api_key(self) -> str:
+        """The API key, for `WANDB_API_KEY`."""
+        return self._live.backend.api_key
+
+    @property
+    def entity(self) -> str:
+        """The entity of runs that name none."""
+        return self._settings.entity
+
+    @property
+    def data_dir(self) -> Path:
+        """Where runs are kept."""
+        return self._live.data_dir.path
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment variables that make a child process log to this server."""
+        return {"WANDB_BASE_URL": self.url, "WANDB_API_KEY": self.api_key}
+
+    @property
+    def faults(self) -> Faults:
+        """Ways to misbehave, for tests."""
+        return self._live.backend.faults
+
+    @property
+    def requests(self) -> RequestLog:
+        """Which requests were answered, for tests that must wait for one."""
+        return self._live.backend.requests
+
+    def run(self, path: str) -> RunRecord:
+        """Return the run at `entity/project/id` as it is now.
+
+        Raises:
+            NotFoundError: if there is none (a `LookupError`); the message says which runs there are.
+        """
+        return read_run(self._live.backend, self.url, path)
+
+    def runs(self, path: str | None = None) -> list[RunRecord]:
+        """Return the runs of the project `entity/project`, or of all projects, oldest first.
+
+        Raises:
+            NotFoundError: if there is no such project (a `LookupError`); the message says which there are.
+        """
+        return read_runs(self._live.backend, self.url, path)
+
+    def wait_for_run(self, path: str, *states: str, timeout: float = 30.0) -> RunRecord:
+        """Block until the run at `entity/project/id` exists and is in one of `states` (in any when none is given).
+
+        Raises:
+            TimeoutError: if that takes more than `timeout` seconds.
+        """
+        database, deadline = self._live.backend.database, time.monotonic() + timeout
+        while True:
+            with database.changed:
+                found = read_state(self._live.backend, path)
+                if found and (not states or found[0] in states):
+                    return self.run(path)
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    now = found[0] if found else "missing"
+                    msg = f"run {path!r} is {now} after {timeout} s, not {' or '.join(states) or 'there'}"
+                    raise TimeoutError(msg)
+                # Silence changes a state too, and nobody announces it.
+                silence = max(found[1] + self._settings.heartbeat_timeout - time.time(), 0.01) if found else left
+                database.changed.wait(min(left, silence))
+
+    def start(self) -> DevServer:
+        """Listen, and return once requests are answered.
+
+        Raises:
+            DevServerError: if the server runs already.
+            UsageError: if the address or the data directory cannot be used; the message names it.
+        """
+        if self._running is not None:
+            msg = "this server runs already: stop it first, or make another"
+            raise DevServerError(msg)
+        self._running = RunningServer(self._settings)
+        return self
+
+    def stop(self) -> None:
+        """Stop listening. Does nothing when the server does not run."""
+        if self._running is not None:
+            self._running.stop()
+            self._running = None
+
+    def __enter__(self) -> DevServer:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def _live(self) -> RunningServer:
+        if self._running is None:
+            msg = "this server does not run: call start(), or use it in a with statement"
+            raise DevServerError(msg)
+        return self._running

@@ -1,0 +1,113 @@
+"""One SQLite file in WAL mode: many readers, one writer at a time, durable when the process is killed."""
+
+from __future__ import annotations
+
+import queue
+import sqlite3
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wandb_devserver._storage._documents import sort_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SCHEMA_FOLDER = Path(__file__).parent / "schema"
+SCHEMA_VERSION = 1
+
+
+class Database:
+    """The records of one data directory.
+
+    Each transaction borrows a connection of its own, so that any thread may read while another writes.
+    """
+
+    def __init__(self, path: Path, *, heartbeat_timeout: float) -> None:
+        self.heartbeat_timeout = heartbeat_timeout
+        self.changed = threading.Condition()
+        self._path = path
+        self._write_lock = threading.Lock()
+        self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
+        with self.write() as connection:
+            _create_tables(connection)
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection that sees one unchanging state of the records."""
+        with self._borrowed() as connection:
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.execute("ROLLBACK")
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection whose changes are on disk once the block ends, or undone when it raises."""
+        with self._write_lock, self._borrowed() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                # A full disk may have made SQLite roll back already.
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+        with self.changed:
+            self.changed.notify_all()
+
+    def close(self) -> None:
+        while True:
+            try:
+                self._idle.get_nowait().close()
+            except queue.Empty:
+                return
+
+    @contextmanager
+    def _borrowed(self) -> Iterator[sqlite3.Connection]:
+        try:
+            connection = self._idle.get_nowait()
+        except queue.Empty:
+            connection = self._connect()
+        try:
+            yield connection
+        finally:
+            self._idle.put(connection)
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, timeout=30, isolation_level=None, check_same_thread=False)
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.create_function("heartbeat_deadline", 0, lambda: time.time() - self.heartbeat_timeout)
+        connection.create_function("sort_value", 2, sort_value, deterministic=True)
+        return connection
+
+
+def _create_tables(connection: sqlite3.Connection) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version not in (0, SCHEMA_VERSION):
+        msg = (
+            f"the data directory was written by another version of wandb-devserver (format {version}, "
+            f"this one reads {SCHEMA_VERSION}): use another --data-dir"
+        )
+        raise sqlite3.DatabaseError(msg)
+    for path in sorted(SCHEMA_FOLDER.glob("*.sql")):
+        for statement in _statements(path.read_text(encoding="utf-8")):
+            connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _statements(script: str) -> Iterator[str]:
+    # Not executescript(): it would commit the transaction these statements belong to.
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

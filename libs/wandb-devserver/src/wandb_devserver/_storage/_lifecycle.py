@@ -1,0 +1,101 @@
+"""What moves a run from one state to the next."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from wandb_devserver._errors import UsageError
+from wandb_devserver._storage import _runs
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from wandb_devserver._storage._projects import StoredProject
+    from wandb_devserver._storage._runs import StoredRun
+
+ENDED = ("finished", "failed", "crashed", "preempted", "killed")
+_TRANSITIONS = {"pending": ("running", "failed", "crashed", "preempted"), "failed": ("pending", "running")}
+
+
+def open_run(
+    connection: sqlite3.Connection, project: StoredProject, name: str, *, client: str | None, state: str | None
+) -> tuple[StoredRun, bool]:
+    """Return the run a writer opens, and whether it is new.
+
+    Args:
+        connection: a connection that may write.
+        project: where the run lives.
+        name: the run's id as users know it.
+        client: the writer's own id in shared mode, None for a plain writer.
+        state: the state to create it in, for a run that is to be started later.
+    """
+    run = _runs.find(connection, project.id, name)
+    known_writer = client is not None and _is_known_writer(connection, run, client)
+    inserted = run is None
+    if run is None:
+        run = _runs.create(connection, project, name, state or "running")
+    elif not state and not (known_writer and run.state in ENDED):
+        _reopen(connection, run)
+    if client is not None:
+        connection.execute("INSERT INTO writers VALUES (?, ?) ON CONFLICT DO NOTHING", (run.id, client))
+    return run, inserted
+
+
+def beat(connection: sqlite3.Connection, run: StoredRun, *, shared: bool) -> None:
+    """Note a sign of life. It brings an ended run back, unless another writer of it may have ended it."""
+    state = run.state if shared and run.state in ("finished", "failed") else "running"
+    if run.state in ("preempting", "preempted"):
+        state = run.state if shared else "preempting"
+    connection.execute("UPDATE runs SET heartbeat_at = ?, state = ? WHERE id = ?", (time.time(), state, run.id))
+
+
+def mark_preempting(connection: sqlite3.Connection, run: StoredRun) -> None:
+    connection.execute("UPDATE runs SET heartbeat_at = ?, state = 'preempting' WHERE id = ?", (time.time(), run.id))
+
+
+def complete(connection: sqlite3.Connection, run: StoredRun, exit_code: int) -> None:
+    """End a run as its writer reported it.
+
+    W&B documents that a run announced as preempting is preempted unless it exits with 0.
+    """
+    failed = "preempted" if run.state in ("preempting", "preempted") else "failed"
+    connection.execute(
+        "UPDATE runs SET heartbeat_at = ?, exit_code = ?, state = ? WHERE id = ?",
+        (time.time(), exit_code, failed if exit_code else "finished", run.id),
+    )
+
+
+def request_stop(connection: sqlite3.Connection, run: StoredRun) -> None:
+    connection.execute("UPDATE runs SET stop_requested = 1 WHERE id = ?", (run.id,))
+
+
+def update_state(connection: sqlite3.Connection, run: StoredRun, state: str) -> None:
+    """Set the state as `Run.update_state` of the public API may.
+
+    Raises:
+        UsageError: if W&B allows no such change.
+    """
+    if run.state not in _TRANSITIONS.get(state, ()):
+        allowed = "; ".join(f"{target} from {', '.join(sources)}" for target, sources in _TRANSITIONS.items())
+        msg = f"run {run.name!r} is {run.state} and cannot be set to {state!r}: allowed are {allowed}"
+        raise UsageError(msg)
+    if run.sweep_name:
+        msg = f"run {run.name!r} belongs to sweep {run.sweep_name!r}, which alone sets its state"
+        raise UsageError(msg)
+    connection.execute("UPDATE runs SET state = ? WHERE id = ?", (state, run.id))
+
+
+def _is_known_writer(connection: sqlite3.Connection, run: StoredRun | None, client: str) -> bool:
+    if run is None:
+        return False
+    row = connection.execute("SELECT 1 FROM writers WHERE run_id = ? AND client = ?", (run.id, client))
+    return row.fetchone() is not None
+
+
+def _reopen(connection: sqlite3.Connection, run: StoredRun) -> None:
+    if run.state in ENDED or run.state == "pending":
+        connection.execute(
+            "UPDATE runs SET state = 'running', exit_code = NULL, stop_requested = 0 WHERE id = ?", (run.id,)
+        )
+    connection.execute("UPDATE runs SET heartbeat_at = ? WHERE id = ?", (time.time(), run.id))

@@ -1,0 +1,176 @@
+"""The lines a run streams: history rows, system events and console output."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from wandb_devserver._json import Json, JsonObject, dumps, loads_object
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+
+Stream = Literal["history", "events", "console"]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Consecutive lines of one stream, as a client sends them."""
+
+    stream: Stream
+    offset: int
+    lines: list[str]
+
+
+def append_plain(connection: sqlite3.Connection, run_id: int, chunk: Chunk) -> None:
+    """Store lines whose offset counts all lines of the run; what was there before is replaced."""
+    if not chunk.lines:
+        return
+    if chunk.stream != "console" and _starts_over(connection, run_id, chunk):
+        clear(connection, run_id, chunk.stream)
+    _store(connection, run_id, chunk)
+
+
+def append_shared(connection: sqlite3.Connection, run_id: int, chunk: Chunk, client: str) -> None:
+    """Store lines of one of several writers, whose offsets count its own lines only.
+
+    New lines go to the end of the run's stream. Steps of several writers collide, so the
+    server numbers the rows of the history itself, as they arrive.
+    """
+    position = count(connection, run_id, chunk.stream)
+    step = last_step(connection, run_id) + 1
+    for offset, text in enumerate(chunk.lines, chunk.offset):
+        known = _shared_position(connection, run_id, chunk.stream, client, offset)
+        if known is not None:
+            if chunk.stream == "console":
+                _store(connection, run_id, Chunk("console", known, [text]))
+            continue
+        line = text
+        if chunk.stream == "history":
+            line = dumps({**loads_object(text), "_step": step})
+        _store(connection, run_id, Chunk(chunk.stream, position, [line]))
+        connection.execute(
+            "INSERT INTO shared_lines VALUES (?, ?, ?, ?, ?)", (run_id, chunk.stream, client, offset, position)
+        )
+        position, step = position + 1, step + 1
+
+
+def clear(connection: sqlite3.Connection, run_id: int, stream: Stream) -> None:
+    connection.execute("DELETE FROM lines WHERE run_id = ? AND stream = ?", (run_id, stream))
+    connection.execute("DELETE FROM shared_lines WHERE run_id = ? AND stream = ?", (run_id, stream))
+    if stream == "history":
+        connection.execute("DELETE FROM history_keys WHERE run_id = ?", (run_id,))
+
+
+def count(connection: sqlite3.Connection, run_id: int, stream: Stream) -> int:
+    """Return how many lines the stream has, which is also the next free position."""
+    row = connection.execute("SELECT MAX(position) FROM lines WHERE run_id = ? AND stream = ?", (run_id, stream))
+    (last,) = row.fetchone()
+    return 0 if last is None else int(last) + 1
+
+
+def last_step(connection: sqlite3.Connection, run_id: int) -> int:
+    """Return the highest step of the history, -1 when it is empty."""
+    row = connection.execute("SELECT MAX(step) FROM lines WHERE run_id = ? AND step IS NOT NULL", (run_id,))
+    (last,) = row.fetchone()
+    return -1 if last is None else int(last)
+
+
+def read(
+    connection: sqlite3.Connection, run_id: int, stream: Stream, *, first: int = 0, limit: int = -1
+) -> Iterator[tuple[int, str]]:
+    """Yield the lines from position `first` on, each with its position."""
+    rows = connection.execute(
+        "SELECT position, text FROM lines WHERE run_id = ? AND stream = ? AND position >= ? ORDER BY position LIMIT ?",
+        (run_id, stream, first, limit),
+    )
+    for row in rows:
+        yield row["position"], row["text"]
+
+
+def read_last(connection: sqlite3.Connection, run_id: int, stream: Stream, limit: int) -> list[tuple[int, str]]:
+    """Return the last `limit` lines, oldest first, each with its position."""
+    rows = connection.execute(
+        "SELECT position, text FROM lines WHERE run_id = ? AND stream = ? ORDER BY position DESC LIMIT ?",
+        (run_id, stream, max(limit, 0)),
+    )
+    return [(row["position"], row["text"]) for row in rows][::-1]
+
+
+def read_steps(connection: sqlite3.Connection, run_id: int, first: int, last: int) -> Iterator[str]:
+    """Yield the history rows with steps from `first` to `last`, both included, in order of steps."""
+    rows = connection.execute(
+        "SELECT text FROM lines WHERE run_id = ? AND step IS NOT NULL AND step BETWEEN ? AND ? ORDER BY step, position",
+        (run_id, first, last),
+    )
+    for row in rows:
+        yield row["text"]
+
+
+def history_keys(connection: sqlite3.Connection, run_id: int) -> dict[str, list[tuple[str, int]]]:
+    """Return each key of the history with the types of its values and how often each occurs."""
+    keys: dict[str, list[tuple[str, int]]] = {}
+    for row in connection.execute("SELECT key, type, count FROM history_keys WHERE run_id = ? ORDER BY key", (run_id,)):
+        keys.setdefault(row["key"], []).append((row["type"], row["count"]))
+    return keys
+
+
+def _starts_over(connection: sqlite3.Connection, run_id: int, chunk: Chunk) -> bool:
+    # A chunk sent again begins with the same line; a new attempt that did not resume does not.
+    if chunk.offset != 0:
+        return False
+    first = next(read(connection, run_id, chunk.stream, limit=1), None)
+    return first is not None and first[1] != chunk.lines[0]
+
+
+def _shared_position(
+    connection: sqlite3.Connection, run_id: int, stream: Stream, client: str, offset: int
+) -> int | None:
+    row = connection.execute(
+        "SELECT position FROM shared_lines WHERE run_id = ? AND stream = ? AND client = ? AND client_offset = ?",
+        (run_id, stream, client, offset),
+    ).fetchone()
+    return None if row is None else int(row["position"])
+
+
+def _store(connection: sqlite3.Connection, run_id: int, chunk: Chunk) -> None:
+    rows: list[JsonObject] = [loads_object(line) for line in chunk.lines] if chunk.stream == "history" else []
+    if rows:
+        known = count(connection, run_id, "history")
+        _count_keys(connection, run_id, rows[max(known - chunk.offset, 0) :])
+    steps = [_step(row, chunk.offset + index) for index, row in enumerate(rows)] or [None] * len(chunk.lines)
+    connection.executemany(
+        "INSERT INTO lines VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET step = excluded.step, text = excluded.text",
+        [
+            (run_id, chunk.stream, chunk.offset + index, step, line)
+            for index, (step, line) in enumerate(zip(steps, chunk.lines, strict=True))
+        ],
+    )
+
+
+def _step(row: JsonObject, position: int) -> int:
+    step = row.get("_step")
+    return int(step) if isinstance(step, (int, float)) else position
+
+
+def _count_keys(connection: sqlite3.Connection, run_id: int, rows: list[JsonObject]) -> None:
+    counts: dict[tuple[str, str], int] = {}
+    for row in rows:
+        for key, value in row.items():
+            seen = key, _type_name(value)
+            counts[seen] = counts.get(seen, 0) + 1
+    connection.executemany(
+        "INSERT INTO history_keys VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
+        [(run_id, key, type_name, number) for (key, type_name), number in counts.items()],
+    )
+
+
+def _type_name(value: Json) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, (int, float)):
+        return "number"
+    if isinstance(value, dict):
+        return str(value.get("_type", "map"))
+    return {str: "string", list: "list"}.get(type(value), "nil")
