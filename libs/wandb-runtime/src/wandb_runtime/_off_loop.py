@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
+import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -17,14 +20,30 @@ async def off_loop(call: Callable[[], T], *, undo: Callable[[T], object] | None 
         call: What blocks.
         undo: Called, in a thread too, with what a cancelled call has returned.
     """
-    running = asyncio.ensure_future(asyncio.to_thread(call))
+    running = _in_thread(call)
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
         await _outlast(running)
         if undo is not None and running.exception() is None:
-            await _outlast(asyncio.ensure_future(asyncio.to_thread(undo, running.result())))
+            result = running.result()
+            await _outlast(_in_thread(lambda: undo(result)))
         raise
+
+
+def _in_thread(call: Callable[[], T]) -> asyncio.Future[T]:
+    """A thread of its own: the default executor may be full of the user's work, and is shut down before tasks end."""
+    outcome: Future[T] = Future()
+    context = contextvars.copy_context()
+
+    def run() -> None:
+        try:
+            outcome.set_result(context.run(call))
+        except BaseException as error:  # noqa: BLE001 - raised where the result is awaited
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, name="wandb-runtime", daemon=True).start()
+    return asyncio.wrap_future(outcome)
 
 
 async def _outlast(running: asyncio.Future[T]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import wandb
-from wandb.sdk.lib import module
+from wandb.sdk.lib import module, wbauth
 from wandb.sdk.wandb_init import _set_global_run
 
 if TYPE_CHECKING:
@@ -21,6 +21,19 @@ def set_global_run(run: Run | None) -> None:
         module.unset_globals()  # type: ignore[no-untyped-call]
     else:
         _set_global_run(run)
+
+
+def has_credentials(host: str | None) -> bool:
+    """Whether `wandb.init` would find a key, in the environment, the settings or netrc, without asking for one.
+
+    `wandb.login(prompt=False)` says so too, but not while a run is open, and it writes the host to a settings file.
+
+    Raises:
+        wandb.errors.AuthenticationError: There is a key that cannot be one.
+    """
+    address = host or wandb.setup().settings.base_url
+    found = wbauth.authenticate_session(host=address, source="wandb_init", prompt=False, update_session=False)
+    return found is not None
 
 
 def is_unavailable(error: Exception) -> bool:

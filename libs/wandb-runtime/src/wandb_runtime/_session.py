@@ -99,11 +99,13 @@ def _init(plan: OpenPlan, **changes: Any) -> Run:
     from wandb_runtime import _sdk
 
     init = {**plan.init, **changes}
-    _require_api_key(plan, init)
     # A fresh dictionary each time: wandb.init changes the settings object it is given.
     settings = {"finish_timeout": plan.finish_timeout, "finish_timeout_raises": True, **plan.settings}
     try:
+        _require_api_key(plan, init)
         return wandb.init(**init, reinit="create_new", settings=settings)
+    except MissingApiKeyError:
+        raise
     except Exception as error:
         where = f"W&B run {init.get('id') or 'of this function'} at {plan.host or _host(os.environ)}"
         if _sdk.is_unavailable(error):
@@ -118,10 +120,10 @@ def _init(plan: OpenPlan, **changes: Any) -> Run:
 
 def _require_api_key(plan: OpenPlan, init: Mapping[str, Any]) -> None:
     """Fails before wandb.init would ask for a key on the terminal of whoever runs the task."""
-    import wandb
+    from wandb_runtime import _sdk
 
     mode = init.get("mode") or os.environ.get("WANDB_MODE")
-    if mode in ("offline", "disabled", "dryrun") or wandb.login(host=plan.host, prompt=False, verify=False):
+    if mode in ("offline", "disabled", "dryrun") or _sdk.has_credentials(plan.host):
         return
     msg = (
         "No W&B API key: set WANDB_API_KEY (in Flyte: secrets=flyte.Secret(key, as_env_var='WANDB_API_KEY') of the "
