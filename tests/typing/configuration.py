@@ -1,11 +1,16 @@
 """Configuration of runs and sweeps. Never executed: read by mypy, see tests/install/test_consumers.py."""
 
+from typing import Any
+
 import flyte
 from flyteplugins.wandb import (
     Mode,
+    OnExit,
+    OnFailure,
     OnUnavailable,
     RankScope,
     RunMode,
+    SweepMethod,
     WandbConfig,
     WandbSweepConfig,
     get_wandb_context,
@@ -86,11 +91,15 @@ context.project = "other"  # type: ignore[assignment]
 
 sweep_context = get_wandb_sweep_context()
 assert_type(sweep_context, WandbSweepConfig)
-assert_type(sweep_context.method, str | None)
+assert_type(sweep_context.method, SweepMethod | None)
 assert_type(sweep_context.project, str | None)
 assert_type(sweep_context.entity, str | None)
 assert_type(sweep_context.name, str | None)
 assert_type(sweep_context.download_logs, bool | None)
+assert_type(sweep_context.on_exit, OnExit | None)
+assert_type(sweep_context.on_failure, OnFailure | None)
+assert_type(sweep_context.run_cap, int | None)
+assert_type(sweep_context.parameters, dict[str, Any] | None)  # The search space is W&B's language.
 sweep_context.run_mode  # type: ignore[attr-defined]  # noqa: B018
 
 mode: RunMode = "auto"
@@ -114,6 +123,8 @@ wandb_config(rank_scope="node")  # type: ignore[arg-type]
 wandb_config(on_unavailable="ignore")  # type: ignore[arg-type]
 wandb_config(finish_timeout="1")  # type: ignore[arg-type]
 wandb_config("p", "e", "i", "n", [], {}, None, None, None, None, "h")  # type: ignore[call-arg]
+wandb_sweep_config(method="guess")  # type: ignore[arg-type]
+wandb_sweep_config(metod="grid")  # type: ignore[call-arg]
 wandb_sweep_config(method=1)  # type: ignore[arg-type]
 wandb_sweep_config(metric="loss")  # type: ignore[arg-type]
 wandb_sweep_config(parameters=["lr"])  # type: ignore[arg-type]
