@@ -27,7 +27,7 @@ def main() -> int:
     Returns:
         The exit code of this script.
     """
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, width=100)
     with DevServer(data_dir=DATA) as server:
         console.print(f"wandb-devserver listens at {server.url}; training ...")
         use_server(server.env)

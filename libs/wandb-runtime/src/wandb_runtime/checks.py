@@ -127,8 +127,8 @@ def mapping(field: str, value: Mapping[str, Any]) -> dict[str, Any]:
 
 def settings(field: str, value: Any) -> dict[str, Any]:
     """`wandb.Settings`, or a dictionary of its fields; only what was set is kept."""
-    dump = getattr(value, "model_dump", None)
-    return mapping(field, dump(exclude_unset=True) if callable(dump) else value)
+    names = getattr(value, "model_fields_set", None)
+    return mapping(field, value if names is None else {name: getattr(value, name) for name in sorted(names)})
 
 
 def json_value(field: str, value: object) -> Any:
@@ -144,7 +144,7 @@ def json_value(field: str, value: object) -> Any:
     try:
         return json.loads(json.dumps(value))
     except (TypeError, ValueError, RecursionError) as error:
-        reason = f"a {type(value).__name__} cannot be carried as JSON; give a number, a string, a list or a dictionary"
+        reason = f"{type(value).__name__} cannot be carried as JSON; give a number, a string, a list or a dictionary"
         raise InvalidValueError(field, value, reason) from error
 
 

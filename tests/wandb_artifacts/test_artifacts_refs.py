@@ -1,0 +1,107 @@
+"""Addresses of runs and sweeps."""
+
+import pickle
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from wandb_artifacts import InvalidValueError, RunRef, SweepRef, WandbPluginError, app_url
+
+RUN = RunRef("team", "vision", "abc123")
+
+parts = st.text(string.ascii_letters + string.digits + "-_. üß%", min_size=1, max_size=20).filter(
+    lambda part: part == part.strip() and "%" not in part
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("team/vision/abc123", RUN),
+        ("/team/vision/abc123/", RUN),
+        ("team/vision/runs/abc123", RUN),
+        ("https://wandb.ai/team/vision/runs/abc123", RUN),
+        ("https://wandb.ai/team/vision/runs/abc123/overview?nw=nwuser#top", RUN),
+        ("https://forge.coreweave.com/wandb/team/vision/runs/abc123", RUN),
+        ("https://wandb.ai/team/my%20vision/runs/a%20b", RunRef("team", "my vision", "a b")),
+        ("https://app.corp.com/team/vision/runs/abc123", RunRef("team", "vision", "abc123", "https://api.corp.com")),
+        (
+            "http://127.0.0.1:8080/sub/path/team/vision/runs/abc123",
+            RunRef("team", "vision", "abc123", "http://127.0.0.1:8080/sub/path"),
+        ),
+        ("http://h/runs/runs/runs/runs", RunRef("runs", "runs", "runs", "http://h")),
+    ],
+)
+def test_parse_run(text: str, expected: RunRef) -> None:
+    """An address is read in every form people paste."""
+    assert RunRef.parse(text) == expected
+
+
+def test_parse_completes_with_defaults() -> None:
+    """A bare id takes what it lacks from the defaults; what it says itself wins."""
+    assert RunRef.parse("abc123", entity="team", project="vision") == RUN
+    assert RunRef.parse("vision/abc123", entity="team", project="other") == RUN
+    assert RunRef.parse("a/b/c", host="http://h/") == RunRef("a", "b", "c", "http://h")
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "says"),
+    [
+        ("abc123", "run", "names no entity"),
+        ("vision/abc123", "run", "names no entity"),
+        ("a/b/c/d", "run", "is not a run"),
+        ("https://wandb.ai/team/vision", "run", "is not a run"),
+        ("https://wandb.ai/team/vision/sweeps/abc", "run", "is not a run"),
+        ("https://user:secret@wandb.ai/team/vision/runs/abc", "host", "must not carry a user name"),
+        ("team/vision/", "run", "names no entity"),
+        ("team/vision/a:b", "id", "refuses the character(s) :"),
+        ("team/vi?sion/abc", "project", "refuses the character(s) ?"),
+        ("", "run", "names no entity"),
+    ],
+)
+def test_parse_refuses(text: str, field: str, says: str) -> None:
+    """What is no address is refused with the field, the reason and the remedy; a password is not repeated."""
+    with pytest.raises(InvalidValueError) as caught:
+        RunRef.parse(text)
+
+    assert caught.value.field == field
+    assert says in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_sweep_and_run_differ() -> None:
+    """A sweep is not a run, whatever its parts."""
+    sweep = SweepRef.parse("https://wandb.ai/team/vision/sweeps/abc123")
+
+    assert sweep == SweepRef("team", "vision", "abc123")
+    different: set[object] = {sweep, RUN}
+    assert len(different) == 2
+    assert sweep.url == "https://forge.coreweave.com/wandb/team/vision/sweeps/abc123"
+
+
+@given(entity=parts, project=parts, run_id=parts)
+def test_round_trip(entity: str, project: str, run_id: str) -> None:
+    """What is printed or linked is read back as the same address."""
+    run = RunRef(entity, project, run_id, "http://127.0.0.1:8080")
+
+    assert RunRef.parse(str(run), host=run.host) == run
+    assert RunRef.parse(run.url) == run
+    assert pickle.loads(pickle.dumps(run)) == run
+
+
+def test_error_survives_pickling() -> None:
+    """Flyte moves exceptions between processes: the message must not be composed twice."""
+    with pytest.raises(InvalidValueError, match="must not be empty") as caught:
+        RunRef("", "p", "i")
+    copied = pickle.loads(pickle.dumps(caught.value))
+
+    assert str(copied) == str(caught.value)
+    assert (copied.field, copied.value) == ("entity", "")
+    assert isinstance(copied, (WandbPluginError, ValueError))
+
+
+@pytest.mark.parametrize("host", ["https://api.wandb.ai", "https://api.wandb.ai/", None])
+def test_cloud_app(host: str | None) -> None:
+    """The cloud's API addresses lead to its app."""
+    assert app_url(host) == "https://forge.coreweave.com/wandb"
