@@ -21,7 +21,7 @@ class Connections:
     async def drop(self, scope: Scope, receive: Receive, *, flush: bool = False) -> None:
         """Close the connection of a request, after what was already sent if `flush`."""
         for connection in list(self._state.connections if self._state else ()):
-            if connection.client == scope["client"]:
+            if getattr(connection, "client", None) == scope["client"]:
                 transport = connection.transport
                 transport.close() if flush else transport.abort()
         while (await receive())["type"] != "http.disconnect":

@@ -122,7 +122,7 @@ def _decode(body: bytes, encoding: str) -> JsonObject:
     value = loads(text) if text else {}
     if not isinstance(value, dict):
         msg = f"it holds a {type(value).__name__}"
-        raise ValueError(msg)  # noqa: TRY004 - one kind of error for all that is wrong with a body
+        raise ValueError(msg)
     return value
 
 

@@ -6,7 +6,7 @@ import json
 import math
 from typing import TypeAlias
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 """Any JSON value."""
 
 JsonObject: TypeAlias = "dict[str, Json]"

@@ -72,6 +72,8 @@ class RunningServer:
             log_config=None,
             access_log=False,
             lifespan="off",
+            http="h11",
+            ws="none",
             timeout_graceful_shutdown=_STOP_TIMEOUT,
         )
         self._uvicorn = _Uvicorn(config)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path  # noqa: TC003 - read at run time by dataclass tools
+from pathlib import Path
 
 from wandb_devserver import _api_key
 from wandb_devserver._errors import UsageError

@@ -12,12 +12,15 @@ from wandb_devserver._storage import _projects, _runs
 
 if TYPE_CHECKING:
     import sqlite3
+    from typing import TypeAlias
 
     from graphql import GraphQLResolveInfo
 
     from wandb_devserver._backend import Backend
     from wandb_devserver._storage._projects import StoredProject
     from wandb_devserver._storage._runs import StoredRun
+
+    Info: TypeAlias = "GraphQLResolveInfo[Context]"
 
 
 @dataclass(slots=True)
@@ -71,12 +74,6 @@ class Context:
 
 DEFAULT_PROJECT = "uncategorized"
 """Where runs go that name no project, as at W&B."""
-
-
-def context_of(info: GraphQLResolveInfo) -> Context:
-    context = info.context
-    assert isinstance(context, Context)
-    return context
 
 
 def encode_id(kind: str, number: int) -> str:

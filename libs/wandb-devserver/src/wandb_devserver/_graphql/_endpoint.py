@@ -59,7 +59,7 @@ class _UndoneError(Exception):
         self.result = result
 
 
-def _serve(backend: Backend, request: Request, question: JsonObject, operation: str, wrong_md5: bool) -> Response:  # noqa: FBT001
+def _serve(backend: Backend, request: Request, question: JsonObject, operation: str, wrong_md5: bool) -> Response:
     document, errors = _parse(str(question["query"]))
     ast = get_operation_ast(document, _named(question)) if document else None
     if document is None or ast is None or errors:

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 from ariadne import MutationType, ObjectType
 
 from wandb_devserver import _files as http_files
-from wandb_devserver._graphql._context import context_of, decode_id, encode_id
+from wandb_devserver._graphql._context import decode_id, encode_id
 from wandb_devserver._graphql._projects import connection
 from wandb_devserver._storage import _files, _runs
 
 if TYPE_CHECKING:
-    from graphql import GraphQLResolveInfo
-
+    from wandb_devserver._graphql._context import Info
     from wandb_devserver._storage._files import StoredFile
     from wandb_devserver._storage._runs import StoredRun
 
@@ -28,8 +27,8 @@ _DEFAULT_PAGE = 50
 
 
 @mutation.field("createRunFiles")
-def create_run_files(_: object, info: GraphQLResolveInfo, *, input: dict[str, Any]) -> dict[str, Any]:  # noqa: A002
-    context = context_of(info)
+def create_run_files(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, Any]:  # noqa: A002
+    context = info.context
     run = context.run(input["entity_name"], input["project_name"], input["run_name"])
     targets = [
         {
@@ -42,15 +41,15 @@ def create_run_files(_: object, info: GraphQLResolveInfo, *, input: dict[str, An
 
 
 @mutation.field("markRunFilesUploaded")
-def mark_run_files_uploaded(_: object, info: GraphQLResolveInfo, *, input: dict[str, Any]) -> dict[str, bool]:  # noqa: A002
+def mark_run_files_uploaded(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, bool]:  # noqa: A002
     # Files count from the moment their upload is complete; there is nothing left to mark.
-    context_of(info).run(input["entity_name"], input["project_name"], input["run_name"])
+    info.context.run(input["entity_name"], input["project_name"], input["run_name"])
     return {"success": True}
 
 
 @mutation.field("deleteFiles")
-def delete_files(_: object, info: GraphQLResolveInfo, *, input: dict[str, Any]) -> dict[str, bool]:  # noqa: A002
-    context = context_of(info)
+def delete_files(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, bool]:  # noqa: A002
+    context = info.context
     for node_id in input["files"]:
         file = _files.find_by_id(context.connection, decode_id("File", node_id))
         if file is not None:
@@ -60,14 +59,14 @@ def delete_files(_: object, info: GraphQLResolveInfo, *, input: dict[str, Any]) 
 
 
 @run_type.field("fileCount")
-def resolve_file_count(run: StoredRun, info: GraphQLResolveInfo) -> int:
-    return _files.count(context_of(info).connection, run.id)
+def resolve_file_count(run: StoredRun, info: Info) -> int:
+    return _files.count(info.context.connection, run.id)
 
 
 @run_type.field("files")
 def resolve_files(
     run: StoredRun,
-    info: GraphQLResolveInfo,
+    info: Info,
     *,
     names: list[str] | None = None,
     after: str | None = None,
@@ -76,33 +75,37 @@ def resolve_files(
 ) -> dict[str, Any]:
     limit = _DEFAULT_PAGE if first is None else max(first, 0)
     start = decode_id("File", after) if after else 0
-    found = _files.page(context_of(info).connection, run.id, names=names, pattern=pattern, after=start, limit=limit + 1)
+    found = _files.page(info.context.connection, run.id, names=names, pattern=pattern, after=start, limit=limit + 1)
     return connection([(file, encode_id("File", file.id)) for file in found], limit)
 
 
 @file_type.field("id")
-def resolve_id(file: StoredFile, _: GraphQLResolveInfo) -> str:
+def resolve_id(file: StoredFile, _: Info) -> str:
     return encode_id("File", file.id)
 
 
 @file_type.field("url")
-def resolve_url(file: StoredFile, info: GraphQLResolveInfo, *, upload: bool | None = None) -> str | None:
-    context = context_of(info)
+def resolve_url(file: StoredFile, info: Info, *, upload: bool | None = None) -> str | None:
+    context = info.context
     if upload:
         return http_files.upload_url(context.backend, context.base_url, file.run_id, file.name)
-    return resolve_direct_url(file, info)
+    return _download_url(file, info)
 
 
 @file_type.field("directUrl")
-def resolve_direct_url(file: StoredFile, info: GraphQLResolveInfo) -> str | None:
-    context = context_of(info)
+def resolve_direct_url(file: StoredFile, info: Info) -> str | None:
+    return _download_url(file, info)
+
+
+def _download_url(file: StoredFile, info: Info) -> str | None:
+    context = info.context
     run = _runs.find_by_id(context.connection, file.run_id)
     return http_files.download_url(context.base_url, run.entity, run.project, run.name, file.name) if run else None
 
 
 @file_type.field("md5")
-def resolve_md5(file: StoredFile, info: GraphQLResolveInfo) -> str:
-    if context_of(info).wrong_md5:
+def resolve_md5(file: StoredFile, info: Info) -> str:
+    if info.context.wrong_md5:
         return base64.b64encode(hashlib.md5(file.md5.encode(), usedforsecurity=False).digest()).decode()
     return file.md5
 

@@ -8,7 +8,6 @@ from ariadne import ObjectType
 
 from wandb_devserver._console import parse_line
 from wandb_devserver._errors import UsageError
-from wandb_devserver._graphql._context import context_of
 from wandb_devserver._graphql._projects import connection
 from wandb_devserver._graphql._sampling import sample
 from wandb_devserver._json import Json, JsonObject, dumps, loads_object
@@ -17,8 +16,7 @@ from wandb_devserver._storage import _lines
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from graphql import GraphQLResolveInfo
-
+    from wandb_devserver._graphql._context import Info
     from wandb_devserver._storage._lines import Stream
     from wandb_devserver._storage._runs import StoredRun
 
@@ -30,34 +28,34 @@ _LAST_STEP = 2**63 - 1
 
 
 @run_type.field("historyLineCount")
-def resolve_history_line_count(run: StoredRun, info: GraphQLResolveInfo) -> int | None:
-    context = context_of(info)
+def resolve_history_line_count(run: StoredRun, info: Info) -> int | None:
+    context = info.context
     return None if context.hides_line_count else _lines.count(context.connection, run.id, "history")
 
 
 @run_type.field("eventsLineCount")
-def resolve_events_line_count(run: StoredRun, info: GraphQLResolveInfo) -> int:
-    return _lines.count(context_of(info).connection, run.id, "events")
+def resolve_events_line_count(run: StoredRun, info: Info) -> int:
+    return _lines.count(info.context.connection, run.id, "events")
 
 
 @run_type.field("logLineCount")
-def resolve_log_line_count(run: StoredRun, info: GraphQLResolveInfo) -> int:
-    return _lines.count(context_of(info).connection, run.id, "console")
+def resolve_log_line_count(run: StoredRun, info: Info) -> int:
+    return _lines.count(info.context.connection, run.id, "console")
 
 
 @run_type.field("historyTail")
-def resolve_history_tail(run: StoredRun, info: GraphQLResolveInfo) -> str:
+def resolve_history_tail(run: StoredRun, info: Info) -> str:
     return _tail(run, info, "history")
 
 
 @run_type.field("eventsTail")
-def resolve_events_tail(run: StoredRun, info: GraphQLResolveInfo) -> str:
+def resolve_events_tail(run: StoredRun, info: Info) -> str:
     return _tail(run, info, "events")
 
 
 @run_type.field("historyKeys")
-def resolve_history_keys(run: StoredRun, info: GraphQLResolveInfo) -> JsonObject:
-    database = context_of(info).connection
+def resolve_history_keys(run: StoredRun, info: Info) -> JsonObject:
+    database = info.context.connection
     keys: JsonObject = {
         key: {"typeCounts": [{"type": name, "count": count} for name, count in types]}
         for key, types in _lines.history_keys(database, run.id).items()
@@ -68,13 +66,13 @@ def resolve_history_keys(run: StoredRun, info: GraphQLResolveInfo) -> JsonObject
 @run_type.field("history")
 def resolve_history(
     run: StoredRun,
-    info: GraphQLResolveInfo,
+    info: Info,
     *,
     min_step: int | None = None,
     max_step: int | None = None,
     samples: int | None = None,
 ) -> list[str]:
-    database = context_of(info).connection
+    database = info.context.connection
     if min_step is None and max_step is None:
         return _sampled_stream(run, info, "history", samples)
     # A page of a scan: rows missing here would be missing for good.
@@ -85,7 +83,7 @@ def resolve_history(
 @run_type.field("events")
 def resolve_events(
     run: StoredRun,
-    info: GraphQLResolveInfo,
+    info: Info,
     *,
     min_step: int | None = None,  # noqa: ARG001 - the SDK may send it; events have no steps
     max_step: int | None = None,  # noqa: ARG001
@@ -95,12 +93,12 @@ def resolve_events(
 
 
 @run_type.field("sampledHistory")
-def resolve_sampled_history(run: StoredRun, info: GraphQLResolveInfo, *, specs: list[str]) -> list[list[JsonObject]]:
+def resolve_sampled_history(run: StoredRun, info: Info, *, specs: list[str]) -> list[list[JsonObject]]:
     return [_sampled_rows(run, info, loads_object(spec)) for spec in specs]
 
 
 @run_type.field("parquetHistory")
-def resolve_parquet_history(_: StoredRun, __: GraphQLResolveInfo, *, live_keys: list[str]) -> dict[str, list[Json]]:  # noqa: ARG001
+def resolve_parquet_history(_: StoredRun, __: Info, *, live_keys: list[str]) -> dict[str, list[Json]]:  # noqa: ARG001
     # Nothing is exported to Parquet here: all rows are to be had by pages.
     return {"parquet_urls": [], "live_data": []}
 
@@ -108,14 +106,14 @@ def resolve_parquet_history(_: StoredRun, __: GraphQLResolveInfo, *, live_keys: 
 @run_type.field("logLines")
 def resolve_log_lines(
     run: StoredRun,
-    info: GraphQLResolveInfo,
+    info: Info,
     *,
     first: int | None = None,
     last: int | None = None,
     after: str | None = None,
     use_improved_pagination: bool | None = None,  # noqa: ARG001 - there is no other here
 ) -> dict[str, Any]:
-    database = context_of(info).connection
+    database = info.context.connection
     if last is not None:
         found = _lines.read_last(database, run.id, "console", last)
         return connection([_log_line(number, text) for number, text in found], len(found))
@@ -125,17 +123,17 @@ def resolve_log_lines(
     return connection([_log_line(number, text) for number, text in rows], limit)
 
 
-def _tail(run: StoredRun, info: GraphQLResolveInfo, stream: Stream) -> str:
-    lines = _lines.read_last(context_of(info).connection, run.id, stream, 1)
+def _tail(run: StoredRun, info: Info, stream: Stream) -> str:
+    lines = _lines.read_last(info.context.connection, run.id, stream, 1)
     return dumps([text for _, text in lines])
 
 
-def _sampled_stream(run: StoredRun, info: GraphQLResolveInfo, stream: Stream, samples: int | None) -> list[str]:
-    lines = _lines.read(context_of(info).connection, run.id, stream)
+def _sampled_stream(run: StoredRun, info: Info, stream: Stream, samples: int | None) -> list[str]:
+    lines = _lines.read(info.context.connection, run.id, stream)
     return sample((text for _, text in lines), _DEFAULT_SAMPLES if samples is None else samples)
 
 
-def _sampled_rows(run: StoredRun, info: GraphQLResolveInfo, spec: JsonObject) -> list[JsonObject]:
+def _sampled_rows(run: StoredRun, info: Info, spec: JsonObject) -> list[JsonObject]:
     keys = spec.get("keys")
     if not isinstance(keys, list):
         msg = f"a spec of sampledHistory needs 'keys', a list; it has {keys!r}"
@@ -146,9 +144,9 @@ def _sampled_rows(run: StoredRun, info: GraphQLResolveInfo, spec: JsonObject) ->
     return sample(rows, _whole(spec.get("samples"), _DEFAULT_SAMPLES))
 
 
-def _rows_with(run: StoredRun, info: GraphQLResolveInfo, spec: JsonObject, keys: list[str]) -> Iterator[JsonObject]:
+def _rows_with(run: StoredRun, info: Info, spec: JsonObject, keys: list[str]) -> Iterator[JsonObject]:
     first, last = _whole(spec.get("minStep"), 0), _whole(spec.get("maxStep"), _LAST_STEP)
-    for text in _lines.read_steps(context_of(info).connection, run.id, first, last):
+    for text in _lines.read_steps(info.context.connection, run.id, first, last):
         row = loads_object(text)
         if all(key in row for key in keys):
             yield {key: row[key] for key in keys}
@@ -166,7 +164,7 @@ def _position(cursor: str) -> int:
         raise UsageError(msg) from error
 
 
-def _log_line(number: int, text: str) -> tuple[dict[str, str | int], str]:
+def _log_line(number: int, text: str) -> tuple[dict[str, object], str]:
     line = parse_line(text)
     node = {"number": number, "timestamp": line.timestamp, "level": line.level, "label": line.label, "line": line.text}
     return node, str(number)

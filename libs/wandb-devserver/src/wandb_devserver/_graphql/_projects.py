@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 from ariadne import MutationType, ObjectType, QueryType
 
 from wandb_devserver._graphql import _viewer
-from wandb_devserver._graphql._context import context_of, decode_id, encode_id
+from wandb_devserver._graphql._context import decode_id, encode_id
 from wandb_devserver._graphql._filters import parse_filters
 from wandb_devserver._graphql._names import check_project
 from wandb_devserver._storage import _projects, _runs
 from wandb_devserver._storage._order import parse_order
 
 if TYPE_CHECKING:
-    from graphql import GraphQLResolveInfo
-
+    from wandb_devserver._graphql._context import Info
     from wandb_devserver._json import JsonObject
     from wandb_devserver._storage._projects import StoredProject
     from wandb_devserver._storage._runs import StoredRun
@@ -30,21 +29,21 @@ _DEFAULT_PAGE = 50
 @query.field("project")
 @query.field("model")
 def resolve_project(
-    _: object, info: GraphQLResolveInfo, *, name: str | None = None, entity_name: str | None = None
+    _: object, info: Info, *, name: str | None = None, entity_name: str | None = None
 ) -> StoredProject | None:
-    return context_of(info).project(entity_name, name)
+    return info.context.project(entity_name, name)
 
 
 @query.field("models")
 def resolve_projects(
     _: object,
-    info: GraphQLResolveInfo,
+    info: Info,
     *,
     entity_name: str | None = None,
     after: str | None = None,
     first: int | None = None,
 ) -> dict[str, Any]:
-    context = context_of(info)
+    context = info.context
     limit = _DEFAULT_PAGE if first is None else max(first, 0)
     start = decode_id("Project", after) if after else 0
     entity = entity_name or context.backend.entity
@@ -53,8 +52,8 @@ def resolve_projects(
 
 
 @mutation.field("upsertModel")
-def upsert_project(_: object, info: GraphQLResolveInfo, *, input: dict[str, Any]) -> dict[str, Any]:  # noqa: A002
-    context = context_of(info)
+def upsert_project(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, Any]:  # noqa: A002
+    context = info.context
     entity, name = input.get("entity_name") or context.backend.entity, check_project(input.get("name") or "")
     inserted = _projects.find(context.connection, entity, name) is None
     project = _projects.find_or_create(context.connection, entity, name)
@@ -65,63 +64,63 @@ def upsert_project(_: object, info: GraphQLResolveInfo, *, input: dict[str, Any]
 
 
 @project_type.field("id")
-def resolve_id(project: StoredProject, _: GraphQLResolveInfo) -> str:
+def resolve_id(project: StoredProject, _: Info) -> str:
     return encode_id("Project", project.id)
 
 
 @project_type.field("internalId")
-def resolve_internal_id(project: StoredProject, _: GraphQLResolveInfo) -> str:
+def resolve_internal_id(project: StoredProject, _: Info) -> str:
     return str(project.id)
 
 
 @project_type.field("entityName")
-def resolve_entity_name(project: StoredProject, _: GraphQLResolveInfo) -> str:
+def resolve_entity_name(project: StoredProject, _: Info) -> str:
     return project.entity
 
 
 @project_type.field("entity")
-def resolve_entity(project: StoredProject, _: GraphQLResolveInfo) -> JsonObject:
+def resolve_entity(project: StoredProject, _: Info) -> JsonObject:
     return _viewer.entity(project.entity)
 
 
 @project_type.field("access")
-def resolve_access(_: StoredProject, __: GraphQLResolveInfo) -> str:
+def resolve_access(_: StoredProject, __: Info) -> str:
     return "PRIVATE"
 
 
 @project_type.field("isBenchmark")
 @project_type.field("readOnly")
-def resolve_false(_: StoredProject, __: GraphQLResolveInfo) -> bool:
+def resolve_false(_: StoredProject, __: Info) -> bool:
     return False
 
 
 @project_type.field("user")
-def resolve_user(_: StoredProject, info: GraphQLResolveInfo) -> JsonObject:
-    return _viewer.user(context_of(info).backend.entity)
+def resolve_user(_: StoredProject, info: Info) -> JsonObject:
+    return _viewer.user(info.context.backend.entity)
 
 
 @project_type.field("run")
-def resolve_run(project: StoredProject, info: GraphQLResolveInfo, *, name: str) -> StoredRun | None:
-    return _runs.find(context_of(info).connection, project.id, name)
+def resolve_run(project: StoredProject, info: Info, *, name: str) -> StoredRun | None:
+    return _runs.find(info.context.connection, project.id, name)
 
 
 @project_type.field("bucket")
 def resolve_bucket(
-    project: StoredProject, info: GraphQLResolveInfo, *, name: str, missing_ok: bool | None = None
+    project: StoredProject, info: Info, *, name: str, missing_ok: bool | None = None
 ) -> StoredRun | None:
-    run = _runs.find(context_of(info).connection, project.id, name)
-    return run if missing_ok or run else context_of(info).run(project.entity, project.name, name)
+    run = _runs.find(info.context.connection, project.id, name)
+    return run if missing_ok or run else info.context.run(project.entity, project.name, name)
 
 
 @project_type.field("runCount")
-def resolve_run_count(project: StoredProject, info: GraphQLResolveInfo, *, filters: str | None = None) -> int:
-    return _runs.count(context_of(info).connection, project.id, parse_filters(filters))
+def resolve_run_count(project: StoredProject, info: Info, *, filters: str | None = None) -> int:
+    return _runs.count(info.context.connection, project.id, parse_filters(filters))
 
 
 @project_type.field("runs")
 def resolve_runs(
     project: StoredProject,
-    info: GraphQLResolveInfo,
+    info: Info,
     *,
     filters: str | None = None,
     after: str | None = None,
@@ -130,7 +129,7 @@ def resolve_runs(
 ) -> dict[str, Any]:
     limit = _DEFAULT_PAGE if first is None else max(first, 0)
     found = _runs.page(
-        context_of(info).connection,
+        info.context.connection,
         project.id,
         matches=parse_filters(filters),
         order=parse_order(order),

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 from ariadne import ObjectType
 
 from wandb_devserver._graphql import _viewer
-from wandb_devserver._graphql._context import context_of, encode_id
+from wandb_devserver._graphql._context import encode_id
 from wandb_devserver._json import JsonObject, dumps_strict, loads_object
 from wandb_devserver._storage import _lines, _projects
 from wandb_devserver._storage._documents import INTERNAL_KEY
 
 if TYPE_CHECKING:
-    from graphql import GraphQLResolveInfo
-
+    from wandb_devserver._graphql._context import Info
     from wandb_devserver._storage._projects import StoredProject
     from wandb_devserver._storage._runs import StoredRun
 
@@ -28,27 +27,27 @@ run_type.set_alias("updatedAt", "heartbeat_at")
 
 
 @run_type.field("id")
-def resolve_id(run: StoredRun, _: GraphQLResolveInfo) -> str:
+def resolve_id(run: StoredRun, _: Info) -> str:
     return encode_id("Run", run.id)
 
 
 @run_type.field("project")
-def resolve_project(run: StoredRun, info: GraphQLResolveInfo) -> StoredProject | None:
-    return _projects.find(context_of(info).connection, run.entity, run.project)
+def resolve_project(run: StoredRun, info: Info) -> StoredProject | None:
+    return _projects.find(info.context.connection, run.entity, run.project)
 
 
 @run_type.field("user")
-def resolve_user(_: StoredRun, info: GraphQLResolveInfo) -> JsonObject:
-    return _viewer.user(context_of(info).backend.entity)
+def resolve_user(_: StoredRun, info: Info) -> JsonObject:
+    return _viewer.user(info.context.backend.entity)
 
 
 @run_type.field("readOnly")
-def resolve_read_only(_: StoredRun, __: GraphQLResolveInfo) -> bool:
+def resolve_read_only(_: StoredRun, __: Info) -> bool:
     return False
 
 
 @run_type.field("wandbConfig")
-def resolve_wandb_config(run: StoredRun, _: GraphQLResolveInfo, *, keys: list[str] | None = None) -> str:
+def resolve_wandb_config(run: StoredRun, _: Info, *, keys: list[str] | None = None) -> str:
     """The SDK's own part of the configuration; its entry `t` says that the run was started."""
     entry = loads_object(run.config).get(INTERNAL_KEY)
     internals = entry.get("value") if isinstance(entry, dict) else None
@@ -56,13 +55,13 @@ def resolve_wandb_config(run: StoredRun, _: GraphQLResolveInfo, *, keys: list[st
 
 
 @run_type.field("summaryMetrics")
-def resolve_summary(run: StoredRun, _: GraphQLResolveInfo, *, keys: list[str] | None = None) -> str:
+def resolve_summary(run: StoredRun, _: Info, *, keys: list[str] | None = None) -> str:
     return run.summary if keys is None else dumps_strict(_selected(loads_object(run.summary), keys))
 
 
 @run_type.field("systemMetrics")
-def resolve_system_metrics(run: StoredRun, info: GraphQLResolveInfo) -> str:
-    last = _lines.read_last(context_of(info).connection, run.id, "events", 1)
+def resolve_system_metrics(run: StoredRun, info: Info) -> str:
+    last = _lines.read_last(info.context.connection, run.id, "events", 1)
     return last[0][1] if last else "{}"
 
 

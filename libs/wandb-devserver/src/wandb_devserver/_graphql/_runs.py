@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 from ariadne import MutationType
 
 from wandb_devserver._errors import UsageError
-from wandb_devserver._graphql._context import DEFAULT_PROJECT, Context, context_of
+from wandb_devserver._graphql._context import DEFAULT_PROJECT, Context
 from wandb_devserver._graphql._names import check_project, check_run
 from wandb_devserver._storage import _files, _lifecycle, _projects, _runs
 
 if TYPE_CHECKING:
-    from graphql import GraphQLResolveInfo
-
+    from wandb_devserver._graphql._context import Info
     from wandb_devserver._storage._runs import StoredRun
 
 logger = logging.getLogger("wandb_devserver")
@@ -23,8 +22,8 @@ mutation = MutationType()
 
 
 @mutation.field("upsertBucket")
-def upsert_bucket(_: object, info: GraphQLResolveInfo, *, input: dict[str, Any]) -> dict[str, Any]:  # noqa: A002
-    context = context_of(info)
+def upsert_bucket(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, Any]:  # noqa: A002
+    context = info.context
     if input.get("name"):
         run, inserted = _open(context, input)
         # A plain writer that does not resume starts counting its lines at 0 again.
@@ -39,8 +38,8 @@ def upsert_bucket(_: object, info: GraphQLResolveInfo, *, input: dict[str, Any])
 
 
 @mutation.field("deleteRun")
-def delete_run(_: object, info: GraphQLResolveInfo, *, input: dict[str, Any]) -> dict[str, Any]:  # noqa: A002
-    context = context_of(info)
+def delete_run(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, Any]:  # noqa: A002
+    context = info.context
     run = context.run_by_id(input["id"])
     context.unused_blobs += [file.blob for file in _files.page(context.connection, run.id)]
     _runs.delete(context.connection, run)
@@ -48,22 +47,22 @@ def delete_run(_: object, info: GraphQLResolveInfo, *, input: dict[str, Any]) ->
 
 
 @mutation.field("stopRun")
-def stop_run(_: object, info: GraphQLResolveInfo, *, input: dict[str, Any]) -> dict[str, bool]:  # noqa: A002
-    context = context_of(info)
+def stop_run(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, bool]:  # noqa: A002
+    context = info.context
     _lifecycle.request_stop(context.connection, context.run_by_id(input["id"]))
     return {"success": True}
 
 
 @mutation.field("updateRunState")
-def update_run_state(_: object, info: GraphQLResolveInfo, *, input: dict[str, Any]) -> dict[str, bool]:  # noqa: A002
-    context = context_of(info)
+def update_run_state(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, bool]:  # noqa: A002
+    context = info.context
     _lifecycle.update_state(context.connection, context.run_by_id(input["id"]), input["state"])
     return {"success": True}
 
 
 @mutation.field("notifyScriptableRunAlert")
-def alert(_: object, info: GraphQLResolveInfo, *, input: dict[str, Any]) -> dict[str, bool]:  # noqa: A002
-    run = context_of(info).run(input["entity_name"], input["project_name"], input["run_name"])
+def alert(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, bool]:  # noqa: A002
+    run = info.context.run(input["entity_name"], input["project_name"], input["run_name"])
     logger.info("alert of run %r: %s: %s", run.name, input["title"], input["text"])
     return {"success": True}
 

@@ -12,6 +12,8 @@ from wandb_devserver._graphql import _files, _history, _projects, _run_fields, _
 from wandb_devserver._graphql._scalars import SCALARS
 
 if TYPE_CHECKING:
+    from enum import Enum
+
     from ariadne import SchemaBindable
     from graphql import GraphQLSchema
 
@@ -22,7 +24,7 @@ _NOUNS = (_viewer, _projects, _runs, _run_fields, _history, _files)
 
 @cache
 def schema() -> GraphQLSchema:
-    bindables: list[SchemaBindable] = [*SCALARS]
+    bindables: list[SchemaBindable | type[Enum]] = [*SCALARS]
     for noun in _NOUNS:
         bindables += noun.BINDABLES
     # camelCase in the API, snake_case in Python.

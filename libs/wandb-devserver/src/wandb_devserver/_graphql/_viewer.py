@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING
 
 from ariadne import QueryType
 
-from wandb_devserver._graphql._context import context_of
 from wandb_devserver._json import Json, JsonObject
 
 if TYPE_CHECKING:
-    from graphql import GraphQLResolveInfo
-
+    from wandb_devserver._graphql._context import Info
 query = QueryType()
 
 # Each switches the SDK to another request for the same thing; none is needed.
@@ -34,12 +32,12 @@ def user(entity: str) -> JsonObject:
 
 
 @query.field("viewer")
-def resolve_viewer(_: object, info: GraphQLResolveInfo) -> JsonObject:
-    return user(context_of(info).backend.entity)
+def resolve_viewer(_: object, info: Info) -> JsonObject:
+    return user(info.context.backend.entity)
 
 
 @query.field("entity")
-def resolve_entity(_: object, info: GraphQLResolveInfo, *, name: str) -> JsonObject:
+def resolve_entity(_: object, __: Info, *, name: str) -> JsonObject:
     return entity(name)
 
 
@@ -48,7 +46,7 @@ def entity(name: str) -> JsonObject:
 
 
 @query.field("serverInfo")
-def resolve_server_info(_: object, info: GraphQLResolveInfo) -> JsonObject:
+def resolve_server_info(_: object, __: Info) -> JsonObject:
     features: list[Json] = [{"name": name, "is_enabled": True} for name in FEATURES]
     return {"features": features}
 

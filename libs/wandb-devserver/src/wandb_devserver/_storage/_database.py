@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import sqlite3
 import threading
@@ -61,11 +62,9 @@ class Database:
             self.changed.notify_all()
 
     def close(self) -> None:
-        while True:
-            try:
+        with contextlib.suppress(queue.Empty):
+            while True:
                 self._idle.get_nowait().close()
-            except queue.Empty:
-                return
 
     @contextmanager
     def _borrowed(self) -> Iterator[sqlite3.Connection]:

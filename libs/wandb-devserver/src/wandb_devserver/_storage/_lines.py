@@ -139,12 +139,12 @@ def _store(connection: sqlite3.Connection, run_id: int, chunk: Chunk) -> None:
     if rows:
         known = count(connection, run_id, "history")
         _count_keys(connection, run_id, rows[max(known - chunk.offset, 0) :])
-    steps = [_step(row, chunk.offset + index) for index, row in enumerate(rows)] or [None] * len(chunk.lines)
+    steps: list[int | None] = [_step(row, chunk.offset + index) for index, row in enumerate(rows)]
     connection.executemany(
         "INSERT INTO lines VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET step = excluded.step, text = excluded.text",
         [
             (run_id, chunk.stream, chunk.offset + index, step, line)
-            for index, (step, line) in enumerate(zip(steps, chunk.lines, strict=True))
+            for index, (step, line) in enumerate(zip(steps or [None] * len(chunk.lines), chunk.lines, strict=True))
         ],
     )
 
@@ -173,4 +173,4 @@ def _type_name(value: Json) -> str:
         return "number"
     if isinstance(value, dict):
         return str(value.get("_type", "map"))
-    return {str: "string", list: "list"}.get(type(value), "nil")
+    return "string" if isinstance(value, str) else "list" if isinstance(value, list) else "nil"

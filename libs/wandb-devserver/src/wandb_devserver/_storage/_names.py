@@ -8,14 +8,14 @@ _ADJECTIVES = (
     "amber brave calm clear crisp eager early fair fresh gentle golden grand green happy keen kind light lively lucid "
     "mellow noble pale plain proud quick quiet rapid rosy sharp silent silver smooth snowy solid steady still sunny "
     "swift vivid warm wise young"
-).split()
+)
 _NOUNS = (
     "beach bird breeze brook cloud dawn dew dune field fire flower fog forest frost glade grass harbor haze hill lake "
     "leaf meadow mist moon morning night oak ocean peak pine plain pond rain reef river sea shore sky snow star stone "
     "stream sun thunder tide tree valley wave wind wood"
-).split()
+)
 
 
 def display_name(number: int) -> str:
     """Return something like `calm-river-12` for the twelfth run of a project."""
-    return f"{secrets.choice(_ADJECTIVES)}-{secrets.choice(_NOUNS)}-{number}"
+    return f"{secrets.choice(_ADJECTIVES.split())}-{secrets.choice(_NOUNS.split())}-{number}"

@@ -1,0 +1,119 @@
+"""Scripts with the real wandb SDK, each in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wandb_devserver import DevServer
+
+PRELUDE = """
+import json, os, sys
+import wandb
+def report(value):
+    print("\\n@@" + json.dumps(value), flush=True)
+"""
+
+# Retries within seconds, so that a failure shows; the SDK takes whole seconds only.
+QUICK = {
+    "WANDB_X_GRAPHQL_RETRY_WAIT_MIN_SECONDS": "1",
+    "WANDB_X_GRAPHQL_RETRY_WAIT_MAX_SECONDS": "1",
+    "WANDB_X_FILE_STREAM_RETRY_WAIT_MIN_SECONDS": "1",
+    "WANDB_X_FILE_STREAM_RETRY_WAIT_MAX_SECONDS": "1",
+    "WANDB_X_FILE_TRANSFER_RETRY_WAIT_MIN_SECONDS": "1",
+    "WANDB_X_FILE_TRANSFER_RETRY_WAIT_MAX_SECONDS": "1",
+    "WANDB_X_FILE_STREAM_TRANSMIT_INTERVAL": "1",
+}
+
+
+@dataclass(frozen=True)
+class Scripts:
+    """Runs scripts against one server, in one folder."""
+
+    server: DevServer
+    folder: Path
+
+    def env(self, **extra: str) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
+        folders = {name: str(self.folder) for name in ("WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR")}
+        return {**kept, **folders, "WANDB_SILENT": "true", **QUICK, **self.server.env, **extra}
+
+    def start(self, script: str, **extra: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-c", PRELUDE + script],
+            cwd=self.folder,
+            env=self.env(**extra),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def exit_code(self, script: str, **extra: str) -> int:
+        with self.start(script, **extra) as process:
+            process.communicate(timeout=90)
+        return process.returncode
+
+    def run(self, script: str, **extra: str) -> Any:
+        """Return what the script reported last; it must succeed."""
+        with self.start(script, **extra) as process:
+            output, errors = process.communicate(timeout=90)
+        assert process.returncode == 0, output + errors
+        reports = [line[2:] for line in output.splitlines() if line.startswith("@@")]
+        return json.loads(reports[-1]) if reports else None
+
+    def command(self, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
+        """Run `wandb` itself."""
+        return subprocess.run(
+            [sys.executable, "-m", "wandb", *arguments],
+            cwd=self.folder,
+            env=self.env(**extra),
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=True,
+        )
+
+
+class RawClient:
+    """Speaks the protocol word by word, for what the SDK only says by accident."""
+
+    def __init__(self, server: DevServer) -> None:
+        self.http = httpx.Client(base_url=server.url, auth=("api", server.api_key), timeout=30)
+
+    def graphql(self, query: str, headers: dict[str, str] | None = None, **variables: object) -> httpx.Response:
+        return self.http.post("/graphql", json={"query": query, "variables": variables}, headers=headers)
+
+    def data(self, query: str, **variables: object) -> Any:
+        answer = self.graphql(query, **variables).json()
+        assert "errors" not in answer, answer
+        return answer["data"]
+
+    def open_run(self, name: str, project: str = "p", headers: dict[str, str] | None = None, **fields: object) -> Any:
+        answer = self.graphql(UPSERT, headers, input={"name": name, "modelName": project, **fields}).json()
+        return answer["data"]["upsertBucket"]["bucket"]
+
+    def stream(
+        self, message: dict[str, object], run: str = "local/p/r", headers: dict[str, str] | None = None
+    ) -> httpx.Response:
+        return self.http.post(f"/files/{run}/file_stream", json=message, headers=headers)
+
+    def stream_rows(self, *rows: dict[str, object], offset: int = 0, run: str = "local/p/r") -> httpx.Response:
+        lines = [json.dumps(row) for row in rows]
+        return self.stream({"files": {"wandb-history.jsonl": {"offset": offset, "content": lines}}}, run)
+
+
+UPSERT = """
+mutation UpsertBucket($input: UpsertBucketInput!) {
+  upsertBucket(input: $input) { bucket { id name displayName historyLineCount } inserted }
+}
+"""

@@ -1,0 +1,277 @@
+"""A run's life: opening, states, exit codes, edits, deletion."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.wandb_devserver.support import RawClient, Scripts
+
+from wandb_devserver import DevServer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_everything_a_run_says_of_itself_arrives(server: DevServer, scripts: Scripts) -> None:
+    """Configuration, summary, labels and rows are what the program gave."""
+    scripts.run("""
+with wandb.init(project="p", id="r", name="Nice name", config={"lr": 0.1, "net": {"depth": 3}}, tags=["a", "b"],
+                notes="some notes", group="g", job_type="train") as run:
+    run.log({"loss": 1.0})
+    run.log({"loss": 0.5})
+    run.config["later"] = [1, 2]
+    run.summary["best"] = 0.5
+""")
+    run = server.run("local/p/r")
+
+    assert (run.state, run.exit_code) == ("finished", 0)
+    assert run.config == {"lr": 0.1, "net": {"depth": 3}, "later": [1, 2]}
+    assert run.summary["best"] == 0.5
+    assert run.summary["loss"] == 0.5
+    assert [row["loss"] for row in run.history] == [1.0, 0.5]
+    assert (run.name, run.tags, run.notes, run.group, run.job_type) == (
+        "Nice name",
+        ["a", "b"],
+        "some notes",
+        "g",
+        "train",
+    )
+
+
+def test_the_public_api_gives_back_what_was_logged(scripts: Scripts) -> None:
+    """`wandb.Api()` reads the same values, and the server's address is the run's URL."""
+    seen = scripts.run("""
+with wandb.init(project="p", id="r", config={"lr": 0.1}, tags=["a"], notes="n", group="g", job_type="j") as run:
+    run.log({"loss": 1.5})
+    url = run.url
+api_run = wandb.Api().run("p/r")
+report([api_run.state, api_run.config, api_run.summary["loss"], api_run.tags, api_run.notes, api_run.group,
+        api_run.job_type, api_run.path, url == api_run.url, api_run.user.username, api_run.metadata["program"]])
+""")
+    assert seen == ["finished", {"lr": 0.1}, 1.5, ["a"], "n", "g", "j", ["local", "p", "r"], True, "local", "<python with no main file>"]
+
+
+def test_a_run_without_name_or_project_gets_them(server: DevServer, scripts: Scripts) -> None:
+    """The server makes up a display name and takes W&B's default project; the client adopts both."""
+    seen = scripts.run("""
+with wandb.init() as run:
+    report([run.entity, run.project, run.name, run.id])
+""")
+    entity, project, name, run_id = seen
+    run = server.run(f"{entity}/{project}/{run_id}")
+
+    assert (entity, run.name) == ("local", name)
+    assert name.count("-") == 2
+    assert name.endswith("-1")
+
+
+@pytest.mark.parametrize(
+    ("end", "state", "exit_code"),
+    [
+        ("run.finish()", "finished", 0),
+        ("run.finish(exit_code=3)", "failed", 3),
+        ("raise ValueError('no')", "failed", 1),
+        ("sys.exit(7)", "failed", 7),
+        ("import signal; os.kill(os.getpid(), signal.SIGINT)", "failed", 255),
+        ("run.mark_preempting(); run.finish(exit_code=1)", "preempted", 1),
+        ("run.mark_preempting(); run.finish()", "finished", 0),
+    ],
+)
+def test_the_end_of_the_program_decides_the_state(
+    server: DevServer, scripts: Scripts, end: str, state: str, exit_code: int
+) -> None:
+    """Exit codes arrive as they are; a run announced as preempting is preempted unless it exits with 0."""
+    scripts.exit_code(f"run = wandb.init(project='p', id='r')\n{end}")
+    run = server.run("local/p/r")
+
+    assert (run.state, run.exit_code) == (state, exit_code)
+
+
+def test_a_killed_program_is_crashed_once_its_heartbeats_are_missed(tmp_path: Path) -> None:
+    """SIGKILL sends nothing more: silence alone makes the run crashed, and the public API sees it."""
+    with DevServer(heartbeat_timeout=2) as server:
+        scripts = Scripts(server, tmp_path)
+        with scripts.start("run = wandb.init(project='p', id='r'); run.log({'a': 1}); input()") as process:
+            server.wait_for_run("local/p/r", "running")
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+        crashed = server.wait_for_run("local/p/r", "crashed")
+        seen = scripts.run("report([wandb.Api().run('local/p/r').state, len(wandb.Api().runs('p', {'state': 'crashed'}))])")
+
+    assert crashed.exit_code is None
+    assert seen == ["crashed", 1]
+
+
+def test_a_heartbeat_brings_a_crashed_run_back(raw: RawClient) -> None:
+    """The writer was only slow."""
+    with DevServer(heartbeat_timeout=0.2) as server:
+        client = RawClient(server)
+        client.open_run("r")
+        server.wait_for_run("local/p/r", "crashed")
+        client.stream({})
+        server.wait_for_run("local/p/r", "running")
+        client.http.close()
+
+
+def test_preempting_shows_while_the_program_goes_on(server: DevServer, scripts: Scripts) -> None:
+    """`mark_preempting` is sent at once; silence afterwards means preempted."""
+    with scripts.start("run = wandb.init(project='p', id='r'); run.mark_preempting(); input(); run.finish()") as process:
+        server.wait_for_run("local/p/r", "preempting")
+        process.communicate("\n")
+
+    assert server.run("local/p/r").state == "finished"
+
+
+def test_silence_after_preempting_is_preempted() -> None:
+    """The machine went away as announced."""
+    with DevServer(heartbeat_timeout=0.2) as server:
+        client = RawClient(server)
+        client.open_run("r")
+        client.stream({"preempting": True})
+        server.wait_for_run("local/p/r", "preempted")
+        client.http.close()
+
+
+def test_stop_reaches_the_program(server: DevServer, scripts: Scripts) -> None:
+    """`Run.stop` of the public API raises KeyboardInterrupt in the program's main thread."""
+    with scripts.start("""
+import threading
+run = wandb.init(project="p", id="r")
+try:
+    threading.Event().wait(80)
+except KeyboardInterrupt:
+    run.finish(exit_code=5)
+""") as process:
+        server.wait_for_run("local/p/r", "running")
+        scripts.run("wandb.Api().run('local/p/r').stop()")
+        process.communicate(timeout=80)
+
+    assert server.run("local/p/r").exit_code == 5
+
+
+def test_opening_a_stopped_run_again_forgets_the_stop(raw: RawClient) -> None:
+    """The flag belongs to one attempt."""
+    run = raw.open_run("r")
+    raw.data("mutation StopRun($id: ID!) { stopRun(input: {id: $id}) { success } }", id=run["id"])
+    assert raw.stream({}).json() == {"stopped": True}
+    raw.stream({"complete": True, "exitcode": 255})
+    raw.open_run("r")
+
+    assert raw.stream({}).json() == {}
+
+
+def test_edits_by_the_public_api_last_and_do_not_revive(server: DevServer, scripts: Scripts) -> None:
+    """`update` and `summary.update` change what they name; the run stays finished and can be resumed."""
+    scripts.run("""
+with wandb.init(project="p", id="r", config={"lr": 1}, tags=["old"], notes="old") as run:
+    run.log({"loss": 1})
+run = wandb.Api().run("local/p/r")
+run.config["lr"] = 2
+run.tags.append("new")
+run.notes = "edited"
+run.name = "Renamed"
+run.summary["score"] = 9
+run.summary.update()
+run.update()
+with wandb.init(project="p", id="r", resume="must") as run:
+    report(dict(run.config))
+""")
+    run = server.run("local/p/r")
+
+    assert (run.config, run.tags, run.notes, run.name) == ({"lr": 2}, ["old", "new"], "edited", "Renamed")
+    assert (run.summary["loss"], run.summary["score"], run.state) == (1, 9, "finished")
+
+
+def test_an_edit_leaves_the_state_alone(raw: RawClient, server: DevServer) -> None:
+    """An upsert by id alone is no start."""
+    run = raw.open_run("r")
+    raw.stream({"complete": True, "exitcode": 1})
+    raw.graphql("mutation UpsertBucket($id: String) { upsertBucket(input: {id: $id, notes: \"x\"}) { inserted } }", id=run["id"])
+
+    assert (server.run("local/p/r").state, server.run("local/p/r").notes) == ("failed", "x")
+
+
+def test_a_created_run_is_pending_until_a_program_opens_it(server: DevServer, scripts: Scripts) -> None:
+    """`Run.create` makes a run that `resume="must"` refuses and `allow` starts afresh."""
+    scripts.run("""
+from wandb.apis.public import Run
+Run.create(wandb.Api(), run_id="r", project="p", entity="local", state="pending")
+""")
+    assert server.run("local/p/r").state == "pending"
+    refused = scripts.run("""
+try:
+    wandb.init(project="p", id="r", resume="must")
+except wandb.errors.UsageError as error:
+    report(str(error))
+""")
+    resumed = scripts.run("""
+with wandb.init(project="p", id="r", resume="allow") as run:
+    report(run.resumed)
+""")
+
+    assert "does not exist or has not been initialized" in refused
+    assert resumed is False
+    assert server.run("local/p/r").state == "finished"
+
+
+def test_update_state_follows_the_documented_transitions(server: DevServer, scripts: Scripts) -> None:
+    """Failed to pending and back is allowed; out of finished nothing is, and the error says so."""
+    seen = scripts.run("""
+wandb.init(project="p", id="bad").finish(exit_code=1)
+wandb.init(project="p", id="good").finish()
+bad, good = wandb.Api().run("local/p/bad"), wandb.Api().run("local/p/good")
+moves = [bad.update_state("pending"), bad.update_state("failed")]
+try:
+    good.update_state("pending")
+except wandb.errors.CommError as error:
+    moves.append(str(error))
+report(moves)
+""")
+    assert seen[:2] == [True, True]
+    assert "is finished and cannot be set to 'pending'" in seen[2]
+    assert server.run("local/p/bad").state == "failed"
+
+
+def test_a_deleted_run_is_gone_and_its_writer_is_told(server: DevServer, scripts: Scripts, raw: RawClient) -> None:
+    """Reads no longer find it, its contents leave the disk, file_stream answers 404."""
+    scripts.run("""
+with wandb.init(project="p", id="r") as run:
+    run.log({"a": 1})
+run = wandb.Api().run("local/p/r")
+run.delete()
+""")
+    blobs = [path for path in (server.data_dir / "blobs").rglob("*") if path.is_file()]
+
+    assert server.runs("local/p") == []
+    assert blobs == []
+    assert raw.stream({}).status_code == 404
+
+
+def test_alerts_are_accepted(scripts: Scripts) -> None:
+    """`run.alert` reaches the server."""
+    scripts.run("""
+with wandb.init(project="p", id="r") as run:
+    run.alert("title", "text", level="WARN", wait_duration=1)
+""")
+    assert scripts.server.requests.count("graphql", "NotifyScriptableRunAlert") == 1
+
+
+def test_a_run_that_was_finished_is_revived_by_a_plain_writer(raw: RawClient, server: DevServer) -> None:
+    """Somebody still writes: the run is running."""
+    raw.open_run("r")
+    raw.stream({"complete": True, "exitcode": 0})
+    assert server.run("local/p/r").state == "finished"
+    raw.stream({})
+
+    assert server.run("local/p/r").state == "running"
+
+
+def test_what_an_upsert_does_not_name_stays(raw: RawClient, server: DevServer) -> None:
+    """Null leaves a field as it is."""
+    raw.open_run("r", tags=["a"], notes="n", groupName="g", config='{"x": {"value": 1}}')
+    raw.open_run("r", config='{"y": {"value": 2}}')
+    run = server.run("local/p/r")
+
+    assert (run.tags, run.notes, run.group, run.config) == (["a"], "n", "g", {"y": 2})
