@@ -1,0 +1,223 @@
+"""Configuration objects: what they carry, refuse and merge."""
+
+import copy
+import pickle
+from typing import Any
+
+import pytest
+import wandb
+from hypothesis import given
+from hypothesis import strategies as st
+from wandb_artifacts import InvalidValueError
+from wandb_runtime import WandbConfig, get_wandb_context, wandb_config, wandb_init
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text().map("k".__add__), inner, max_size=3),
+    max_leaves=8,
+)
+names = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=30)
+
+
+@given(
+    name=names,
+    tags=st.lists(names, max_size=3),
+    config=st.dictionaries(names.map("key ".__add__), json_values, max_size=3),
+    download_logs=st.booleans(),
+    finish_timeout=st.floats(min_value=0.1, max_value=1e6) | st.integers(1, 1000),
+)
+def test_reads_back_what_was_written(
+    name: str, tags: list[str], config: dict[str, Any], download_logs: bool, finish_timeout: float
+) -> None:
+    """Every field reads back equal and of the same type, also from a plain dictionary, a copy and a pickle."""
+    written = wandb_config(
+        name=name, tags=tags, config=config, download_logs=download_logs, finish_timeout=finish_timeout
+    )
+
+    for read in (
+        written,
+        WandbConfig.from_context(dict(written)),
+        WandbConfig.from_context({**written, "wandb_newer": "x", "wandb_sweep_name": "y", "mine": "z"}),
+        copy.copy(written),
+        copy.deepcopy(written),
+        pickle.loads(pickle.dumps(written)),
+    ):
+        assert type(read) is WandbConfig
+        assert (read.name, read.tags, read.config) == (name, tags, config)
+        assert (read.download_logs, read.finish_timeout) == (download_logs, finish_timeout)
+        assert type(read.finish_timeout) is type(finish_timeout)
+        assert read == written
+
+
+def test_carries_strings_verbatim_and_the_rest_as_json() -> None:
+    """The keys are those other tools may rely on: `wandb_<field>`, only for what was given."""
+    configuration = wandb_config(project="123", tags=["a"], config={"lr": 0.1}, download_logs=True)
+
+    assert dict(configuration) == {
+        "wandb_project": "123",
+        "wandb_tags": '["a"]',
+        "wandb_config": '{"lr": 0.1}',
+        "wandb_download_logs": "true",
+    }
+    assert configuration.project == "123"
+    assert configuration.entity is None
+    assert repr(configuration).startswith("wandb_config(project='123', tags=['a']")
+    assert not wandb_config()
+
+
+def test_settings_may_be_an_object() -> None:
+    """Of `wandb.Settings` what was set is carried, and nothing of what the SDK derives."""
+    assert wandb_config(settings=wandb.Settings(init_timeout=5)).settings == {"init_timeout": 5}
+    assert wandb_config(settings={"console": "off"}).settings == {"console": "off"}
+
+
+def test_outside_a_task_the_context_is_empty() -> None:
+    """There is nothing to read outside a task, and no guard is needed."""
+    assert get_wandb_context() == {}
+    assert get_wandb_context().project is None
+
+
+@pytest.mark.parametrize("change", ["clear", "popitem", "copy"])
+def test_cannot_be_changed(change: str) -> None:
+    """Two tasks may hold the same object."""
+    configuration = wandb_config(project="p")
+
+    if change == "copy":
+        assert configuration.copy() is configuration
+    else:
+        with pytest.raises(TypeError, match="cannot be changed"):
+            getattr(configuration, change)()
+    with pytest.raises(TypeError, match="cannot be changed"):
+        configuration["wandb_project"] = "q"
+    with pytest.raises(TypeError, match="cannot be changed"):
+        configuration |= {"wandb_project": "q"}
+    with pytest.raises(TypeError, match="cannot be changed"):
+        setattr(configuration, "project", "q")  # noqa: B010
+    assert configuration.project == "p"
+
+
+def test_merging() -> None:
+    """`config` merges key by key, `tags` add up, everything else is replaced; what is not named stays."""
+    outer = wandb_config(project="p", group="g", tags=["a", "b"], config={"x": 1, "y": {"deep": 1}})
+    nearer = wandb_config(group="h", tags=["b", "c"], config={"y": {"other": 2}})
+    merged = outer.merged(nearer)
+
+    assert (merged.project, merged.group) == ("p", "h")
+    assert merged.tags == ["a", "b", "c"]
+    assert merged.config == {"x": 1, "y": {"other": 2}}
+    assert outer.tags == ["a", "b"]
+
+
+class Opaque:
+    def __repr__(self) -> str:
+        return "<opaque>"
+
+
+REFUSED: list[tuple[dict[str, Any], str, str]] = [
+    ({"run_mode": "sometimes"}, "run_mode='sometimes'", "must be one of 'auto', 'new', 'shared'"),
+    ({"rank_scope": "node"}, "rank_scope='node'", "'global', 'worker'"),
+    ({"on_unavailable": "ignore"}, "on_unavailable='ignore'", "'raise', 'offline'"),
+    ({"mode": "dryrun"}, "mode='dryrun'", "'online', 'offline', 'disabled', 'shared'"),
+    ({"reinit": True}, "reinit=True", "'create_new'"),
+    ({"resume": 1}, "resume=1", "must be one of True"),
+    ({"id": "a/b"}, "id='a/b'", "replace them"),
+    ({"id": ""}, "id=''", "must not be empty"),
+    ({"id": " a"}, "id=' a'", "white space"),
+    ({"id": "x" * 129}, "id=", "has 129 characters"),
+    ({"project": "a:b"}, "project='a:b'", "replace them"),
+    ({"project": "p" * 129}, "project=", "shorten it"),
+    ({"project": 3}, "project=3", "must be a string, not int"),
+    ({"entity": "a/b"}, "entity='a/b'", "replace them"),
+    ({"host": "wandb.example.com"}, "host='wandb.example.com'", "https://"),
+    ({"tags": "abc"}, "tags='abc'", "list of strings"),
+    ({"tags": ["ok", ""]}, "tags[1]=''", "1 to 64"),
+    ({"tags": ["x" * 65]}, "tags[0]=", "this one has 65"),
+    ({"tags": [3]}, "tags[0]=3", "must be a string"),
+    ({"config": ["lr"]}, "config=['lr']", "must be a dictionary, not list"),
+    ({"config": {"a": {"b": Opaque()}}}, "config['a']['b']=<opaque>", "cannot be carried as JSON"),
+    ({"config": {"a": [1, Opaque()]}}, "config['a'][1]=<opaque>", "cannot be carried as JSON"),
+    ({"config": {1: 2}}, "config=1", "keys must be strings"),
+    ({"download_logs": "yes"}, "download_logs='yes'", "True or False"),
+    ({"flyte_metadata": 1}, "flyte_metadata=1", "True or False"),
+    ({"finish_timeout": 0}, "finish_timeout=0", "above 0"),
+    ({"finish_timeout": float("inf")}, "finish_timeout=inf", "above 0"),
+    ({"finish_timeout": True}, "finish_timeout=True", "above 0"),
+    ({"proyect": "p"}, "proyect='p'", "did you mean project?"),
+    ({"zzz": 1}, "zzz=1", "the parameters are"),
+]
+
+
+@pytest.mark.parametrize("maker", [wandb_config, wandb_init])
+@pytest.mark.parametrize(("arguments", "what", "remedy"), REFUSED, ids=lambda value: str(value)[:40])
+def test_refuses(maker: Any, arguments: dict[str, Any], what: str, remedy: str) -> None:
+    """A bad value is refused when the configuration or decorator is made, with field, value and remedy."""
+    with pytest.raises(InvalidValueError) as caught:
+        maker(**arguments)
+
+    assert what in str(caught.value)
+    assert remedy in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("context", "what"),
+    [
+        ({"wandb_run_mode": "sometimes"}, "wandb_run_mode='sometimes'"),
+        ({"wandb_tags": "not json"}, "wandb_tags='not json'"),
+        ({"wandb_tags": '"text"'}, "wandb_tags='text'"),
+    ],
+)
+def test_refuses_what_a_plain_dictionary_carries(context: dict[str, str], what: str) -> None:
+    """A plain dictionary with the same keys is checked when it is read."""
+    configuration = WandbConfig.from_context(context)
+
+    with pytest.raises(InvalidValueError) as caught:
+        wandb_config().merged(configuration).run_mode or configuration.tags
+
+    assert what in str(caught.value)
+
+
+SECRET = "s3cr3t-value"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *[
+            {"config": {name: SECRET}}
+            for name in ("api_key", "API_KEY", "password", "access_token", "token", "client_secret")
+        ],
+        {"config": {"deep": {"password": SECRET}}},
+        {"config": {"harmless": "k" * 40}},
+        {"settings": {"api_key": SECRET}},
+        {"settings": wandb.Settings(api_key="k" * 40)},
+        {"host": f"https://me:{SECRET}@wandb.example.com"},
+    ],
+    ids=lambda arguments: next(iter(arguments)),
+)
+def test_refuses_credentials(arguments: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A credential is refused by name, or because it is the W&B key itself, and is not repeated in the message."""
+    monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
+
+    with pytest.raises(InvalidValueError) as caught:
+        wandb_config(**arguments)
+
+    assert SECRET not in str(caught.value)
+    assert "k" * 40 not in str(caught.value)
+    assert SECRET not in repr(caught.value.args)
+
+
+@pytest.mark.parametrize("name", ["tokenizer", "max_tokens", "token_count", "pad_token", "secretary", "api_key_name"])
+def test_takes_what_only_contains_such_a_word(name: str) -> None:
+    """Words of the field are no credentials."""
+    assert wandb_config(config={name: "bert"}).config == {name: "bert"}
+
+
+def test_takes_a_credential_s_name_without_a_secret() -> None:
+    """Only a string can be one."""
+    assert wandb_config(config={"token": 3, "password": ""}).config == {"token": 3, "password": ""}
+
+
+def test_with_outside_a_task_warns() -> None:
+    """There is no context to carry it there, and nothing would say so."""
+    with pytest.warns(UserWarning, match=r"no effect outside a task.*with_runcontext"), wandb_config(project="p"):
+        pass

@@ -1,0 +1,52 @@
+"""The table of wandb.init's parameters against the installed wandb."""
+
+import inspect
+
+import pytest
+import wandb
+from wandb_artifacts import app_url
+from wandb_runtime import InitOptions, RunOptions, WandbConfig, wandb_config, wandb_init
+
+OURS = {"download_logs", "finish_timeout", "flyte_metadata", "host", "on_unavailable", "rank_scope", "run_mode"}
+WITHOUT_EFFECT = {"anonymous"}
+"""Parameters that wandb.init itself ignores since 0.31."""
+
+
+def parameters_of(function: object) -> set[str]:
+    assert callable(function)
+    return set(inspect.signature(function).parameters) - {"kwargs", "_func"}
+
+
+def test_fields_are_wandb_s_and_ours() -> None:
+    """Whatever wandb.init takes can be given; nothing else can."""
+    assert set(WandbConfig.fields) - OURS == parameters_of(wandb.init) - WITHOUT_EFFECT
+
+
+def test_types_know_all_fields() -> None:
+    """What a type checker accepts is what the table accepts, for the configuration and for the decorator."""
+    assert set(WandbConfig.fields) == parameters_of(wandb_config) | set(InitOptions.__annotations__)
+    assert set(WandbConfig.fields) == parameters_of(wandb_init) | set(RunOptions.__annotations__)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "https://api.wandb.ai",
+        "https://api.forge.coreweave.com",
+        "https://api.wandb.test",
+        "https://api.wandb.corp.example",
+        "https://api.corp.example",
+        "https://wandb.corp.example",
+        "http://127.0.0.1:8080",
+        "https://corp.example/sub/path",
+        wandb.Settings().base_url,
+    ],
+)
+def test_app_address_is_the_sdk_s(host: str) -> None:
+    """API and app addresses relate as the SDK has it."""
+    assert app_url(host) == wandb.Settings(base_url=host).app_url
+
+
+def test_default_host_is_the_sdk_s() -> None:
+    """Without a host the links lead where the SDK logs to."""
+    assert app_url(None) == wandb.Settings().app_url
