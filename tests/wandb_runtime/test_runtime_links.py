@@ -1,0 +1,124 @@
+"""Where the links lead."""
+
+from typing import Any
+
+import pytest
+from wandb_runtime import Wandb, wandb_config
+from wandb_runtime._plan import RunAddress
+
+PARENT = RunAddress("run1-a1", "team", "vision", "http://parent")
+HOST = "http://h"
+
+
+@pytest.fixture(autouse=True)
+def no_wandb_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("WANDB_BASE_URL", "WANDB_APP_URL", "WANDB_ENTITY", "WANDB_PROJECT"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def link(to: Wandb, *, context: dict[str, str] | None = None, child: bool = False, **changes: Any) -> str:
+    """The link of a local action "a2" of the run "run1": of the top level, or of a child of "a1"."""
+    arguments: dict[str, Any] = {
+        "run_name": "run1",
+        "project": "flyte-project",
+        "domain": "development",
+        "context": context or {},
+        "parent_action_name": "a1" if child else "run1",
+        "action_name": "a2",
+        "pod_name": "localhost",
+    }
+    return to.get_link(**{**arguments, **changes})
+
+
+REMOTE = {
+    "run_name": "{{.runName}}",
+    "parent_action_name": "{{.actionName}}",
+    "action_name": "{{.actionName}}",
+    "pod_name": "{{.podName}}",
+}
+
+
+@pytest.mark.parametrize(
+    ("to", "context", "environment", "expected"),
+    [
+        (Wandb(HOST, "p", "e"), {}, {}, "http://h/e/p/runs/run1-a2"),
+        (Wandb(HOST + "/", "p", "e"), {}, {}, "http://h/e/p/runs/run1-a2"),
+        (Wandb(HOST + "/sub/path/", "p", "e"), {}, {}, "http://h/sub/path/e/p/runs/run1-a2"),
+        (Wandb(HOST, "p", "e", id="mine"), {}, {}, "http://h/e/p/runs/mine"),
+        (Wandb(), wandb_config("p", "e", host=HOST), {}, "http://h/e/p/runs/run1-a2"),
+        (Wandb(HOST, "q"), wandb_config("p", "e", host="http://x"), {"WANDB_ENTITY": "z"}, "http://h/e/q/runs/run1-a2"),
+        (Wandb(), {}, {"WANDB_BASE_URL": HOST, "WANDB_ENTITY": "e", "WANDB_PROJECT": "p"}, "http://h/e/p/runs/run1-a2"),
+        (Wandb(HOST, "p", "e"), {}, {"WANDB_APP_URL": "http://app/"}, "http://app/e/p/runs/run1-a2"),
+        (Wandb(None, "p", "e"), {}, {}, "https://forge.coreweave.com/wandb/e/p/runs/run1-a2"),
+        (Wandb("https://api.corp.com", "p", "e"), {}, {}, "https://app.corp.com/e/p/runs/run1-a2"),
+        (Wandb(HOST, "my project", "größe"), {}, {}, "http://h/gr%C3%B6%C3%9Fe/my%20project/runs/run1-a2"),
+        (Wandb(HOST, "p"), {}, {}, "http://h"),
+        (Wandb(HOST, None, "e"), {}, {}, "http://h/e"),
+        (Wandb(HOST, "p", "e"), wandb_config(id="mine"), {}, "http://h/e/p/runs/mine"),
+        # Nothing above it to share: it leads to a run all the same.
+        (Wandb(HOST, "p", "e", run_mode="shared"), {}, {}, "http://h/e/p/runs/run1-a2"),
+    ],
+)
+def test_top_level(
+    to: Wandb, context: dict[str, str], environment: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run of the top-level task: decorator, then context, then environment."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    assert link(to, context=context) == expected
+
+
+@pytest.mark.parametrize(
+    ("to", "context", "expected"),
+    [
+        (Wandb(HOST, "p", "e"), {}, "http://h/e/p/runs/run1-a2"),
+        (Wandb(HOST, "p", "e"), PARENT.to_context(), "http://parent/team/vision/runs/run1-a1"),
+        (Wandb(run_mode="shared"), PARENT.to_context(), "http://parent/team/vision/runs/run1-a1"),
+        (Wandb(HOST, "p", "e", "new"), PARENT.to_context(), "http://h/e/p/runs/run1-a2"),
+        (Wandb(HOST, "p", "e"), {**PARENT.to_context(), "wandb_run_mode": "new"}, "http://h/e/p/runs/run1-a2"),
+        (Wandb(HOST, "p", "e", id="mine"), PARENT.to_context(), "http://h/e/p/runs/mine"),
+        (Wandb(HOST, "p", "e"), wandb_config(id="mine"), "http://h/e/p/runs/mine-a2"),
+    ],
+)
+def test_child(to: Wandb, context: dict[str, str], expected: str) -> None:
+    """A child that reuses its parent's run links to that very run; one that opens its own to that."""
+    assert link(to, context=context, child=True) == expected
+
+
+@pytest.mark.parametrize(
+    ("context", "changes", "expected"),
+    [
+        ({}, REMOTE, "http://h/e/p/runs/{{.runName}}-{{.actionName}}"),
+        (wandb_config(id="mine"), REMOTE, "http://h/e/p/runs/mine"),
+        ({}, {**REMOTE, "run_name": "run1", "parent_action_name": "a0"}, "http://h/e/p/runs/run1-{{.actionName}}"),
+        (
+            wandb_config(id="mine"),
+            {**REMOTE, "run_name": "run1", "parent_action_name": "a0"},
+            "http://h/e/p/runs/mine-{{.actionName}}",
+        ),
+        # A remote parent's plain run takes no second writer: the child opens its own.
+        (
+            PARENT.to_context(),
+            {**REMOTE, "run_name": "run1", "parent_action_name": "a0"},
+            "http://h/e/p/runs/run1-{{.actionName}}",
+        ),
+    ],
+)
+def test_placeholders(context: dict[str, str], changes: dict[str, Any], expected: str) -> None:
+    """What the backend fills in later stays as it is."""
+    assert link(Wandb(HOST, "p", "e"), context=context, **changes) == expected
+
+
+@pytest.mark.parametrize("context", [{"_wandb_run": "no json"}, {"_wandb_run": "{}"}, {"wandb_run_mode": "sometimes"}])
+def test_never_raises(context: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception here would break the submission of the task."""
+    monkeypatch.setenv("WANDB_BASE_URL", HOST)
+
+    assert link(Wandb(), context=context) == HOST
+
+
+def test_has_an_icon() -> None:
+    """The icon needs no network."""
+    assert Wandb().icon_uri.startswith("data:image/svg+xml,")
+    assert (Wandb().name, Wandb(name="mine").name) == ("Weights & Biases", "mine")
