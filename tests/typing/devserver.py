@@ -1,0 +1,35 @@
+"""The server in users' own tests. Never executed: read by mypy, see tests/install/test_consumers.py."""
+
+from pathlib import Path
+
+from typing_extensions import assert_type
+from wandb_devserver import DevServer, DevServerError, Fault, FileRecord, NotFoundError, RunRecord
+
+
+def test_training(wandb_devserver: DevServer) -> None:
+    run = wandb_devserver.run("entity/project/id")
+    assert_type(run, RunRecord)
+    assert_type(run.state, str)
+    assert_type(run.exit_code, int | None)
+    assert_type(run.tags, list[str])
+    assert_type(run.files["model.pt"], FileRecord)
+    assert_type(run.files["model.pt"].read_bytes(), bytes)
+    loss = run.history[-1]["loss"]
+    loss + 1  # type: ignore[operator]
+    assert isinstance(loss, float)
+    assert_type(loss, float)
+    run.stat  # type: ignore[attr-defined]  # noqa: B018
+
+
+with DevServer(data_dir=Path("data"), port=0) as server:
+    assert_type(server, DevServer)
+    assert_type(server.url, str)
+    assert_type(server.api_key, str)
+    assert_type(server.env, dict[str, str])
+    assert_type(server.runs(), list[RunRecord])
+    server.faults.add(Fault("file_stream", count=2, status=503, headers={"Retry-After": "1"}))
+
+DevServer(port="8080")  # type: ignore[arg-type]
+DevServer("data", "127.0.0.1")  # type: ignore[call-arg]
+Fault("network")  # type: ignore[arg-type]
+not_found: tuple[type[DevServerError], type[LookupError]] = (NotFoundError, NotFoundError)
