@@ -25,7 +25,7 @@ def test_resume_goes_on_where_the_first_attempt_ended(server: DevServer, scripts
     scripts.run(FIRST)
     seen = scripts.run(f"""
 with wandb.init(project="p", id="r", config={{"second": 2}}, resume={resume!r}) as run:
-    first_step = run.step
+    first_step = run.starting_step
     run.log({{"value": 5}})
     print("line of the second attempt")
     report([run.resumed, first_step])
@@ -114,7 +114,9 @@ def test_a_chunk_sent_again_is_stored_once(raw: RawClient, server: DevServer) ->
     for _ in range(2):
         raw.stream_rows({"_step": 0, "a": 1}, {"_step": 1, "a": 2})
     raw.stream_rows({"_step": 1, "a": 2}, {"_step": 2, "a": 3}, offset=1)
-    keys = raw.data("query Q { project(name: \"p\") { run(name: \"r\") { historyKeys } } }")["project"]["run"]["historyKeys"]
+    keys = raw.data('query Q { project(name: "p") { run(name: "r") { historyKeys } } }')["project"]["run"][
+        "historyKeys"
+    ]
 
     assert [row["a"] for row in server.run("local/p/r").history] == [1, 2, 3]
     assert keys["keys"]["a"] == {"typeCounts": [{"type": "number", "count": 3}]}

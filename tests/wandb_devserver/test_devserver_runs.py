@@ -50,7 +50,19 @@ api_run = wandb.Api().run("p/r")
 report([api_run.state, api_run.config, api_run.summary["loss"], api_run.tags, api_run.notes, api_run.group,
         api_run.job_type, api_run.path, url == api_run.url, api_run.user.username, api_run.metadata["program"]])
 """)
-    assert seen == ["finished", {"lr": 0.1}, 1.5, ["a"], "n", "g", "j", ["local", "p", "r"], True, "local", "<python with no main file>"]
+    assert seen == [
+        "finished",
+        {"lr": 0.1},
+        1.5,
+        ["a"],
+        "n",
+        "g",
+        "j",
+        ["local", "p", "r"],
+        True,
+        "local",
+        "<python with no main file>",
+    ]
 
 
 def test_a_run_without_name_or_project_gets_them(server: DevServer, scripts: Scripts) -> None:
@@ -98,7 +110,9 @@ def test_a_killed_program_is_crashed_once_its_heartbeats_are_missed(tmp_path: Pa
             process.send_signal(signal.SIGKILL)
             process.communicate()
         crashed = server.wait_for_run("local/p/r", "crashed")
-        seen = scripts.run("report([wandb.Api().run('local/p/r').state, len(wandb.Api().runs('p', {'state': 'crashed'}))])")
+        seen = scripts.run(
+            "report([wandb.Api().run('local/p/r').state, len(wandb.Api().runs('p', {'state': 'crashed'}))])"
+        )
 
     assert crashed.exit_code is None
     assert seen == ["crashed", 1]
@@ -117,7 +131,9 @@ def test_a_heartbeat_brings_a_crashed_run_back(raw: RawClient) -> None:
 
 def test_preempting_shows_while_the_program_goes_on(server: DevServer, scripts: Scripts) -> None:
     """`mark_preempting` is sent at once; silence afterwards means preempted."""
-    with scripts.start("run = wandb.init(project='p', id='r'); run.mark_preempting(); input(); run.finish()") as process:
+    with scripts.start(
+        "run = wandb.init(project='p', id='r'); run.mark_preempting(); input(); run.finish()"
+    ) as process:
         server.wait_for_run("local/p/r", "preempting")
         process.communicate("\n")
 
@@ -188,7 +204,9 @@ def test_an_edit_leaves_the_state_alone(raw: RawClient, server: DevServer) -> No
     """An upsert by id alone is no start."""
     run = raw.open_run("r")
     raw.stream({"complete": True, "exitcode": 1})
-    raw.graphql("mutation UpsertBucket($id: String) { upsertBucket(input: {id: $id, notes: \"x\"}) { inserted } }", id=run["id"])
+    raw.graphql(
+        'mutation UpsertBucket($id: String) { upsertBucket(input: {id: $id, notes: "x"}) { inserted } }', id=run["id"]
+    )
 
     assert (server.run("local/p/r").state, server.run("local/p/r").notes) == ("failed", "x")
 

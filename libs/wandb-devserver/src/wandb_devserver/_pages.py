@@ -1,10 +1,133 @@
-"""Pages for people."""
+"""Pages for people: what is on the server, a project, a run."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from anyio.to_thread import run_sync
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from wandb_devserver import _charts
+from wandb_devserver._console import parse_line
+from wandb_devserver._json import Json, dumps, loads_object
+from wandb_devserver._sampling import sample
+from wandb_devserver._storage import _files, _lines, _projects, _runs
+from wandb_devserver._storage._documents import plain_config
+from wandb_devserver._storage._order import parse_order
+from wandb_devserver._times import to_iso
 
 if TYPE_CHECKING:
-    from starlette.routing import Route
+    import sqlite3
 
-ROUTES: list[Route] = []
+    from starlette.requests import Request
+
+    from wandb_devserver._backend import Backend
+    from wandb_devserver._storage._runs import StoredRun
+
+_CHART_POINTS = 300
+_CONSOLE_LINES = 200
+_RUNS_SHOWN = 500
+
+# No page needs a script, and what runs log must not become one.
+_HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'"}
+
+
+def _readable(moment: float) -> str:
+    return to_iso(moment).replace("T", " ").replace("Z", " UTC")
+
+
+_templates = Environment(
+    loader=PackageLoader("wandb_devserver"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_templates.filters.update(moment=_readable, path=lambda text: quote(text, safe=""), file_path=quote)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A key of the configuration or the summary, and its value for reading."""
+
+    key: str
+    value: str
+
+
+async def index(request: Request) -> Response:
+    """`GET /`."""
+    return await run_sync(_index, request.app.state.backend)
+
+
+async def project(request: Request) -> Response:
+    """`GET /{entity}/{project}`."""
+    return await run_sync(_project, request.app.state.backend, request.path_params)
+
+
+async def run(request: Request) -> Response:
+    """`GET /{entity}/{project}/runs/{run}`."""
+    return await run_sync(_run, request.app.state.backend, request.path_params)
+
+
+def _index(backend: Backend) -> Response:
+    with backend.database.read() as connection:
+        projects = [(known, _runs.count(connection, known.id)) for known in _projects.page(connection, None)]
+    return _page("index.html", projects=projects)
+
+
+def _project(backend: Backend, parts: dict[str, str]) -> Response:
+    with backend.database.read() as connection:
+        found = _projects.find(connection, parts["entity"], parts["project"])
+        if found is None:
+            return _page("missing.html", status=404, what="project", path=f"{parts['entity']}/{parts['project']}")
+        newest_first = parse_order("-created_at")
+        shown = [row for row, _ in _runs.page(connection, found.id, order=newest_first, limit=_RUNS_SHOWN)]
+        return _page("project.html", project=found, runs=shown, count=_runs.count(connection, found.id))
+
+
+def _run(backend: Backend, parts: dict[str, str]) -> Response:
+    with backend.database.read() as connection:
+        found = _runs.find_by_path(connection, parts["entity"], parts["project"], parts["run"])
+        if found is None:
+            return _page("missing.html", status=404, what="run", path="/".join(parts.values()))
+        return _page("run.html", **_run_details(connection, found))
+
+
+def _run_details(connection: sqlite3.Connection, found: StoredRun) -> dict[str, Any]:
+    texts = sample((text for _, text in _lines.read(connection, found.id, "history")), _CHART_POINTS)
+    console = _lines.read_last(connection, found.id, "console", _CONSOLE_LINES)
+    summary = {key: value for key, value in loads_object(found.summary).items() if not key.startswith("_")}
+    return {
+        "run": found,
+        "config": _entries(plain_config(loads_object(found.config))),
+        "summary": _entries(summary),
+        "charts": _charts.charts([loads_object(text) for text in texts]),
+        "width": _charts.WIDTH,
+        "height": _charts.HEIGHT,
+        "row_count": _lines.count(connection, found.id, "history"),
+        "files": _files.page(connection, found.id),
+        "console": [parse_line(text) for _, text in console],
+        "line_count": _lines.count(connection, found.id, "console"),
+    }
+
+
+def _entries(document: dict[str, Json]) -> list[Entry]:
+    return [
+        Entry(key, value if isinstance(value, str) else f"{value:.6g}" if isinstance(value, float) else dumps(value))
+        for key, value in sorted(document.items())
+    ]
+
+
+def _page(template: str, *, status: int = 200, **values: object) -> Response:
+    return HTMLResponse(_templates.get_template(template).render(values), status, headers=_HEADERS)
+
+
+ROUTES = [
+    Route("/", index),
+    Route("/{entity}/{project}", project),
+    Route("/{entity}/{project}/runs/{run}", run),
+]

@@ -9,8 +9,8 @@ from ariadne import ObjectType
 from wandb_devserver._console import parse_line
 from wandb_devserver._errors import UsageError
 from wandb_devserver._graphql._projects import connection
-from wandb_devserver._graphql._sampling import sample
 from wandb_devserver._json import Json, JsonObject, dumps, loads_object
+from wandb_devserver._sampling import sample
 from wandb_devserver._storage import _lines
 
 if TYPE_CHECKING:

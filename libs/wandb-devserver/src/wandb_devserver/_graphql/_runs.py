@@ -72,7 +72,12 @@ def _open(context: Context, given: dict[str, Any]) -> tuple[StoredRun, bool]:
     project_name = check_project(given.get("model_name") or DEFAULT_PROJECT)
     project = _projects.find_or_create(context.connection, entity, project_name)
     run, inserted = _lifecycle.open_run(
-        context.connection, project, check_run(given["name"]), client=context.writer, state=given.get("state")
+        context.connection,
+        project,
+        check_run(given["name"]),
+        client=context.writer,
+        state=given.get("state"),
+        resumes=bool(given.get("id")),
     )
     _runs.edit(context.connection, run, _changes(given), merge=context.writer is not None)
     return run, inserted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import mimetypes
 import time
 from dataclasses import dataclass
@@ -11,8 +12,6 @@ if TYPE_CHECKING:
     import sqlite3
 
     from wandb_devserver._storage._blobs import Blob
-
-_COLUMNS = "id, run_id, name, blob, size, md5, mimetype, updated_at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +39,12 @@ def put(connection: sqlite3.Connection, run_id: int, name: str, blob: Blob) -> s
 
 
 def find(connection: sqlite3.Connection, run_id: int, name: str) -> StoredFile | None:
-    row = connection.execute(f"SELECT {_COLUMNS} FROM files WHERE run_id = ? AND name = ?", (run_id, name)).fetchone()
+    row = connection.execute("SELECT * FROM files WHERE run_id = ? AND name = ?", (run_id, name)).fetchone()
     return StoredFile(**row) if row else None
 
 
 def find_by_id(connection: sqlite3.Connection, file_id: int) -> StoredFile | None:
-    row = connection.execute(f"SELECT {_COLUMNS} FROM files WHERE id = ?", (file_id,)).fetchone()
+    row = connection.execute("SELECT * FROM files WHERE id = ?", (file_id,)).fetchone()
     return StoredFile(**row) if row else None
 
 
@@ -68,16 +67,17 @@ def page(
         after: where the previous page ended.
         limit: how many at most; -1 for all.
     """
-    condition, parameters = "run_id = ? AND id > ?", [run_id, after]
-    arguments: list[int | str] = list(parameters)
-    if names:
-        condition += f" AND name IN ({', '.join('?' * len(names))})"
-        arguments += names
-    if pattern:
-        condition += " AND name LIKE ?"
-        arguments.append(pattern)
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM files WHERE {condition} ORDER BY id LIMIT ?", (*arguments, limit)
+        "SELECT * FROM files WHERE run_id = :run AND id > :after "
+        "AND (:names IS NULL OR name IN (SELECT value FROM json_each(:names))) "
+        "AND (:pattern IS NULL OR name LIKE :pattern) ORDER BY id LIMIT :limit",
+        {
+            "run": run_id,
+            "after": after,
+            "names": json.dumps(names) if names else None,
+            "pattern": pattern or None,
+            "limit": limit,
+        },
     )
     return [StoredFile(**row) for row in rows]
 

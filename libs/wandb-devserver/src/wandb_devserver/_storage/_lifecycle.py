@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from wandb_devserver._errors import UsageError
-from wandb_devserver._storage import _runs
+from wandb_devserver._storage import _lines, _runs
 
 if TYPE_CHECKING:
     import sqlite3
@@ -19,7 +19,13 @@ _TRANSITIONS = {"pending": ("running", "failed", "crashed", "preempted"), "faile
 
 
 def open_run(
-    connection: sqlite3.Connection, project: StoredProject, name: str, *, client: str | None, state: str | None
+    connection: sqlite3.Connection,
+    project: StoredProject,
+    name: str,
+    *,
+    client: str | None,
+    state: str | None,
+    resumes: bool,
 ) -> tuple[StoredRun, bool]:
     """Return the run a writer opens, and whether it is new.
 
@@ -29,6 +35,7 @@ def open_run(
         name: the run's id as users know it.
         client: the writer's own id in shared mode, None for a plain writer.
         state: the state to create it in, for a run that is to be started later.
+        resumes: whether the writer goes on where an earlier one ended.
     """
     run = _runs.find(connection, project.id, name)
     known_writer = client is not None and _is_known_writer(connection, run, client)
@@ -36,7 +43,7 @@ def open_run(
     if run is None:
         run = _runs.create(connection, project, name, state or "running")
     elif not state and not (known_writer and run.state in ENDED):
-        _reopen(connection, run)
+        _reopen(connection, run, resumes=resumes or client is not None)
     if client is not None:
         connection.execute("INSERT INTO writers VALUES (?, ?) ON CONFLICT DO NOTHING", (run.id, client))
     return run, inserted
@@ -93,7 +100,10 @@ def _is_known_writer(connection: sqlite3.Connection, run: StoredRun | None, clie
     return row.fetchone() is not None
 
 
-def _reopen(connection: sqlite3.Connection, run: StoredRun) -> None:
+def _reopen(connection: sqlite3.Connection, run: StoredRun, *, resumes: bool) -> None:
+    if run.state in ENDED and not resumes:
+        # The new attempt writes its console over the old one; were it shorter, the old end would stay.
+        _lines.clear(connection, run.id, "console")
     if run.state in ENDED or run.state == "pending":
         connection.execute(
             "UPDATE runs SET state = 'running', exit_code = NULL, stop_requested = 0 WHERE id = ?", (run.id,)

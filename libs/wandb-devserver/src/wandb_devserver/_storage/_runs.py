@@ -160,7 +160,7 @@ def edit(connection: sqlite3.Connection, run: StoredRun, changes: RunChanges, *,
     given = {column: value for column, value in values.items() if value is not None}
     if given:
         assignments = ", ".join(f"{column} = ?" for column in given)
-        connection.execute(f"UPDATE runs SET {assignments} WHERE id = ?", (*given.values(), run.id))
+        connection.execute(f"UPDATE runs SET {assignments} WHERE id = ?", (*given.values(), run.id))  # noqa: S608
 
 
 def delete(connection: sqlite3.Connection, run: StoredRun) -> None:

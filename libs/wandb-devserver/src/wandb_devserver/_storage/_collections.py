@@ -1,0 +1,133 @@
+"""Collections of artifact versions, and the types they are of."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wandb_devserver._errors import UsageError
+
+if TYPE_CHECKING:
+    import sqlite3
+
+_SELECT = """SELECT collections.id, collections.project_id, artifact_types.name AS type, collections.name, description,
+    versions, collections.created_at, updated_at
+    FROM collections JOIN artifact_types ON artifact_types.id = collections.type_id"""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredType:
+    id: int
+    project_id: int
+    name: str
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCollection:
+    id: int
+    project_id: int
+    type: str
+    name: str
+    description: str | None
+    versions: int
+    created_at: float
+    updated_at: float
+
+
+def find(connection: sqlite3.Connection, project_id: int, name: str) -> StoredCollection | None:
+    row = connection.execute(f"{_SELECT} WHERE collections.project_id = ? AND collections.name = ?", (project_id, name))
+    return _stored(row.fetchone())
+
+
+def find_by_id(connection: sqlite3.Connection, collection_id: int) -> StoredCollection | None:
+    return _stored(connection.execute(f"{_SELECT} WHERE collections.id = ?", (collection_id,)).fetchone())
+
+
+def find_or_create(connection: sqlite3.Connection, project_id: int, type_name: str, name: str) -> StoredCollection:
+    """Return the collection of that name.
+
+    Raises:
+        UsageError: if it is there already and of another type.
+    """
+    collection = find(connection, project_id, name)
+    if collection is None:
+        now = time.time()
+        connection.execute(
+            "INSERT INTO collections (project_id, type_id, name, created_at, updated_at) VALUES (?, ?, ?, ?, ?)",
+            (project_id, _type_id(connection, project_id, type_name), name, now, now),
+        )
+        collection = find(connection, project_id, name)
+        assert collection is not None
+    if collection.type != type_name:
+        msg = f"the artifact {name!r} is of type {collection.type!r}, not {type_name!r}: use that type or another name"
+        raise UsageError(msg)
+    return collection
+
+
+def page(
+    connection: sqlite3.Connection, project_id: int, *, type_name: str | None = None, after: int = 0, limit: int = -1
+) -> list[StoredCollection]:
+    """Return collections (of all types when `type_name` is None), oldest first, after the id `after`."""
+    rows = connection.execute(
+        f"{_SELECT} WHERE collections.project_id = ?1 AND (?2 IS NULL OR artifact_types.name = ?2) "
+        "AND collections.id > ?3 ORDER BY collections.id LIMIT ?4",
+        (project_id, type_name, after, limit),
+    )
+    return [StoredCollection(**row) for row in rows]
+
+
+def count(connection: sqlite3.Connection, project_id: int, type_name: str | None = None) -> int:
+    return len(page(connection, project_id, type_name=type_name))
+
+
+def edit(
+    connection: sqlite3.Connection, collection: StoredCollection, *, name: str | None, description: str | None
+) -> None:
+    """Set a new name or description; None leaves one as it is.
+
+    Raises:
+        UsageError: if another collection has the name.
+    """
+    taken = find(connection, collection.project_id, name) if name else None
+    if taken is not None and taken.id != collection.id:
+        msg = f"there is an artifact {name!r} already: choose another name"
+        raise UsageError(msg)
+    connection.execute(
+        "UPDATE collections SET name = COALESCE(?, name), description = COALESCE(?, description), updated_at = ? "
+        "WHERE id = ?",
+        (name, description, time.time(), collection.id),
+    )
+
+
+def delete(connection: sqlite3.Connection, collection: StoredCollection) -> None:
+    connection.execute("DELETE FROM collections WHERE id = ?", (collection.id,))
+
+
+def find_type(connection: sqlite3.Connection, project_id: int, name: str) -> StoredType | None:
+    row = connection.execute(
+        "SELECT * FROM artifact_types WHERE project_id = ? AND name = ?", (project_id, name)
+    ).fetchone()
+    return StoredType(**row) if row else None
+
+
+def page_types(connection: sqlite3.Connection, project_id: int, *, after: int, limit: int) -> list[StoredType]:
+    rows = connection.execute(
+        "SELECT * FROM artifact_types WHERE project_id = ? AND id > ? ORDER BY id LIMIT ?", (project_id, after, limit)
+    )
+    return [StoredType(**row) for row in rows]
+
+
+def _type_id(connection: sqlite3.Connection, project_id: int, name: str) -> int:
+    connection.execute(
+        "INSERT INTO artifact_types (project_id, name, created_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+        (project_id, name, time.time()),
+    )
+    found = find_type(connection, project_id, name)
+    assert found is not None
+    return found.id
+
+
+def _stored(row: sqlite3.Row | None) -> StoredCollection | None:
+    return StoredCollection(**row) if row else None
