@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.wandb_devserver.support import RawClient, Scripts
-
 from wandb_devserver import DevServer
+
+from tests.wandb_devserver.support import RawClient, Scripts
 
 FIRST = """
 with wandb.init(project="p", id="r", config={"first": 1}, tags=["kept"], notes="kept", name="kept") as run:
@@ -146,7 +146,8 @@ def test_the_resume_status_says_what_the_client_needs(raw: RawClient) -> None:
     """Counts, tails as JSON lists of strings, and whether the run was ever started."""
     raw.open_run("r", config='{"_wandb": {"value": {"t": {"1": [2]}, "m": []}}}')
     raw.stream_rows({"_step": 0}, {"_step": 7})
-    query = """query RunResumeStatus($name: String!) { model(name: "p", entityName: "local") { bucket(name: $name, missingOk: true) {
+    query = """query RunResumeStatus($name: String!) { model(name: "p", entityName: "local") {
+        bucket(name: $name, missingOk: true) {
         historyLineCount eventsLineCount logLineCount historyTail eventsTail wandbConfig(keys: ["t"]) } } }"""
     bucket = raw.data(query, name="r")["model"]["bucket"]
 

@@ -6,9 +6,9 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.wandb_devserver.support import RawClient, Scripts
-
 from wandb_devserver import DevServer
+
+from tests.wandb_devserver.support import RawClient, Scripts
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -62,7 +62,7 @@ async def upload(request: Request) -> Response:
 
     async def serve(fault: Fault | None) -> Response:  # noqa: ARG001 - faults do not change what is stored
         with await run_sync(backend.blobs.writer) as writer:
-            blob = await _receive(request, writer)
+            blob = await receive(request, writer)
         return await run_sync(_register, backend, run_id, name, blob)
 
     return await respond(backend, "upload", serve, target=name)
@@ -86,7 +86,8 @@ async def download(request: Request) -> Response:
     return await respond(backend, "download", serve, target=file.name)
 
 
-async def _receive(request: Request, writer: BlobWriter) -> Blob:
+async def receive(request: Request, writer: BlobWriter) -> Blob:
+    """Store the body of a request as it arrives, holding little of it in memory."""
     pending = bytearray()
     async for chunk in request.stream():
         pending += chunk

@@ -1,0 +1,184 @@
+"""Files of runs, up and down."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import httpx
+import pytest
+from wandb_devserver import DevServer
+
+from tests.wandb_devserver.support import RawClient, Scripts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CREATE = """mutation CreateRunFiles($input: CreateRunFilesInput!) {
+  createRunFiles(input: $input) { runID uploadHeaders files { name uploadUrl } } }"""
+
+
+def upload_url(raw: RawClient, name: str) -> str:
+    fields = {"entityName": "local", "projectName": "p", "runName": "r", "files": [name]}
+    url = raw.data(CREATE, input=fields)["createRunFiles"]["files"][0]["uploadUrl"]
+    assert isinstance(url, str)
+    return url
+
+
+def test_a_run_uploads_its_files(server: DevServer, scripts: Scripts, tmp_path: Path) -> None:
+    """What the SDK writes itself, saved files under odd names, and media."""
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "ünï code %20.txt").write_text("odd")
+    scripts.run("""
+with wandb.init(project="p", id="r") as run:
+    print("something")
+    run.save("sub/*", base_path=".")
+    run.log({"page": wandb.Html("<b>x</b>")})
+""")
+    files = server.run("local/p/r").files
+
+    assert {"wandb-metadata.json", "requirements.txt", "config.yaml", "wandb-summary.json", "output.log"} <= set(files)
+    assert files["sub/ünï code %20.txt"].read_bytes() == b"odd"
+    assert any(name.startswith("media/html/") for name in files)
+    odd = files["sub/ünï code %20.txt"]
+    assert (odd.size, odd.md5) == (3, base64.b64encode(hashlib.md5(b"odd").digest()).decode())
+
+
+def test_files_are_listed_paged_and_downloaded(scripts: Scripts, tmp_path: Path) -> None:
+    """Names, patterns, pages, sizes, MD5 and contents by the public API; odd names included."""
+    for number in range(7):
+        (tmp_path / f"part {number}.bin").write_bytes(bytes([number]) * 1000)
+    seen = scripts.run("""
+with wandb.init(project="p", id="r") as run:
+    run.save("part *.bin", base_path=".")
+run = wandb.Api().run("local/p/r")
+files = {file.name: file for file in run.files(per_page=2)}
+with files["part 3.bin"].download(root="down") as stream:
+    content = stream.buffer.read()
+report({
+    "found": sorted(name for name in files if name.startswith("part")),
+    "pattern": sorted(file.name for file in run.files(pattern="part%")),
+    "names": [file.name for file in run.files(names=["part 1.bin", "nope"])],
+    "count": [len(run.files()), len(files)],
+    "size": files["part 3.bin"].size,
+    "md5": files["part 3.bin"].md5,
+    "content": content == bytes([3]) * 1000,
+    "mimetype": files["wandb-metadata.json"].mimetype,
+})
+""")
+    parts = [f"part {number}.bin" for number in range(7)]
+
+    assert seen["found"] == seen["pattern"] == parts
+    assert seen["names"] == ["part 1.bin"]
+    assert seen["count"][0] == seen["count"][1]
+    assert seen["size"] == 1000
+    assert seen["md5"] == base64.b64encode(hashlib.md5(bytes([3]) * 1000).digest()).decode()
+    assert (seen["content"], seen["mimetype"]) == (True, "application/json")
+
+
+def test_upload_file_and_delete_by_the_public_api(server: DevServer, scripts: Scripts, tmp_path: Path) -> None:
+    """A finished run takes another file without being revived, and gives it up again."""
+    (tmp_path / "late.txt").write_text("late")
+    seen = scripts.run("""
+wandb.init(project="p", id="r").finish()
+run = wandb.Api().run("local/p/r")
+file = run.upload_file("late.txt")
+report([file.name, file.size])
+""")
+    assert seen == ["late.txt", 4]
+    assert server.run("local/p/r").files["late.txt"].read_bytes() == b"late"
+    path = server.run("local/p/r").files["late.txt"].path
+    scripts.run("wandb.Api().run('local/p/r').file('late.txt').delete()")
+
+    assert "late.txt" not in server.run("local/p/r").files
+    assert not path.exists()
+    assert server.run("local/p/r").state == "finished"
+
+
+def test_a_file_uploaded_again_replaces_its_contents(raw: RawClient, server: DevServer) -> None:
+    """There is one file, and the old contents leave the disk."""
+    raw.open_run("r")
+    url = upload_url(raw, "a.txt")
+    httpx.put(url, content=b"first")
+    old = server.run("local/p/r").files["a.txt"].path
+    httpx.put(url, content=b"second one")
+    file = server.run("local/p/r").files["a.txt"]
+
+    assert (file.read_bytes(), file.size) == (b"second one", 10)
+    assert not old.exists()
+
+
+def test_an_upload_needs_no_key_but_its_signature(raw: RawClient) -> None:
+    """A link that this server did not sign is refused; so is one for anything else."""
+    raw.open_run("r")
+    url = upload_url(raw, "a.txt")
+
+    assert httpx.put(url, content=b"x").status_code == 200
+    assert httpx.put(url[:-1] + ("0" if url[-1] != "0" else "1"), content=b"x").status_code == 403
+    assert httpx.put(url.rpartition("/")[0] + "/nonsense", content=b"x").status_code == 403
+    assert httpx.get(url).status_code == 404
+
+
+def test_a_broken_upload_leaves_nothing(raw: RawClient, server: DevServer) -> None:
+    """A body that ends early is no file, and its bytes do not stay."""
+    raw.open_run("r")
+    url = httpx.URL(upload_url(raw, "a.txt"))
+
+    def half() -> object:
+        yield b"half"
+        msg = "gone"
+        raise ConnectionError(msg)
+
+    with pytest.raises(ConnectionError):
+        httpx.put(url, content=half(), headers={"Content-Length": "8"})  # type: ignore[arg-type]
+    httpx.put(upload_url(raw, "b.txt"), content=b"whole")
+
+    assert set(server.run("local/p/r").files) == {"b.txt"}
+
+
+@pytest.mark.parametrize("name", ["../x", "a/../../x", "/etc/passwd", "..\\x", "", "a/..", "\\x"])
+def test_names_that_lead_out_of_a_folder_are_refused(raw: RawClient, name: str) -> None:
+    """A client that downloads such a file would write outside of its folder."""
+    raw.open_run("r")
+    fields = {"entityName": "local", "projectName": "p", "runName": "r", "files": [name]}
+    answer = raw.graphql(CREATE, input=fields).json()
+
+    assert "cannot be the name of a file" in answer["errors"][0]["message"]
+
+
+@pytest.mark.parametrize("name", ["a b.txt", "100%.txt", "ü/ö.txt", "#?.txt", "a+b&c.txt", "...", "%2e%2e/x"])
+def test_odd_names_come_back_as_they_are(raw: RawClient, server: DevServer, name: str) -> None:
+    """Percent-encoding in links is decoded exactly once."""
+    raw.open_run("r")
+    httpx.put(upload_url(raw, name), content=name.encode())
+    query = 'query Q { project(name: "p") { run(name: "r") { files(first: 9) { edges { node { name url } } } } } }'
+    (edge,) = raw.data(query)["project"]["run"]["files"]["edges"]
+
+    assert edge["node"]["name"] == name
+    assert raw.http.get(edge["node"]["url"]).content == name.encode()
+    assert server.run("local/p/r").files[name].read_bytes() == name.encode()
+
+
+def test_downloads_serve_ranges_and_no_scripts(raw: RawClient) -> None:
+    """A part can be had, and a page that a run logged cannot act for its reader."""
+    raw.open_run("r")
+    httpx.put(upload_url(raw, "page.html"), content=b"<script>alert(1)</script>")
+    answer = raw.http.get("/files/local/p/r/page.html", headers={"Range": "bytes=0-6"})
+
+    assert (answer.status_code, answer.content) == (206, b"<script")
+    assert answer.headers["content-security-policy"] == "sandbox"
+    assert raw.http.get("/files/local/p/r/" + quote("../page.html", safe="")).status_code == 404
+
+
+def test_a_missing_file_is_an_index_error_in_the_sdk(scripts: Scripts) -> None:
+    """As with W&B: the first of no files."""
+    seen = scripts.run("""
+wandb.init(project="p", id="r").finish()
+try:
+    wandb.Api().run("local/p/r").file("nope")
+except wandb.errors.CommError as error:
+    report(str(error))
+""")
+    assert "list index out of range" in seen
