@@ -9,7 +9,7 @@ from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from wandb_devserver import _file_stream, _files, _pages
+from wandb_devserver import _artifact_blobs, _file_stream, _files, _pages
 from wandb_devserver._auth import RequireKey
 from wandb_devserver._graphql import _endpoint
 
@@ -28,6 +28,7 @@ def create_app(backend: Backend) -> Starlette:
             Route("/graphql", _endpoint.graphql, methods=["POST"]),
             Route("/files/{entity}/{project}/{run}/file_stream", _file_stream.file_stream, methods=["POST"]),
             Route("/files/{entity}/{project}/{run}/{name:path}", _files.download, methods=["GET"]),
+            *_artifact_blobs.ROUTES,
             Route("/signed/{token}", _files.upload, methods=["PUT"]),
             Route("/sdk/otel/{rest:path}", _telemetry, methods=["POST"]),
             # What is open without the key ends here, so that no page below can be had through it.

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from ariadne import MutationType, ObjectType
 
+from wandb_devserver import _artifact_blobs
 from wandb_devserver import _files as http_files
 from wandb_devserver._graphql._context import decode_id, encode_id
 from wandb_devserver._graphql._projects import connection
 from wandb_devserver._storage import _files, _runs
+from wandb_devserver._storage._artifact_files import StoredEntry
+from wandb_devserver._storage._files import StoredFile
 
 if TYPE_CHECKING:
     from wandb_devserver._graphql._context import Info
-    from wandb_devserver._storage._files import StoredFile
     from wandb_devserver._storage._runs import StoredRun
 
 mutation = MutationType()
@@ -80,31 +82,34 @@ def resolve_files(
 
 
 @file_type.field("id")
-def resolve_id(file: StoredFile, _: Info) -> str:
-    return encode_id("File", file.id)
+def resolve_id(file: StoredFile | StoredEntry, _: Info) -> str:
+    return encode_id("ArtifactEntry" if isinstance(file, StoredEntry) else "File", file.id)
 
 
 @file_type.field("url")
-def resolve_url(file: StoredFile, info: Info, *, upload: bool | None = None) -> str | None:
+def resolve_url(file: StoredFile | StoredEntry, info: Info, *, upload: bool | None = None) -> str | None:
     context = info.context
-    if upload:
+    if upload and isinstance(file, StoredFile):
         return http_files.upload_url(context.backend, context.base_url, file.run_id, file.name)
     return _download_url(file, info)
 
 
 @file_type.field("directUrl")
-def resolve_direct_url(file: StoredFile, info: Info) -> str | None:
+def resolve_direct_url(file: StoredFile | StoredEntry, info: Info) -> str | None:
     return _download_url(file, info)
 
 
-def _download_url(file: StoredFile, info: Info) -> str | None:
+def _download_url(file: StoredFile | StoredEntry, info: Info) -> str | None:
     context = info.context
+    if isinstance(file, StoredEntry):
+        links = (context.backend, context.base_url, file.digest, file.name)
+        return file.reference or _artifact_blobs.download_url(*links)
     run = _runs.find_by_id(context.connection, file.run_id)
     return http_files.download_url(context.base_url, run.entity, run.project, run.name, file.name) if run else None
 
 
 @file_type.field("md5")
-def resolve_md5(file: StoredFile, info: Info) -> str:
+def resolve_md5(file: StoredFile | StoredEntry, info: Info) -> str:
     if info.context.wrong_md5:
         return base64.b64encode(hashlib.md5(file.md5.encode(), usedforsecurity=False).digest()).decode()
     return file.md5

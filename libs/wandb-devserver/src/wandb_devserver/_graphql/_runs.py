@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ariadne import MutationType
 
 from wandb_devserver._errors import UsageError
+from wandb_devserver._graphql._artifact_writes import remove_logged_by
 from wandb_devserver._graphql._context import DEFAULT_PROJECT, Context
 from wandb_devserver._graphql._names import check_project, check_run
 from wandb_devserver._storage import _files, _lifecycle, _projects, _runs
@@ -42,6 +43,8 @@ def delete_run(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, Any
     context = info.context
     run = context.run_by_id(input["id"])
     context.unused_blobs += [file.blob for file in _files.page(context.connection, run.id)]
+    if input.get("delete_artifacts"):
+        remove_logged_by(context, run)
     _runs.delete(context.connection, run)
     return {"client_mutation_id": input.get("client_mutation_id")}
 

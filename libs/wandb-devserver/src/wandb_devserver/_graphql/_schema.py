@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 
 from ariadne import load_schema_from_path, make_executable_schema
 
-from wandb_devserver._graphql import _files, _history, _projects, _run_fields, _runs, _viewer
+from wandb_devserver._graphql import (
+    _artifact_writes,
+    _artifacts,
+    _collections,
+    _files,
+    _history,
+    _projects,
+    _run_fields,
+    _runs,
+    _viewer,
+)
 from wandb_devserver._graphql._scalars import SCALARS
 
 if TYPE_CHECKING:
@@ -19,7 +29,17 @@ if TYPE_CHECKING:
 
 SCHEMA_FOLDER = Path(__file__).parent / "schema"
 
-_NOUNS = (_viewer, _projects, _runs, _run_fields, _history, _files)
+_NOUNS = (
+    _viewer,
+    _projects,
+    _runs,
+    _run_fields,
+    _history,
+    _files,
+    _artifacts,
+    _artifact_writes,
+    _collections,
+)
 
 
 @cache

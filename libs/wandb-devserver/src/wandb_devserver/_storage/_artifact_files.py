@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import mimetypes
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -79,13 +80,10 @@ def page(
     connection: sqlite3.Connection, artifact_id: int, *, names: list[str] | None, after: int, limit: int
 ) -> list[StoredEntry]:
     """Return what an artifact holds (only `names` unless None) after the id `after`."""
-    condition, parameters = "artifact_id = ? AND id > ?", [artifact_id, after]
-    arguments: list[int | str] = list(parameters)
-    if names is not None:
-        condition += f" AND name IN ({', '.join('?' * len(names))})"
-        arguments += names
     rows = connection.execute(
-        f"SELECT * FROM artifact_entries WHERE {condition} ORDER BY id LIMIT ?", (*arguments, limit)
+        "SELECT * FROM artifact_entries WHERE artifact_id = ?1 AND id > ?2 "
+        "AND (?3 IS NULL OR name IN (SELECT value FROM json_each(?3))) ORDER BY id LIMIT ?4",
+        (artifact_id, after, None if names is None else json.dumps(names), limit),
     )
     return [StoredEntry(**row) for row in rows]
 

@@ -101,11 +101,16 @@ def find_by_reference(connection: sqlite3.Connection, collection_id: int, refere
 
 def page(connection: sqlite3.Connection, collection_id: int, *, newest_first: bool) -> list[StoredArtifact]:
     """Return all committed versions of a collection."""
-    direction = "DESC" if newest_first else "ASC"
     rows = connection.execute(
-        f"SELECT * FROM artifacts WHERE collection_id = ? AND state = ? ORDER BY version {direction}",
-        (collection_id, COMMITTED),
+        "SELECT * FROM artifacts WHERE collection_id = ? AND state = ? ORDER BY version * ?",
+        (collection_id, COMMITTED, -1 if newest_first else 1),
     )
+    return [artifact for row in rows if (artifact := _stored(row))]
+
+
+def all_in(connection: sqlite3.Connection, collection_id: int) -> list[StoredArtifact]:
+    """Return everything in a collection, unfinished artifacts too."""
+    rows = connection.execute("SELECT * FROM artifacts WHERE collection_id = ?", (collection_id,))
     return [artifact for row in rows if (artifact := _stored(row))]
 
 

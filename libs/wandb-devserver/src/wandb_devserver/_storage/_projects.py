@@ -24,6 +24,11 @@ def find(connection: sqlite3.Connection, entity: str, name: str) -> StoredProjec
     return StoredProject(**row) if row else None
 
 
+def find_by_id(connection: sqlite3.Connection, project_id: int) -> StoredProject | None:
+    row = connection.execute("SELECT * FROM projects WHERE id = ?", (project_id,)).fetchone()
+    return StoredProject(**row) if row else None
+
+
 def find_or_create(connection: sqlite3.Connection, entity: str, name: str) -> StoredProject:
     connection.execute(
         "INSERT INTO projects (entity, name, created_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",

@@ -1,0 +1,179 @@
+"""Resolvers for what is known of one artifact, and for the artifacts of a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ariadne import ObjectType, QueryType, UnionType
+
+from wandb_devserver import _artifact_blobs
+from wandb_devserver._errors import NotFoundError
+from wandb_devserver._graphql._context import decode_id, encode_id
+from wandb_devserver._graphql._projects import connection
+from wandb_devserver._storage import _artifacts, _collections, _runs
+
+if TYPE_CHECKING:
+    from wandb_devserver._graphql._context import Context, Info
+    from wandb_devserver._storage._artifacts import Role, StoredAlias, StoredArtifact
+    from wandb_devserver._storage._collections import StoredCollection, StoredType
+    from wandb_devserver._storage._runs import StoredRun
+
+query = QueryType()
+artifact_type = ObjectType("Artifact")
+artifact_type.set_alias("versionIndex", "version")
+alias_type = ObjectType("ArtifactAlias")
+manifest_type = ObjectType("ArtifactManifest")
+run_type = ObjectType("Run")
+creator_type = UnionType("ArtifactCreator", lambda *_: "Run")
+
+DEFAULT_PAGE = 50
+_TTL_INHERITED = -1
+
+
+def artifact_by_id(context: Context, node_id: str) -> StoredArtifact:
+    """Return an artifact that must exist.
+
+    Raises:
+        NotFoundError: if it was deleted.
+    """
+    artifact = _artifacts.find_by_id(context.connection, decode_id("Artifact", node_id))
+    if artifact is None:
+        msg = f"there is no artifact with the id {node_id!r}"
+        raise NotFoundError(msg)
+    return artifact
+
+
+def collection_of(context: Context, artifact: StoredArtifact) -> StoredCollection:
+    collection = _collections.find_by_id(context.connection, artifact.collection_id)
+    assert collection is not None
+    return collection
+
+
+def manifest(artifact: StoredArtifact) -> dict[str, Any]:
+    return {"id": encode_id("ArtifactManifest", artifact.id), "digest": artifact.manifest_digest}
+
+
+def edges(artifacts: list[StoredArtifact], limit: int, total: int) -> dict[str, Any]:
+    """Return one page of artifacts; one more than `limit` says that there are more."""
+    page = connection([(artifact, encode_id("Artifact", artifact.id)) for artifact in artifacts], limit)
+    for edge in page["edges"]:
+        edge["version"] = f"v{edge['node'].version}"
+    return {**page, "total_count": total}
+
+
+@query.field("artifact")
+def resolve_artifact(_: object, info: Info, *, id: str) -> StoredArtifact | None:  # noqa: A002
+    return _artifacts.find_by_id(info.context.connection, decode_id("Artifact", id))
+
+
+@query.field("clientIDMapping")
+def resolve_client_id(_: object, info: Info, *, client_id: str) -> dict[str, str] | None:
+    artifact = _artifacts.find_by_client_id(info.context.connection, client_id)
+    return {"server_id": encode_id("Artifact", artifact.id)} if artifact else None
+
+
+@artifact_type.field("id")
+def resolve_id(artifact: StoredArtifact, _: Info) -> str:
+    return encode_id("Artifact", artifact.id)
+
+
+@artifact_type.field("artifactSequence")
+def resolve_sequence(artifact: StoredArtifact, info: Info) -> StoredCollection:
+    return collection_of(info.context, artifact)
+
+
+@artifact_type.field("artifactType")
+def resolve_type(artifact: StoredArtifact, info: Info) -> StoredType | None:
+    collection = collection_of(info.context, artifact)
+    return _collections.find_type(info.context.connection, collection.project_id, collection.type)
+
+
+@artifact_type.field("ttlDurationSeconds")
+def resolve_ttl(_: StoredArtifact, __: Info) -> int:
+    return _TTL_INHERITED
+
+
+@artifact_type.field("ttlIsInherited")
+def resolve_ttl_inherited(_: StoredArtifact, __: Info) -> bool:
+    return True
+
+
+@artifact_type.field("digestAlgorithm")
+def resolve_digest_algorithm(_: StoredArtifact, __: Info) -> str:
+    return "MANIFEST_MD5"
+
+
+@artifact_type.field("tags")
+def resolve_tags(artifact: StoredArtifact, _: Info) -> list[dict[str, str]]:
+    return [{"id": f"tag:{tag}", "name": tag} for tag in artifact.tags]
+
+
+@artifact_type.field("aliases")
+def resolve_aliases(artifact: StoredArtifact, info: Info) -> list[StoredAlias]:
+    return _artifacts.aliases_of(info.context.connection, artifact.id)
+
+
+@artifact_type.field("createdBy")
+def resolve_created_by(artifact: StoredArtifact, info: Info) -> StoredRun | None:
+    return None if artifact.run_id is None else _runs.find_by_id(info.context.connection, artifact.run_id)
+
+
+@artifact_type.field("usedBy")
+def resolve_used_by(artifact: StoredArtifact, info: Info) -> dict[str, Any]:
+    found = _artifacts.users(info.context.connection, artifact.id)
+    runs = [(_runs.find_by_id(info.context.connection, run_id), encode_id("Run", run_id)) for run_id in found]
+    return connection(runs, len(runs))
+
+
+@artifact_type.field("currentManifest")
+def resolve_manifest(artifact: StoredArtifact, _: Info) -> dict[str, Any] | None:
+    return manifest(artifact) if artifact.state == _artifacts.COMMITTED else None
+
+
+@artifact_type.field("artifactMemberships")
+def resolve_memberships(artifact: StoredArtifact, _: Info) -> dict[str, Any]:
+    return {"edges": [{"node": artifact}]}
+
+
+@alias_type.field("id")
+def resolve_alias_id(alias: StoredAlias, _: Info) -> str:
+    return encode_id("ArtifactAlias", alias.id)
+
+
+@alias_type.field("artifactCollection")
+def resolve_alias_collection(alias: StoredAlias, info: Info) -> StoredCollection | None:
+    return _collections.find_by_id(info.context.connection, alias.collection_id)
+
+
+@manifest_type.field("file")
+def resolve_manifest_file(manifest: dict[str, Any], info: Info) -> dict[str, Any]:
+    """Links for both directions; whoever asks knows which one is good for something."""
+    context, digest = info.context, manifest["digest"]
+    name = "wandb_manifest.json"
+    links = (context.backend, context.base_url, digest, name)
+    return {
+        "id": manifest["id"],
+        "direct_url": _artifact_blobs.download_url(*links) if digest else None,
+        "upload_url": _artifact_blobs.upload_url(*links) if digest else None,
+        "upload_headers": [],
+    }
+
+
+@run_type.field("outputArtifacts")
+def resolve_output(run: StoredRun, info: Info, *, after: str | None = None, first: int | None = None) -> dict[str, Any]:
+    return _of_run(run, info, "output", after, first)
+
+
+@run_type.field("inputArtifacts")
+def resolve_input(run: StoredRun, info: Info, *, after: str | None = None, first: int | None = None) -> dict[str, Any]:
+    return _of_run(run, info, "input", after, first)
+
+
+def _of_run(run: StoredRun, info: Info, role: Role, after: str | None, first: int | None) -> dict[str, Any]:
+    limit = DEFAULT_PAGE if first is None else max(first, 0)
+    start = decode_id("Artifact", after) if after else 0
+    found = _artifacts.of_run(info.context.connection, run.id, role)
+    return edges([artifact for artifact in found if artifact.id > start][: limit + 1], limit, len(found))
+
+
+BINDABLES = (query, artifact_type, alias_type, manifest_type, run_type, creator_type)

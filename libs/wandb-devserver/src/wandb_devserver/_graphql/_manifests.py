@@ -1,0 +1,66 @@
+"""Manifests of artifacts: JSON that clients upload, naming every file with its digest."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import TYPE_CHECKING
+
+from wandb_devserver._errors import UsageError
+from wandb_devserver._files import check_name
+from wandb_devserver._json import Json, loads_object
+from wandb_devserver._storage import _artifact_files
+from wandb_devserver._storage._artifact_files import ManifestEntry
+
+if TYPE_CHECKING:
+    from wandb_devserver._graphql._context import Context
+    from wandb_devserver._storage._artifacts import StoredArtifact
+
+_MD5_SIZE = 16
+
+
+def check_md5(text: str, name: str) -> str:
+    """Return `text` if it is the base64 of an MD5.
+
+    Raises:
+        UsageError: otherwise.
+    """
+    try:
+        if len(base64.b64decode(text, validate=True)) == _MD5_SIZE:
+            return text
+    except binascii.Error:
+        pass
+    msg = f"the MD5 of {name!r} is {text!r}: use the base64 of its 16 bytes"
+    raise UsageError(msg)
+
+
+def read_manifest(context: Context, artifact: StoredArtifact) -> list[ManifestEntry]:
+    """Return what an artifact's manifest lists.
+
+    Raises:
+        UsageError: if the manifest, or something it lists, was not uploaded.
+    """
+    blob = _artifact_files.find_blob(context.connection, artifact.manifest_digest or "")
+    if blob is None:
+        msg = "the manifest was not uploaded: send it before the artifact is committed"
+        raise UsageError(msg)
+    contents = loads_object(context.backend.blobs.path(blob.name).read_bytes()).get("contents")
+    if not isinstance(contents, dict):
+        msg = "the manifest is no JSON object with 'contents'"
+        raise UsageError(msg)
+    return [_entry(context, name, value) for name, value in contents.items()]
+
+
+def _entry(context: Context, name: str, value: Json) -> ManifestEntry:
+    entry = value if isinstance(value, dict) else {}
+    digest, size, reference = entry.get("digest"), entry.get("size"), entry.get("ref")
+    if not isinstance(digest, str):
+        msg = f"{name!r} has no digest in the manifest"
+        raise UsageError(msg)
+    if isinstance(reference, str):
+        return ManifestEntry(check_name(name), digest, size if isinstance(size, int) else 0, reference)
+    blob = _artifact_files.find_blob(context.connection, digest)
+    if blob is None:
+        msg = f"{name!r} was not uploaded: nothing here has the MD5 {digest!r}"
+        raise UsageError(msg)
+    return ManifestEntry(check_name(name), digest, blob.size, None)
