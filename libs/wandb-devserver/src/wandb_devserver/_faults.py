@@ -72,6 +72,16 @@ class Fault:
             msg = f"operation is {self.operation!r} in a fault of kind {self.kind!r}: only 'graphql' has operations"
             raise UsageError(msg)
 
+        if self.count is not None and self.count < 1:
+            msg = f"count is {self.count}: use 1 or more, or None for all requests"
+            raise UsageError(msg)
+        if self.wrong_md5 and self.kind != "graphql":
+            msg = f"wrong_md5 in a fault of kind {self.kind!r}: only 'graphql' answers state an MD5"
+            raise UsageError(msg)
+        if not (self.delay or self.wrong_md5 or self.replaces_answer or self.alters_body):
+            msg = f"a fault of kind {self.kind!r} with no effect: give a status, drop, delay or one of the others"
+            raise UsageError(msg)
+
     @property
     def replaces_answer(self) -> bool:
         return self.drop or self.status is not None

@@ -1,0 +1,187 @@
+"""Faults on demand, and how the SDK takes them."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from tests.wandb_devserver.support import RawClient, Scripts
+from tests.wandb_devserver.test_devserver_files import upload_url
+
+from wandb_devserver import DevServer, Fault, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LOGGING = """
+with wandb.init(project="p", id="r") as run:
+    run.log({"a": 1})
+"""
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("graphql", operation="UpsertBucket", status=500),
+        Fault("graphql", operation="UpsertBucket", status=429, headers={"Retry-After": "1"}),
+        Fault("graphql", operation="UpsertBucket", drop=True),
+        Fault("graphql", operation="UpsertBucket", drop=True, applied=True),
+        Fault("file_stream", status=503, headers={"Retry-After": "1"}, count=2),
+        Fault("file_stream", drop=True),
+        Fault("file_stream", drop=True, applied=True),
+        Fault("file_stream", status=500, applied=True),
+        Fault("upload", status=500),
+        Fault("upload", drop=True),
+    ],
+    ids=repr,
+)
+def test_the_sdk_survives_what_passes(server: DevServer, scripts: Scripts, fault: Fault) -> None:
+    """After a transient fault the run is complete, nothing twice."""
+    server.faults.add(fault)
+    scripts.run(LOGGING)
+    run = server.run("local/p/r")
+
+    assert server.faults.fired(fault) == fault.count
+    assert [row["a"] for row in run.history] == [1]
+    assert (run.state, len(server.runs())) == ("finished", 1)
+    assert {"config.yaml", "wandb-metadata.json", "wandb-summary.json"} <= set(run.files)
+
+
+def test_init_fails_at_once_when_it_is_refused(server: DevServer, scripts: Scripts) -> None:
+    """A 4xx is final, and the message of its body is shown."""
+    body = '{"errors": [{"message": "out of quota"}]}'
+    server.faults.add(Fault("graphql", operation="UpsertBucket", status=403, body=body, count=None))
+    seen = scripts.run("""
+try:
+    wandb.init(project="p", id="r")
+except wandb.errors.CommError as error:
+    report(str(error))
+""")
+    assert "out of quota" in seen
+    assert server.runs() == []
+
+
+def test_a_dead_stream_drops_the_rest_of_the_run(server: DevServer, scripts: Scripts) -> None:
+    """After a 4xx of file_stream the SDK sends nothing more and the program does not notice."""
+    fault = server.faults.add(Fault("file_stream", status=410, count=None))
+    scripts.run(LOGGING)
+
+    assert server.faults.fired(fault) == 1
+    assert server.run("local/p/r").history == []
+    assert server.run("local/p/r").state == "running"
+
+
+def test_downloads_meet_their_own_faults(server: DevServer, scripts: Scripts, tmp_path: Path) -> None:
+    """One failure and one broken connection are retried by the SDK; wrong bytes and a short body are not noticed."""
+    (tmp_path / "data.bin").write_bytes(b"0123456789" * 100)
+    scripts.run("""
+with wandb.init(project="p", id="r") as run:
+    run.save("data.bin", base_path=".")
+""")
+    download = """
+with wandb.Api().run("local/p/r").file("data.bin").download(root="down", replace=True) as stream:
+    report(stream.buffer.read().hex())
+"""
+    content = (b"0123456789" * 100).hex()
+    server.faults.add(Fault("download", target="data.bin", status=500))
+    assert scripts.run(download) == content
+    server.faults.add(Fault("download", target="data.bin", drop_after=10))
+    assert scripts.run(download) == content
+    server.faults.add(Fault("download", target="data.bin", truncate_to=10))
+    assert scripts.run(download) == b"0123456789".hex()
+    server.faults.add(Fault("download", target="data.bin", wrong_bytes=True))
+    wrong = scripts.run(download)
+
+    assert len(wrong) == len(content)
+    assert wrong != content
+    assert server.faults.fired() == 4
+
+
+def test_a_wrong_md5_can_be_stated(raw: RawClient, server: DevServer) -> None:
+    """Of every file in the answer, that once."""
+    raw.open_run("r")
+    httpx.put(upload_url(raw, "a.txt"), content=b"x")
+    server.faults.add(Fault("graphql", operation="RunFiles", wrong_md5=True))
+    query = 'query RunFiles { project(name: "p") { run(name: "r") { files { edges { node { md5 } } } } } }'
+    answers = [raw.data(query)["project"]["run"]["files"]["edges"][0]["node"]["md5"] for _ in range(2)]
+
+    assert answers[0] != answers[1] == server.run("local/p/r").files["a.txt"].md5
+
+
+def test_a_dropped_connection_has_no_answer(raw: RawClient, server: DevServer) -> None:
+    """Whether the request was served is up to the fault."""
+    raw.open_run("r")
+    server.faults.add(Fault("file_stream", drop=True))
+    server.faults.add(Fault("file_stream", drop=True, applied=True))
+    for expected in ("running", "failed"):
+        with pytest.raises(httpx.RemoteProtocolError):
+            raw.stream({"complete": True, "exitcode": 1})
+        assert server.run("local/p/r").state == expected
+
+
+def test_a_delay_holds_up_one_request_only(raw: RawClient, server: DevServer) -> None:
+    """Others are served meanwhile."""
+    raw.open_run("r")
+    server.faults.add(Fault("file_stream", delay=0.5))
+    started = time.monotonic()
+    raw.stream({})
+    delayed = time.monotonic() - started
+
+    assert delayed >= 0.5
+
+
+def test_faults_count_down_and_can_be_cleared(raw: RawClient, server: DevServer) -> None:
+    """In the order they were added; None means until cleared."""
+    raw.open_run("r")
+    first = server.faults.add(Fault("file_stream", status=500, count=2))
+    second = server.faults.add(Fault("file_stream", status=503, count=None))
+    statuses = [raw.stream({}).status_code for _ in range(4)]
+    server.faults.clear()
+
+    assert statuses == [500, 500, 503, 503]
+    assert raw.stream({}).status_code == 200
+    assert (server.faults.fired(first), server.faults.fired(second), server.faults.fired()) == (2, 2, 4)
+
+
+def test_faults_strike_what_they_name(raw: RawClient, server: DevServer) -> None:
+    """Operation, run and kind must fit."""
+    raw.open_run("r")
+    raw.open_run("other")
+    server.faults.add(Fault("graphql", operation="Nothing", status=500))
+    server.faults.add(Fault("file_stream", target="other", status=500))
+
+    assert raw.stream({}).status_code == 200
+    assert raw.graphql("query Q { viewer { id } }").status_code == 200
+    assert raw.stream({}, run="local/p/other").status_code == 500
+
+
+def test_a_test_can_wait_for_a_fault_and_for_a_request(server: DevServer, scripts: Scripts) -> None:
+    """Instead of sleeping; what does not come is a TimeoutError that says what came."""
+    fault = server.faults.add(Fault("file_stream", status=500))
+    with scripts.start(LOGGING) as process:
+        server.faults.wait(fault)
+        server.requests.wait("graphql", "UpsertBucket")
+        process.communicate()
+
+    with pytest.raises(TimeoutError, match="was met 1 times"):
+        server.faults.wait(fault, count=2, timeout=0.01)
+    with pytest.raises(TimeoutError, match="0 requests of graphql Nothing"):
+        server.requests.wait("graphql", "Nothing", timeout=0.01)
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"kind": "graphq"}, "'graphq'"),
+        ({"kind": "upload", "operation": "UpsertBucket"}, "'UpsertBucket'"),
+        ({"kind": "upload"}, "no effect"),
+        ({"kind": "upload", "status": 500, "count": 0}, "count"),
+        ({"kind": "upload", "wrong_md5": True}, "wrong_md5"),
+    ],
+)
+def test_a_fault_that_can_never_strike_is_refused(fields: dict[str, Any], named: str) -> None:
+    """A test that relies on it would prove nothing."""
+    with pytest.raises(UsageError, match=named):
+        Fault(**fields)

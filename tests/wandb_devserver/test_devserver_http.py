@@ -1,0 +1,188 @@
+"""The edges of the HTTP interface."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+import time
+from typing import Any
+
+import httpx
+import pytest
+from tests.wandb_devserver.support import RawClient, Scripts
+
+from wandb_devserver import DevServer
+from wandb_devserver._errors import UsageError
+from wandb_devserver._signing import Signer
+
+OPEN = [("POST", "/sdk/otel/v1/metrics")]
+CLOSED = [
+    ("POST", "/graphql"),
+    ("POST", "/files/local/p/r/file_stream"),
+    ("GET", "/files/local/p/r/config.yaml"),
+    ("GET", "/"),
+    ("GET", "/local/p"),
+    ("GET", "/local/p/runs/r"),
+    ("GET", "/nothing"),
+    ("GET", "/healthz"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), CLOSED)
+@pytest.mark.parametrize("auth", [None, ("api", "wrong"), ("api", ""), ("api", "x" * 40)])
+def test_nothing_is_served_without_the_key(
+    server: DevServer, method: str, path: str, auth: tuple[str, str] | None
+) -> None:
+    """401, and which scheme to use; the answer does not depend on what is there."""
+    answer = httpx.request(method, server.url + path, auth=auth)
+
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"].startswith("Basic")
+    assert server.api_key not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/signed/x/runs/y", "/signed/x", "/sdk/otel", "/sdk/otel/runs/x", "/signed/"])
+def test_what_is_open_leads_to_no_page(server: DevServer, raw: RawClient, path: str) -> None:
+    """Not even to that of an entity with such a name."""
+    raw.open_run("y", project="x", entityName="signed")
+    raw.open_run("x", project="otel", entityName="sdk")
+
+    assert httpx.get(server.url + path).status_code in (401, 404, 405)
+
+
+def test_telemetry_is_taken_and_forgotten(server: DevServer) -> None:
+    """Without the key: the SDK sends none there."""
+    assert httpx.post(server.url + "/sdk/otel/v1/metrics", content=b"\x00\x01").status_code == 200
+
+
+def test_the_sdk_reports_a_wrong_key(server: DevServer, scripts: Scripts) -> None:
+    """As AuthenticationError."""
+    seen = scripts.run(
+        """
+try:
+    wandb.Api()
+except wandb.errors.AuthenticationError as error:
+    report(str(error))
+""",
+        WANDB_API_KEY="x" * 40,
+    )
+    assert seen
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("query Tell { viewer { id shoeSize } }", "shoeSize"),
+        ("mutation LaunchRocket { launchRocket(input: {}) { success } }", "launchRocket"),
+        ("query Broken {", "Broken"),
+        ('query Q { project(name: "p", colour: "red") { id } }', "colour"),
+    ],
+)
+def test_what_the_schema_does_not_know_is_named_and_logged(
+    raw: RawClient, caplog: pytest.LogCaptureFixture, query: str, named: str
+) -> None:
+    """400, which no client retries."""
+    with caplog.at_level(logging.WARNING, "wandb_devserver"):
+        answer = raw.graphql(query)
+
+    assert answer.status_code == 400
+    assert named in answer.json()["errors"][0]["message"]
+    assert named in caplog.text
+
+
+def test_an_unknown_input_field_is_named(raw: RawClient) -> None:
+    """Also when it comes in a variable."""
+    answer = raw.graphql(
+        "mutation U($input: UpsertBucketInput!) { upsertBucket(input: $input) { inserted } }", input={"shoeSize": 44}
+    )
+    assert answer.status_code == 400
+    assert "shoeSize" in answer.json()["errors"][0]["message"]
+
+
+def test_an_empty_operation_name_is_none(raw: RawClient) -> None:
+    """The SDK's Python half sends one."""
+    body = {"query": "query Viewer { viewer { id entity } }", "operationName": ""}
+
+    assert raw.http.post("/graphql", json=body).json()["data"]["viewer"]["entity"] == "local"
+
+
+@pytest.mark.parametrize("body", [b"", b"nonsense", b"[]", b"{}", b'{"query": 1}'])
+def test_a_body_that_is_no_question_is_refused(raw: RawClient, body: bytes) -> None:
+    """400 with a message."""
+    answer = raw.http.post("/graphql", content=body)
+
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["message"]
+
+
+@pytest.mark.parametrize("body", [b"nonsense", b"[]", b"\xff\xfe"])
+def test_a_stream_body_that_is_no_object_is_refused(raw: RawClient, body: bytes) -> None:
+    """400: sending it again would not help."""
+    raw.open_run("r")
+
+    assert raw.http.post("/files/local/p/r/file_stream", content=body).status_code == 400
+
+
+def test_compressed_streams_are_understood(raw: RawClient, server: DevServer) -> None:
+    """The SDK can be told to send them."""
+    raw.open_run("r")
+    message = {"files": {"wandb-history.jsonl": {"offset": 0, "content": ['{"_step": 0, "a": NaN}']}}}
+    answer = raw.http.post(
+        "/files/local/p/r/file_stream",
+        content=gzip.compress(json.dumps(message).encode()),
+        headers={"Content-Encoding": "gzip"},
+    )
+    assert answer.status_code == 200
+    assert len(server.run("local/p/r").history) == 1
+
+
+def test_run_ids_with_odd_characters(server: DevServer, scripts: Scripts) -> None:
+    """They come percent-encoded and are no paths on the server."""
+    ids = ["..", "50% off", 'quo"te', "back\\slash", "üñí", "x" * 200]
+    scripts.run(
+        """
+for run_id in json.loads(os.environ["IDS"]):
+    with wandb.init(project="a project", id=run_id, reinit="create_new") as run:
+        run.log({"a": 1})
+""",
+        IDS=json.dumps(ids),
+    )
+    runs = {run.id: run for run in server.runs("local/a project")}
+
+    assert set(runs) == set(ids)
+    assert [len(run.history) for run in runs.values()] == [1] * len(ids)
+    assert all("config.yaml" in run.files for run in runs.values())
+
+
+def test_times_are_iso_in_utc(raw: RawClient) -> None:
+    """To the second, with a Z."""
+    raw.open_run("r")
+    query = 'query Q { project(name: "p") { createdAt run(name: "r") { createdAt heartbeatAt projectId } } }'
+    project: Any = raw.data(query)["project"]
+
+    for moment in (project["createdAt"], project["run"]["createdAt"], project["run"]["heartbeatAt"]):
+        time.strptime(moment, "%Y-%m-%dT%H:%M:%SZ")
+    assert int(project["run"]["projectId"]) > 0
+
+
+def test_a_failing_mutation_leaves_nothing_behind(raw: RawClient, server: DevServer) -> None:
+    """One transaction, undone."""
+    answer: Any = raw.graphql(
+        """mutation Two { a: upsertBucket(input: {name: "r", modelName: "p"}) { inserted }
+           b: stopRun(input: {id: "nonsense"}) { success } }"""
+    ).json()
+
+    assert "nonsense" in answer["errors"][0]["message"]
+    assert server.runs() == []
+
+
+def test_links_expire() -> None:
+    """And cannot be changed."""
+    signer = Signer(b"secret")
+
+    assert signer.verify(signer.sign(["run-file", 1, "a"], lifetime=60)) == ["run-file", 1, "a"]
+    with pytest.raises(UsageError, match="expired"):
+        signer.verify(signer.sign(["run-file", 1, "a"], lifetime=-1))
+    with pytest.raises(UsageError, match="not signed"):
+        Signer(b"other").verify(signer.sign(["run-file", 1, "a"], lifetime=60))
