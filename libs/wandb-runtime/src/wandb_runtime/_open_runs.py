@@ -22,6 +22,11 @@ def find(address: RunAddress | None) -> Run | None:
     return None if address is None else _runs.get(address)
 
 
+def has_id(run_id: str) -> bool:
+    """Whether a run with this id is open."""
+    return any(address.id == run_id for address in list(_runs))
+
+
 def add(address: RunAddress, run: Run) -> None:
     """Notes that a run was opened."""
     with _lock:

@@ -84,6 +84,7 @@ class OpenPlan:
     settings: Mapping[str, Any]
     metadata: Mapping[str, Any] | None
     goes_offline: bool
+    downloads_logs: bool
     finish_timeout: float
 
     @property
@@ -151,6 +152,7 @@ def _plan_open(decorator: WandbConfig, effective: WandbConfig, around: Surroundi
         settings=_settings(effective, around),
         metadata=None if effective.flyte_metadata is False else _metadata(around),
         goes_offline=effective.on_unavailable == "offline",
+        downloads_logs=effective.download_logs or False,
         finish_timeout=effective.finish_timeout or _FINISH_TIMEOUT,
     )
 

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 import wandb
 from wandb.sdk.lib import module, wbauth
+from wandb.sdk.lib.service.service_connection import WandbAttachFailedError
 from wandb.sdk.wandb_init import _set_global_run
 
 if TYPE_CHECKING:
     from wandb import Run
+
+_EXIT_TIMEOUT = 10
 
 
 def set_global_run(run: Run | None) -> None:
@@ -36,11 +39,26 @@ def has_credentials(host: str | None) -> bool:
     return found is not None
 
 
+def forget_failed_run(run_id: str) -> None:
+    """Lets `wandb.init` be called again with an id it has failed for.
+
+    The SDK's service process keeps the id of a run whose opening failed as "in use", and hangs at its own end if such
+    a run is dropped without an exit.
+    """
+    service = wandb.setup().assert_service()
+    try:
+        _, failed = service.inform_attach(attach_id=run_id)
+    except WandbAttachFailedError:
+        return
+    failed.deliver_exit(1).wait_or(timeout=_EXIT_TIMEOUT)
+    service.inform_finish(run_id=run_id)
+
+
 def is_unavailable(error: Exception) -> bool:
     """Whether `wandb.init` gave up retrying, rather than having been refused.
 
     Its exceptions carry no status; what it retries and what it does not is told by their texts alone.
     """
     return isinstance(error, wandb.errors.Error) and any(
-        mark in str(error) for mark in ("Timed out", "giving up after", "timed out")
+        mark in str(error).lower() for mark in ("timed out", "deadline exceeded", "giving up after")
     )

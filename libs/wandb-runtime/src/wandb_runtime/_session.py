@@ -77,6 +77,8 @@ def _join(plan: JoinPlan) -> Session:
 
 
 def _open(plan: OpenPlan) -> Session:
+    if plan.downloads_logs:
+        _logger.warning("download_logs=True has no effect yet: this version of wandb-runtime downloads nothing")
     try:
         run = _init(plan)
     except UnavailableError as error:
@@ -96,26 +98,39 @@ def _open(plan: OpenPlan) -> Session:
 def _init(plan: OpenPlan, **changes: Any) -> Run:
     import wandb
 
-    from wandb_runtime import _sdk
-
     init = {**plan.init, **changes}
     # A fresh dictionary each time: wandb.init changes the settings object it is given.
     settings = {"finish_timeout": plan.finish_timeout, "finish_timeout_raises": True, **plan.settings}
     try:
         _require_api_key(plan, init)
         return wandb.init(**init, reinit="create_new", settings=settings)
-    except MissingApiKeyError:
+    except RunOpenError:
         raise
+    except wandb.Error as error:
+        _forget(init.get("id"))
+        raise _why(error, plan, init) from error
     except Exception as error:
-        where = f"W&B run {init.get('id') or 'of this function'} at {plan.host or _host(os.environ)}"
-        if _sdk.is_unavailable(error):
-            msg = f"{where} cannot be opened, the server does not answer: {_first_line(error)}"
-            raise UnavailableError(msg) from error
-        msg = (
-            f"{where} cannot be opened: {type(error).__name__}: {_first_line(error)}. Check WANDB_API_KEY, the entity "
-            f"({init.get('entity') or 'the default one'}) and the project ({init.get('project') or 'the default one'})"
-        )
-        raise RunOpenError(msg) from error
+        raise _why(error, plan, init) from error
+
+
+def _forget(run_id: str | None) -> None:
+    from wandb_runtime import _sdk
+
+    if run_id is not None and not _open_runs.has_id(run_id):
+        _sdk.forget_failed_run(run_id)
+
+
+def _why(error: Exception, plan: OpenPlan, init: Mapping[str, Any]) -> RunOpenError:
+    from wandb_runtime import _sdk
+
+    host = plan.host or os.environ.get("WANDB_BASE_URL") or "the default host"
+    what = f"W&B run {init.get('id') or 'of this function'} at {host} cannot be opened"
+    if _sdk.is_unavailable(error):
+        return UnavailableError(f"{what}, the server does not answer: {_in_one_line(error)}")
+    return RunOpenError(
+        f"{what}: {type(error).__name__}: {_in_one_line(error)}. Check WANDB_API_KEY, the entity "
+        f"({init.get('entity') or 'the default one'}) and the project ({init.get('project') or 'the default one'})"
+    )
 
 
 def _require_api_key(plan: OpenPlan, init: Mapping[str, Any]) -> None:
@@ -148,9 +163,6 @@ def _update_config(run: Run, values: Mapping[str, Any]) -> None:
     run.config.update(dict(values), allow_val_change=True)  # type: ignore[no-untyped-call]
 
 
-def _host(environment: Mapping[str, str]) -> str:
-    return environment.get("WANDB_BASE_URL") or "the default host"
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+def _in_one_line(error: Exception) -> str:
+    """The SDK's text without its last paragraph, which tells how to call wandb.init."""
+    return " ".join(str(error).partition("\nConsider increasing")[0].split())

@@ -1,0 +1,272 @@
+"""What keeps a run from being opened, said before the task's body runs."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import flyte
+import flyte.errors
+import pytest
+import wandb
+from flyteplugins.wandb import (
+    DecoratorOrderError,
+    MissingApiKeyError,
+    NoParentRunError,
+    RunOpenError,
+    UnavailableError,
+    get_wandb_run,
+    wandb_config,
+    wandb_init,
+)
+from wandb_devserver import DevServer, Fault
+
+from tests.e2e.support import run_locally
+
+env = flyte.TaskEnvironment(name="e2e_opening")
+
+CONTEXT = wandb_config(project="e2e")
+bodies: list[str] = []
+
+
+@pytest.fixture(autouse=True)
+def no_body_has_run() -> None:
+    bodies.clear()
+
+
+def body() -> str:
+    """Notes that the body of a task has started, and which run it sees."""
+    run = get_wandb_run()
+    assert run is not None
+    run.log({"started": 1})
+    bodies.append(run.id)
+    return run.id
+
+
+@contextmanager
+def fails_before_its_body(error: type[Exception], *says: str) -> Iterator[None]:
+    with pytest.raises(flyte.errors.RuntimeUserError) as caught:
+        yield
+    assert caught.value.code == error.__name__
+    for words in says:
+        assert words in str(caught.value)
+    assert bodies == []
+
+
+@wandb_init
+@env.task
+async def plain() -> str:
+    return body()
+
+
+@wandb_init(run_mode="shared")
+@env.task
+async def sharing() -> str:
+    return body()
+
+
+@env.task
+@wandb_init
+async def wrong_order_async() -> str:
+    return body()
+
+
+@env.task
+@wandb_init(project="e2e")
+def wrong_order_sync() -> str:
+    return body()
+
+
+@env.task
+async def calling_wrong_order() -> str:
+    return await wrong_order_async()
+
+
+def test_shared_without_a_parent(wandb_devserver: DevServer) -> None:
+    """There is nothing to share, and the message says what to do."""
+    with fails_before_its_body(NoParentRunError, 'run_mode="shared"', "@wandb_init", 'run_mode="auto"'):
+        run_locally(sharing, context=CONTEXT)
+
+    assert wandb_devserver.runs() == []
+
+
+@pytest.mark.parametrize("task", [wrong_order_async, wrong_order_sync, calling_wrong_order], ids=lambda task: task.name)
+def test_wrong_decorator_order(task: Any, wandb_devserver: DevServer) -> None:
+    """Under `@env.task` the decorator sees no task; that is said at the first call."""
+    with fails_before_its_body(DecoratorOrderError, "wrong_order_", "outermost"):
+        run_locally(task, context=CONTEXT)
+
+    assert wandb_devserver.runs() == []
+
+
+def test_no_api_key(wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The task does not wait for somebody to type one; it says what to set."""
+    monkeypatch.delenv("WANDB_API_KEY")
+    monkeypatch.setenv("NETRC", "/dev/null")
+
+    with fails_before_its_body(MissingApiKeyError, "WANDB_API_KEY", "flyte.Secret", 'mode="offline"'):
+        run_locally(plain, context=CONTEXT)
+
+
+@pytest.mark.parametrize("mode", ["offline", "disabled"])
+def test_no_api_key_is_needed_without_w_and_b(
+    mode: Any, wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Offline and disabled runs ask for none."""
+    monkeypatch.delenv("WANDB_API_KEY")
+    monkeypatch.setenv("NETRC", "/dev/null")
+
+    assert run_locally(plain, context={**CONTEXT, **wandb_config(mode=mode)}) == bodies[0]
+    assert wandb_devserver.runs() == []
+
+
+def test_a_key_that_cannot_be_one(wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK's reason reaches the user; the key does not reach the message."""
+    monkeypatch.setenv("WANDB_API_KEY", "tooshort123")
+
+    with fails_before_its_body(RunOpenError, "WANDB_API_KEY", "40+ characters") as _:
+        run_locally(plain, context=CONTEXT)
+
+
+def test_wrong_key(wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key the server refuses: at once, with what to check, without the key."""
+    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
+
+    with pytest.raises(flyte.errors.RuntimeUserError, match="Check WANDB_API_KEY") as caught:
+        run_locally(plain, context=CONTEXT)
+
+    assert caught.value.code == "RunOpenError"
+    assert "x" * 40 not in str(caught.value)
+    assert bodies == []
+
+
+@pytest.fixture
+def refusing_host() -> Iterator[str]:
+    """An address on loopback where nobody listens, and nobody else can start to."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+def test_unreachable_host(wandb_devserver: DevServer, refusing_host: str) -> None:
+    """By default the task fails within the time the SDK is given, before work starts."""
+    unreachable = wandb_config(host=refusing_host, settings={"init_timeout": 1})
+
+    with fails_before_its_body(UnavailableError, refusing_host, "connection refused"):
+        run_locally(plain, context={**CONTEXT, **unreachable})
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Fault("graphql", operation="UpsertBucket", count=None, status=500), None],
+    ids=["server error", "no server"],
+)
+def test_goes_on_offline(
+    fault: Fault | None, wandb_devserver: DevServer, refusing_host: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With `on_unavailable="offline"` the body runs, its data is kept, and one line says so."""
+    if fault is not None:
+        wandb_devserver.faults.add(fault)
+    host = wandb_devserver.url if fault else refusing_host
+    offline = wandb_config(host=host, on_unavailable="offline", settings={"init_timeout": 1})
+
+    with caplog.at_level(logging.WARNING, logger="wandb_runtime"):
+        run_id = run_locally(plain, context={**CONTEXT, **offline})
+
+    assert bodies == [run_id]
+    assert [record.message for record in caplog.records if "Going on offline" in record.message]
+
+
+@wandb_init
+@env.task(retries=1)
+async def retrying() -> str:
+    return body()
+
+
+def test_a_retry_can_open_what_failed_to_open(wandb_devserver: DevServer) -> None:
+    """The SDK's service takes the id again, in the same process."""
+    wandb_devserver.faults.add(Fault("graphql", operation="UpsertBucket", status=500))
+
+    run_id = run_locally(retrying, context={**CONTEXT, **wandb_config(settings={"init_timeout": 1})})
+
+    assert bodies == [run_id]
+    assert wandb_devserver.run(f"local/e2e/{run_id}").state == "finished"
+
+
+def test_a_refusal_is_no_outage(wandb_devserver: DevServer) -> None:
+    """What retrying cannot mend fails although outages are tolerated: nothing is lost before the start."""
+    wandb_devserver.faults.add(Fault("graphql", operation="UpsertBucket", count=None, status=403))
+
+    with fails_before_its_body(RunOpenError):
+        run_locally(plain, context={**CONTEXT, **wandb_config(on_unavailable="offline")})
+
+
+def test_an_outage_at_the_end_loses_no_result(wandb_devserver: DevServer, caplog: pytest.LogCaptureFixture) -> None:
+    """What a task returned stays returned; closing is bounded, and one line says where the data is."""
+    wandb_devserver.faults.add(Fault("file_stream", count=None, status=500))
+
+    with caplog.at_level(logging.WARNING, logger="wandb_runtime"):
+        run_id = run_locally(plain, context={**CONTEXT, **wandb_config(finish_timeout=1)})
+
+    assert bodies == [run_id]
+    (said,) = [record.message for record in caplog.records if "was not delivered" in record.message]
+    assert run_id in said
+    assert "wandb sync" in said
+
+
+ticks: list[str] = []
+
+
+@wandb_init(run_mode="new")
+@env.task
+async def opening_slowly() -> str:
+    ticks.append("body")
+    return ""
+
+
+@env.task
+async def ticking() -> str:
+    child = asyncio.ensure_future(opening_slowly())
+    while not child.done():
+        ticks.append("tick")
+        await asyncio.sleep(0.01)
+    return await child
+
+
+def test_the_loop_goes_on_while_a_run_opens_and_closes(wandb_devserver: DevServer) -> None:
+    """Waiting for W&B blocks no other task of the process."""
+    ticks.clear()
+    opening = wandb_devserver.faults.add(Fault("graphql", operation="UpsertBucket", delay=1))
+    closing = wandb_devserver.faults.add(Fault("file_stream", count=None, delay=1))
+    run_locally(ticking, context=CONTEXT)
+
+    before, after = ticks[: ticks.index("body")], ticks[ticks.index("body") :]
+    assert wandb_devserver.faults.fired(opening)
+    assert wandb_devserver.faults.fired(closing)
+    # A loop that is blocked ticks once or twice around the block; this one had a second each.
+    assert before.count("tick") > 10
+    assert after.count("tick") > 10
+
+
+def test_the_globals_of_wandb(wandb_devserver: DevServer) -> None:
+    """Notices when what `wandb_runtime._sdk` reaches into has moved."""
+    from wandb_runtime import _sdk
+
+    run = wandb.init(project="e2e", reinit="create_new")
+    assert global_run() is None
+    _sdk.set_global_run(run)
+    wandb.log({"x": 1})
+    assert global_run() is run
+    _sdk.set_global_run(None)
+    assert global_run() is None
+    with pytest.raises(wandb.errors.Error, match=r"wandb.init\(\)"):
+        wandb.log({"x": 1})
+    assert _sdk.has_credentials(None)
+    run.finish()
+
+
+def global_run() -> wandb.Run | None:
+    """`wandb.run`, which type checkers believe to stay what it was."""
+    return wandb.run

@@ -1,0 +1,254 @@
+"""Where the settings of a run come from."""
+
+import asyncio
+
+import cloudpickle
+import flyte
+import pytest
+from flyteplugins.wandb import get_wandb_context, get_wandb_run, wandb_config, wandb_init
+from wandb_devserver import DevServer
+
+from tests.e2e.support import run_locally
+
+env = flyte.TaskEnvironment(name="e2e_settings")
+
+
+def run_path() -> str:
+    """Where the current run is, as its own SDK object has it."""
+    run = get_wandb_run()
+    assert run is not None
+    return f"{run.entity}/{run.project}/{run.id}"
+
+
+@wandb_init(run_mode="new")
+@env.task
+async def inheriting() -> str:
+    return run_path()
+
+
+@wandb_init(project="decorator", tags=["d"], config={"d": 1, "both": "decorator"}, notes="n")
+@env.task
+async def decorated() -> list[str]:
+    with wandb_config(tags=["inner"], config={"inner": 1, "both": "inner"}):
+        assert get_wandb_context().tags == ["outer", "inner"]
+        with wandb_config(entity="team"):
+            inner = await inheriting()
+        inner_again = await inheriting()
+    assert get_wandb_context().config == {"outer": 1, "both": "outer"}
+    return [run_path(), inner, inner_again, await inheriting()]
+
+
+def test_precedence(wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decorator, nearest configuration, outer one, environment; the decorator's are not handed to children."""
+    monkeypatch.setenv("WANDB_PROJECT", "environment")
+    monkeypatch.setenv("WANDB_NOTES", "environment")
+    outer = wandb_config(tags=["outer"], config={"outer": 1, "both": "outer"})
+    paths = run_locally(decorated, context=outer)
+    own, inner, inner_again, plain = (wandb_devserver.run(path) for path in paths)
+
+    assert (own.project, own.notes) == ("decorator", "n")
+    assert own.tags == ["outer", "d"]
+    assert (own.config["outer"], own.config["d"], own.config["both"]) == (1, 1, "decorator")
+    assert (inner.entity, inner.project, inner.notes) == ("team", "environment", "environment")
+    assert inner.tags == inner_again.tags == ["outer", "inner"]
+    assert (inner.config["outer"], inner.config["inner"], inner.config["both"]) == (1, 1, "inner")
+    assert inner_again.entity == wandb_devserver.entity
+    assert plain.tags == ["outer"]
+
+
+SHARED = wandb_config(tags=["shared"])
+
+
+@env.task
+async def entering_at_once() -> list[str]:
+    async def enter(project: str) -> str:
+        with SHARED, SHARED, wandb_config(project=project):
+            path = await inheriting()
+            await asyncio.sleep(0)
+        assert get_wandb_context() == {}
+        return path
+
+    return list(await asyncio.gather(enter("p1"), enter("p2"), enter("p3")))
+
+
+def test_one_object_entered_by_several_coroutines(wandb_devserver: DevServer) -> None:
+    """Re-entrant, and safe for coroutines at once."""
+    paths = run_locally(entering_at_once)
+
+    assert [path.split("/")[1] for path in paths] == ["p1", "p2", "p3"]
+    assert all(wandb_devserver.run(path).tags == ["shared"] for path in paths)
+
+
+@wandb_init
+@env.task
+async def top_level() -> list[str]:
+    return [run_path(), await inheriting()]
+
+
+@env.task
+async def undecorated_top_level() -> list[str]:
+    return [await inheriting(), await below()]
+
+
+@env.task
+async def below() -> str:
+    return await inheriting()
+
+
+def test_a_configured_id(wandb_devserver: DevServer) -> None:
+    """It is the top-level task's; a child that opens a run adds its action to it."""
+    own, child = run_locally(top_level, context=wandb_config(project="p", id="mine"))
+
+    assert own == "local/p/mine"
+    assert child.startswith("local/p/mine-")
+
+
+def test_a_configured_id_below_an_undecorated_task(wandb_devserver: DevServer) -> None:
+    """Two writers never meet on one id."""
+    first, second = run_locally(undecorated_top_level, context=wandb_config(project="p", id="mine"))
+
+    assert first.startswith("local/p/mine-")
+    assert second.startswith("local/p/mine-")
+    assert first != second
+
+
+@wandb_init(id="literal", project="p")
+@env.task
+async def with_its_own_id() -> str:
+    return run_path()
+
+
+@wandb_init(project="p")
+@env.task
+async def calling_it() -> list[str]:
+    return [run_path(), await with_its_own_id()]
+
+
+def test_a_decorator_s_id_is_literal(wandb_devserver: DevServer) -> None:
+    """A child with an id of its own opens that run."""
+    own, child = run_locally(calling_it)
+
+    assert child == "local/p/literal"
+    assert own != child
+
+
+@wandb_init
+def helper(value: int) -> str:
+    run = get_wandb_run()
+    assert run is not None
+    run.log({"value": value})
+    return run_path()
+
+
+@wandb_init
+async def async_helper(value: int) -> str:
+    return helper(value)
+
+
+@wandb_init(project="p")
+@env.task
+async def with_helpers() -> list[str]:
+    return [run_path(), helper(1), await async_helper(2)]
+
+
+@env.task
+async def undecorated_with_helpers() -> list[str]:
+    paths = [helper(1), await async_helper(2)]
+    assert get_wandb_run() is None
+    return paths
+
+
+def test_plain_functions_use_the_task_s_run(wandb_devserver: DevServer) -> None:
+    """A decorated function is a part of the task that calls it."""
+    own, *others = run_locally(with_helpers)
+
+    assert others == [own, own]
+    assert [row["value"] for row in wandb_devserver.run(own).history] == [1, 2]
+
+
+def test_plain_functions_open_a_run_where_there_is_none(wandb_devserver: DevServer) -> None:
+    """In an undecorated task, and outside Flyte."""
+    paths = run_locally(undecorated_with_helpers, context=wandb_config(project="p"))
+    paths += [helper(3), asyncio.run(async_helper(4))]
+    runs = [wandb_devserver.run(path) for path in paths]
+
+    assert len(set(paths)) == 4
+    assert [[row["value"] for row in run.history] for run in runs] == [[1], [2], [3], [4]]
+    assert {run.state for run in runs} == {"finished"}
+    assert get_wandb_run() is None
+
+
+@wandb_init
+def failing_helper() -> None:
+    raise SystemExit(7)
+
+
+def test_a_plain_function_that_exits(wandb_devserver: DevServer) -> None:
+    """The exit code is the run's."""
+    with pytest.raises(SystemExit):
+        failing_helper()
+    (run,) = wandb_devserver.runs()
+
+    assert (run.state, run.exit_code) == ("failed", 7)
+
+
+@wandb_init(project="p")
+@env.task
+def mapped(value: int) -> str:
+    return run_path()
+
+
+@env.task
+def mapping() -> list[str]:
+    overridden = mapped.override(short_name="other")
+    return [*(str(path) for path in flyte.map(mapped, [1, 2])), overridden(3), mapped.forward(4)]
+
+
+def test_flyte_s_ways_to_call_a_task(wandb_devserver: DevServer) -> None:
+    """`flyte.map`, `override` and `forward` run the wrapper."""
+    paths = run_locally(mapping)
+
+    assert len(set(paths)) == 4
+    assert all(wandb_devserver.run(path).state == "finished" for path in paths)
+
+
+def test_a_task_called_outside_flyte(wandb_devserver: DevServer) -> None:
+    """It is a function then, with a run that W&B names."""
+    path = mapped(1)
+
+    assert wandb_devserver.run(path).state == "finished"
+
+
+def test_a_decorated_task_can_be_pickled_by_value(wandb_devserver: DevServer) -> None:
+    """Notebooks send their tasks as pickles: the wrapper names importable helpers only."""
+
+    @wandb_init(project="p", config={"a": 1})
+    @env.task
+    def local_task(value: int) -> str:
+        return run_path()
+
+    copy = cloudpickle.loads(cloudpickle.dumps(local_task))
+
+    assert wandb_devserver.run(copy.forward(1)).config == {"a": 1}
+
+
+def test_decorating_adds_a_link_and_changes_nothing_else() -> None:
+    """In place, as Flyte's own registry of tasks needs it."""
+    assert env.tasks["e2e_settings.mapped"] is mapped
+    assert mapped.short_name == "mapped"
+    assert [link.name for link in mapped.links] == ["Weights & Biases"]
+    assert [link.name for link in mapped.override(short_name="x").links] == ["Weights & Biases"]
+
+
+def test_two_servers_in_one_process(wandb_devserver: DevServer) -> None:
+    """`host` decides where a run goes, run by run."""
+    with DevServer(api_key=wandb_devserver.api_key) as other:
+
+        @wandb_init(host=other.url, project="p")
+        def elsewhere() -> str:
+            return helper(1)
+
+        path = elsewhere()
+
+        assert [row["value"] for row in other.run(path).history] == [1]
+    assert wandb_devserver.runs() == []
