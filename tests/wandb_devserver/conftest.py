@@ -3,9 +3,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.wandb_devserver.support import RawClient, Scripts
-
 from wandb_devserver import DevServer
+
+from tests.wandb_devserver.support import RawClient, Scripts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -88,6 +88,7 @@ class RawClient:
     """Speaks the protocol word by word, for what the SDK only says by accident."""
 
     def __init__(self, server: DevServer) -> None:
+        self.server = server
         self.http = httpx.Client(base_url=server.url, auth=("api", server.api_key), timeout=30)
 
     def graphql(self, query: str, headers: dict[str, str] | None = None, **variables: object) -> httpx.Response:

@@ -10,11 +10,11 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.wandb_devserver.support import RawClient, Scripts
-
 from wandb_devserver import DevServer
 from wandb_devserver._errors import UsageError
 from wandb_devserver._signing import Signer
+
+from tests.wandb_devserver.support import RawClient, Scripts
 
 OPEN = [("POST", "/sdk/otel/v1/metrics")]
 CLOSED = [
@@ -139,7 +139,7 @@ def test_compressed_streams_are_understood(raw: RawClient, server: DevServer) ->
 
 def test_run_ids_with_odd_characters(server: DevServer, scripts: Scripts) -> None:
     """They come percent-encoded and are no paths on the server."""
-    ids = ["..", "50% off", 'quo"te', "back\\slash", "üñí", "x" * 200]
+    ids = ["a..b", "with space", 'quo"te', "back\\slash", "üñí", "x" * 200]
     scripts.run(
         """
 for run_id in json.loads(os.environ["IDS"]):
@@ -153,6 +153,21 @@ for run_id in json.loads(os.environ["IDS"]):
     assert set(runs) == set(ids)
     assert [len(run.history) for run in runs.values()] == [1] * len(ids)
     assert all("config.yaml" in run.files for run in runs.values())
+
+
+@pytest.mark.parametrize("run_id", ["..", "50% off"])
+def test_run_ids_whose_rows_would_be_lost(scripts: Scripts, run_id: str) -> None:
+    """The SDK does not encode these in URLs: init fails instead, and says what is wrong."""
+    seen = scripts.run(
+        """
+try:
+    wandb.init(project="p", id=os.environ["RUN"])
+except wandb.errors.Error as error:
+    report(str(error))
+""",
+        RUN=run_id,
+    )
+    assert repr(run_id) in seen
 
 
 def test_times_are_iso_in_utc(raw: RawClient) -> None:

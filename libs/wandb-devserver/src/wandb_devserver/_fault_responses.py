@@ -56,16 +56,20 @@ class _AlteredResponse(Response):
         self._connections = backend.connections
         self._fault = fault
         self._response = response
+        self._dropped = False
         self._left = fault.drop_after if fault.truncate_to is None else fault.truncate_to
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_altered(message: Message) -> None:
+            if self._dropped:
+                return
             if message["type"] == "http.response.start":
                 self._alter_length(message)
             else:
                 self._alter_body(message)
             await send(message)
             if self._left == 0 and self._fault.drop_after is not None:
+                self._dropped = True
                 await self._connections.drop(scope, receive, flush=True)
 
         await self._response(scope, receive, send_altered)

@@ -26,7 +26,7 @@ def wandb_devserver(tmp_path: Path) -> Iterator[DevServer]:
     server and at `tmp_path`. What wandb holds in this process is torn down before and after:
     a run that is open across the test ends.
     """
-    # Not at the top: pytest loads plugins before coverage tools look.
+    # Not at the top: every pytest run where this package is installed loads the plugin.
     from wandb_devserver._server import DevServer
 
     folder = tmp_path / "wandb"
@@ -63,5 +63,9 @@ def _take_variables() -> dict[str, str]:
 def _tear_down_wandb() -> None:
     # wandb caches its settings, and keeps a service process that other servers' runs go through.
     wandb = sys.modules.get("wandb")
-    if wandb is not None and hasattr(wandb, "teardown"):
-        wandb.teardown()
+    if wandb is None or not hasattr(wandb, "teardown"):
+        return
+    # teardown() ends the run as well, but leaves it in wandb.run, where the next init() would find it.
+    if wandb.run is not None:
+        wandb.run.finish()
+    wandb.teardown()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from wandb_devserver._console import parse_line
 from wandb_devserver._errors import NotFoundError, UsageError
@@ -160,7 +161,7 @@ def _record(backend: Backend, connection: sqlite3.Connection, url: str, run: Sto
         console=[parse_line(text).text for _, text in _lines.read(connection, run.id, "console")],
         sweep=run.sweep_name,
         created_at=run.created_at,
-        url=f"{url}/{run.entity}/{run.project}/runs/{run.name}",
+        url="/".join([url, *(quote(part, safe="") for part in (run.entity, run.project, "runs", run.name))]),
     )
 
 

@@ -1,4 +1,4 @@
-"""Names that the SDK refuses, refused here too: they could not be addressed afterwards."""
+"""Names that could not be addressed afterwards, refused at once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def check_run(name: str) -> str:
     Raises:
         UsageError: otherwise.
     """
-    if not name or name != name.strip() or re.search(r"[:;,#?/']", name):
-        msg = f"run id {name!r}: use at least one character, none of : ; , # ? / ' and no spaces around it"
+    # The SDK lets '%' and '..' pass, but does not encode them in URLs: such a run would lose its rows.
+    if name in ("", ".", "..") or name != name.strip() or re.search(r"[:;,#?/'%]", name):
+        msg = f"run id {name!r}: use at least one character, none of : ; , # ? / ' % and no spaces around it"
         raise UsageError(msg)
     return name

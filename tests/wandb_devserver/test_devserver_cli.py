@@ -1,0 +1,125 @@
+"""The command."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COMMAND = [sys.executable, "-m", "wandb_devserver"]
+
+
+def run_command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=60, check=False)
+
+
+def read_variables(process: subprocess.Popen[str]) -> dict[str, str]:
+    assert process.stdout is not None
+    lines = [process.stdout.readline() for _ in range(4)]
+    found = dict(re.findall(r"^export (\w+)=(\S+)$", "".join(lines), re.MULTILINE))
+    found["entity"] = lines[2].removeprefix("# entity: ").strip()
+    found["data"] = lines[3].removeprefix("# data: ").strip()
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_serves_until_told_to_stop(tmp_path: Path, number: signal.Signals) -> None:
+    """It prints what to paste, answers, and ends with 0 and no traceback."""
+    arguments = ["--port", "0", "--data-dir", str(tmp_path / "data"), "--entity", "team"]
+    with subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        variables = read_variables(process)
+        with httpx.Client(auth=("api", variables["WANDB_API_KEY"])) as client:
+            answer = client.post(variables["WANDB_BASE_URL"] + "/graphql", json={"query": "{ viewer { entity } }"})
+            process.send_signal(number)
+            _, errors = process.communicate(timeout=30)
+
+    assert answer.json()["data"]["viewer"]["entity"] == variables["entity"] == "team"
+    assert variables["data"] == str(tmp_path / "data")
+    assert (process.returncode, errors) == (0, "")
+
+
+def test_the_key_is_kept_and_private(tmp_path: Path) -> None:
+    """One per data directory, made up once, readable by its owner only, acceptable to the SDK."""
+    keys = []
+    for _ in range(2):
+        arguments = [*COMMAND, "--port", "0", "--data-dir", str(tmp_path)]
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
+            keys.append(read_variables(process)["WANDB_API_KEY"])
+            process.send_signal(signal.SIGTERM)
+    kept = tmp_path / "api-key"
+
+    assert keys[0] == keys[1] == kept.read_text().strip()
+    assert re.fullmatch(r"\w{40,}", keys[0])
+    assert kept.stat().st_mode & 0o777 == 0o600
+
+
+def test_it_warns_where_others_can_reach_it(tmp_path: Path) -> None:
+    """Loopback is silent, everything else is not."""
+    arguments = [*COMMAND, "--host", "0.0.0.0", "--port", "0", "--data-dir", str(tmp_path)]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        read_variables(process)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=30)
+
+    assert "--host 0.0.0.0 lets other machines in" in errors
+
+
+def test_what_cannot_be_used_is_said_in_one_line(tmp_path: Path) -> None:
+    """Which option, which value, what to do; never the key itself."""
+    (tmp_path / "file").write_text("")
+    data = ["--data-dir", str(tmp_path / "data")]
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        cases = [
+            (["--port", port, *data], ["--port", port, "another port"]),
+            (["--api-key", "short-secret", *data], ["--api-key", "6 characters", "longer"]),
+            (["--api-key", "!" * 50, *data], ["--api-key", "letters"]),
+            (["--data-dir", str(tmp_path / "file" / "below")], ["--data-dir", "below", "folder of your own"]),
+            (["--heartbeat-timeout", "0", *data], ["--heartbeat-timeout", "0.0", "above 0"]),
+            (["--entity", "a/b", *data], ["--entity", "a/b", "without '/'"]),
+            (["--host", "256.1.1.1", *data], ["--host", "256.1.1.1"]),
+        ]
+        for arguments, expected in cases:
+            done = run_command(*arguments)
+
+            assert done.returncode == 1, arguments
+            assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+            assert all(part in done.stderr for part in expected), done.stderr
+            assert "secret" not in done.stderr.replace("short-secret", "secret")
+
+
+def test_the_key_is_in_no_log(tmp_path: Path) -> None:
+    """Nor in the output beyond the line to paste."""
+    key = "k" * 45
+    arguments = [*COMMAND, "--port", "0", "--data-dir", str(tmp_path), "--api-key", key]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        url = read_variables(process)["WANDB_BASE_URL"]
+        for auth in (("api", key), ("api", "wrong")):
+            httpx.post(url + "/graphql", json={"query": "{ nothing }"}, auth=auth)
+        process.send_signal(signal.SIGTERM)
+        output, errors = process.communicate(timeout=30)
+
+    assert key not in output + errors
+
+
+def test_help_suffices() -> None:
+    """Every option, its default, how to stop."""
+    text = run_command("--help").stdout
+
+    for part in ("--host", "127.0.0.1", "--port", "8080", "--data-dir", "--api-key", "--entity", "300", "Ctrl-C"):
+        assert part in text

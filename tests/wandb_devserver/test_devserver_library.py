@@ -1,0 +1,160 @@
+"""`DevServer` as an object."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+import wandb_devserver
+from wandb_devserver import DevServer, DevServerError, NotFoundError, UsageError
+
+from tests.wandb_devserver.support import RawClient
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_servers_stand_side_by_side() -> None:
+    """Each with its own port, key and runs."""
+    with DevServer() as one, DevServer() as two:
+        client = RawClient(one)
+        client.open_run("r")
+        client.http.close()
+
+        assert one.url != two.url
+        assert one.api_key != two.api_key
+        assert (len(one.runs()), len(two.runs())) == (1, 0)
+
+
+def test_a_temporary_data_directory_goes_a_named_one_stays(tmp_path: Path) -> None:
+    """And what is in it can be served again."""
+    with DevServer() as server:
+        temporary = server.data_dir
+    with DevServer(tmp_path / "kept") as server:
+        client = RawClient(server)
+        client.open_run("r")
+        client.http.close()
+    with DevServer(tmp_path / "kept") as server:
+        assert server.run("local/p/r").state == "running"
+
+    assert not temporary.exists()
+
+
+def test_start_and_stop_by_hand() -> None:
+    """Twice is an error for start and nothing for stop; a stopped server can start again."""
+    server = DevServer()
+    with pytest.raises(DevServerError, match="does not run"):
+        _ = server.url
+    server.start()
+    url = server.url
+    with pytest.raises(DevServerError, match="runs already"):
+        server.start()
+    server.stop()
+    server.stop()
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(url)
+    with server:
+        assert httpx.get(server.url).status_code == 401
+
+
+def test_stopping_leaves_no_thread() -> None:
+    """Nor anything else that a strict test run would complain of."""
+    before = set(threading.enumerate())
+    with DevServer() as server:
+        httpx.get(server.url)
+    left = {thread.name for thread in set(threading.enumerate()) - before}
+
+    assert not {name for name in left if "devserver" in name}
+
+
+def test_a_missing_run_or_project_says_what_there_is(server: DevServer, raw: RawClient) -> None:
+    """A LookupError that helps to find the typing error."""
+    with pytest.raises(NotFoundError, match="no run 'local/p/r' on this server; it has none"):
+        server.run("local/p/r")
+    raw.open_run("real")
+    with pytest.raises(LookupError, match="'local/p/real'"):
+        server.run("local/p/rael")
+    with pytest.raises(NotFoundError, match="no project 'local/q' on this server; it has 'local/p'"):
+        server.runs("local/q")
+    with pytest.raises(UsageError, match="'entity/project/id'"):
+        server.run("real")
+
+
+def test_records_are_values(server: DevServer, raw: RawClient) -> None:
+    """Frozen, and what they hold does not change with the run."""
+    raw.open_run("r")
+    before = server.run("local/p/r")
+    raw.stream_rows({"_step": 0})
+
+    assert before.history == []
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        before.state = "finished"  # type: ignore[misc]
+    assert not hasattr(before, "__dict__")
+
+
+def test_waiting_for_a_state_ends_with_it(server: DevServer, raw: RawClient) -> None:
+    """Or says what came instead."""
+    waiting = threading.Event()
+    seen: list[str] = []
+
+    def wait() -> None:
+        waiting.set()
+        seen.append(server.wait_for_run("local/p/r", "finished").state)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    waiting.wait()
+    raw.open_run("r")
+    raw.stream({"complete": True, "exitcode": 0})
+    thread.join()
+
+    assert seen == ["finished"]
+    with pytest.raises(TimeoutError, match="is finished after 0.01 s, not crashed or failed"):
+        server.wait_for_run("local/p/r", "crashed", "failed", timeout=0.01)
+    with pytest.raises(TimeoutError, match="is missing"):
+        server.wait_for_run("local/p/other", timeout=0.01)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"api_key": "short"}, "api_key has 5 characters"),
+        ({"api_key": "prefix-" + "x" * 39}, "after its prefix 'prefix'"),
+        ({"api_key": "é" * 50}, "letters, digits and underscores"),
+        ({"entity": ""}, "entity is ''"),
+        ({"heartbeat_timeout": -1}, "heartbeat_timeout is -1"),
+        ({"heartbeat_timeout": float("nan")}, "heartbeat_timeout is nan"),
+    ],
+)
+def test_arguments_are_checked_at_once(arguments: dict[str, Any], named: str) -> None:
+    """Before anything listens."""
+    with pytest.raises(UsageError, match=named):
+        DevServer(**arguments)
+
+
+@pytest.mark.parametrize("key", ["x" * 40, "A" * 86, "local-" + "x" * 40, "a-" + "b-" * 30, "wandb_v1_" + "x" * 31])
+def test_every_key_the_sdk_takes_is_taken(key: str) -> None:
+    """As measured with the SDK."""
+    with DevServer(api_key=key) as server:
+        assert server.api_key == key
+        assert httpx.get(server.url, auth=("api", key)).status_code == 200
+
+
+def test_the_key_is_in_no_representation() -> None:
+    """A failing test prints its objects."""
+    with DevServer(api_key="k" * 40) as server:
+        texts = [repr(server), repr(server._live.backend), repr(server._settings)]
+
+    assert not [text for text in texts if "kkkk" in text]
+
+
+def test_all_exported_names_exist() -> None:
+    """Sorted, and nothing else is public."""
+    # pytest rewrites the package of its plugin and leaves names with an @ there.
+    public = {name for name in vars(wandb_devserver) if not name.startswith(("_", "@"))} | {"__version__"}
+
+    assert wandb_devserver.__all__ == sorted(wandb_devserver.__all__)
+    assert set(wandb_devserver.__all__) == public

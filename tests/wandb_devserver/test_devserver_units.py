@@ -1,0 +1,192 @@
+"""Pure parts: filters, samples, dotted paths, orders, JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from wandb_devserver._errors import UsageError
+from wandb_devserver._files import check_name
+from wandb_devserver._graphql._filters import parse_filters
+from wandb_devserver._json import dumps, dumps_strict, loads, strict_text
+from wandb_devserver._sampling import sample
+from wandb_devserver._storage._documents import MISSING, lookup, lookup_config, merge_shared, plain_config
+from wandb_devserver._storage._runs import StoredRun
+from wandb_devserver._times import from_iso, to_iso
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+def stored_run(**fields: Any) -> StoredRun:
+    defaults = dict.fromkeys(
+        [
+            "exit_code",
+            "notes",
+            "description",
+            "group_name",
+            "job_type",
+            "sweep_name",
+            "commit_hash",
+            "host",
+            "program",
+            "repo",
+        ]
+    )
+    return StoredRun(
+        **{
+            **defaults,
+            "id": 1,
+            "project_id": 1,
+            "entity": "local",
+            "project": "p",
+            "name": "r",
+            "display_name": "calm-river-1",
+            "state": "finished",
+            "stop_requested": False,
+            "config": '{"lr": {"value": 0.1}, "flag": {"value": true}, "net": {"value": {"depth": 3}}, "a.b": {"value": 1}}',
+            "summary": '{"loss": 0.5, "nan": NaN, "train/acc": 0.9}',
+            "tags": ["a", "b"],
+            "created_at": 1714557600.5,
+            "heartbeat_at": 1714557700.0,
+            **fields,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ({"state": "finished"}, True),
+        ({"state": {"$ne": "finished"}}, False),
+        ({"tags": "a"}, True),
+        ({"tags": ["a", "b"]}, True),
+        ({"tags": {"$in": ["x", "b"]}}, True),
+        ({"tags": {"$ne": "a"}}, False),
+        ({"tags": {"$regex": "^b"}}, True),
+        ({"config.lr": 0.1}, True),
+        ({"config.lr.value": {"$gte": 0.1, "$lt": 0.2}}, True),
+        ({"config.flag": True}, True),
+        ({"config.flag": 1}, False),
+        ({"config.net.depth": 3}, True),
+        ({"config.net": {"depth": 3}}, True),
+        ({"config.a.b": 1}, True),
+        ({"config.nope": None}, True),
+        ({"config.nope": {"$exists": False}}, True),
+        ({"config.lr": {"$exists": True}}, True),
+        ({"config.lr": {"$gt": "0"}}, False),
+        ({"summary_metrics.train/acc": {"$gt": 0.5}}, True),
+        ({"summary_metrics.nan": {"$lt": 1}}, False),
+        ({"group": None}, True),
+        ({"created_at": "2024-05-01T10:00:00Z"}, True),
+        ({"created_at": {"$gt": "2024-05-01T12:00:00+02:00"}}, False),
+        ({"$nor": [{"state": "failed"}, {"tags": "x"}]}, True),
+        ({"state": {"$not": {"$in": ["finished"]}}}, False),
+        ({"state": "finished", "name": "other"}, False),
+    ],
+)
+def test_filters_decide(filters: dict[str, Any], expected: bool) -> None:
+    """As Mongo would."""
+    matches = parse_filters(json.dumps(filters))
+
+    assert matches is not None
+    assert matches(stored_run()) is expected
+
+
+@pytest.mark.parametrize("text", [None, "", "{}", "null"])
+def test_no_filter_is_none(text: str | None) -> None:
+    """And then nothing is looked at."""
+    assert parse_filters(text) is None
+
+
+@given(JSON)
+def test_filters_never_fail_otherwise_than_by_saying_so(value: Any) -> None:
+    """Whatever a client sends."""
+    try:
+        matches = parse_filters(dumps(value))
+    except UsageError:
+        return
+    assert matches is None or matches(stored_run()) in (True, False)
+
+
+@given(st.lists(st.integers(), unique=True, max_size=300), st.integers(0, 60))
+def test_samples_are_ordered_spread_and_small(items: list[int], size: int) -> None:
+    """Everything when there is room; else the size asked for, with both ends."""
+    taken = sample(items, size)
+
+    assert len(taken) == min(len(items), size)
+    assert [item for item in items if item in set(taken)] == taken
+    if 2 <= size <= len(items):
+        assert (taken[0], taken[-1]) == (items[0], items[-1])
+
+
+@given(JSON)
+def test_strict_json_is_strict_and_keeps_the_rest(value: Any) -> None:
+    """No bare NaN or Infinity is left; finite values are untouched."""
+    text = strict_text(dumps(value))
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    parsed = json.loads(text, parse_constant=refuse)
+    if "NaN" not in text and "Infinity" not in text:
+        assert parsed == value
+    assert json.loads(dumps_strict(value), parse_constant=refuse) == parsed
+
+
+def test_words_that_look_like_numbers_stay(raw_text: str = '{"a": "NaN", "b": NaN, "Infinity": 1}') -> None:
+    """Only numbers become strings, keys and strings stay."""
+    assert loads(strict_text(raw_text)) == {"a": "NaN", "b": "NaN", "Infinity": 1}
+
+
+@given(st.integers(0, 4102444800))
+def test_moments_survive_the_wire(moment: int) -> None:
+    """To the second."""
+    assert from_iso(to_iso(moment)) == moment
+
+
+def test_paths_lead_to_values() -> None:
+    """Also through keys with dots; nothing is not None."""
+    document = loads('{"a": {"b": {"c": 1}}, "x.y": {"z": 2}, "n": null}')
+    assert isinstance(document, dict)
+
+    assert lookup(document, "a.b.c") == 1
+    assert lookup(document, "x.y.z") == 2
+    assert lookup(document, "n") is None
+    assert lookup(document, "a.nope") is MISSING
+    assert lookup_config({"k": {"value": {"value": 5}}}, "k.value.value") == 5
+
+
+def test_configurations_are_unwrapped_and_merged() -> None:
+    """Without internals for people, by key for several writers."""
+    one = {"_wandb": {"value": {"e": {"one": 1}, "t": {"1": [1]}}}, "a": {"value": 1}}
+    two = {"_wandb": {"value": {"e": {"two": 2}}}, "b": {"value": None}}
+    merged = merge_shared(one, two)  # type: ignore[arg-type]
+
+    assert plain_config(merged) == {"a": 1, "b": None}
+    assert merged["_wandb"] == {"value": {"e": {"one": 1, "two": 2}, "t": {"1": [1]}}}
+
+
+@given(st.text(min_size=1))
+def test_accepted_file_names_stay_inside(name: str) -> None:
+    """Joined to a folder, on any system, they lead into it."""
+    try:
+        check_name(name)
+    except UsageError:
+        return
+    parts = name.replace("\\", "/").split("/")
+
+    assert ".." not in parts
+    assert parts[0] != ""
+
+
+def test_infinite_numbers_have_names() -> None:
+    """Those that W&B uses."""
+    assert dumps_strict([math.nan, math.inf, -math.inf]) == '["NaN","Infinity","-Infinity"]'
