@@ -125,7 +125,7 @@ def _find(backend: Backend, md5: str) -> Blob | None:
 def _find_in_collection(backend: Backend, parts: dict[str, str], digest: str) -> Blob | None:
     try:
         md5 = base64.b64encode(binascii.unhexlify(digest)).decode()
-    except (binascii.Error, ValueError):
+    except ValueError:
         return None
     with backend.database.read() as connection:
         project = _projects.find(connection, parts["entity"], parts["project"])

@@ -10,7 +10,7 @@ from wandb_devserver import _artifact_blobs
 from wandb_devserver._errors import NotFoundError, UsageError
 from wandb_devserver._files import check_name
 from wandb_devserver._graphql._artifacts import artifact_by_id, collection_of, manifest
-from wandb_devserver._graphql._context import decode_id, encode_id
+from wandb_devserver._graphql._context import DEFAULT_PROJECT, decode_id, encode_id
 from wandb_devserver._graphql._manifests import check_md5, read_manifest
 from wandb_devserver._graphql._names import check_project
 from wandb_devserver._storage import _artifact_files, _artifacts, _collections, _projects
@@ -23,15 +23,22 @@ if TYPE_CHECKING:
 
 mutation = MutationType()
 
-_NO_TTL = (None, -1, -2)
-"""Not given, as the collection, off: all the same where nothing expires."""
+_UNSUPPORTED = {
+    "distributed_id": "distributedID",
+    "labels": "labels",
+    "storage_region": "storageRegion",
+    "cloud_region_id": "cloudRegionID",
+    "ttl_duration_seconds": "ttlDurationSeconds",
+}
+# Not given, or in the words of a client that has nothing to say. A TTL of -1 or -2 is none.
+_NOTHING = (None, "", "null", "[]", "{}", -1, -2)
 
 
 @mutation.field("createArtifact")
 def create_artifact(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, StoredArtifact]:  # noqa: A002
     context = info.context
-    _refuse_unsupported(input, "distributed_id", "labels", "storage_region", "ttl_duration_seconds")
-    run = context.run(input["entity_name"], input["project_name"], input["run_name"]) if input.get("run_name") else None
+    _refuse_unsupported(input)
+    run = _run_of(context, input) if input.get("run_name") else None
     collection = _open_collection(context, input)
     aliases = [item["alias"] for item in input.get("aliases") or []]
     found = _known(context, input, collection)
@@ -68,7 +75,7 @@ def create_manifest(_: object, info: Info, *, input: dict[str, Any]) -> dict[str
 
 @mutation.field("createArtifactFiles")
 def create_files(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, Any]:  # noqa: A002
-    _refuse_unsupported(input, "cloud_region_id")
+    _refuse_unsupported(input)
     nodes = [_announce(info.context, given) for given in input["artifact_files"]]
     return {"files": {"edges": [{"node": node} for node in nodes]}}
 
@@ -88,7 +95,7 @@ def commit_artifact(_: object, info: Info, *, input: dict[str, Any]) -> dict[str
 @mutation.field("updateArtifact")
 def update_artifact(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, StoredArtifact]:  # noqa: A002
     context = info.context
-    _refuse_unsupported(input, "labels", "ttl_duration_seconds")
+    _refuse_unsupported(input)
     artifact = artifact_by_id(context, input["artifact_id"])
     removed = {tag["tag_name"] for tag in input.get("tags_to_delete") or []}
     added = [tag["tag_name"] for tag in input.get("tags_to_add") or []]
@@ -122,8 +129,7 @@ def delete_artifact(_: object, info: Info, *, input: dict[str, Any]) -> dict[str
 def use_artifact(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, StoredArtifact]:  # noqa: A002
     context = info.context
     artifact = artifact_by_id(context, input["artifact_id"])
-    run = context.run(input["entity_name"], input["project_name"], input["run_name"])
-    _artifacts.link_run(context.connection, run.id, artifact, "input")
+    _artifacts.link_run(context.connection, _run_of(context, input).id, artifact, "input")
     return {"artifact": artifact}
 
 
@@ -188,8 +194,18 @@ def _open_collection(context: Context, given: dict[str, Any]) -> StoredCollectio
     if len(names) > 1 or not name.strip() or any(char in name for char in "/:"):
         msg = f"artifactCollectionName is {names!r}: use one name without '/' and ':'"
         raise UsageError(msg)
-    project = _projects.find_or_create(context.connection, given["entity_name"], check_project(given["project_name"]))
+    entity, project_name = _home(context, given)
+    project = _projects.find_or_create(context.connection, entity, check_project(project_name))
     return _collections.find_or_create(context.connection, project.id, given["artifact_type_name"], name)
+
+
+def _home(context: Context, given: dict[str, Any]) -> tuple[str, str]:
+    # A run that was offline never learned its entity: the sync of its artifacts names none.
+    return given["entity_name"] or context.backend.entity, given["project_name"] or DEFAULT_PROJECT
+
+
+def _run_of(context: Context, given: dict[str, Any]) -> StoredRun:
+    return context.run(*_home(context, given), given["run_name"])
 
 
 def _known(context: Context, given: dict[str, Any], collection: StoredCollection) -> StoredArtifact | None:
@@ -233,10 +249,10 @@ def _check_pending(artifact: StoredArtifact) -> None:
         raise UsageError(msg)
 
 
-def _refuse_unsupported(given: dict[str, Any], *fields: str) -> None:
-    for field in fields:
-        if given.get(field) not in _NO_TTL and given.get(field) not in ("", "null", "[]", "{}"):
-            msg = f"{field} is {given[field]!r}: wandb-devserver does not support it, leave it out"
+def _refuse_unsupported(given: dict[str, Any]) -> None:
+    for field, name in _UNSUPPORTED.items():
+        if given.get(field) not in _NOTHING:
+            msg = f"{name} is {given[field]!r}: wandb-devserver does not support it, leave it out"
             raise UsageError(msg)
 
 

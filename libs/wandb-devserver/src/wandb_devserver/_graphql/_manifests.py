@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import TYPE_CHECKING
 
 from wandb_devserver._errors import UsageError
@@ -28,7 +27,7 @@ def check_md5(text: str, name: str) -> str:
     try:
         if len(base64.b64decode(text, validate=True)) == _MD5_SIZE:
             return text
-    except binascii.Error:
+    except ValueError:
         pass
     msg = f"the MD5 of {name!r} is {text!r}: use the base64 of its 16 bytes"
     raise UsageError(msg)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ariadne import ScalarType
 
 from wandb_devserver._errors import UsageError
-from wandb_devserver._json import Json, dumps_strict, strict, strict_text
+from wandb_devserver._json import Json, dumps_strict, strict_text
 from wandb_devserver._times import to_iso
 
 json_string = ScalarType("JSONString")
@@ -30,7 +30,8 @@ def parse_json_string(value: object) -> str:
 
 @json_value.serializer
 def serialize_json(value: Json) -> Json:
-    return strict(value)
+    # The answer as a whole is written as strict JSON.
+    return value
 
 
 @int64.serializer

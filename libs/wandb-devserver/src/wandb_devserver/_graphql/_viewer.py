@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from wandb_devserver._graphql._context import Info
 query = QueryType()
 
-# Each switches the SDK to another request for the same thing; none is needed.
-FEATURES: tuple[str, ...] = ()
+# Each switches the SDK to another request for the same thing; this one lets it count the files of an artifact.
+FEATURES: tuple[str, ...] = ("TOTAL_COUNT_IN_FILE_CONNECTION",)
 
 
 def user(entity: str) -> JsonObject:

@@ -1,0 +1,302 @@
+"""How the contents of artifacts travel: links, lost answers, killed servers, names and digests that lie."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import httpx
+import pytest
+from wandb_devserver import DevServer, Fault
+
+from tests.wandb_devserver.support import RawClient, Scripts
+from tests.wandb_devserver.test_devserver_artifacts import LOG, stored
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CREATE = """mutation CreateArtifact($input: CreateArtifactInput!) {
+  createArtifact(input: $input) { artifact { id state } } }"""
+FILES = """mutation CreateArtifactFiles($input: CreateArtifactFilesInput!) {
+  createArtifactFiles(input: $input) { files { edges { node { uploadUrl } } } } }"""
+MANIFEST = """mutation CreateArtifactManifest($input: CreateArtifactManifestInput!) {
+  createArtifactManifest(input: $input) { artifactManifest { id file { uploadUrl } } } }"""
+COMMIT = "mutation CommitArtifact($id: ID!) { commitArtifact(input: {artifactID: $id}) { artifact { id state size } } }"
+READ = """query Read($id: ID!) { artifact(id: $id) { state versionIndex currentManifest { file { directUrl } }
+  artifactSequence { artifactMembership(aliasName: "latest") { files { edges { node { name directUrl } } } } } } }"""
+SERVE = """
+import sys, time
+from wandb_devserver import DevServer
+with DevServer(sys.argv[1]) as server:
+    print(server.url, server.api_key, flush=True)
+    time.sleep(600)
+"""
+DELETE = "mutation D($id: ID!) { deleteArtifact(input: {artifactID: $id, deleteAliases: true}) { artifact { id } } }"
+
+
+def md5(content: bytes) -> str:
+    return base64.b64encode(hashlib.md5(content).digest()).decode()
+
+
+class Upload:
+    """An artifact that is created, filled and committed step by step."""
+
+    def __init__(self, raw: RawClient, **fields: object) -> None:
+        self.raw = raw
+        given = {"entityName": "local", "projectName": "p", "artifactTypeName": "t", "digest": "d", **fields}
+        answer = raw.data(CREATE, input={"artifactCollectionName": "ds", **given})["createArtifact"]["artifact"]
+        self.id, self.state = answer["id"], answer["state"]
+
+    def link(self, name: str, digest: str) -> str | None:
+        given = {"artifactFiles": [{"artifactID": self.id, "name": name, "md5": digest}], "storageLayout": "V2"}
+        files = self.raw.data(FILES, input=given)["createArtifactFiles"]["files"]["edges"]
+        url: str | None = files[0]["node"]["uploadUrl"]
+        return url
+
+    def put(self, name: str, content: bytes) -> None:
+        if url := self.link(name, md5(content)):
+            assert httpx.put(url, content=content).status_code == 200
+
+    def put_manifest(self, entries: dict[str, dict[str, object]]) -> None:
+        content = json.dumps({"version": 1, "contents": entries}).encode()
+        given = {"artifactID": self.id, "name": "wandb_manifest.json", "digest": md5(content), "type": "FULL"}
+        manifest = self.raw.data(MANIFEST, input=given)["createArtifactManifest"]["artifactManifest"]
+        assert httpx.put(manifest["file"]["uploadUrl"], content=content).status_code == 200
+
+    def commit(self) -> Any:
+        return self.raw.graphql(COMMIT, id=self.id).json()
+
+    def read(self) -> Any:
+        return self.raw.data(READ, id=self.id)["artifact"]
+
+
+def complete(raw: RawClient, content: bytes, **fields: object) -> Upload:
+    artifact = Upload(raw, **fields)
+    artifact.put("a.txt", content)
+    artifact.put_manifest({"a.txt": {"digest": md5(content), "size": len(content)}})
+    assert artifact.commit()["data"]["commitArtifact"]["artifact"]["state"] == "COMMITTED"
+    return artifact
+
+
+def file_link(artifact: Upload) -> str:
+    files = artifact.read()["artifactSequence"]["artifactMembership"]["files"]["edges"]
+    url: str = files[0]["node"]["directUrl"]
+    return url
+
+
+def error_of(answer: Any) -> str:
+    assert answer["data"] is None
+    message: str = answer["errors"][0]["message"]
+    return message
+
+
+def test_links_need_no_key_and_open_nothing_else(raw: RawClient) -> None:
+    """A link is good for one direction and one content, and only as it was signed."""
+    artifact = Upload(raw)
+    upload = artifact.link("a.txt", md5(b"one")) or ""
+    assert httpx.get(upload).status_code == 403
+    assert httpx.put(upload[:-1] + ("0" if upload[-1] != "0" else "1"), content=b"one").status_code == 403
+    assert httpx.put(upload, content=b"one").status_code == 200
+    artifact.put_manifest({"a.txt": {"digest": md5(b"one"), "size": 3}})
+    artifact.commit()
+    download = file_link(artifact)
+    manifest = artifact.read()["currentManifest"]["file"]["directUrl"]
+
+    assert httpx.get(download).content == b"one"
+    assert httpx.get(download, headers={"Range": "bytes=1-"}).content == b"ne"
+    assert list(httpx.get(manifest).json()["contents"]) == ["a.txt"]
+    assert httpx.put(download, content=b"one").status_code == 403
+    assert httpx.get(download.replace("/artifacts/", "/artifacts/x")).status_code == 403
+    assert raw.http.get(f"/artifactsV2/default/local/p/ds//{'0' * 32}/a.txt", auth=("api", "other")).status_code == 401
+
+
+def test_contents_by_digest_need_the_key_and_their_collection(raw: RawClient) -> None:
+    """The address that the SDK makes up for a single file of an artifact."""
+    complete(raw, b"one")
+    complete(raw, b"two", artifactCollectionName="other", digest="e")
+    digests = {content: hashlib.md5(content).hexdigest() for content in (b"one", b"two")}
+    address = "/artifactsV2/default/local/p/ds/{}/{}/a.txt"
+
+    assert raw.http.get(address.format("", digests[b"one"])).content == b"one"
+    assert raw.http.get(address.format("birth", digests[b"one"])).content == b"one"
+    assert raw.http.get(address.format("", digests[b"two"])).status_code == 404
+    assert raw.http.get(address.format("", "no hex")).status_code == 404
+    assert raw.http.get(address.replace("/p/", "/q/").format("", digests[b"one"])).status_code == 404
+
+
+def test_an_upload_with_another_md5_is_refused(server: DevServer, raw: RawClient) -> None:
+    """Nothing of it is kept, the artifact cannot be committed, and the true contents are welcome afterwards."""
+    artifact = Upload(raw)
+    url = artifact.link("a.txt", md5(b"true")) or ""
+    artifact.put_manifest({"a.txt": {"digest": md5(b"true"), "size": 4}})
+    before = stored(server)
+    answer = httpx.put(url, content=b"fake")
+
+    assert (answer.status_code, "'a.txt' arrived with the MD5" in answer.text) == (400, True)
+    assert stored(server) == before
+    assert "'a.txt' was not uploaded" in error_of(artifact.commit())
+    assert httpx.put(url, content=b"true").status_code == 200
+    assert artifact.commit()["data"]["commitArtifact"]["artifact"]["size"] == 4
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(server: DevServer, raw: RawClient) -> None:
+    """A client that goes away in the middle of a file."""
+    url = Upload(raw).link("a.txt", md5(b"x" * 1000)) or ""
+
+    def half() -> Any:
+        yield b"x" * 500
+        raise OSError
+
+    with pytest.raises(OSError):  # noqa: PT011 - the client's own
+        httpx.put(url, content=half(), headers={"Content-Length": "1000"})
+
+    assert httpx.put(url, content=b"x" * 1000).status_code == 200
+    assert len(stored(server)) == 1
+
+
+def test_everything_may_be_said_twice(server: DevServer, raw: RawClient) -> None:
+    """The client repeats what it got no answer to: one artifact, one version, each content once."""
+    for _ in range(2):
+        artifact = Upload(raw, clientID="c", enableDigestDeduplication=True)
+        url = artifact.link("a.txt", md5(b"one")) if artifact.state == "PENDING" else None
+        for _ in range(2 if url else 0):
+            assert httpx.put(url or "", content=b"one").status_code == 200
+        if artifact.state == "PENDING":
+            for _ in range(2):
+                artifact.put_manifest({"a.txt": {"digest": md5(b"one"), "size": 3}})
+        for _ in range(2):
+            assert artifact.commit()["data"]["commitArtifact"]["artifact"]["state"] == "COMMITTED"
+
+    assert artifact.read()["versionIndex"] == 0
+    assert len(stored(server)) == 2
+    assert complete(raw, b"two", digest="e").read()["versionIndex"] == 1
+
+
+def test_known_contents_are_not_uploaded_again(server: DevServer, raw: RawClient) -> None:
+    """Not even when the artifact that brought them is deleted before the new one is committed."""
+    first = complete(raw, b"one")
+    second = Upload(raw, digest="e", artifactCollectionName="other")
+    assert second.link("b.txt", md5(b"one")) is None
+    raw.data(DELETE, id=first.id)
+    second.put_manifest({"b.txt": {"digest": md5(b"one"), "size": 3}})
+
+    assert second.commit()["data"]["commitArtifact"]["artifact"]["size"] == 3
+    assert httpx.get(file_link(second)).content == b"one"
+    raw.data(DELETE, id=second.id)
+    assert stored(server) == set()
+
+
+def test_an_upload_for_a_deleted_artifact_is_dropped(server: DevServer, raw: RawClient) -> None:
+    """Nobody would ever remove it."""
+    artifact = Upload(raw)
+    url = artifact.link("a.txt", md5(b"one")) or ""
+    raw.data(DELETE, id=artifact.id)
+
+    assert httpx.put(url, content=b"one").status_code == 404
+    assert stored(server) == set()
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/../../b", "a\\..\\b", "", "nul\0"])
+def test_names_that_lead_out_of_a_folder_are_refused(raw: RawClient, name: str) -> None:
+    """In what is announced, and in the manifest."""
+    artifact = Upload(raw)
+    given = {"artifactFiles": [{"artifactID": artifact.id, "name": name, "md5": md5(b"one")}]}
+    assert "cannot be the name of a file" in error_of(raw.graphql(FILES, input=given).json())
+    artifact.put("fine", b"one")
+    artifact.put_manifest({name: {"digest": md5(b"one"), "size": 3}})
+
+    assert "cannot be the name of a file" in error_of(artifact.commit())
+
+
+@pytest.mark.parametrize("digest", ["", "../x", md5(b"one")[:-4], "é"])
+def test_digests_are_md5s(raw: RawClient, digest: str) -> None:
+    """A digest is looked up and compared; nothing else is accepted for one."""
+    given = {"artifactFiles": [{"artifactID": Upload(raw).id, "name": "a.txt", "md5": digest}]}
+
+    assert "use the base64 of its 16 bytes" in error_of(raw.graphql(FILES, input=given).json())
+
+
+def test_a_committed_artifact_does_not_change(raw: RawClient) -> None:
+    """Neither its manifest nor its files; a collection keeps its type."""
+    artifact = complete(raw, b"one")
+    manifest = {"artifactID": artifact.id, "name": "m", "digest": md5(b"two"), "type": "FULL"}
+    files = {"artifactFiles": [{"artifactID": artifact.id, "name": "b.txt", "md5": md5(b"two")}]}
+    other = {"entityName": "local", "projectName": "p", "artifactTypeName": "u", "digest": "e"}
+
+    assert "log a new version" in error_of(raw.graphql(MANIFEST, input=manifest).json())
+    assert "log a new version" in error_of(raw.graphql(FILES, input=files).json())
+    refused = raw.graphql(CREATE, input={**other, "artifactCollectionName": "ds"}).json()
+    assert "'ds' is of type 't', not 'u'" in error_of(refused)
+
+
+def test_lost_answers_make_no_second_version(server: DevServer, scripts: Scripts) -> None:
+    """Each answer on the way is lost once; an upload fails once; the SDK repeats them."""
+    for operation in ("CreateArtifact", "CreateArtifactManifest", "CreateArtifactFiles", "CommitArtifact"):
+        server.faults.add(Fault(kind="graphql", operation=operation, applied=True, drop=True))
+    server.faults.add(Fault(kind="upload", target="a.txt", applied=True, drop=True))
+    server.faults.add(Fault(kind="upload", target="wandb_manifest.json", status=500))
+    seen = scripts.run(
+        LOG
+        + """
+with wandb.init(project="p", id="r") as run:
+    version = log(run, "one").version
+artifacts = wandb.Api().artifacts("dataset", "local/p/ds")
+report([version, [a.version for a in artifacts], open(artifacts[0].file("down")).read()])
+"""
+    )
+
+    assert server.faults.fired() == 6
+    assert seen == ["v0", ["v0"], "one"]
+    assert len(stored(server) - {file.path.name for file in server.run("local/p/r").files.values()}) == 2
+
+
+def test_wrong_bytes_on_the_way_down_are_noticed(server: DevServer, scripts: Scripts, tmp_path: Path) -> None:
+    """A download fault reaches artifacts too; `verify` finds it."""
+    scripts.run(LOG + 'with wandb.init(project="p", id="r") as run: log(run, "one")')
+    server.faults.add(Fault(kind="download", target="a.txt", wrong_bytes=True))
+    seen = scripts.run(
+        """
+artifact = wandb.Api().artifact("local/p/ds:v0")
+artifact.download("down", skip_cache=True)
+try:
+    artifact.verify("down")
+except ValueError as error:
+    report(str(error))
+""",
+        WANDB_CACHE_DIR=str(tmp_path / "other"),
+    )
+
+    assert "a.txt" in seen
+
+
+def test_kill_9_loses_no_artifact(tmp_path: Path) -> None:
+    """What was committed is there after a restart; what was not goes on with the links it had."""
+    data_dir = tmp_path / "data"
+    with subprocess.Popen([sys.executable, "-c", SERVE, data_dir], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url, key = process.stdout.readline().split()
+        port = int(url.rpartition(":")[2])
+        raw = RawClient(cast("DevServer", SimpleNamespace(url=url, api_key=key)))
+        done, pending = complete(raw, b"one"), Upload(raw, digest="e")
+        upload = pending.link("b.txt", md5(b"two")) or ""
+        download = file_link(done)
+        raw.http.close()
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+    with DevServer(data_dir, port=port) as server:
+        raw = RawClient(server)
+        with raw.http:
+            done.raw = pending.raw = raw
+            assert httpx.get(download).content == b"one"
+            assert done.read()["state"] == "COMMITTED"
+            assert httpx.put(upload, content=b"two").status_code == 200
+            pending.put_manifest({"b.txt": {"digest": md5(b"two"), "size": 3}})
+            assert pending.commit()["data"]["commitArtifact"]["artifact"]["state"] == "COMMITTED"
+            assert pending.read()["versionIndex"] == 1
