@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from wandb_devserver import DevServer
@@ -95,7 +96,7 @@ class RawClient:
         return self.http.post("/graphql", json={"query": query, "variables": variables}, headers=headers)
 
     def data(self, query: str, **variables: object) -> Any:
-        answer = self.graphql(query, **variables).json()
+        answer = self.graphql(query, None, **variables).json()
         assert "errors" not in answer, answer
         return answer["data"]
 
@@ -108,7 +109,7 @@ class RawClient:
     ) -> httpx.Response:
         return self.http.post(f"/files/{run}/file_stream", json=message, headers=headers)
 
-    def stream_rows(self, *rows: dict[str, object], offset: int = 0, run: str = "local/p/r") -> httpx.Response:
+    def stream_rows(self, *rows: Mapping[str, object], offset: int = 0, run: str = "local/p/r") -> httpx.Response:
         lines = [json.dumps(row) for row in rows]
         return self.stream({"files": {"wandb-history.jsonl": {"offset": offset, "content": lines}}}, run)
 

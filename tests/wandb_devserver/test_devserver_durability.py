@@ -10,7 +10,6 @@ import sys
 from typing import TYPE_CHECKING
 
 import httpx
-
 from wandb_devserver import DevServer
 
 if TYPE_CHECKING:

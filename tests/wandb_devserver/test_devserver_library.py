@@ -112,7 +112,7 @@ def test_waiting_for_a_state_ends_with_it(server: DevServer, raw: RawClient) -> 
     thread.join()
 
     assert seen == ["finished"]
-    with pytest.raises(TimeoutError, match="is finished after 0.01 s, not crashed or failed"):
+    with pytest.raises(TimeoutError, match=r"is finished after 0\.01 s, not crashed or failed"):
         server.wait_for_run("local/p/r", "crashed", "failed", timeout=0.01)
     with pytest.raises(TimeoutError, match="is missing"):
         server.wait_for_run("local/p/other", timeout=0.01)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import httpx
@@ -31,9 +32,8 @@ def test_a_run_page_shows_what_matters(raw: RawClient) -> None:
 def test_what_runs_say_is_text(raw: RawClient) -> None:
     """Markup in names, notes, console, values and keys is shown, not obeyed; scripts are forbidden besides."""
     evil = "<script>alert(1)</script>"
-    raw.open_run(
-        "r", displayName=evil, notes=evil, tags=[evil], groupName=evil, config='{"%s": {"value": "%s"}}' % (evil, evil)
-    )
+    config = json.dumps({evil: {"value": evil}})
+    raw.open_run("r", displayName=evil, notes=evil, tags=[evil], groupName=evil, config=config)
     raw.stream_rows({"_step": 0, evil: 1})
     raw.stream({"files": {"output.log": {"offset": 0, "content": [evil]}}})
     for path in ("/local/p/runs/r", "/local/p"):

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.wandb_devserver.support import RawClient, Scripts
-
 from wandb_devserver import DevServer
 
+from tests.wandb_devserver.support import RawClient, Scripts
+
 RUNS = """query Runs($filters: JSONString, $order: String, $cursor: String, $perPage: Int = 50) {
-  project(name: "p") { runCount(filters: $filters) runs(filters: $filters, order: $order, after: $cursor, first: $perPage) {
+  project(name: "p") { runCount(filters: $filters)
+    runs(filters: $filters, order: $order, after: $cursor, first: $perPage) {
     edges { node { name } cursor } pageInfo { endCursor hasNextPage } } } }"""
 
 
@@ -34,14 +35,16 @@ report({
     "newest": ids(order="-created_at"),
     "loss": ids(order="+summary_metrics.loss"), "-loss": ids(order="-summary_metrics.loss"),
     "lr": ids({"group": "even"}, order="-config.lr.value"),
-    "state": ids({"state": "failed"}), "display": ids({"display_name": "run 2"}), "displayName": ids({"displayName": "run 3"}),
+    "state": ids({"state": "failed"}),
+    "display": ids({"display_name": "run 2"}), "displayName": ids({"displayName": "run 3"}),
     "tags": ids({"tags": "t1"}), "in": ids({"tags": {"$in": ["t1", "t3"]}}), "nin": ids({"tags": {"$nin": ["all"]}}),
     "and": ids({"$and": [{"config.lr": {"$gt": 0.1}}, {"config.lr.value": {"$lte": 0.3}}]}),
     "or": ids({"$or": [{"name": "r0"}, {"group": "odd", "jobType": "train"}]}), "empty or": len(ids({"$or": []})),
     "nested": ids({"config.net.depth": 4}), "nested value": ids({"config.net.value.depth": 4}),
     "summary": ids({"summary_metrics.loss": {"$lt": 3}}), "exists": ids({"summary_metrics.loss": {"$exists": False}}),
     "regex": ids({"display_name": {"$regex": "^run [12]$"}}), "not": ids({"$not": {"group": {"$in": ["even", "odd"]}}}),
-    "since": len(ids({"created_at": {"$gte": "2020-01-01"}})), "before": ids({"createdAt": {"$lt": "2020-01-01T00:00:00Z"}}),
+    "since": len(ids({"created_at": {"$gte": "2020-01-01"}})),
+    "before": ids({"createdAt": {"$lt": "2020-01-01T00:00:00Z"}}),
     "user": len(ids({"username": "local"})),
 })
 """)
@@ -90,7 +93,7 @@ def test_deleting_while_paging_misses_nothing(raw: RawClient) -> None:
 def test_what_cannot_be_filtered_or_ordered_by_is_named(raw: RawClient, variables: dict[str, str], named: str) -> None:
     """Never a silently wrong list of runs."""
     raw.open_run("r")
-    answer: Any = raw.graphql(RUNS, **variables).json()
+    answer: Any = raw.graphql(RUNS, None, **variables).json()
 
     assert named in answer["errors"][0]["message"]
 
@@ -130,7 +133,11 @@ report([[project.name for project in api.projects("local", per_page=2)], api.pro
 
 def test_names_the_sdk_would_refuse_are_refused(raw: RawClient) -> None:
     """A run or project under such a name could not be addressed."""
-    for fields in ({"name": "a/b", "modelName": "p"}, {"name": "a", "modelName": "p/q"}, {"name": " ", "modelName": "p"}):
+    for fields in (
+        {"name": "a/b", "modelName": "p"},
+        {"name": "a", "modelName": "p/q"},
+        {"name": " ", "modelName": "p"},
+    ):
         answer: Any = raw.graphql(
             "mutation U($input: UpsertBucketInput!) { upsertBucket(input: $input) { inserted } }", input=fields
         ).json()

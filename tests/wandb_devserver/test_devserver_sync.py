@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.wandb_devserver.support import Scripts
-
 from wandb_devserver import DevServer
+
+from tests.wandb_devserver.support import Scripts
 
 if TYPE_CHECKING:
     from pathlib import Path
