@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import logging
 import zlib
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 from anyio.to_thread import run_sync
 from starlette.responses import JSONResponse, Response
 
-from wandb_devserver._body import BodyTooLargeError, read_body
+from wandb_devserver._body import LIMIT, BodyTooLargeError, read_body
 from wandb_devserver._fault_responses import respond
 from wandb_devserver._json import Json, JsonObject, loads
 from wandb_devserver._storage import _lifecycle, _lines, _runs
@@ -64,7 +63,7 @@ async def file_stream(request: Request) -> Response:
 def _apply(backend: Backend, address: Address, request: Request, body: bytes) -> Response:
     try:
         message = _decode(body, request.headers.get("content-encoding", ""))
-    except (ValueError, OSError, EOFError, zlib.error) as error:
+    except (ValueError, zlib.error) as error:
         logger.warning("file_stream of %s refused: %s", address, error)
         return _refusal(400, f"the body is no JSON object: {error}")
     client = request.headers.get("x-wandb-async-client-id") or None
@@ -118,12 +117,22 @@ def _store_file(connection: sqlite3.Connection, run: StoredRun, name: str, conte
 
 
 def _decode(body: bytes, encoding: str) -> JsonObject:
-    text = gzip.decompress(body) if encoding == "gzip" else body
+    text = _decompressed(body) if encoding == "gzip" else body
     value = loads(text) if text else {}
     if not isinstance(value, dict):
         msg = f"it holds a {type(value).__name__}"
         raise ValueError(msg)
     return value
+
+
+def _decompressed(body: bytes) -> bytes:
+    # Never more than a body may be without compression.
+    stream = zlib.decompressobj(wbits=31)
+    text = stream.decompress(body, LIMIT)
+    if stream.unconsumed_tail or not stream.eof:
+        msg = f"it is no gzip stream, or one of more than {LIMIT} bytes"
+        raise ValueError(msg)
+    return text
 
 
 def _refusal(status: int, message: str) -> Response:
