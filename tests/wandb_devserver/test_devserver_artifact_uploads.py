@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,6 +20,7 @@ from tests.wandb_devserver.support import RawClient, Scripts
 from tests.wandb_devserver.test_devserver_artifacts import LOG, stored
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 CREATE = """mutation CreateArtifact($input: CreateArtifactInput!) {
@@ -163,17 +164,17 @@ def test_an_upload_that_breaks_off_leaves_nothing(server: DevServer, raw: RawCli
 
 def test_everything_may_be_said_twice(server: DevServer, raw: RawClient) -> None:
     """The client repeats what it got no answer to: one artifact, one version, each content once."""
+    artifact, again = Upload(raw, clientID="c"), Upload(raw, clientID="c")
+    url = artifact.link("a.txt", md5(b"one")) or ""
     for _ in range(2):
-        artifact = Upload(raw, clientID="c", enableDigestDeduplication=True)
-        url = artifact.link("a.txt", md5(b"one")) if artifact.state == "PENDING" else None
-        for _ in range(2 if url else 0):
-            assert httpx.put(url or "", content=b"one").status_code == 200
-        if artifact.state == "PENDING":
-            for _ in range(2):
-                artifact.put_manifest({"a.txt": {"digest": md5(b"one"), "size": 3}})
-        for _ in range(2):
-            assert artifact.commit()["data"]["commitArtifact"]["artifact"]["state"] == "COMMITTED"
+        assert httpx.put(url, content=b"one").status_code == 200
+        artifact.put_manifest({"a.txt": {"digest": md5(b"one"), "size": 3}})
+    for _ in range(2):
+        assert artifact.commit()["data"]["commitArtifact"]["artifact"]["state"] == "COMMITTED"
+    late = Upload(raw, clientID="c")
 
+    assert again.id == late.id == artifact.id
+    assert (again.state, late.state) == ("PENDING", "COMMITTED")
     assert artifact.read()["versionIndex"] == 0
     assert len(stored(server)) == 2
     assert complete(raw, b"two", digest="e").read()["versionIndex"] == 1
@@ -278,25 +279,32 @@ except ValueError as error:
 
 def test_kill_9_loses_no_artifact(tmp_path: Path) -> None:
     """What was committed is there after a restart; what was not goes on with the links it had."""
-    data_dir = tmp_path / "data"
-    with subprocess.Popen([sys.executable, "-c", SERVE, data_dir], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        url, key = process.stdout.readline().split()
-        port = int(url.rpartition(":")[2])
-        raw = RawClient(cast("DevServer", SimpleNamespace(url=url, api_key=key)))
+    with started(tmp_path) as (process, raw):
+        port = raw.http.base_url.port or 0
         done, pending = complete(raw, b"one"), Upload(raw, digest="e")
         upload = pending.link("b.txt", md5(b"two")) or ""
         download = file_link(done)
-        raw.http.close()
-        os.kill(process.pid, signal.SIGKILL)
-        process.communicate()
-    with DevServer(data_dir, port=port) as server:
-        raw = RawClient(server)
-        with raw.http:
-            done.raw = pending.raw = raw
-            assert httpx.get(download).content == b"one"
-            assert done.read()["state"] == "COMMITTED"
-            assert httpx.put(upload, content=b"two").status_code == 200
-            pending.put_manifest({"b.txt": {"digest": md5(b"two"), "size": 3}})
-            assert pending.commit()["data"]["commitArtifact"]["artifact"]["state"] == "COMMITTED"
-            assert pending.read()["versionIndex"] == 1
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    with DevServer(tmp_path, port=port) as server, RawClient(server).http as http:
+        done.raw.http = http
+        assert httpx.get(download).content == b"one"
+        assert done.read()["state"] == "COMMITTED"
+        assert httpx.put(upload, content=b"two").status_code == 200
+        pending.put_manifest({"b.txt": {"digest": md5(b"two"), "size": 3}})
+        assert pending.commit()["data"]["commitArtifact"]["artifact"]["state"] == "COMMITTED"
+        assert pending.read()["versionIndex"] == 1
+
+
+@contextmanager
+def started(data_dir: Path) -> Iterator[tuple[subprocess.Popen[str], RawClient]]:
+    """A server in a process of its own, and a client of it."""
+    with subprocess.Popen([sys.executable, "-c", SERVE, data_dir], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            url, key = process.stdout.readline().split()
+            raw = RawClient(cast("DevServer", SimpleNamespace(url=url, api_key=key)))
+            with raw.http:
+                yield process, raw
+        finally:
+            process.kill()

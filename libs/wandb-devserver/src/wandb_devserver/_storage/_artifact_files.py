@@ -89,7 +89,12 @@ def page(
 
 
 def count(connection: sqlite3.Connection, artifact_id: int, names: list[str] | None) -> int:
-    return len(page(connection, artifact_id, names=names, after=0, limit=-1))
+    (total,) = connection.execute(
+        "SELECT COUNT(*) FROM artifact_entries WHERE artifact_id = ?1 "
+        "AND (?2 IS NULL OR name IN (SELECT value FROM json_each(?2)))",
+        (artifact_id, None if names is None else json.dumps(names)),
+    ).fetchone()
+    return int(total)
 
 
 def is_in_collection(connection: sqlite3.Connection, collection_id: int, md5: str) -> bool:
