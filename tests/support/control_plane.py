@@ -1,0 +1,289 @@
+"""A Flyte control plane for tests, in memory and on loopback.
+
+The driver, the `a0` runtime, its controller and the code under test are the real ones; only the platform is made here.
+It depends on the wire protocol alone: the messages and the generated servers of flyteidl2.
+
+    test process                                          processes of their own
+    +------------------------------------------+
+    | test  -- run(), abort(), wait_for() --.  |          driver (plane_driver)
+    |                                       |  |   RPC      flyte.init(endpoint), flyte.run(task)
+    | thread "flyte-plane"                  v  | <--------
+    |   plane_*services   RPCs  ->  Scheduler  |            pods (plane_processes), one for each attempt
+    |   plane_messages    actions as messages  | <--------    a0 --inputs ... <task>; children, traces
+    |   plane_scheduler   attempts, retries,   |              clean environment, code from the bundle
+    |                     abort, timeout ----- start, ---->
+    |   plane_pods        arguments, results   | signal
+    |   plane_store  ------------------------- HTTP ----->  moto (S3): bundles, inputs.pb, outputs.pb,
+    +------------------------------------------+              error.pb, Dir; driver and pods use it too
+
+How an attempt ended is read as the platform does: from `error.pb` (recoverable or not) and the exit code.
+
+Not here: images (pods run in the tests' environment), pod templates, queues, resources, several nodes, conditions,
+triggers, deployed tasks, secrets as files, backoff between retries, the cache for a run's first action. A timeout
+counts from the start of the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+import threading
+import uuid
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tests.support import plane_driver
+from tests.support.plane_actions import TAIL, Action, Phase
+from tests.support.plane_processes import Process, clean_environment
+from tests.support.plane_scheduler import Pods, Scheduler
+from tests.support.plane_server import Server
+from tests.support.plane_services import ROOT
+from tests.support.plane_store import ObjectStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+    from types import TracebackType
+
+T = TypeVar("T")
+TIMEOUT = 60.0
+"""Seconds that a wait takes at most, unless the test says otherwise."""
+_REPOSITORY = Path(__file__).parents[2]
+_STOP_TIMEOUT = 20
+
+
+class PlaneError(AssertionError):
+    """What a test waits for did not happen; says what that was, and what the pods printed."""
+
+
+@dataclass(eq=False)
+class Run:
+    """A run that a driver process has created."""
+
+    name: str
+    root: Action
+    driver: Process
+    result: Any = None
+    """What the driver's function returned: by default the outputs. Once `ControlPlane.wait` has returned."""
+
+    @property
+    def phase(self) -> Phase:
+        return self.root.phase
+
+
+class ControlPlane:
+    """A platform from entering it to leaving it; then none of its processes and threads is left.
+
+    Args:
+        folder: Where drivers and pods run; made if missing.
+        env: Variables for every pod. Of the test's own environment, pods and drivers get nothing but PATH and locale.
+        driver_env: Variables for every driver.
+        secrets: By key, for tasks that ask for a `flyte.Secret`.
+        store: One to share; by default the plane has its own.
+        root: The folder whose modules make up the code bundle, and where drivers run.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        env: Mapping[str, str] | None = None,
+        driver_env: Mapping[str, str] | None = None,
+        secrets: Mapping[str, str] | None = None,
+        store: ObjectStore | None = None,
+        root: Path = _REPOSITORY,
+    ) -> None:
+        self.pods = Pods(dict(env or {}), dict(secrets or {}))
+        self.driver_env = dict(driver_env or {})
+        self.store = store or ObjectStore()
+        self._owns_store = store is None
+        self._folder = folder
+        self._root = root
+        self._executables = Path(sys.executable).parent
+        self._drivers: list[Process] = []
+        self._stack = ExitStack()
+
+    def __enter__(self) -> ControlPlane:
+        if self._owns_store:
+            self._stack.enter_context(self.store)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._scheduler = Scheduler(self._folder, self._executables, self.store, self.pods)
+        self._scheduler.bucket = self.store.new_bucket()
+        listener = self._stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        self.endpoint = self._scheduler.endpoint = f"127.0.0.1:{listener.getsockname()[1]}"
+        self._server = Server(self._scheduler)
+        self._thread = threading.Thread(target=self._server.run, args=([listener],), name="flyte-plane", daemon=True)
+        self._thread.start()
+        self._server.ready.wait(_STOP_TIMEOUT)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        with self._stack:
+            self._call(self._close())
+            self._server.should_exit = True
+            self._thread.join(_STOP_TIMEOUT)
+
+    def run(
+        self, task: Any, *args: Any, expect: Phase = Phase.SUCCEEDED, timeout: float = TIMEOUT, **options: Any
+    ) -> Run:
+        """Run a task to its end; see `start` for the options and `wait` for what is expected."""
+        return self.wait(self.start(task, *args, **options), expect=expect, timeout=timeout)
+
+    def start(
+        self,
+        task: Any,
+        *args: Any,
+        context: Mapping[str, str] | None = None,
+        env: Mapping[str, str] | None = None,
+        overrides: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+        then: Callable[..., Any] = plane_driver.outputs,
+        **kwargs: Any,
+    ) -> Run:
+        """Run a task in a driver process of its own, and return as soon as the run exists.
+
+        Args:
+            task: A task at the top level of a module below `root`.
+            *args: Its inputs; as `kwargs`, anything that can be pickled.
+            context: The run's custom context.
+            env: The run's environment variables, as `flyte.with_runcontext(env_vars=...)` takes them.
+            overrides: For `task.override(...)`.
+            options: More for `flyte.with_runcontext(...)`.
+            then: What the driver does with the run: a function at the top level of a module, given the
+                `flyte.remote.Run`. By default it waits and returns the outputs.
+            **kwargs: The task's inputs.
+        """
+        name = f"r{uuid.uuid4().hex[:12]}"
+        job = plane_driver.Job(
+            endpoint=self.endpoint,
+            root=self._root,
+            task=plane_driver.reference(task),
+            args=args,
+            kwargs=kwargs,
+            overrides=dict(overrides or {}),
+            options={
+                "name": name,
+                "custom_context": dict(context or {}),
+                "env_vars": dict(env or {}),
+                **(options or {}),
+            },
+            then=plane_driver.reference(then),
+        )
+        driver = self._call(self._drive(job.write(self._driver_folder(name))))
+        self.wait_for("the driver to create a run", lambda: self._root_of(name) or driver.return_code is not None)
+        root = self._root_of(name)
+        if root is None:
+            msg = f"the driver ended before it created a run:\n{driver.stderr}"
+            raise PlaneError(msg)
+        return Run(name, root, driver)
+
+    def wait(self, run: Run, *, expect: Phase = Phase.SUCCEEDED, timeout: float = TIMEOUT) -> Run:
+        """Wait for the end of a run, of all its actions and of its driver.
+
+        Raises:
+            PlaneError: It takes too long, or the run ended in another phase, or the driver failed.
+        """
+
+        def has_ended() -> bool:
+            return run.driver.return_code is not None and all(action.phase.is_final for action in self.actions(run))
+
+        self.wait_for(f"the end of run {run.name}", has_ended, timeout)
+        if run.driver.return_code == 0:
+            run.result = plane_driver.read_result(self._driver_folder(run.name))
+        if run.phase is not expect or run.driver.return_code != 0:
+            msg = f"run {run.name} ended {run.phase.name}, not {expect.name}\n{self.describe()}"
+            raise PlaneError(msg)
+        return run
+
+    def actions(self, run: Run, task: str = "") -> list[Action]:
+        """A run's actions in the order they were submitted; only those of one task or traced function, if named."""
+        return [action for action in list(self._scheduler.runs[run.name].actions.values()) if _is(action, task)]
+
+    def action(self, run: Run, task: str = "", timeout: float = TIMEOUT) -> Action:
+        """The first action of a task or traced function, as soon as it exists; the root without a name."""
+        return self.wait_for(f"an action of {task!r}", lambda: self.actions(run, task), timeout)[0]
+
+    def abort(self, target: Run | Action, reason: str = "aborted by a test") -> None:
+        """Abort a run, or an action and what it started; returns at once."""
+        action = target.root if isinstance(target, Run) else target
+        self._on_loop(self._scheduler.abort, action, reason)
+
+    def kill(self, action: Action, number: signal.Signals = signal.SIGKILL) -> None:
+        """Send a signal to an action's pod; SIGKILL takes everything that runs in it at once."""
+        process = action.last.process
+        assert process is not None, f"no process has been started yet for {action}"
+        if number is signal.SIGKILL:
+            self._on_loop(process.kill)
+        elif not self.pods.is_pid1 or process.catches(number):
+            self._on_loop(process.send, number)
+
+    def wait_for(self, what: str, condition: Callable[[], T], timeout: float = TIMEOUT) -> T:
+        """Wait until the condition gives something true and return that.
+
+        It is asked again whenever an action's state changes or a process prints something.
+        """
+        result = self._scheduler.changes.wait_for(condition, timeout)
+        if not result:
+            msg = f"waited {timeout} s for {what}\n{self.describe()}"
+            raise PlaneError(msg)
+        return result
+
+    def wait_for_output(self, action: Action, text: str, timeout: float = TIMEOUT) -> str:
+        """Wait until an action's latest attempt has printed something; returns all it has printed."""
+
+        def printed() -> bool:
+            return bool(action.attempts) and text in action.last.stdout
+
+        self.wait_for(f"{text!r} from {action.task}", lambda: printed() or action.phase.is_final, timeout)
+        if not printed():
+            msg = f"{action.task} ended without printing {text!r}\n{self.describe()}"
+            raise PlaneError(msg)
+        return action.last.stdout
+
+    def describe(self) -> str:
+        """What all actions and drivers have come to."""
+        actions = [str(action) for run in list(self._scheduler.runs.values()) for action in list(run.actions.values())]
+        drivers = [f"driver: exit code {driver.return_code}, {driver.stderr[-TAIL:]}" for driver in self._drivers]
+        return "\n".join([*actions, *drivers])
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the plane's thread is there."""
+        return self._thread.is_alive()
+
+    def _root_of(self, run: str) -> Action | None:
+        return self._scheduler.find(run, ROOT)
+
+    def _driver_folder(self, run: str) -> Path:
+        return self._folder / f"driver-{run}"
+
+    async def _drive(self, command: list[str]) -> Process:
+        home = self._folder / "driver-home"
+        env = {**clean_environment(home, self._executables), **self.store.env, **self.driver_env}
+        changed = self._scheduler.changes.notify
+        driver = await Process.start(command, env, self._root, changed)
+        asyncio.ensure_future(driver.wait()).add_done_callback(lambda _: changed())
+        self._drivers.append(driver)
+        return driver
+
+    async def _close(self) -> None:
+        for driver in self._drivers:
+            driver.kill()
+        await self._scheduler.close()
+        await asyncio.gather(*(driver.wait() for driver in self._drivers))
+
+    def _on_loop(self, function: Callable[..., object], *args: object) -> None:
+        async def call() -> None:
+            function(*args)
+
+        self._call(call())
+
+    def _call(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._server.loop).result(_STOP_TIMEOUT)
+
+
+def _is(action: Action, task: str) -> bool:
+    return not task or action.task == task or action.task.endswith(f".{task}")

@@ -1,0 +1,118 @@
+"""The driver: what a user's script does, in a process of its own.
+
+`flyte.init` configures a whole process, and cannot be undone: with an endpoint, every `flyte.run` without a mode goes
+to the control plane. Tests of Flyte's local mode share the pytest process; so drivers do not run in it. It is also
+what users do, and lets a test choose the driver's environment, where links of top-level tasks are computed.
+
+The test's process writes a `Job`, this module runs it (`python -m tests.support.plane_driver FOLDER`) and writes what
+came out.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pickle
+import sys
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from flyte.remote import Run
+
+ORG, PROJECT, DOMAIN = "test-org", "test-project", "development"
+_JOB, _RESULT = "job.pickle", "result.pickle"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One `flyte.run`."""
+
+    endpoint: str
+    root: Path
+    """The folder whose modules make up the code bundle."""
+    task: str
+    """`module:name`."""
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    overrides: Mapping[str, Any]
+    """For `task.override(...)`."""
+    options: Mapping[str, Any]
+    """For `flyte.with_runcontext(...)`."""
+    then: str = field(default=f"{__name__}:outputs")
+    """A function, as `module:name`, that gets the run; what it returns is the result."""
+
+    def write(self, folder: Path) -> list[str]:
+        """Prepare a folder for the driver and return its command."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / _JOB).write_bytes(pickle.dumps(self))
+        return [sys.executable, "-m", __name__, str(folder)]
+
+
+def reference(value: Any) -> str:
+    """The name by which another process finds a task or a function; it must be at the top level of its module."""
+    function = getattr(value, "func", value)
+    return f"{function.__module__}:{function.__name__}"
+
+
+def read_result(folder: Path) -> Any:
+    """What the driver's function returned."""
+    return pickle.loads((folder / _RESULT).read_bytes())
+
+
+def outputs(run: Run) -> tuple[Any, ...]:
+    """Wait for a run and return its outputs; none if it did not succeed."""
+    from flyte.models import ActionPhase
+
+    run.wait(quiet=True)
+    return tuple(run.outputs()) if run.phase == ActionPhase.SUCCEEDED else ()
+
+
+def _main(folder: Path) -> None:
+    import flyte
+    from flyte.storage import S3
+
+    job: Job = pickle.loads((folder / _JOB).read_bytes())
+    flyte.init(
+        endpoint=job.endpoint,
+        insecure=True,
+        org=ORG,
+        project=PROJECT,
+        domain=DOMAIN,
+        root_dir=job.root,
+        storage=S3.auto(),
+        # The platform says that it has every image; the local builder would look for Docker.
+        image_builder="remote",
+    )
+    task = _find(job.task)
+    if job.overrides:
+        task = task.override(**job.overrides)
+    run = flyte.with_runcontext(mode="remote", **job.options).run(task, *job.args, **job.kwargs)
+    then: Callable[[Any], Any] = _find(job.then)
+    (folder / _RESULT).write_bytes(pickle.dumps(then(run)))
+
+
+def _find(name: str) -> Any:
+    module, _, attribute = name.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def _leave(folder: Path) -> NoReturn:
+    """Without the interpreter's tear-down, where the SDK's threads abort the process now and then."""
+    try:
+        _main(folder)
+    except BaseException:  # noqa: BLE001 - whatever it is, the test's process has to learn of it
+        # Flyte's own hook for uncaught exceptions leaves the message out.
+        traceback.print_exc()
+        os._exit(1)
+    sys.stdout.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    # Under its own name, so that what is pickled is found by the test's process too.
+    importlib.import_module("tests.support.plane_driver")._leave(Path(sys.argv[1]))

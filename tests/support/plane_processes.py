@@ -1,0 +1,172 @@
+"""Processes that are torn down with everything they started.
+
+A process leads a group of its own. Some programs (wandb's service is one) leave the group they were started in; so
+every process carries a mark in its environment that all its descendants inherit, and that `/proc` shows on Linux.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import time
+import uuid
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+MARK = "FLYTE_PLANE_PROCESS"
+_KEPT = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "TZ")
+_END_OF_OUTPUT = 5.0
+
+
+def clean_environment(home: Path, executables: Path) -> dict[str, str]:
+    """What a fresh container has: nothing of this process's WANDB_*, FLYTE_*, cloud or proxy settings."""
+    home.mkdir(parents=True, exist_ok=True)
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    path = os.pathsep.join([str(executables), os.environ.get("PATH", os.defpath)])
+    # Flyte reports its crashes to a server on the Internet unless it is told not to.
+    return {**kept, "PATH": path, "HOME": str(home), "PYTHONUNBUFFERED": "1", "DO_NOT_TRACK": "1"}
+
+
+class Process:
+    """A running command, what it prints, and its descendants."""
+
+    def __init__(self, process: asyncio.subprocess.Process, mark: str, outputs: tuple[_Output, _Output]) -> None:
+        self.pid = process.pid
+        self.return_code: int | None = None
+        """As `subprocess` gives it: negative for a signal."""
+        self.started = time.monotonic()
+        self.ended: float | None = None
+        self._process = process
+        self._mark = mark
+        self._outputs = outputs
+        self._ended = asyncio.ensure_future(self._end())
+
+    @classmethod
+    async def start(
+        cls, command: Sequence[str], env: Mapping[str, str], cwd: Path, on_output: Callable[[], None]
+    ) -> Process:
+        """Start a command in a group of its own; `on_output` is called when it prints."""
+        mark = uuid.uuid4().hex
+        stdout, stdout_end = await _Output.open(on_output)
+        stderr, stderr_end = await _Output.open(on_output)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                cwd=cwd,
+                env={**env, MARK: mark},
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=stdout_end,
+                stderr=stderr_end,
+                start_new_session=True,
+            )
+        finally:
+            os.close(stdout_end)
+            os.close(stderr_end)
+        return cls(process, mark, (stdout, stderr))
+
+    @property
+    def stdout(self) -> str:
+        return self._outputs[0].text
+
+    @property
+    def stderr(self) -> str:
+        return self._outputs[1].text
+
+    async def wait(self) -> int:
+        """Wait until it has ended, nothing it started is left and all its output is here."""
+        return await asyncio.shield(self._ended)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the process alone, as the platform does."""
+        if self.return_code is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    async def stop(self, grace: float, *, is_pid1: bool) -> None:
+        """SIGTERM, and SIGKILL to all of it when the grace period is over.
+
+        The kernel drops signals to PID 1 of a container for which it has no handler. So does this, with `is_pid1`.
+        """
+        if not is_pid1 or self.catches(signal.SIGTERM):
+            self.send(signal.SIGTERM)
+        await asyncio.wait([self._ended], timeout=grace)
+        self.kill()
+        await self.wait()
+
+    def kill(self) -> None:
+        """SIGKILL to the process, its group and its descendants."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        for pid in _marked(self._mark):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def catches(self, number: signal.Signals) -> bool:
+        """Whether it has installed a handler for a signal."""
+        try:
+            status = Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return False
+        caught = re.search(r"^SigCgt:\s*([0-9a-f]+)$", status, re.MULTILINE)
+        return caught is not None and bool(int(caught[1], 16) >> (number - 1) & 1)
+
+    async def _end(self) -> int:
+        self.return_code = await self._process.wait()
+        self.ended = time.monotonic()
+        # A container ends with its first process.
+        self.kill()
+        for output in self._outputs:
+            await output.finish()
+        return self.return_code
+
+
+class _Output(asyncio.Protocol):
+    """Collects one stream of a process."""
+
+    def __init__(self, on_output: Callable[[], None]) -> None:
+        self._on_output = on_output
+        self._data = bytearray()
+        self._ended = asyncio.Event()
+        self._transport: asyncio.ReadTransport | None = None
+
+    @classmethod
+    async def open(cls, on_output: Callable[[], None]) -> tuple[_Output, int]:
+        """Return the collector and the descriptor to write to."""
+        # Pipes of our own: asyncio's would count as open, and the process as running, while a grandchild has them.
+        read_end, write_end = os.pipe()
+        file = os.fdopen(read_end, "rb", buffering=0)
+        transport, output = await asyncio.get_running_loop().connect_read_pipe(lambda: cls(on_output), file)
+        output._transport = transport
+        return output, write_end
+
+    @property
+    def text(self) -> str:
+        return self._data.decode(errors="replace")
+
+    def data_received(self, data: bytes) -> None:
+        self._data += data
+        self._on_output()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio gives it
+        self._ended.set()
+
+    async def finish(self) -> None:
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), _END_OF_OUTPUT)
+        if self._transport is not None:
+            self._transport.close()
+
+
+def _marked(mark: str) -> Iterator[int]:
+    """The processes that carry a mark; none on systems without `/proc`."""
+    wanted = f"{MARK}={mark}".encode()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if wanted in (folder / "environ").read_bytes():
+                yield int(folder.name)

@@ -1,0 +1,41 @@
+"""The server of the RPCs, in a thread whose event loop runs everything that the plane does."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from tests.support.plane_services import application
+
+if TYPE_CHECKING:
+    import socket
+
+    from tests.support.plane_scheduler import Scheduler
+
+
+class Server(uvicorn.Server):
+    """Says when it is up, and on which loop."""
+
+    loop: asyncio.AbstractEventLoop
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self.ready = threading.Event()
+        config = uvicorn.Config(
+            application(scheduler),
+            interface="asgi3",
+            lifespan="off",
+            http="h11",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=1,
+        )
+        super().__init__(config)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.loop = asyncio.get_running_loop()
+        self.ready.set()
