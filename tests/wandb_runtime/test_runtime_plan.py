@@ -37,6 +37,7 @@ def opened(plan: JoinPlan | OpenPlan) -> OpenPlan:
     return plan
 
 
+CLOSING = {"finish_timeout": 600, "finish_timeout_raises": True}
 JOINS = "joins"
 FAILS = "fails"
 
@@ -119,7 +120,7 @@ def test_what_is_not_given_is_left_to_wandb() -> None:
     plan = opened(plan_run(wandb_config(), around(None)))
 
     assert dict(plan.init) == {}
-    assert dict(plan.settings) == {}
+    assert dict(plan.settings) == CLOSING
     assert plan.metadata is None
 
 
@@ -176,7 +177,25 @@ def test_metadata() -> None:
 )
 def test_settings(task: TaskIdentity, environment: dict[str, str], given: Any, expected: dict[str, str]) -> None:
     """Local tasks share a console, which W&B would give to each of their runs; the user's own settings win."""
-    assert opened(plan_run(wandb_config(**given), around(task, environment=environment))).settings == expected
+    plan = opened(plan_run(wandb_config(**given), around(task, environment=environment)))
+
+    assert plan.settings == {**CLOSING, **expected}
+
+
+@pytest.mark.parametrize(
+    ("environment", "given", "expected"),
+    [
+        ({}, {}, 600),
+        ({"WANDB_FINISH_TIMEOUT": "5"}, {}, None),
+        ({"WANDB_FINISH_TIMEOUT": "5"}, {"finish_timeout": 7}, 7),
+        ({}, {"finish_timeout": 7, "settings": {"finish_timeout": 9}}, 9),
+    ],
+)
+def test_closing_is_bounded(environment: dict[str, str], given: Any, expected: float | None) -> None:
+    """By a generous default, below everything the user says."""
+    plan = opened(plan_run(wandb_config(**given), around(environment=environment)))
+
+    assert plan.settings.get("finish_timeout") == expected
 
 
 def test_join_adds_its_own() -> None:

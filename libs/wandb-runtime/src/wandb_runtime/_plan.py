@@ -85,7 +85,6 @@ class OpenPlan:
     metadata: Mapping[str, Any] | None
     goes_offline: bool
     downloads_logs: bool
-    finish_timeout: float
 
     @property
     def host(self) -> str | None:
@@ -153,7 +152,6 @@ def _plan_open(decorator: WandbConfig, effective: WandbConfig, around: Surroundi
         metadata=None if effective.flyte_metadata is False else _metadata(around),
         goes_offline=effective.on_unavailable == "offline",
         downloads_logs=effective.download_logs or False,
-        finish_timeout=effective.finish_timeout or _FINISH_TIMEOUT,
     )
 
 
@@ -175,7 +173,10 @@ def new_run_id(own_id: str | None, configured_id: str | None, task: TaskIdentity
 
 
 def _settings(effective: WandbConfig, around: Surroundings) -> dict[str, Any]:
-    settings: dict[str, Any] = {}
+    # W&B waits for ever by default, and does not say when it gave up.
+    settings: dict[str, Any] = {"finish_timeout_raises": True}
+    if effective.finish_timeout is not None or not around.environment.get("WANDB_FINISH_TIMEOUT"):
+        settings["finish_timeout"] = effective.finish_timeout or _FINISH_TIMEOUT
     if effective.host is not None:
         settings["base_url"] = effective.host
     if around.task is not None and around.task.is_local and not around.environment.get("WANDB_CONSOLE"):

@@ -99,11 +99,10 @@ def _init(plan: OpenPlan, **changes: Any) -> Run:
     import wandb
 
     init = {**plan.init, **changes}
-    # A fresh dictionary each time: wandb.init changes the settings object it is given.
-    settings = {"finish_timeout": plan.finish_timeout, "finish_timeout_raises": True, **plan.settings}
     try:
         _require_api_key(plan, init)
-        return wandb.init(**init, reinit="create_new", settings=settings)
+        # A fresh dictionary each time: wandb.init changes the settings object it is given.
+        return wandb.init(**init, reinit="create_new", settings=dict(plan.settings))
     except RunOpenError:
         raise
     except wandb.Error as error:
@@ -116,8 +115,12 @@ def _init(plan: OpenPlan, **changes: Any) -> Run:
 def _forget(run_id: str | None) -> None:
     from wandb_runtime import _sdk
 
-    if run_id is not None and not _open_runs.has_id(run_id):
+    if run_id is None or _open_runs.has_id(run_id):
+        return
+    try:
         _sdk.forget_failed_run(run_id)
+    except Exception:  # the reason why the run could not be opened is what matters
+        _logger.debug("W&B run %s stays in use in this process", run_id, exc_info=True)
 
 
 def _why(error: Exception, plan: OpenPlan, init: Mapping[str, Any]) -> RunOpenError:
