@@ -6,6 +6,7 @@ import ipaddress
 import signal
 import threading
 from pathlib import Path
+from typing import NoReturn
 
 import click
 from platformdirs import user_data_path
@@ -14,6 +15,8 @@ from wandb_devserver._errors import DevServerError
 from wandb_devserver._server import DevServer
 from wandb_devserver._settings import DEFAULT_HEARTBEAT_TIMEOUT
 from wandb_devserver._version import __version__
+
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -46,17 +49,25 @@ def main(host: str, port: int, data_dir: Path, api_key: str | None, entity: str,
 
     Point the wandb SDK at it with the two variables it prints. Stop it with Ctrl-C.
     """
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
+    for number in _STOP_SIGNALS:
+        signal.signal(number, _interrupt)
     try:
         with DevServer(
             data_dir, host=host, port=port, api_key=api_key, entity=entity, heartbeat_timeout=heartbeat_timeout
         ) as server:
             _announce(server, host)
-            stopped.wait()
+            threading.Event().wait()
+    except KeyboardInterrupt:
+        return
     except DevServerError as error:
         raise click.ClickException(_with_option_names(str(error))) from error
+
+
+def _interrupt(*_: object) -> NoReturn:
+    # Not Event.set(): a signal inside Event.wait() would wait for the lock that it interrupted.
+    for number in _STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _announce(server: DevServer, host: str) -> None:
