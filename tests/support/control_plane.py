@@ -52,7 +52,7 @@ T = TypeVar("T")
 TIMEOUT = 60.0
 """Seconds that a wait takes at most, unless the test says otherwise."""
 _REPOSITORY = Path(__file__).parents[2]
-_STOP_TIMEOUT = 20
+_SWITCH_TIMEOUT = 20
 
 
 class PlaneError(AssertionError):
@@ -104,27 +104,32 @@ class ControlPlane:
         self._root = root
         self._executables = Path(sys.executable).parent
         self._drivers: list[Process] = []
-        self._stack = ExitStack()
 
     def __enter__(self) -> ControlPlane:
-        if self._owns_store:
-            self._stack.enter_context(self.store)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._scheduler = Scheduler(self._folder, self._executables, self.store, self.pods)
-        self._scheduler.bucket = self.store.new_bucket()
-        listener = self._stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-        self.endpoint = self._scheduler.endpoint = f"127.0.0.1:{listener.getsockname()[1]}"
-        self._server = Server(self._scheduler)
-        self._thread = threading.Thread(target=self._server.run, args=([listener],), name="flyte-plane", daemon=True)
-        self._thread.start()
-        self._server.ready.wait(_STOP_TIMEOUT)
+        with ExitStack() as stack:
+            if self._owns_store:
+                stack.enter_context(self.store)
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._scheduler = Scheduler(self._folder, self._executables, self.store, self.pods)
+            self._scheduler.bucket = self.store.new_bucket()
+            listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            self.endpoint = self._scheduler.endpoint = f"127.0.0.1:{listener.getsockname()[1]}"
+            self._server = Server(self._scheduler)
+            self._thread = threading.Thread(
+                target=self._server.run, args=([listener],), name="flyte-plane", daemon=True
+            )
+            self._thread.start()
+            if not self._server.ready.wait(_SWITCH_TIMEOUT):
+                msg = f"the control plane did not start within {_SWITCH_TIMEOUT} s"
+                raise PlaneError(msg)
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         with self._stack:
             self._call(self._close())
             self._server.should_exit = True
-            self._thread.join(_STOP_TIMEOUT)
+            self._thread.join(_SWITCH_TIMEOUT)
 
     def run(
         self, task: Any, *args: Any, expect: Phase = Phase.SUCCEEDED, timeout: float = TIMEOUT, **options: Any
@@ -146,7 +151,7 @@ class ControlPlane:
         """Run a task in a driver process of its own, and return as soon as the run exists.
 
         Args:
-            task: A task at the top level of a module below `root`.
+            task: A task at the top level of a module below `root`, or its name: `module:name`.
             *args: Its inputs; as `kwargs`, anything that can be pickled.
             context: The run's custom context.
             env: The run's environment variables, as `flyte.with_runcontext(env_vars=...)` takes them.
@@ -249,11 +254,6 @@ class ControlPlane:
         drivers = [f"driver: exit code {driver.return_code}, {driver.stderr[-TAIL:]}" for driver in self._drivers]
         return "\n".join([*actions, *drivers])
 
-    @property
-    def is_running(self) -> bool:
-        """Whether the plane's thread is there."""
-        return self._thread.is_alive()
-
     def _root_of(self, run: str) -> Action | None:
         return self._scheduler.find(run, ROOT)
 
@@ -262,7 +262,9 @@ class ControlPlane:
 
     async def _drive(self, command: list[str]) -> Process:
         home = self._folder / "driver-home"
-        env = {**clean_environment(home, self._executables), **self.store.env, **self.driver_env}
+        # What a driver runs may be elsewhere; this package is here.
+        found = {"PYTHONPATH": str(_REPOSITORY)}
+        env = {**clean_environment(home, self._executables), **found, **self.store.env, **self.driver_env}
         changed = self._scheduler.changes.notify
         driver = await Process.start(command, env, self._root, changed)
         asyncio.ensure_future(driver.wait()).add_done_callback(lambda _: changed())
@@ -282,7 +284,7 @@ class ControlPlane:
         self._call(call())
 
     def _call(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._server.loop).result(_STOP_TIMEOUT)
+        return asyncio.run_coroutine_threadsafe(coroutine, self._server.loop).result(_SWITCH_TIMEOUT)
 
 
 def _is(action: Action, task: str) -> bool:

@@ -114,7 +114,7 @@ class Attempt:
         return self.process.stderr if self.process else ""
 
     def __str__(self) -> str:
-        ended = f"exit code {self.exit_code}" if self.signal is None else self.signal.name
+        ended = self.signal.name if self.signal else f"exit code {self.exit_code}"
         tails = [f"    {name}: ...{text[-TAIL:]}" for name in ("stdout", "stderr") if (text := getattr(self, name))]
         return "\n".join([f"  attempt {self.number}: {self.phase.name}, {ended}", *tails])
 

@@ -55,6 +55,8 @@ class Job:
 
 def reference(value: Any) -> str:
     """The name by which another process finds a task or a function; it must be at the top level of its module."""
+    if isinstance(value, str):
+        return value
     function = getattr(value, "func", value)
     return f"{function.__module__}:{function.__name__}"
 

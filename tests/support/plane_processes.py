@@ -101,6 +101,8 @@ class Process:
 
     def kill(self) -> None:
         """SIGKILL to the process, its group and its descendants."""
+        if self._ended.done():
+            return  # The number of its group may be somebody else's by now.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         for pid in _marked(self._mark):

@@ -135,13 +135,14 @@ class Scheduler:
     async def close(self) -> None:
         """Kill all pods and end all streams."""
         self.is_closed = True
-        for run in self.runs.values():
-            for action in run.actions.values():
-                if action.attempts and (process := action.last.process):
-                    process.kill()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        actions = [action for run in self.runs.values() for action in run.actions.values()]
+        for process in [attempt.process for action in actions for attempt in action.attempts]:
+            if process is not None:
+                process.kill()
+                await process.wait()
         self.changes.notify()
 
     async def _run(self, action: Action) -> None:

@@ -26,6 +26,7 @@ class Server(uvicorn.Server):
         config = uvicorn.Config(
             application(scheduler),
             interface="asgi3",
+            loop="asyncio",
             lifespan="off",
             http="h11",
             ws="none",

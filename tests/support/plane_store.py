@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 import uuid
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -41,8 +42,10 @@ class ObjectStore:
 
     def __enter__(self) -> ObjectStore:
         command = [sys.executable, "-c", _SERVER]
+        # A file: moto writes a line for every request, and stops when nobody reads a pipe.
+        self._log = tempfile.TemporaryFile("w+")
         self._server = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True
         )
         self._endpoint = ""
         # Never through a proxy of the environment.
@@ -53,6 +56,7 @@ class ObjectStore:
         self._http.close()
         self._server.kill()
         self._server.communicate()
+        self._log.close()
 
     @property
     def endpoint(self) -> str:
@@ -61,7 +65,8 @@ class ObjectStore:
             assert self._server.stdout is not None
             port = self._server.stdout.readline().strip()
             if not port:
-                msg = f"the S3 server did not start: {self._server.communicate()[1]}"
+                self._log.seek(0)
+                msg = f"the S3 server did not start: {self._log.read()}"
                 raise ObjectStoreError(msg)
             self._endpoint = f"http://127.0.0.1:{port}"
         return self._endpoint
