@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import signal
-import threading
 from pathlib import Path
-from typing import NoReturn
 
 import click
 from platformdirs import user_data_path
@@ -49,25 +47,17 @@ def main(host: str, port: int, data_dir: Path, api_key: str | None, entity: str,
 
     Point the wandb SDK at it with the two variables it prints. Stop it with Ctrl-C.
     """
-    for number in _STOP_SIGNALS:
-        signal.signal(number, _interrupt)
+    # Blocked, and waited for below: a handler could interrupt anything, a lock that it needs too. The threads of the
+    # server inherit the mask.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
     try:
         with DevServer(
             data_dir, host=host, port=port, api_key=api_key, entity=entity, heartbeat_timeout=heartbeat_timeout
         ) as server:
             _announce(server, host)
-            threading.Event().wait()
-    except KeyboardInterrupt:
-        return
+            signal.sigwait(_STOP_SIGNALS)
     except DevServerError as error:
         raise click.ClickException(_with_option_names(str(error))) from error
-
-
-def _interrupt(*_: object) -> NoReturn:
-    # Not Event.set(): a signal inside Event.wait() would wait for the lock that it interrupted.
-    for number in _STOP_SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 def _announce(server: DevServer, host: str) -> None:
