@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -261,9 +263,12 @@ run = wandb.Api().run("local/p/r")
 run.delete()
 """)
     blobs = [path for path in (server.data_dir / "blobs").rglob("*") if path.is_file()]
+    with closing(sqlite3.connect(server.data_dir / "devserver.sqlite3")) as records:
+        lines = records.execute("SELECT COUNT(*) FROM lines").fetchone()
 
     assert server.runs("local/p") == []
     assert blobs == []
+    assert lines == (0,)
     assert raw.stream({}).status_code == 404
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from wandb_devserver._json import dumps, loads_object
 from wandb_devserver._storage import _order
-from wandb_devserver._storage._documents import INTERNAL_KEY, merge_shared
+from wandb_devserver._storage._documents import merge_shared
 from wandb_devserver._storage._names import display_name
 
 if TYPE_CHECKING:
@@ -168,15 +168,9 @@ def delete(connection: sqlite3.Connection, run: StoredRun) -> None:
 
 
 def _new_config(stored: str, sent: str | None, *, merge: bool) -> str | None:
-    if sent is None:
-        return None
-    old, new = loads_object(stored), loads_object(sent)
-    if merge:
-        return dumps(merge_shared(old, new))
-    # The public API edits a configuration without ever having seen the SDK's own entries.
-    if INTERNAL_KEY in old and INTERNAL_KEY not in new:
-        return dumps({**new, INTERNAL_KEY: old[INTERNAL_KEY]})
-    return sent
+    if sent is None or not merge:
+        return sent
+    return dumps(merge_shared(loads_object(stored), loads_object(sent)))
 
 
 def _stored(row: sqlite3.Row | None) -> StoredRun | None:
