@@ -38,8 +38,6 @@ class Process:
 
     def __init__(self, process: asyncio.subprocess.Process, mark: str, outputs: tuple[_Output, _Output]) -> None:
         self.pid = process.pid
-        self.return_code: int | None = None
-        """As `subprocess` gives it: negative for a signal."""
         self.started = time.monotonic()
         self.ended: float | None = None
         self._process = process
@@ -71,6 +69,12 @@ class Process:
         return cls(process, mark, (stdout, stderr))
 
     @property
+    def return_code(self) -> int | None:
+        """As `subprocess` gives it: negative for a signal. None until all that `wait` waits for has happened."""
+        is_known = self._ended.done() and not self._ended.cancelled()
+        return self._ended.result() if is_known else None
+
+    @property
     def stdout(self) -> str:
         return self._outputs[0].text
 
@@ -84,7 +88,7 @@ class Process:
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the process alone, as the platform does."""
-        if self.return_code is None:
+        if self._process.returncode is None:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
@@ -119,13 +123,13 @@ class Process:
         return caught is not None and bool(int(caught[1], 16) >> (number - 1) & 1)
 
     async def _end(self) -> int:
-        self.return_code = await self._process.wait()
+        return_code = await self._process.wait()
         self.ended = time.monotonic()
         # A container ends with its first process.
         self.kill()
         for output in self._outputs:
             await output.finish()
-        return self.return_code
+        return return_code
 
 
 class _Output(asyncio.Protocol):

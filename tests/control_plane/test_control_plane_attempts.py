@@ -1,0 +1,127 @@
+"""How attempts end: by themselves, by signals, by the platform."""
+
+from __future__ import annotations
+
+import re
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.control_plane import tasks
+from tests.support.control_plane import ControlPlane, PlaneError
+from tests.support.plane_actions import Phase
+
+
+def test_retry_after_an_exception(flyte_plane: ControlPlane) -> None:
+    """The next attempt knows its number, and finds the first one's child and trace done."""
+    run = flyte_plane.run(tasks.flaky)
+
+    first, second = run.root.attempts
+    assert run.result == (43,)
+    assert (first.phase, first.exit_code) == (Phase.FAILED, 0)
+    assert first.error is not None
+    assert (first.error.code, first.error.is_recoverable) == ("ValueError", True)
+    assert second.phase is Phase.SUCCEEDED
+    assert ("doubling" in first.stdout, "doubling" in second.stdout) == (True, False)
+    assert len(flyte_plane.action(run, "child").attempts) == 1
+
+
+def test_retry_after_sigkill(flyte_plane: ControlPlane) -> None:
+    """SIGKILL ends all that runs in the pod; a new pod takes over."""
+    run = flyte_plane.start(tasks.killed)
+    said = flyte_plane.wait_for_output(run.root, "sleeping beside")
+    flyte_plane.kill(run.root)
+    flyte_plane.wait(run)
+
+    first, second = run.root.attempts
+    assert (first.signal, first.exit_code) == (signal.SIGKILL, None)
+    assert second.phase is Phase.SUCCEEDED
+    assert run.result == (1,)
+    (beside,) = re.findall(r"beside (\d+)", said)
+    assert is_gone(int(beside))
+
+
+def is_gone(pid: int) -> bool:
+    """A process that has ended but that nobody has waited for counts as gone."""
+    status = Path(f"/proc/{pid}/stat")
+    return not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def test_no_retry_after_a_hopeless_error(flyte_plane: ControlPlane) -> None:
+    """The runtime says whether to try again."""
+    run = flyte_plane.run(tasks.hopeless, expect=Phase.FAILED)
+
+    (attempt,) = run.root.attempts
+    assert attempt.error is not None
+    assert not attempt.error.is_recoverable
+    assert run.root.error == attempt.error
+
+
+def test_parent_cancels_its_child(flyte_plane: ControlPlane, tmp_path: Path) -> None:
+    """The child's pod is stopped while the parent goes on."""
+    run = flyte_plane.run(tasks.cancelling, str(tmp_path / "mark"))
+
+    (child,) = flyte_plane.actions(run, "marking")
+    assert run.result == ("it is gone",)
+    assert (child.phase, child.last.signal) == (Phase.ABORTED, signal.SIGTERM)
+
+
+def test_abort_takes_children_along(flyte_plane: ControlPlane, tmp_path: Path) -> None:
+    """Aborting a run stops all its pods."""
+    mark = tmp_path / "mark"
+    run = flyte_plane.start(tasks.waiting, str(mark))
+    child = flyte_plane.action(run, "marking")
+    flyte_plane.wait_for("the child's pod", lambda: child.phase is Phase.RUNNING)
+    flyte_plane.abort(run)
+    flyte_plane.wait(run, expect=Phase.ABORTED)
+
+    for action in (run.root, child):
+        assert (action.phase, action.last.signal, action.last.error) == (Phase.ABORTED, signal.SIGTERM, None)
+
+
+def test_abort_by_the_driver(flyte_plane: ControlPlane) -> None:
+    """`Run.abort()` reaches the pod, and the driver sees the end."""
+    run = flyte_plane.run(tasks.sleeping, then=tasks.abort, expect=Phase.ABORTED)
+
+    assert run.root.abort_reason == "enough"
+    assert run.root.last.signal is signal.SIGTERM
+    assert "aborted" in run.result.lower()
+
+
+def test_timeout(flyte_plane: ControlPlane) -> None:
+    """A child that takes too long is stopped, and its parent gets the error for it."""
+    run = flyte_plane.run(tasks.patient)
+
+    (child,) = flyte_plane.actions(run, "too_slow")
+    assert run.result == ("MaxRuntimeExceededError",)
+    assert (child.phase, child.last.signal) == (Phase.TIMED_OUT, signal.SIGTERM)
+
+
+@pytest.mark.parametrize(
+    ("task", "exit_code", "by"),
+    [(tasks.sleeping, None, signal.SIGKILL), (tasks.catching, 143, None)],
+    ids=["no handler", "handler"],
+)
+def test_first_process_of_a_container(
+    task: Any, exit_code: int | None, by: signal.Signals | None, flyte_plane: ControlPlane
+) -> None:
+    """SIGTERM is lost on a task that does not handle it; it is killed when the grace period is over."""
+    flyte_plane.pods.is_pid1, flyte_plane.pods.grace = True, 1
+    run = flyte_plane.start(task)
+    flyte_plane.wait_for_output(run.root, "asleep")
+    flyte_plane.kill(run.root, signal.SIGTERM)
+    flyte_plane.abort(run)
+    flyte_plane.wait(run, expect=Phase.ABORTED)
+
+    assert (run.root.last.exit_code, run.root.last.signal) == (exit_code, by)
+
+
+def test_waiting_in_vain(flyte_plane: ControlPlane) -> None:
+    """The error says what did not come, and what the pod printed instead."""
+    run = flyte_plane.start(tasks.sleeping)
+    flyte_plane.wait_for_output(run.root, "asleep")
+
+    with pytest.raises(PlaneError, match=r"waited 0.1 s for 'awake' from plane.sleeping(.|\n)*asleep"):
+        flyte_plane.wait_for_output(run.root, "awake", timeout=0.1)

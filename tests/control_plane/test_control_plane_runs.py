@@ -1,0 +1,161 @@
+"""What a run of several actions is on the control plane."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.control_plane import tasks
+from tests.support.control_plane import ControlPlane, PlaneError
+from tests.support.plane_actions import Kind, Link, Phase
+from tests.support.plane_driver import PROJECT
+
+
+@pytest.mark.parametrize("driver_env", [{}, {"_U_USE_ACTIONS": "1"}], ids=["queue", "actions"])
+def test_parent_children_and_trace(driver_env: dict[str, str], flyte_plane: ControlPlane) -> None:
+    """Two children run at the same time in pods of their own; a trace is an action without a pod."""
+    flyte_plane.driver_env = driver_env
+    run = flyte_plane.run(tasks.family, 1)
+
+    root, first, second, trace = flyte_plane.actions(run)
+    assert run.result == (28,)
+    assert root.outputs == {"o0": 28}
+    assert {first.task, second.task} == {"plane.child"}
+    assert (trace.kind, trace.task, trace.outputs, trace.attempts) == (Kind.TRACE, "doubled", {"o0": 28}, [])
+    assert {action.parent for action in (first, second, trace)} == {root.name}
+    assert [action.group for action in (root, first, second, trace)] == ["", "siblings", "siblings", ""]
+    assert len({action.last.pid for action in (root, first, second)}) == 3
+    assert max(child.last.started for child in (first, second)) < min(child.last.ended for child in (first, second))
+
+
+def test_failing_child(flyte_plane: ControlPlane) -> None:
+    """A child's error reaches its parent, and is the run's if the parent does not bear it; a crash is one too."""
+    run = flyte_plane.run(tasks.parent_of_failures, expect=Phase.FAILED)
+
+    (crashing,) = flyte_plane.actions(run, "crashing")
+    assert crashing.last.exit_code == 3
+    assert crashing.error is not None
+    assert "about to crash" in crashing.error.message
+    assert f"bore {crashing.error.code}" in run.root.last.stdout
+    assert run.root.error is not None
+    assert (run.root.error.code, "the child's reason" in run.root.error.message) == ("ValueError", True)
+
+
+def test_cached_child(flyte_plane: ControlPlane) -> None:
+    """The second call of a cached task gets the first one's outputs, and no pod runs."""
+    run = flyte_plane.run(tasks.twice)
+
+    first, second = flyte_plane.actions(run, "now")
+    assert run.result == ([first.outputs["o0"]] * 2,)
+    assert (first.is_cached, len(first.attempts)) == (False, 1)
+    assert (second.is_cached, len(second.attempts)) == (True, 0)
+
+
+def test_links(flyte_plane: ControlPlane) -> None:
+    """The platform replaces the variables that a link was given; a child's link is made by its parent."""
+    run = flyte_plane.run(tasks.linked, context={"k": "outer"})
+
+    (child,) = flyte_plane.actions(run, "linked_child")
+    for action, context in ((run.root, "outer"), (child, "inner")):
+        path = [PROJECT, run.name, "a0", action.name, action.last.pod_name, context]
+        assert action.links == (Link("Console", "/".join(["https://console", *path]), "https://console/icon.svg"),)
+
+
+def test_folder_and_report(flyte_plane: ControlPlane) -> None:
+    """A `Dir` is in the object store, where the driver reads it, as it does the report."""
+    run = flyte_plane.run(tasks.writing, then=tasks.read_back)
+
+    files, report = run.result
+    assert files == {"a.txt": "a", "deep/b.txt": "b"}
+    assert "<b>42</b>" in report
+    assert flyte_plane.store.list(str(run.root.outputs["o0"])) == {"a.txt": 1, "deep/b.txt": 1}
+
+
+def test_custom_context(flyte_plane: ControlPlane) -> None:
+    """The driver's context reaches the task, and the task's its child."""
+    run = flyte_plane.run(tasks.context, context={"key": "value"})
+
+    assert run.result == ([{"key": "value"}, {"key": "value", "added": "by the parent"}],)
+
+
+def test_environment_of_pods(flyte_plane: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pods get what plane, task, secrets and run give, and nothing of the test's own environment."""
+    monkeypatch.setenv("WANDB_API_KEY", "the developer's")
+    monkeypatch.setenv("FLYTE_OF_TEST", "x")
+    flyte_plane.pods.env["FROM_PLANE"] = "plane"
+    flyte_plane.pods.secrets["password"] = "s3cret"
+    run = flyte_plane.run(tasks.surroundings, env={"FROM_RUN": "run"})
+
+    (env,) = run.result
+    given = {"FROM_PLANE": "plane", "FROM_TASK": "task", "FROM_RUN": "run", "PASSWORD": "s3cret"}
+    assert given.items() <= env.items()
+    assert env["RUN_NAME"] == run.name
+    assert not [name for name in env if name.startswith("WANDB_")]
+    assert "FLYTE_OF_TEST" not in env
+
+
+def test_missing_secret(flyte_plane: ControlPlane) -> None:
+    """A task whose secret nobody gave does not start, and the error names it."""
+    run = flyte_plane.run(tasks.surroundings, expect=Phase.FAILED)
+
+    assert run.root.error is not None
+    assert "secret 'password'" in run.root.error.message
+
+
+def test_pickled_and_overridden(flyte_plane: ControlPlane) -> None:
+    """A notebook's task is pickled rather than bundled as files; `task.override(...)` happens in the driver."""
+    run = flyte_plane.run(tasks.child, 1, options={"interactive_mode": True}, overrides={"short_name": "another"})
+
+    assert run.result == (2,)
+    assert run.root.spec is not None
+    assert run.root.spec.short_name == "another"
+    assert "--pkl" in run.root.spec.task_template.container.args
+
+
+def test_project_elsewhere(tmp_path: Path, flyte_plane: ControlPlane) -> None:
+    """Pods get the code of a task from the bundle: nobody else could tell them where it is."""
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "elsewhere.py").write_text(ELSEWHERE)
+    with ControlPlane(tmp_path / "plane", store=flyte_plane.store, root=tmp_path / "project") as plane:
+        run = plane.run("elsewhere:where")
+
+    (folder,) = run.result
+    assert Path(folder).resolve().is_relative_to(tmp_path / "plane" / run.root.last.pod_name)
+
+
+ELSEWHERE = """
+import flyte
+env = flyte.TaskEnvironment(name="elsewhere")
+
+@env.task
+async def where() -> str:
+    return __file__
+"""
+
+
+def test_unexpected_end(flyte_plane: ControlPlane) -> None:
+    """The error says how the run ended, with each pod's last words."""
+    with pytest.raises(PlaneError, match=r"ended FAILED, not SUCCEEDED(.|\n)*exit code 3(.|\n)*about to crash"):
+        flyte_plane.run(tasks.crashing)
+
+
+def test_failing_driver(flyte_plane: ControlPlane) -> None:
+    """A driver that cannot create a run is not waited for; its traceback is shown."""
+    with pytest.raises(PlaneError, match=r"before it created a run(.|\n)*no_such_option"):
+        flyte_plane.run(tasks.child, 1, options={"no_such_option": 1})
+
+
+def test_nothing_is_left(tmp_path: Path) -> None:
+    """Leaving a plane ends its pods, drivers, store and threads."""
+    before = set(threading.enumerate())
+    with ControlPlane(tmp_path) as plane:
+        run = plane.start(tasks.sleeping)
+        plane.wait_for_output(run.root, "asleep")
+
+    assert set(threading.enumerate()) <= before
+    assert not [pid for pid in (run.root.last.pid, run.driver.pid) if Path(f"/proc/{pid}").exists()]
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(plane.store.endpoint, trust_env=False)
