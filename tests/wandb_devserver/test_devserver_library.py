@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import socket
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -149,6 +150,15 @@ def test_the_key_is_in_no_representation() -> None:
         texts = [repr(server), repr(server._live.backend), repr(server._settings)]
 
     assert not [text for text in texts if "kkkk" in text]
+
+
+def test_answers_leave_at_once(raw: RawClient, server: DevServer) -> None:
+    """Without Nagle's algorithm, which would hold each of them back for 40 ms."""
+    raw.open_run("r")
+    (connection,) = server._live._uvicorn.server_state.connections
+    client_socket = connection.transport.get_extra_info("socket")
+
+    assert client_socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_all_exported_names_exist() -> None:
