@@ -101,14 +101,14 @@ def _init(plan: OpenPlan, **changes: Any) -> Run:
     init = {**plan.init, **changes}
     try:
         _require_api_key(plan, init)
+    except wandb.Error as error:
+        raise _why(error, plan, init) from error
+    try:
         # A fresh dictionary each time: wandb.init changes the settings object it is given.
         return wandb.init(**init, reinit="create_new", settings=dict(plan.settings))
-    except RunOpenError:
-        raise
-    except wandb.Error as error:
-        _forget(init.get("id"))
-        raise _why(error, plan, init) from error
     except Exception as error:
+        if isinstance(error, wandb.Error):
+            _forget(init.get("id"))
         raise _why(error, plan, init) from error
 
 
