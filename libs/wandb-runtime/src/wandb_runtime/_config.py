@@ -59,22 +59,6 @@ class RunOptions(InitOptions, total=False):
     tags: Sequence[str] | None
 
 
-def _check_id(field: str, value: str) -> str:
-    return check_id(value, field=field)
-
-
-def _check_project(field: str, value: str) -> str:
-    return check_project(value, field=field)
-
-
-def _check_entity(field: str, value: str) -> str:
-    return check_entity(value, field=field)
-
-
-def _check_host(field: str, value: str) -> str:
-    return check_host(value, field=field)
-
-
 def _add_up(outer: list[str], inner: list[str]) -> list[str]:
     return list(dict.fromkeys((*outer, *inner)))
 
@@ -96,9 +80,9 @@ class WandbConfig(ContextConfig):
     prefix: ClassVar[str] = "wandb_"
     function: ClassVar[str] = "wandb_config"
 
-    project = TextField[str](_check_project)
-    entity = TextField[str](_check_entity)
-    id = TextField[str](_check_id)
+    project = TextField[str](checks.adapted(check_project))
+    entity = TextField[str](checks.adapted(check_entity))
+    id = TextField[str](checks.adapted(check_id))
     name = TextField[str](checks.text)
     tags = Field[list[str]](checks.tags, merge=_add_up)
     config = Field[dict[str, Any]](checks.mapping, merge=_by_key)
@@ -106,7 +90,7 @@ class WandbConfig(ContextConfig):
     group = TextField[str](checks.text)
     run_mode = TextField[RunMode](checks.one_of("auto", "new", "shared"))
     download_logs = Field[bool](checks.flag)
-    host = TextField[str](_check_host)
+    host = TextField[str](checks.adapted(check_host))
     rank_scope = TextField[RankScope](checks.one_of("global", "worker"))
     on_unavailable = TextField[OnUnavailable](checks.one_of("raise", "offline"))
     flyte_metadata = Field[bool](checks.flag)

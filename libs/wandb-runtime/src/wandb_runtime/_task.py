@@ -1,7 +1,7 @@
 """Who is running: the Flyte action around the current code.
 
 The only module that touches Flyte's internals. `flyte.ctx()` says everything but two things: whether a local action
-is the top-level one, and which functions Flyte has made tasks of.
+is the top-level one, and which functions Flyte has made tasks of; `tests/e2e` notices when that moves.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from wandb_artifacts import InvalidValueError
 
 __all__ = [
     "Check",
+    "adapted",
     "flag",
     "json_value",
     "mapping",
@@ -57,6 +58,15 @@ _CREDENTIAL_NAMES = frozenset(
     }
 )
 _MAX_TAG = 64
+
+
+def adapted(check: Callable[..., str]) -> Check:
+    """Makes a check of one of wandb-artifacts' `check_*` functions."""
+
+    def check_field(field: str, value: object) -> str:
+        return check(value, field=field)
+
+    return check_field
 
 
 def text(field: str, value: object) -> str:

@@ -32,14 +32,6 @@ class SweepOptions(TypedDict, total=False):
     scheduler: Mapping[str, Any] | None
 
 
-def _check_entity(field: str, value: str) -> str:
-    return check_entity(value, field=field)
-
-
-def _check_project(field: str, value: str) -> str:
-    return check_project(value, field=field)
-
-
 def _check_run_cap(field: str, value: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise InvalidValueError(field, value, "must be a whole number of trials above 0")
@@ -62,8 +54,8 @@ class WandbSweepConfig(ContextConfig):
     method = TextField[SweepMethod](checks.one_of("grid", "random", "bayes"))
     metric = Field[dict[str, Any]](checks.mapping)
     parameters = Field[dict[str, Any]](checks.mapping)
-    project = TextField[str](_check_project)
-    entity = TextField[str](_check_entity)
+    project = TextField[str](checks.adapted(check_project))
+    entity = TextField[str](checks.adapted(check_entity))
     prior_runs = Field[list[str]](checks.text_list)
     name = TextField[str](checks.text)
     download_logs = Field[bool](checks.flag)
