@@ -52,6 +52,8 @@ def test_a_task_that_returns_leaves_a_finished_run(task: Any, wandb_devserver: D
     assert isinstance(metadata, dict)
     assert (metadata["run"], metadata["action"], metadata["task"]) == (flyte_run, action, task.short_name)
     assert metadata["attempt"] == 0
+    assert None not in metadata.values()
+    assert "" not in metadata.values()
 
 
 @wandb_init

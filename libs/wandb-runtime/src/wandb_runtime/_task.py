@@ -55,7 +55,7 @@ def current_task() -> TaskIdentity | None:
         is_local=is_local,
         project=action.project,
         domain=action.domain,
-        version=context.version,
+        version=context.version or None,
         attempt=0 if is_local else context.attempt_number,
     )
 
