@@ -33,11 +33,11 @@ COMMIT = "mutation CommitArtifact($id: ID!) { commitArtifact(input: {artifactID:
 READ = """query Read($id: ID!) { artifact(id: $id) { state versionIndex currentManifest { file { directUrl } }
   artifactSequence { artifactMembership(aliasName: "latest") { files { edges { node { name directUrl } } } } } } }"""
 SERVE = """
-import sys, time
+import sys, threading
 from wandb_devserver import DevServer
 with DevServer(sys.argv[1]) as server:
     print(server.url, server.api_key, flush=True)
-    time.sleep(600)
+    threading.Event().wait()
 """
 DELETE = "mutation D($id: ID!) { deleteArtifact(input: {artifactID: $id, deleteAliases: true}) { artifact { id } } }"
 

@@ -65,7 +65,7 @@ def _is_top_level_locally(context: TaskContext) -> bool:
     is named like the run; each context remembers in its token what it replaced."""
     action = context.task_action
     around = internal_ctx()
-    while (token := around._token) is not None:  # noqa: SLF001
+    while (token := around._token) is not None and token.old_value is not token.MISSING:  # noqa: SLF001
         around = token.old_value
         outer = around.data.task_context
         if outer is None:
