@@ -5,20 +5,24 @@ from typing import Any
 
 import pytest
 from wandb_runtime import NoParentRunError, WandbConfig, wandb_config
-from wandb_runtime._plan import JoinPlan, OpenPlan, RunAddress, Surroundings, plan_run
+from wandb_runtime._plan import Additions, JoinPlan, OpenPlan, Plan, RunAddress, Surroundings, WriterPlan, plan_run
 from wandb_runtime._task import TaskIdentity
 
 TOP = TaskIdentity("run1", "a1", is_top_level=True, is_local=True)
 CHILD = TaskIdentity("run1", "a2", is_top_level=False, is_local=True)
-REMOTE_CHILD = replace(CHILD, is_local=False)
+REMOTE = TaskIdentity("run1", "a0", is_top_level=True, is_local=False, attempt=0, has_own_process=True)
+REMOTE_CHILD = replace(REMOTE, action_name="a2", is_top_level=False)
 PARENT = RunAddress("run1-a1", "team", "vision", "http://h")
+SHARED = replace(PARENT, mode="shared", group="g")
+OFFLINE = replace(PARENT, mode="offline", group="g")
 
 
 def around(
     task: TaskIdentity | None = TOP,
     *,
     nearest: RunAddress | None = None,
-    joinable: bool = True,
+    elsewhere: bool = False,
+    reachable: bool = False,
     context: WandbConfig | None = None,
     environment: dict[str, str] | None = None,
 ) -> Surroundings:
@@ -28,17 +32,20 @@ def around(
         task=task,
         short_name="train",
         nearest=nearest,
-        is_joinable=joinable and nearest is not None,
+        is_open_here=nearest is not None and not elsewhere,
+        may_be_joined=reachable,
     )
 
 
-def opened(plan: JoinPlan | OpenPlan) -> OpenPlan:
+def opened(plan: Plan) -> OpenPlan:
     assert isinstance(plan, OpenPlan)
     return plan
 
 
+FLUSHING = {"x_file_stream_transmit_interval": 1, "x_transaction_log_flush_interval": 1}
 CLOSING = {"finish_timeout": 600, "finish_timeout_raises": True}
 JOINS = "joins"
+WRITES = "writes"
 FAILS = "fails"
 
 
@@ -56,9 +63,19 @@ FAILS = "fails"
         ("shared", around(CHILD, nearest=PARENT), JOINS),
         ("new", around(CHILD, nearest=PARENT), "run1-a2"),
         # remote: a plain run takes no second writer
-        ("auto", around(REMOTE_CHILD, nearest=PARENT, joinable=False), "run1-a2"),
-        ("shared", around(REMOTE_CHILD, nearest=PARENT, joinable=False), FAILS),
-        ("new", around(REMOTE_CHILD, nearest=PARENT, joinable=False), "run1-a2"),
+        ("auto", around(REMOTE_CHILD, nearest=PARENT, elsewhere=True), "run1-a2"),
+        ("shared", around(REMOTE_CHILD, nearest=PARENT, elsewhere=True), FAILS),
+        ("new", around(REMOTE_CHILD, nearest=PARENT, elsewhere=True), "run1-a2"),
+        # ... even where both are in one process, a reusable container's
+        ("auto", around(REMOTE_CHILD, nearest=PARENT), "run1-a2"),
+        # remote: one that was opened for several writers does
+        ("auto", around(REMOTE_CHILD, nearest=SHARED, elsewhere=True), WRITES),
+        ("shared", around(REMOTE_CHILD, nearest=SHARED, elsewhere=True), WRITES),
+        ("new", around(REMOTE_CHILD, nearest=SHARED, elsewhere=True), "run1-a2"),
+        # remote: one without a server cannot be reached
+        ("auto", around(REMOTE_CHILD, nearest=OFFLINE, elsewhere=True), "run1-a2"),
+        ("shared", around(REMOTE_CHILD, nearest=OFFLINE, elsewhere=True), "run1-a2"),
+        ("new", around(REMOTE_CHILD, nearest=OFFLINE, elsewhere=True), "run1-a2"),
         # a plain function: W&B makes the id
         ("auto", around(None), None),
         ("auto", around(None, nearest=PARENT), JOINS),
@@ -88,6 +105,9 @@ def test_which_run(run_mode: Any, where: Surroundings, expected: str | None, by:
     if isinstance(plan, JoinPlan):
         assert expected == JOINS
         assert plan.address == PARENT
+    elif isinstance(plan, WriterPlan):
+        assert expected == WRITES
+        assert plan.address == SHARED
     else:
         assert plan.init.get("id") == expected
 
@@ -150,17 +170,18 @@ def test_a_retry_continues_its_run(given: Any, expected: str | None) -> None:
 
 def test_metadata() -> None:
     """The run tells which action made it, unless that is turned off."""
-    task = replace(TOP, project="p", domain="d", version="v")
+    task = replace(REMOTE, project="p", domain="d", version="v", url="http://flyte/run1")
     plan = opened(plan_run(wandb_config(), around(task)))
 
     assert plan.metadata == {
         "run": "run1",
-        "action": "a1",
+        "action": "a0",
         "task": "train",
         "project": "p",
         "domain": "d",
         "version": "v",
         "attempt": 0,
+        "url": "http://flyte/run1",
     }
     assert opened(plan_run(wandb_config(flyte_metadata=False), around(task))).metadata is None
 
@@ -171,11 +192,15 @@ def test_metadata() -> None:
         (TOP, {}, {}, {"console": "off"}),
         (TOP, {"WANDB_CONSOLE": "wrap"}, {}, {}),
         (TOP, {}, {"settings": {"console": "redirect"}}, {"console": "redirect"}),
-        (replace(TOP, is_local=False), {}, {}, {}),
-        (replace(TOP, is_local=False), {}, {"host": "http://h/"}, {"base_url": "http://h"}),
+        (REMOTE, {}, {}, FLUSHING),
+        (REMOTE, {}, {"host": "http://h/"}, {**FLUSHING, "base_url": "http://h"}),
+        (REMOTE, {"WANDB_X_FILE_STREAM_TRANSMIT_INTERVAL": "9", "WANDB__TRANSACTION_LOG_FLUSH_INTERVAL": "9"}, {}, {}),
+        (REMOTE, {}, {"settings": dict.fromkeys(FLUSHING, 9)}, dict.fromkeys(FLUSHING, 9)),
+        # a reusable container
+        (replace(REMOTE, has_own_process=False), {}, {}, {**FLUSHING, "console": "off"}),
     ],
 )
-def test_settings(task: TaskIdentity, environment: dict[str, str], given: Any, expected: dict[str, str]) -> None:
+def test_settings(task: TaskIdentity, environment: dict[str, str], given: Any, expected: dict[str, Any]) -> None:
     """Local tasks share a console, which W&B would give to each of their runs; the user's own settings win."""
     plan = opened(plan_run(wandb_config(**given), around(task, environment=environment)))
 
@@ -203,7 +228,81 @@ def test_join_adds_its_own() -> None:
     where = around(CHILD, nearest=PARENT, context=wandb_config(config={"a": 1}, tags=["c"]))
     plan = plan_run(wandb_config(config={"b": 2}, tags=["d"], name="no"), where)
 
-    assert plan == JoinPlan(PARENT, config={"b": 2}, inherited_config={"a": 1}, tags=("c", "d"))
+    assert plan == JoinPlan(PARENT, Additions(config={"b": 2}, inherited_config={"a": 1}, tags=("c", "d")))
+
+
+@pytest.mark.parametrize(
+    ("given", "environment", "task", "reachable", "expected"),
+    [
+        ({}, {}, REMOTE, True, "shared"),
+        ({}, {}, REMOTE, False, None),
+        ({}, {}, TOP, True, None),
+        # W&B's own word decides
+        ({"mode": "online"}, {}, REMOTE, True, "online"),
+        ({"mode": "shared"}, {}, REMOTE, False, "shared"),
+        ({"mode": "disabled"}, {}, REMOTE, True, "disabled"),
+        ({}, {"WANDB_MODE": "offline"}, REMOTE, True, None),
+        ({}, {"WANDB_MODE": "shared"}, REMOTE, False, None),
+    ],
+)
+def test_several_writers(
+    given: Any, environment: dict[str, str], task: TaskIdentity, reachable: bool, expected: str | None
+) -> None:
+    """Only where there can be several: W&B's shared mode takes steps and artifacts away."""
+    plan = opened(plan_run(wandb_config(**given), around(task, reachable=reachable, environment=environment)))
+    mode = expected or environment.get("WANDB_MODE")
+
+    assert plan.init.get("mode") == expected
+    assert plan.settings.get("x_label") == ("train-a0" if mode == "shared" else None)
+
+
+def test_a_second_writer() -> None:
+    """It reaches the parent's run wherever that is, tells itself apart, and never ends it."""
+    decorator = wandb_config("elsewhere", "me", name="no", host="http://other", settings={"x_primary": True})
+    plan = plan_run(decorator, around(REMOTE_CHILD, nearest=SHARED, elsewhere=True))
+
+    assert isinstance(plan, WriterPlan)
+    assert plan.settings == {
+        **CLOSING,
+        **FLUSHING,
+        "base_url": "http://h",
+        "x_label": "train-a2",
+        "x_primary": False,
+        "x_update_finish_state": False,
+    }
+    assert plan.otherwise is None
+
+
+def test_beside_a_run_that_cannot_be_joined() -> None:
+    """A run of its own, in the parent's group and mode; that the parent's is on a server is worth a word."""
+    plain = replace(PARENT, group="g")
+    plan, beside_offline, new = (
+        opened(plan_run(wandb_config(run_mode=mode), around(REMOTE_CHILD, nearest=nearest, elsewhere=True)))
+        for mode, nearest in ((None, plain), (None, OFFLINE), ("new", OFFLINE))
+    )
+
+    assert (plan.init["group"], plan.init.get("mode")) == ("g", None)
+    assert 'mode="shared"' in str(plan.notice)
+    assert (beside_offline.init["group"], beside_offline.init["mode"], beside_offline.notice) == ("g", "offline", None)
+    assert (new.init["group"], new.init.get("mode"), new.notice) == ("run1", None, None)
+
+
+def test_two_plain_writers_never_meet() -> None:
+    """A decorator that names the parent's plain run would open it a second time."""
+    with pytest.raises(NoParentRunError, match=r"id='run1-a1'.* takes no second writer"):
+        plan_run(wandb_config(id=PARENT.id), around(REMOTE_CHILD, nearest=PARENT, elsewhere=True))
+
+
+@pytest.mark.parametrize("nearest", [None, SHARED])
+def test_going_offline(nearest: RunAddress | None) -> None:
+    """What to open instead when W&B cannot be reached: a run of its own in files."""
+    where = around(REMOTE_CHILD, nearest=nearest, elsewhere=True)
+    plan = plan_run(wandb_config(on_unavailable="offline"), where)
+
+    assert not isinstance(plan, JoinPlan)
+    assert plan.otherwise is not None
+    assert (plan.otherwise.init["id"], plan.otherwise.init["mode"]) == ("run1-a2", "offline")
+    assert plan.otherwise.init["group"] == ("g" if nearest else "run1")
 
 
 def test_address_travels() -> None:

@@ -3,20 +3,21 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+from asyncio import CancelledError
 from collections.abc import Callable
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import flyte
 
-from wandb_runtime import _open_runs
+from wandb_runtime import _open_runs, _stopping
 from wandb_runtime._config import OnUnavailable, RankScope, RunMode, RunOptions, WandbConfig
 from wandb_runtime._current import current
+from wandb_runtime._decoration import MARKER, Decoration, may_be_joined
 from wandb_runtime._errors import DecoratorOrderError
 from wandb_runtime._link import Wandb
 from wandb_runtime._off_loop import off_loop
-from wandb_runtime._plan import JoinPlan, OpenPlan, RunAddress, Surroundings, plan_run
+from wandb_runtime._plan import Plan, RunAddress, Surroundings, plan_run
 from wandb_runtime._session import Session, start
 from wandb_runtime._task import current_task, is_task_function
 
@@ -26,18 +27,6 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-MARKER = "__wandb_init__"
-"""The attribute of a wrapper that holds its `Decoration`: how a decorated function is told, unpickled ones too."""
-
-
-@dataclass(frozen=True)
-class Decoration:
-    """What a decorated function carries. It is pickled with the function, so it holds plain values only."""
-
-    settings: WandbConfig
-    short_name: str | None
-    """The short name of the task whose body the function is; None for a plain function."""
 
 
 @overload
@@ -134,6 +123,7 @@ def wandb_init(
 
 
 def _decorate(target: F, settings: WandbConfig) -> F:
+    _stopping.listen()
     if isinstance(target, flyte.AsyncFunctionTaskTemplate):
         # In place: Flyte deploys tasks from its own registry, and override() copies fields.
         target.func = _wrap(target.func, Decoration(settings, short_name=target.short_name))
@@ -181,34 +171,36 @@ def _wrap(function: Callable[..., Any], decoration: Decoration) -> Any:
 @contextmanager
 def run_around(wrapper: Callable[..., Any]) -> Iterator[None]:
     """Opens the run of a wrapped function, or joins one, for the time of its body."""
-    session = start(_plan(wrapper))
-    try:
-        with session.active():
-            yield
-    except BaseException as error:
-        session.close(_exit_code(error))
-        raise
-    session.close(0)
+    with _stopping.watched() as body:
+        session = start(_plan(wrapper))
+        try:
+            with body.running(session), session.active():
+                yield
+        except BaseException as error:
+            session.close(_exit_code(error))
+            raise
+        session.close(0)
 
 
 @asynccontextmanager
 async def run_around_async(wrapper: Callable[..., Any]) -> AsyncIterator[None]:
     """`run_around` for coroutine functions: what waits for W&B does so off the event loop."""
-    session = await off_loop(functools.partial(start, _plan(wrapper)), undo=_abandon)
-    try:
-        with session.active():
-            yield
-    except BaseException as error:
-        await off_loop(functools.partial(session.close, _exit_code(error)))
-        raise
-    await off_loop(functools.partial(session.close, 0))
+    with _stopping.watched() as body:
+        session = await off_loop(lambda: start(_plan(wrapper)), undo=_abandon)
+        try:
+            with body.running(session), session.active():
+                yield
+        except BaseException as error:
+            await off_loop(functools.partial(session.close, _exit_code(error)))
+            raise
+        await off_loop(functools.partial(session.close, 0))
 
 
 def _abandon(session: Session) -> None:
-    session.close(1)
+    session.close(_exit_code(CancelledError()))
 
 
-def _plan(wrapper: Callable[..., Any]) -> JoinPlan | OpenPlan:
+def _plan(wrapper: Callable[..., Any]) -> Plan:
     decoration: Decoration = getattr(wrapper, MARKER)
     task = current_task()
     if decoration.short_name is None and task is not None and is_task_function(wrapper):
@@ -216,19 +208,22 @@ def _plan(wrapper: Callable[..., Any]) -> JoinPlan | OpenPlan:
         msg = f"@wandb_init stands under @env.task on {name!r}; put it above, as the outermost decorator"
         raise DecoratorOrderError(msg)
     here = current()
-    # A task that is called as a function, by forward() or outside Flyte, is one.
-    is_task = decoration.short_name is not None and task is not None and here is None
+    if decoration.short_name is None or here is not None:
+        # A task that is called as a function, by forward() or outside Flyte, is one.
+        task = None
     if here is not None:
         nearest: RunAddress | None = here.address
     else:
-        nearest = RunAddress.from_context(flyte.get_custom_context()) if is_task else None
+        nearest = RunAddress.from_context(flyte.get_custom_context()) if task else None
     around = Surroundings(
         context=WandbConfig.current(),
         environment=os.environ,
-        task=task if is_task else None,
+        task=task,
         short_name=decoration.short_name,
         nearest=nearest,
-        is_joinable=_open_runs.find(nearest) is not None,
+        is_open_here=_open_runs.find(nearest) is not None,
+        # Only a remote task's children are in other processes; elsewhere the search would be for nothing.
+        may_be_joined=task is not None and not task.is_local and may_be_joined(wrapper),
     )
     return plan_run(decoration.settings, around)
 
@@ -239,4 +234,7 @@ def _exit_code(error: BaseException) -> int:
         if error.code is None:
             return 0
         return error.code if isinstance(error.code, int) else 1
-    return 255 if isinstance(error, KeyboardInterrupt) else 1
+    if isinstance(error, KeyboardInterrupt):
+        return 255
+    # The event loop of a process that is being stopped ends its tasks by cancelling them.
+    return _stopping.EXIT_CODE if isinstance(error, CancelledError) and _stopping.is_stopping() else 1

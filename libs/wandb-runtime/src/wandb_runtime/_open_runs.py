@@ -1,46 +1,97 @@
 """The W&B runs that are open in this process.
 
-In Flyte's local mode parents and children are in one process and share one run object, found by its address.
+In Flyte's local mode parents and children are in one process and share one run object, found by its address. So do
+actions of a reusable container that write to one run: the SDK opens an id once in a process.
 """
 
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from wandb import Run
 
     from wandb_runtime._plan import RunAddress
 
+
+@dataclass(eq=False)
+class _Entry:
+    run: Run | None = None
+    users: int = 0
+    switching: threading.Lock = field(default_factory=threading.Lock)
+    """Held while the run opens or closes: its id is in use until it has closed."""
+
+
 _lock = threading.Lock()
-_runs: dict[RunAddress, Run] = {}
+_entries: dict[RunAddress, _Entry] = {}
 
 
 def find(address: RunAddress | None) -> Run | None:
     """The open run at an address; None if it is not this process that has it open."""
-    return None if address is None else _runs.get(address)
+    entry = None if address is None else _entries.get(address)
+    return entry.run if entry else None
 
 
 def has_id(run_id: str) -> bool:
     """Whether a run with this id is open."""
-    return any(address.id == run_id for address in list(_runs))
+    return any(address.id == run_id and entry.run is not None for address, entry in list(_entries.items()))
 
 
 def add(address: RunAddress, run: Run) -> None:
-    """Notes that a run was opened."""
+    """Notes that a run was opened by the task that ends it."""
     with _lock:
-        _runs[address] = run
+        _entries[address] = _Entry(run, users=1)
         _point_wandb_at_the_only_run(run)
 
 
 def remove(address: RunAddress) -> None:
-    """Notes that a run is being closed."""
+    """Notes that the task that ends a run is closing it."""
     with _lock:
-        _point_wandb_at_the_only_run(_runs.pop(address))
+        run = _entries.pop(address).run
+        _point_wandb_at_the_only_run(run)
 
 
-def _point_wandb_at_the_only_run(changed: Run) -> None:
+def enter(address: RunAddress, open_run: Callable[[], Run]) -> Run:
+    """Gives a second writer its run: the one that is open here, or one that is opened for it and those that follow."""
+    with _lock:
+        entry = _entries.setdefault(address, _Entry())
+        entry.users += 1
+    try:
+        with entry.switching:
+            if entry.run is None:
+                entry.run = open_run()
+                with _lock:
+                    _point_wandb_at_the_only_run(entry.run)
+            return entry.run
+    except BaseException:
+        leave(address, lambda _: None)
+        raise
+
+
+def leave(address: RunAddress, close: Callable[[Run], None]) -> None:
+    """Ends a second writer's use of its run, and closes it after the last one."""
+    entry = _entries.get(address)
+    if entry is None:  # the task that ends the run was in this process, and has ended it
+        return
+    with entry.switching:
+        with _lock:
+            entry.users -= 1
+            if entry.users or _entries.get(address) is not entry:
+                return
+            run, entry.run = entry.run, None
+            _point_wandb_at_the_only_run(run)
+        if run is not None:
+            close(run)
+        with _lock:
+            if not entry.users:
+                del _entries[address]
+
+
+def _point_wandb_at_the_only_run(changed: Run | None) -> None:
     """Sets `wandb.run` and `wandb.log` where they are unambiguous, for libraries that look there for the run.
 
     A run that the user opened without this plugin is left alone.
@@ -49,6 +100,7 @@ def _point_wandb_at_the_only_run(changed: Run) -> None:
 
     from wandb_runtime import _sdk
 
-    if wandb.run is not None and wandb.run is not changed and wandb.run not in _runs.values():
+    runs = [entry.run for entry in _entries.values() if entry.run is not None]
+    if wandb.run is not None and wandb.run is not changed and wandb.run not in runs:
         return
-    _sdk.set_global_run(next(iter(_runs.values())) if len(_runs) == 1 else None)
+    _sdk.set_global_run(runs[0] if len(runs) == 1 else None)

@@ -6,7 +6,7 @@ Pure functions of plain values; the rules are the table in the documentation of 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from wandb_runtime._errors import NoParentRunError
@@ -25,6 +25,9 @@ _OURS = frozenset(
 # Parameters of wandb.init() that a plan sets by itself.
 _PLANNED = frozenset({"id", "reinit", "settings"})
 _FINISH_TIMEOUT = 600.0
+# Whole seconds; W&B's own 15 s is what a killed pod would lose.
+_FLUSH_INTERVALS = {"x_file_stream_transmit_interval": 1, "x_transaction_log_flush_interval": 1}
+_WITHOUT_SERVER = ("offline", "disabled", "dryrun")
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,18 @@ class RunAddress:
     project: str | None = None
     host: str | None = None
     mode: str = "online"
+    group: str | None = None
+    """Where children that cannot join the run put theirs."""
+
+    @property
+    def takes_writers(self) -> bool:
+        """Whether other processes can write to the run."""
+        return self.mode == "shared"
+
+    @property
+    def has_server(self) -> bool:
+        """Whether the run is on a server, rather than in files of its process or nowhere."""
+        return self.mode not in _WITHOUT_SERVER
 
     def to_context(self) -> dict[str, str]:
         """The keys a child task reads it from."""
@@ -60,20 +75,50 @@ class Surroundings:
     """The short name of that task."""
     nearest: RunAddress | None = None
     """The run in force: for a task its nearest decorated ancestor's, for a plain function the one of its caller."""
-    is_joinable: bool = False
-    """Whether that run can be written to from this process."""
+    is_open_here: bool = False
+    """Whether this process has that run open."""
+    may_be_joined: bool = False
+    """Whether the body can call tasks that join the run from processes of their own."""
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it is a task in a pod."""
+        return self.task is not None and not self.task.is_local
+
+    @property
+    def label(self) -> str | None:
+        """What tells the writers of one run apart."""
+        return f"{self.short_name}-{self.task.action_name}" if self.task else None
 
 
 @dataclass(frozen=True)
-class JoinPlan:
-    """Reuse a run that is open, add to it, leave it open."""
+class Additions:
+    """What a task adds to a run that it joins."""
 
-    address: RunAddress
     config: Mapping[str, Any]
     """Values of the decorator: they win over what the run's config has."""
     inherited_config: Mapping[str, Any]
     """Values of the context: most are the opener's too, whose decorator wins over them."""
     tags: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class JoinPlan:
+    """Reuse a run that this process has open, and leave it open."""
+
+    address: RunAddress
+    additions: Additions
+
+
+@dataclass(frozen=True)
+class WriterPlan:
+    """Write to a run that another process has open for several writers, and that ends it."""
+
+    address: RunAddress
+    additions: Additions
+    settings: Mapping[str, Any]
+    otherwise: OpenPlan | None
+    """What to do when W&B cannot be reached; None: fail."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +128,11 @@ class OpenPlan:
     init: Mapping[str, Any]
     settings: Mapping[str, Any]
     metadata: Mapping[str, Any] | None
-    goes_offline: bool
+    otherwise: OpenPlan | None
+    """What to do when W&B cannot be reached; None: fail."""
     downloads_logs: bool
+    notice: str | None = None
+    """What the user should know about the choice."""
 
     @property
     def host(self) -> str | None:
@@ -93,7 +141,10 @@ class OpenPlan:
         return host
 
 
-def plan_run(decorator: WandbConfig, around: Surroundings) -> JoinPlan | OpenPlan:
+Plan = JoinPlan | WriterPlan | OpenPlan
+
+
+def plan_run(decorator: WandbConfig, around: Surroundings) -> Plan:
     """Decides which run a decorated function opens or joins.
 
     Args:
@@ -101,44 +152,78 @@ def plan_run(decorator: WandbConfig, around: Surroundings) -> JoinPlan | OpenPla
         around: What the function finds where it is called.
 
     Raises:
-        NoParentRunError: `run_mode="shared"`, and there is no run to share.
+        NoParentRunError: `run_mode="shared"`, and there is no run to share; or the decorator names the parent's run,
+            which takes no second writer.
     """
     effective = around.context.merged(decorator)
-    run_mode = effective.run_mode or "auto"
     nearest = around.nearest
-    if run_mode == "shared" and (nearest is None or not around.is_joinable):
-        raise NoParentRunError(_no_parent(nearest))
-    has_own_id = decorator.id is not None and nearest is not None and decorator.id != nearest.id
-    if run_mode != "new" and not has_own_id and nearest is not None and around.is_joinable:
-        return JoinPlan(
-            nearest,
-            config=decorator.config or {},
-            inherited_config=around.context.config or {},
-            tags=tuple(effective.tags or ()),
-        )
-    return _plan_open(decorator, effective, around)
+    if effective.run_mode == "new" or nearest is None or (decorator.id or nearest.id) != nearest.id:
+        if effective.run_mode == "shared" and nearest is None:
+            raise NoParentRunError(_NO_PARENT)
+        return _plan_open(decorator, effective, around)
+    additions = Additions(decorator.config or {}, around.context.config or {}, tuple(effective.tags or ()))
+    if around.is_open_here and (not around.is_remote or nearest.takes_writers):
+        return JoinPlan(nearest, additions)
+    if around.is_remote and nearest.takes_writers:
+        return _plan_writer(nearest, additions, decorator, effective, around)
+    if nearest.has_server and (effective.run_mode == "shared" or decorator.id == nearest.id):
+        raise NoParentRunError(_ONE_WRITER.format(what=_asked_for(decorator, effective), id=nearest.id))
+    return _plan_open(decorator, effective, around, beside=nearest)
 
 
-def _no_parent(nearest: RunAddress | None) -> str:
-    if nearest is None:
-        return (
-            'run_mode="shared": no W&B run to share: no task above this one has @wandb_init. Decorate the parent task, '
-            'or use run_mode="auto", which opens a run where there is none'
-        )
-    return (
-        f'run_mode="shared": the parent\'s W&B run {nearest.id!r} takes no second writer. Give the parent task '
-        '@wandb_init(mode="shared"), or use run_mode="auto", which opens a run of its own'
-    )
+_NO_PARENT = (
+    'run_mode="shared": no W&B run to share: no task above this one has @wandb_init. Decorate the parent task, '
+    'or use run_mode="auto", which opens a run where there is none'
+)
+_ONE_WRITER = (
+    "{what}: the parent's W&B run {id!r} takes no second writer. Give the parent task "
+    '@wandb_init(mode="shared"), or use run_mode="auto", which opens a run of its own'
+)
+_OPENS_ITS_OWN = (
+    "The parent task's W&B run {parent!r} takes no second writer: this task opens a run of its own in group {group!r}. "
+    'For one run of both, give the parent task @wandb_init(mode="shared")'
+)
 
 
-def _plan_open(decorator: WandbConfig, effective: WandbConfig, around: Surroundings) -> OpenPlan:
+def _asked_for(decorator: WandbConfig, effective: WandbConfig) -> str:
+    return 'run_mode="shared"' if effective.run_mode == "shared" else f"id={decorator.id!r}"
+
+
+def _plan_writer(
+    address: RunAddress, additions: Additions, decorator: WandbConfig, effective: WandbConfig, around: Surroundings
+) -> WriterPlan:
+    settings = {
+        **_settings(effective, around),
+        "x_primary": False,
+        # By default W&B marks a run as finished when any of its writers ends.
+        "x_update_finish_state": False,
+    }
+    if address.host:
+        settings["base_url"] = address.host
+    settings.setdefault("x_label", around.label)
+    own = _plan_open(decorator, effective, around, beside=address)
+    return WriterPlan(address, additions, settings, own.otherwise)
+
+
+def _plan_open(
+    decorator: WandbConfig, effective: WandbConfig, around: Surroundings, beside: RunAddress | None = None
+) -> OpenPlan:
+    """Plans a run of the function's own.
+
+    Args:
+        decorator: The decorator's arguments.
+        effective: The context with the decorator's arguments on top.
+        around: What the function finds where it is called.
+        beside: The parent's run that it would have joined, if that could be joined.
+    """
     forwarded = effective.fields.keys() - _OURS - _PLANNED
     init = {name: value for name in forwarded if (value := getattr(effective, name)) is not None}
     if run_id := new_run_id(decorator.id, around.context.id, around.task):
         init["id"] = run_id
     if around.task is not None:
+        group = (beside and beside.group) or around.task.run_name
         for name, variable, default in (
-            ("group", "WANDB_RUN_GROUP", around.task.run_name),
+            ("group", "WANDB_RUN_GROUP", group),
             ("job_type", "WANDB_JOB_TYPE", around.short_name),
         ):
             if not around.environment.get(variable) and default:
@@ -146,13 +231,26 @@ def _plan_open(decorator: WandbConfig, effective: WandbConfig, around: Surroundi
         # A retry of the action finds its run by the id and continues it.
         if init.keys().isdisjoint({"resume", "resume_from", "fork_from"}):
             init["resume"] = "allow"
-    return OpenPlan(
+    if beside is not None and not beside.has_server:
+        init.setdefault("mode", beside.mode)
+    settings = _settings(effective, around)
+    mode = init.get("mode") or around.environment.get("WANDB_MODE")
+    if mode is None and around.is_remote and around.may_be_joined:
+        mode = init["mode"] = "shared"
+    if mode == "shared" and around.is_remote:
+        settings.setdefault("x_label", around.label)
+    plan = OpenPlan(
         init=init,
-        settings=_settings(effective, around),
+        settings=settings,
         metadata=None if effective.flyte_metadata is False else _metadata(around),
-        goes_offline=effective.on_unavailable == "offline",
+        otherwise=None,
         downloads_logs=effective.download_logs or False,
     )
+    if effective.on_unavailable == "offline":
+        plan = replace(plan, otherwise=replace(plan, init={**init, "mode": "offline"}))
+    if beside is not None and beside.has_server:
+        plan = replace(plan, notice=_OPENS_ITS_OWN.format(parent=beside.id, group=init.get("group")))
+    return plan
 
 
 def new_run_id(own_id: str | None, configured_id: str | None, task: TaskIdentity | None) -> str | None:
@@ -175,14 +273,24 @@ def new_run_id(own_id: str | None, configured_id: str | None, task: TaskIdentity
 def _settings(effective: WandbConfig, around: Surroundings) -> dict[str, Any]:
     # W&B waits for ever by default, and does not say when it gave up.
     settings: dict[str, Any] = {"finish_timeout_raises": True}
-    if effective.finish_timeout is not None or not around.environment.get("WANDB_FINISH_TIMEOUT"):
-        settings["finish_timeout"] = effective.finish_timeout or _FINISH_TIMEOUT
+    defaults: dict[str, Any] = {"finish_timeout": _FINISH_TIMEOUT}
+    if around.is_remote:
+        defaults |= _FLUSH_INTERVALS
+    if around.task is not None and not around.task.has_own_process:
+        # W&B captures the console of the whole process: the runs of parallel tasks would get each other's lines.
+        defaults["console"] = "off"
+    settings |= {name: value for name, value in defaults.items() if not _is_set(name, around.environment)}
+    if effective.finish_timeout is not None:
+        settings["finish_timeout"] = effective.finish_timeout
     if effective.host is not None:
         settings["base_url"] = effective.host
-    if around.task is not None and around.task.is_local and not around.environment.get("WANDB_CONSOLE"):
-        # W&B captures the console of the whole process: the runs of parallel local tasks would get each other's lines.
-        settings["console"] = "off"
     return {**settings, **(effective.settings or {})}
+
+
+def _is_set(setting: str, environment: Mapping[str, str]) -> bool:
+    """Whether the environment gives one of W&B's settings; those that start with `x_` have two spellings."""
+    variables = (f"WANDB_{setting}", f"WANDB__{setting.removeprefix('x_')}")
+    return any(environment.get(variable.upper()) for variable in variables)
 
 
 def _metadata(around: Surroundings) -> dict[str, Any] | None:
@@ -197,5 +305,6 @@ def _metadata(around: Surroundings) -> dict[str, Any] | None:
         "domain": task.domain,
         "version": task.version,
         "attempt": task.attempt,
+        "url": task.url,
     }
     return {name: value for name, value in known.items() if value is not None}

@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import flyte
 
 from wandb_runtime import _current, _open_runs
+from wandb_runtime._additions import add, add_as_writer, keep_tags, update_config
 from wandb_runtime._errors import MissingApiKeyError, RunOpenError, UnavailableError
-from wandb_runtime._plan import JoinPlan, OpenPlan, RunAddress
+from wandb_runtime._plan import JoinPlan, OpenPlan, Plan, RunAddress, WriterPlan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,13 +25,24 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("wandb_runtime")
 
 
+class Role(Enum):
+    """What a session has to do with the end of its run."""
+
+    GUEST = "uses a run object that somebody else closes"
+    WRITER = "closes its own connection to a run that another process ends"
+    OPENER = "ends the run"
+
+
 @dataclass(frozen=True)
 class Session:
     """A run in use by one function."""
 
     run: Run
     address: RunAddress
-    is_opener: bool
+    role: Role
+    tags: tuple[str, ...] = ()
+    """The tags that the function has added to a run of another process."""
+    _closing: threading.Lock = field(default_factory=threading.Lock)
 
     @contextlib.contextmanager
     def active(self) -> Iterator[None]:
@@ -36,30 +50,52 @@ class Session:
         with _current.in_force(self.run, self.address), flyte.custom_context(**self.address.to_context()):
             yield
 
+    def mark_preempting(self) -> None:
+        """Tells W&B that the platform is about to stop the process. Never raises."""
+        if self.role is Role.OPENER:
+            with contextlib.suppress(Exception):
+                self.run.mark_preempting()
+
     def close(self, exit_code: int) -> None:
-        """Ends the run, if it was opened here. Never raises: the work is done, and its result must not be lost."""
-        if not self.is_opener:
+        """Ends what the session has to end, once. Never raises: the work is done, and its result must not be lost."""
+        if self.role is Role.GUEST or not self._closing.acquire(blocking=False):
             return
-        _open_runs.remove(self.address)
-        try:
-            self.run.finish(exit_code)
-        except Exception as error:  # noqa: BLE001
-            _logger.warning(
-                "W&B run %s was not delivered completely (%s: %s). Its data is in %s; `wandb sync` it from there",
-                self.address.id,
-                type(error).__name__,
-                error,
-                os.path.dirname(self.run.dir),  # noqa: PTH120
-            )
+        if self.role is Role.WRITER:
+            keep_tags(self.run, self.address, self.tags)
+            _open_runs.leave(self.address, lambda run: _finish(run, self.address, exit_code))
+        else:
+            _open_runs.remove(self.address)
+            _finish(self.run, self.address, exit_code)
 
 
-def start(plan: JoinPlan | OpenPlan) -> Session:
+def _finish(run: Run, address: RunAddress, exit_code: int) -> None:
+    try:
+        run.finish(exit_code)
+    except Exception as error:  # noqa: BLE001
+        _logger.warning(
+            "W&B run %s was not delivered completely (%s: %s). Its data is in %s; `wandb sync` it from there",
+            address.id,
+            type(error).__name__,
+            error,
+            os.path.dirname(run.dir),  # noqa: PTH120
+        )
+
+
+def start(plan: Plan) -> Session:
     """Opens or joins the run of a plan.
 
     Raises:
         RunOpenError: The run could not be opened.
     """
-    return _join(plan) if isinstance(plan, JoinPlan) else _open(plan)
+    if isinstance(plan, JoinPlan):
+        return _join(plan)
+    try:
+        return _write(plan) if isinstance(plan, WriterPlan) else _open(plan)
+    except UnavailableError as error:
+        if plan.otherwise is None:
+            raise
+        _logger.warning("%s. Going on offline", error)
+        return _open(plan.otherwise)
 
 
 def _join(plan: JoinPlan) -> Session:
@@ -67,49 +103,65 @@ def _join(plan: JoinPlan) -> Session:
     if run is None:
         msg = f"W&B run {plan.address.id!r} was closed before this task could join it; await the tasks you call"
         raise RunOpenError(msg)
-    if plan.config:
-        _update_config(run, plan.config)
-    if inherited := {key: value for key, value in plan.inherited_config.items() if key not in run.config}:
-        _update_config(run, inherited)
-    if added := [tag for tag in plan.tags if tag not in (run.tags or ())]:
-        run.tags = (*(run.tags or ()), *added)
-    return Session(run, plan.address, is_opener=False)
+    add(plan.additions, run)
+    return Session(run, plan.address, Role.GUEST)
+
+
+def _write(plan: WriterPlan) -> Session:
+    address = plan.address
+    known = {"entity": address.entity, "project": address.project}
+    init = {"id": address.id, "mode": "shared", **{name: value for name, value in known.items() if value}}
+
+    run = _open_runs.enter(address, lambda: _init(init, plan.settings))
+    session = Session(run, address, Role.WRITER, plan.additions.tags)
+    try:
+        add_as_writer(plan.additions, run, address)
+    except BaseException:
+        session.close(1)
+        raise
+    return session
 
 
 def _open(plan: OpenPlan) -> Session:
     if plan.downloads_logs:
         _logger.warning("download_logs=True has no effect yet: this version of wandb-runtime downloads nothing")
-    try:
-        run = _init(plan)
-    except UnavailableError as error:
-        if not plan.goes_offline:
-            raise
-        _logger.warning("%s. Going on offline", error)
-        run = _init(plan, mode="offline")
-    if plan.metadata is not None:
-        _describe_action(run, plan.metadata)
+    if plan.notice:
+        _logger.warning(plan.notice)
+    run = _init(plan.init, plan.settings)
     address = RunAddress(
-        id=run.id, entity=run.entity or None, project=run.project or None, host=plan.host, mode=run.settings.mode
+        id=run.id,
+        entity=run.entity or None,
+        project=run.project or None,
+        host=run.settings.base_url,
+        mode=run.settings.mode,
+        group=run.group or None,
     )
     _open_runs.add(address, run)
-    return Session(run, address, is_opener=True)
+    session = Session(run, address, Role.OPENER)
+    try:
+        if plan.metadata is not None:
+            _describe_action(run, plan.metadata)
+    except BaseException:
+        session.close(1)
+        raise
+    return session
 
 
-def _init(plan: OpenPlan, **changes: Any) -> Run:
+def _init(init: Mapping[str, Any], settings: Mapping[str, Any]) -> Run:
     import wandb
 
-    init = {**plan.init, **changes}
+    host = settings.get("base_url")
     try:
-        _require_api_key(plan, init)
+        _require_api_key(host, init)
     except wandb.Error as error:
-        raise _why(error, plan, init) from error
+        raise _why(error, host, init) from error
     try:
         # A fresh dictionary each time: wandb.init changes the settings object it is given.
-        return wandb.init(**init, reinit="create_new", settings=dict(plan.settings))
+        return wandb.init(**init, reinit="create_new", settings=dict(settings))
     except Exception as error:
         if isinstance(error, wandb.Error):
             _forget(init.get("id"))
-        raise _why(error, plan, init) from error
+        raise _why(error, host, init) from error
 
 
 def _forget(run_id: str | None) -> None:
@@ -123,11 +175,11 @@ def _forget(run_id: str | None) -> None:
         _logger.debug("W&B run %s stays in use in this process", run_id, exc_info=True)
 
 
-def _why(error: Exception, plan: OpenPlan, init: Mapping[str, Any]) -> RunOpenError:
+def _why(error: Exception, host: str | None, init: Mapping[str, Any]) -> RunOpenError:
     from wandb_runtime import _sdk
 
-    host = plan.host or os.environ.get("WANDB_BASE_URL") or "the default host"
-    what = f"W&B run {init.get('id') or 'of this function'} at {host} cannot be opened"
+    where = host or os.environ.get("WANDB_BASE_URL") or "the default host"
+    what = f"W&B run {init.get('id') or 'of this function'} at {where} cannot be opened"
     if _sdk.is_unavailable(error):
         return UnavailableError(f"{what}, the server does not answer: {_in_one_line(error)}")
     return RunOpenError(
@@ -136,12 +188,12 @@ def _why(error: Exception, plan: OpenPlan, init: Mapping[str, Any]) -> RunOpenEr
     )
 
 
-def _require_api_key(plan: OpenPlan, init: Mapping[str, Any]) -> None:
+def _require_api_key(host: str | None, init: Mapping[str, Any]) -> None:
     """Fails before wandb.init would ask for a key on the terminal of whoever runs the task."""
     from wandb_runtime import _sdk
 
     mode = init.get("mode") or os.environ.get("WANDB_MODE")
-    if mode in ("offline", "disabled", "dryrun") or _sdk.has_credentials(plan.host):
+    if mode in ("offline", "disabled", "dryrun") or _sdk.has_credentials(host):
         return
     msg = (
         "No W&B API key: set WANDB_API_KEY (in Flyte: secrets=flyte.Secret(key, as_env_var='WANDB_API_KEY') of the "
@@ -153,17 +205,14 @@ def _require_api_key(plan: OpenPlan, init: Mapping[str, Any]) -> None:
 def _describe_action(run: Run, metadata: Mapping[str, Any]) -> None:
     """Tells in the run's config which Flyte action made it.
 
-    A resumed run counts its attempts up from its own config: Flyte's local mode does not tell the attempt.
+    Where Flyte does not tell the attempt, a resumed run counts on from its own config.
     """
-    earlier = run.config["flyte"] if run.resumed and "flyte" in run.config else None
-    attempt = metadata["attempt"]
-    if isinstance(earlier, dict) and isinstance(earlier.get("attempt"), int):
-        attempt = max(attempt, earlier["attempt"] + 1)
-    _update_config(run, {"flyte": {**metadata, "attempt": attempt}})
-
-
-def _update_config(run: Run, values: Mapping[str, Any]) -> None:
-    run.config.update(dict(values), allow_val_change=True)  # type: ignore[no-untyped-call]
+    attempt = metadata.get("attempt")
+    if attempt is None:
+        earlier = run.config["flyte"] if run.resumed and "flyte" in run.config else None
+        counted = earlier.get("attempt") if isinstance(earlier, dict) else None
+        attempt = counted + 1 if isinstance(counted, int) else 0
+    update_config(run, {"flyte": {**metadata, "attempt": attempt}})
 
 
 def _in_one_line(error: Exception) -> str:

@@ -1,22 +1,25 @@
 """Who is running: the Flyte action around the current code.
 
-The only module that touches Flyte's internals. `flyte.ctx()` says everything but two things: whether a local action
-is the top-level one, and which functions Flyte has made tasks of; `tests/e2e` notices when that moves.
+The only module that touches Flyte's internals. `flyte.ctx()` says everything but three things: whether a local action
+is the top-level one, which functions Flyte has made tasks of, and where the run is shown; the tests of both modes
+notice when that moves.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import flyte
 from flyte._context import internal_ctx
 from flyte._environment import list_loaded_environments
+from flyte._initialize import get_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flyte.models import TaskContext
+    from flyte.models import ActionID, TaskContext
 
 _REMOTE_TOP_LEVEL = "a0"
 
@@ -32,8 +35,12 @@ class TaskIdentity:
     project: str | None = None
     domain: str | None = None
     version: str | None = None
-    attempt: int = 0
-    """How many attempts came before; always 0 in local mode, where Flyte does not tell."""
+    attempt: int | None = None
+    """How many attempts came before; None where Flyte does not tell: in local mode and in reusable containers."""
+    has_own_process: bool = False
+    """Whether the process is there for this action alone: not in local mode and in reusable containers."""
+    url: str | None = None
+    """The page of the Flyte run."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -48,6 +55,10 @@ def current_task() -> TaskIdentity | None:
         return None
     action = context.task_action or context.action
     is_local = context.mode == "local"
+    has_own_process = not is_local and (os.environ.get("RUN_NAME"), os.environ.get("ACTION_NAME")) == (
+        action.run_name,
+        action.name,
+    )
     return TaskIdentity(
         run_name=action.run_name or action.name,
         action_name=action.name,
@@ -56,8 +67,26 @@ def current_task() -> TaskIdentity | None:
         project=action.project,
         domain=action.domain,
         version=context.version or None,
-        attempt=0 if is_local else context.attempt_number,
+        # It is read from the environment, which in a reusable container is not this action's.
+        attempt=context.attempt_number if has_own_process else None,
+        has_own_process=has_own_process,
+        url=None if is_local else _url(action),
     )
+
+
+def is_pod_process() -> bool:
+    """Whether this process is there to run an action; the environment tells before the action has started."""
+    return "ACTION_NAME" in os.environ
+
+
+def _url(action: ActionID) -> str | None:
+    """Where the platform shows the run."""
+    if not (action.project and action.domain and action.run_name):
+        return None
+    try:
+        return get_client().console.run_url(action.project, action.domain, action.run_name)
+    except Exception:  # noqa: BLE001 - nothing depends on it
+        return None
 
 
 def _is_top_level_locally(context: TaskContext) -> bool:

@@ -1,0 +1,149 @@
+"""What a decorated function carries, and whether a decorated task can be reached from a body."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from types import CodeType, FunctionType, MethodType, ModuleType, NoneType
+from typing import TYPE_CHECKING, Any
+
+import flyte
+
+from wandb_runtime import _stopping
+
+if TYPE_CHECKING:
+    from wandb_runtime._config import WandbConfig
+
+MARKER = "__wandb_init__"
+"""The attribute of a wrapper that holds its `Decoration`: how a decorated function is told, unpickled ones too."""
+
+# Libraries that know nothing of anybody's tasks; the standard library is left out too.
+_FOREIGN = frozenset({"flyte", "wandb", "wandb_artifacts", "wandb_runtime", "wandb_sweeps"})
+
+
+@dataclass(frozen=True)
+class Decoration:
+    """What a decorated function carries. It is pickled with the function, so it holds plain values only."""
+
+    settings: WandbConfig
+    short_name: str | None
+    """The short name of the task whose body the function is; None for a plain function."""
+
+    def __reduce__(self) -> tuple[Callable[..., Decoration], tuple[WandbConfig, str | None]]:
+        return _unpickled, (self.settings, self.short_name)
+
+    @property
+    def joins(self) -> bool:
+        """Whether it is a task that joins its parent's run where it can."""
+        return self.short_name is not None and self.settings.run_mode != "new" and self.settings.id is None
+
+
+def _unpickled(settings: WandbConfig, short_name: str | None) -> Decoration:
+    """A pod that gets its task pickled does not run the decorator: what that does for the process is done here."""
+    _stopping.listen()
+    return Decoration(settings, short_name)
+
+
+def decoration_of(function: object) -> Decoration | None:
+    """The decoration of a wrapper that `@wandb_init` has made; None for anything else."""
+    found = getattr(function, "__dict__", {}).get(MARKER)
+    return found if isinstance(found, Decoration) else None
+
+
+def may_be_joined(body: Callable[..., Any]) -> bool:
+    """Whether a body can call a decorated task that joins its run.
+
+    Such a task is named in its code, or in the functions, closures and containers that are named there, and so on.
+    Code that is imported while the body runs is not seen.
+
+    Args:
+        body: The function of a task, as `@wandb_init` has wrapped it.
+    """
+    return _Search().finds_one_in(getattr(body, "__wrapped__", body))
+
+
+class _Search:
+    """A walk over everything that a function's code names, without running any of it."""
+
+    def __init__(self) -> None:
+        # With the objects themselves: an id is taken anew when its object is gone.
+        self._seen: dict[tuple[int, frozenset[str]], object] = {}
+        self._pending: list[tuple[object, frozenset[str]]] = []
+
+    def finds_one_in(self, body: object) -> bool:
+        self._visit(body)
+        while self._pending:
+            value, names = self._pending.pop()
+            decoration = decoration_of(value)
+            if decoration is not None and decoration.joins:
+                return True
+            # What a decorated task calls joins that task's run.
+            if decoration is None or decoration.short_name is None:
+                self._open(value, names)
+        return False
+
+    def _visit(self, value: object, names: frozenset[str] = frozenset()) -> None:
+        """Notes a value to look into; of a module or an object, for these names."""
+        if isinstance(value, flyte.AsyncFunctionTaskTemplate):
+            value = value.func
+        if isinstance(value, (FunctionType, type)):
+            names = frozenset()
+        key = (id(value), names)
+        if key not in self._seen and not isinstance(value, (str, bytes, int, float, complex, NoneType)):
+            self._seen[key] = value
+            self._pending.append((value, names))
+
+    def _open(self, value: object, names: frozenset[str]) -> None:
+        if isinstance(value, FunctionType):
+            self._open_function(value)
+        elif isinstance(value, (MethodType, staticmethod, classmethod)):
+            self._visit(value.__func__)
+        elif isinstance(value, functools.partial):
+            self._visit_all((value.func, *value.args, *value.keywords.values()))
+        elif isinstance(value, dict):
+            self._visit_all(value.values(), names)
+        elif isinstance(value, (list, tuple, set, frozenset)):
+            self._visit_all(value, names)
+        elif isinstance(value, type):
+            for base in value.__mro__:
+                if not _is_foreign(base):
+                    self._visit_all(vars(base).values())
+        elif not _is_foreign(value):
+            held = getattr(value, "__dict__", {})
+            self._visit_all((held[name] for name in names & held.keys()), names)
+            if not isinstance(value, ModuleType):
+                self._visit_all((type(value), held.get("__wrapped__")))
+
+    def _open_function(self, function: FunctionType) -> None:
+        if _is_foreign(function):
+            return
+        names = _names(function)
+        self._visit_all((function.__globals__[name] for name in names & function.__globals__.keys()), names)
+        for cell in function.__closure__ or ():
+            with contextlib.suppress(ValueError):  # the variable has no value yet
+                self._visit(cell.cell_contents, names)
+        self._visit_all((*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()), names)
+
+    def _visit_all(self, values: Iterable[object], names: frozenset[str] = frozenset()) -> None:
+        for value in values:
+            self._visit(value, names)
+
+
+def _names(function: FunctionType) -> frozenset[str]:
+    """The globals and attributes that a function's code names, nested functions' too."""
+    names: set[str] = set()
+    pending = [function.__code__]
+    while pending:
+        code = pending.pop()
+        names.update(code.co_names)
+        pending.extend(constant for constant in code.co_consts if isinstance(constant, CodeType))
+    return frozenset(names)
+
+
+def _is_foreign(value: object) -> bool:
+    name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+    package = name.partition(".")[0] if isinstance(name, str) else ""
+    return package in _FOREIGN or package in sys.stdlib_module_names

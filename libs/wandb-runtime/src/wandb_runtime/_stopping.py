@@ -1,0 +1,166 @@
+"""What happens when the platform stops a pod: abort, timeout and eviction arrive as SIGTERM.
+
+Flyte's runtime has no handler for it: the process would die at once, or, as the first process of a pod, would go on
+until it is killed. Here each run is marked as preempted, the bodies are ended, which closes their runs, and the
+process exits.
+
+    SIGTERM -> the first call of the handler starts a thread, which
+               1. marks the runs as preempting
+               2. raises SystemExit in bodies on threads of their own, and waits for them
+               3. makes the handler raise SystemExit in the main thread: the event loop ends, its tasks are cancelled
+               4. closes itself what has not been closed by then, and exits
+
+Python handles signals in the main thread only, and may not be able to for a while: hence the thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from wandb_runtime._task import is_pod_process
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wandb_runtime._session import Session
+
+EXIT_CODE = 128 + signal.SIGTERM
+"""What a shell reports for a process that SIGTERM has ended."""
+
+# Seconds; a pod is killed 30 s after SIGTERM unless it says otherwise.
+_FOR_BODIES = 10.0
+_FOR_CLOSING = 10.0
+
+_lock = threading.Lock()
+_bodies: list[Body] = []
+_is_stopping = threading.Event()
+_may_leave = threading.Event()
+
+
+def listen() -> None:
+    """Takes over SIGTERM in a pod, unless somebody else has.
+
+    Python lets the main thread alone do that: it is where Flyte imports or unpickles a task, but not where the body
+    of a sync task runs.
+    """
+    if (
+        is_pod_process()
+        and threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    ):
+        signal.signal(signal.SIGTERM, _handle)
+
+
+def is_stopping() -> bool:
+    """Whether SIGTERM has arrived."""
+    return _is_stopping.is_set()
+
+
+class Body:
+    """A decorated function that is being called."""
+
+    def __init__(self) -> None:
+        self.thread = threading.get_ident()
+        self.has_ended = threading.Event()
+        self._session: Session | None = None
+        self._switching = threading.Lock()
+        self._is_interruptible = False
+
+    @contextlib.contextmanager
+    def running(self, session: Session) -> Iterator[None]:
+        """For the time of the function's own code, which may be interrupted; opening and closing a run may not."""
+        with self._switching:
+            self._session = session
+            if is_stopping():
+                raise SystemExit(EXIT_CODE)
+            self._is_interruptible = True
+        try:
+            yield
+        finally:
+            with self._switching:
+                self._is_interruptible = False
+
+    def mark_preempting(self) -> None:
+        """Tells W&B."""
+        if self._session is not None:
+            self._session.mark_preempting()
+
+    def interrupt(self) -> None:
+        """Raises SystemExit in the function, as soon as its thread executes Python code."""
+        with self._switching:
+            if self._is_interruptible:
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.thread), ctypes.py_object(_Stopped))
+
+    def close(self) -> None:
+        """Closes the run in the function's stead."""
+        if self._session is not None:
+            self._session.close(EXIT_CODE)
+
+
+class _Stopped(SystemExit):
+    """Raised by its class alone, which is all that Python can raise in another thread."""
+
+    def __init__(self) -> None:
+        super().__init__(EXIT_CODE)
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[Body]:
+    """Makes a call of a decorated function known here."""
+    listen()
+    body = Body()
+    with _lock:
+        _bodies.append(body)
+    try:
+        yield body
+    finally:
+        body.has_ended.set()
+        with _lock:
+            _bodies.remove(body)
+
+
+def _handle(_signal: int, _frame: object) -> None:
+    if _may_leave.is_set():
+        raise SystemExit(EXIT_CODE)
+    if not _is_stopping.is_set():
+        _is_stopping.set()
+        threading.Thread(target=_stop, name="wandb-runtime-stop", daemon=True).start()
+
+
+def _stop() -> None:
+    with _lock:
+        bodies = list(_bodies)
+    for body in bodies:
+        body.mark_preempting()
+    elsewhere = [body for body in bodies if body.thread != threading.main_thread().ident]
+    # Of functions that call each other, the innermost.
+    for body in {body.thread: body for body in elsewhere}.values():
+        body.interrupt()
+    _close_all(_remaining(elsewhere, _FOR_BODIES))
+    _may_leave.set()
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+    if stuck := _remaining(bodies, _FOR_BODIES):
+        _close_all(stuck)
+        os._exit(EXIT_CODE)
+
+
+def _remaining(bodies: list[Body], seconds: float) -> list[Body]:
+    """Waits for the bodies to end; gives those that have not."""
+    deadline = time.monotonic() + seconds
+    return [body for body in bodies if not body.has_ended.wait(max(0.0, deadline - time.monotonic()))]
+
+
+def _close_all(bodies: list[Body]) -> None:
+    """Closes the runs of bodies that do not end, at once, and waits for that within bounds."""
+    closing = [threading.Thread(target=body.close, daemon=True) for body in bodies]
+    for thread in closing:
+        thread.start()
+    deadline = time.monotonic() + _FOR_CLOSING
+    for thread in closing:
+        thread.join(max(0.0, deadline - time.monotonic()))
