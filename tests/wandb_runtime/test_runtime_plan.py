@@ -276,9 +276,10 @@ def test_a_second_writer() -> None:
 def test_beside_a_run_that_cannot_be_joined() -> None:
     """A run of its own, in the parent's group and mode; that the parent's is on a server is worth a word."""
     plain = replace(PARENT, group="g")
+    cases: list[tuple[Any, RunAddress]] = [(None, plain), (None, OFFLINE), ("new", OFFLINE)]
     plan, beside_offline, new = (
         opened(plan_run(wandb_config(run_mode=mode), around(REMOTE_CHILD, nearest=nearest, elsewhere=True)))
-        for mode, nearest in ((None, plain), (None, OFFLINE), ("new", OFFLINE))
+        for mode, nearest in cases
     )
 
     assert (plan.init["group"], plan.init.get("mode")) == ("g", None)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import dis
 import functools
 import sys
+import sysconfig
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import CodeType, FunctionType, MethodType, ModuleType, NoneType
@@ -20,8 +22,9 @@ if TYPE_CHECKING:
 MARKER = "__wandb_init__"
 """The attribute of a wrapper that holds its `Decoration`: how a decorated function is told, unpickled ones too."""
 
-# Libraries that know nothing of anybody's tasks; the standard library is left out too.
-_FOREIGN = frozenset({"flyte", "wandb", "wandb_artifacts", "wandb_runtime", "wandb_sweeps"})
+# They know tasks, but nobody's in particular.
+_FOREIGN = frozenset({"flyte", "wandb_runtime", "wandb_sweeps"})
+_INSTALLED = tuple({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ class _Search:
         # With the objects themselves: an id is taken anew when its object is gone.
         self._seen: dict[tuple[int, frozenset[str]], object] = {}
         self._pending: list[tuple[object, frozenset[str]]] = []
+        self._foreign: dict[str, bool] = {}
 
     def finds_one_in(self, body: object) -> bool:
         self._visit(body)
@@ -109,41 +113,62 @@ class _Search:
             self._visit_all(value, names)
         elif isinstance(value, type):
             for base in value.__mro__:
-                if not _is_foreign(base):
+                if not self._is_foreign(base):
                     self._visit_all(vars(base).values())
-        elif not _is_foreign(value):
+        elif not self._is_foreign(value):
             held = getattr(value, "__dict__", {})
             self._visit_all((held[name] for name in names & held.keys()), names)
             if not isinstance(value, ModuleType):
                 self._visit_all((type(value), held.get("__wrapped__")))
 
     def _open_function(self, function: FunctionType) -> None:
-        if _is_foreign(function):
+        if self._is_foreign(function):
             return
-        names = _names(function)
-        self._visit_all((function.__globals__[name] for name in names & function.__globals__.keys()), names)
+        variables, names = _named_in(function.__code__)
+        self._visit_all((function.__globals__[name] for name in variables & function.__globals__.keys()), names)
         for cell in function.__closure__ or ():
             with contextlib.suppress(ValueError):  # the variable has no value yet
                 self._visit(cell.cell_contents, names)
         self._visit_all((*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()), names)
+
+    def _is_foreign(self, value: object) -> bool:
+        package = _package_of(value)
+        if package not in self._foreign:
+            self._foreign[package] = not _knows_tasks(package)
+        return self._foreign[package]
 
     def _visit_all(self, values: Iterable[object], names: frozenset[str] = frozenset()) -> None:
         for value in values:
             self._visit(value, names)
 
 
-def _names(function: FunctionType) -> frozenset[str]:
-    """The globals and attributes that a function's code names, nested functions' too."""
-    names: set[str] = set()
-    pending = [function.__code__]
+def _named_in(code: CodeType) -> tuple[frozenset[str], frozenset[str]]:
+    """The global variables and the attributes that some code names, and the functions defined in it too."""
+    variables: set[str] = set()
+    attributes: set[str] = set()
+    pending = [code]
     while pending:
         code = pending.pop()
-        names.update(code.co_names)
+        for instruction in dis.get_instructions(code):
+            if instruction.opcode in dis.hasname:
+                is_variable = instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME")
+                (variables if is_variable else attributes).add(instruction.argval)
         pending.extend(constant for constant in code.co_consts if isinstance(constant, CodeType))
-    return frozenset(names)
+    return frozenset(variables), frozenset(attributes)
 
 
-def _is_foreign(value: object) -> bool:
+def _package_of(value: object) -> str:
     name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
-    package = name.partition(".")[0] if isinstance(name, str) else ""
-    return package in _FOREIGN or package in sys.stdlib_module_names
+    return name.partition(".")[0] if isinstance(name, str) else ""
+
+
+def _knows_tasks(package: str) -> bool:
+    """Whether a package can name a task: the user's code can, an installed library only if it imports Flyte."""
+    if package in _FOREIGN or package in sys.stdlib_module_names:
+        return False
+    module = sys.modules.get(package)
+    file = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", ())), "")
+    if not file.startswith(_INSTALLED):
+        return True
+    modules = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] == package]
+    return any(_package_of(value) == "flyte" for module in modules for value in list(vars(module).values()))
