@@ -1,5 +1,6 @@
 """Where the links lead."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from wandb_runtime import Wandb, wandb_config
 from wandb_runtime._plan import RunAddress
 
 PARENT = RunAddress("run1-a1", "team", "vision", "http://parent")
+SHARED = replace(PARENT, mode="shared")
 HOST = "http://h"
 
 
@@ -97,7 +99,13 @@ def test_child(to: Wandb, context: dict[str, str], expected: str) -> None:
             {**REMOTE, "run_name": "run1", "parent_action_name": "a0"},
             "http://h/e/p/runs/mine-{{.actionName}}",
         ),
-        # A remote parent's plain run takes no second writer: the child opens its own.
+        # A remote parent's run that takes writers is the child's too.
+        (
+            SHARED.to_context(),
+            {**REMOTE, "run_name": "run1", "parent_action_name": "a0"},
+            "http://parent/team/vision/runs/run1-a1",
+        ),
+        # A plain one takes no second writer: the child opens its own.
         (
             PARENT.to_context(),
             {**REMOTE, "run_name": "run1", "parent_action_name": "a0"},

@@ -78,7 +78,12 @@ class Wandb(flyte.Link):
         inherited = WandbConfig.from_context(context)
         parent = RunAddress.from_context(context)
         run_mode = self.run_mode or inherited.run_mode or "auto"
-        if parent is not None and run_mode != "new" and self.id in (None, parent.id) and task.is_local:
+        if (
+            parent is not None
+            and run_mode != "new"
+            and self.id in (None, parent.id)
+            and (task.is_local or parent.takes_writers)
+        ):
             return project_address(parent.host, parent.entity, parent.project, "runs", parent.id)
         run_id = new_run_id(self.id, inherited.id, task) or ""
         return project_address(

@@ -6,7 +6,8 @@ process exits.
 
     SIGTERM -> the first call of the handler starts a thread, which
                1. marks the runs as preempting
-               2. raises SystemExit in bodies on threads of their own, and waits for them
+               2. raises SystemExit in bodies on threads of their own, and waits for their `finally` blocks;
+                  of those that do not execute Python code by and by, it closes the runs in their stead
                3. makes the handler raise SystemExit in the main thread: the event loop ends, its tasks are cancelled
                4. closes itself what has not been closed by then, and exits
 
@@ -34,10 +35,11 @@ EXIT_CODE = 128 + signal.SIGTERM
 """What a shell reports for a process that SIGTERM has ended."""
 
 # Seconds; a pod is killed 30 s after SIGTERM unless it says otherwise.
-_FOR_BODIES = 10.0
+_FOR_INTERRUPTING = 4.0
+_FOR_FINALLY = 15.0
 _FOR_CLOSING = 10.0
 
-_lock = threading.Lock()
+# Without a lock: the interruption of a body may come while its thread holds one.
 _bodies: list[Body] = []
 _is_stopping = threading.Event()
 _may_leave = threading.Event()
@@ -67,6 +69,7 @@ class Body:
 
     def __init__(self) -> None:
         self.thread = threading.get_ident()
+        self.is_interrupted = threading.Event()
         self.has_ended = threading.Event()
         self._session: Session | None = None
         self._switching = threading.Lock()
@@ -108,6 +111,9 @@ class _Stopped(SystemExit):
 
     def __init__(self) -> None:
         super().__init__(EXIT_CODE)
+        for body in _bodies:
+            if body.thread == threading.get_ident():
+                body.is_interrupted.set()
 
 
 @contextlib.contextmanager
@@ -115,14 +121,13 @@ def watched() -> Iterator[Body]:
     """Makes a call of a decorated function known here."""
     listen()
     body = Body()
-    with _lock:
-        _bodies.append(body)
+    _bodies.append(body)
     try:
         yield body
     finally:
+        body.is_interrupted.set()
         body.has_ended.set()
-        with _lock:
-            _bodies.remove(body)
+        _bodies.remove(body)
 
 
 def _handle(_signal: int, _frame: object) -> None:
@@ -134,26 +139,28 @@ def _handle(_signal: int, _frame: object) -> None:
 
 
 def _stop() -> None:
-    with _lock:
-        bodies = list(_bodies)
+    bodies = list(_bodies)
     for body in bodies:
         body.mark_preempting()
     elsewhere = [body for body in bodies if body.thread != threading.main_thread().ident]
     # Of functions that call each other, the innermost.
     for body in {body.thread: body for body in elsewhere}.values():
         body.interrupt()
-    _close_all(_remaining(elsewhere, _FOR_BODIES))
+    stuck = _not_set([(body.is_interrupted, body) for body in elsewhere], _FOR_INTERRUPTING)
+    _close_all(stuck)
+    _close_all(_not_set([(body.has_ended, body) for body in elsewhere if body not in stuck], _FOR_FINALLY))
     _may_leave.set()
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
-    if stuck := _remaining(bodies, _FOR_BODIES):
-        _close_all(stuck)
+    here = [body for body in bodies if body not in elsewhere]
+    if late := _not_set([(body.has_ended, body) for body in here], _FOR_FINALLY):
+        _close_all(late)
         os._exit(EXIT_CODE)
 
 
-def _remaining(bodies: list[Body], seconds: float) -> list[Body]:
-    """Waits for the bodies to end; gives those that have not."""
-    deadline = time.monotonic() + seconds
-    return [body for body in bodies if not body.has_ended.wait(max(0.0, deadline - time.monotonic()))]
+def _not_set(events: list[tuple[threading.Event, Body]], within: float) -> list[Body]:
+    """Waits for the events; gives the bodies of those that have not come within so many seconds."""
+    deadline = time.monotonic() + within
+    return [body for event, body in events if not event.wait(max(0.0, deadline - time.monotonic()))]
 
 
 def _close_all(bodies: list[Body]) -> None:
