@@ -223,10 +223,10 @@ async def many(count: int) -> list[str]:
 
 def test_parallel_tasks_do_not_mix(wandb_devserver: DevServer) -> None:
     """Each task's rows, and those of the child that joins it, are in its own run."""
-    ids = run_locally(many, 8, context=CONTEXT)
+    ids = run_locally(many, 20, context=CONTEXT)
 
     logged = [[row["value"] for row in wandb_devserver.run(f"{PROJECT}/{run_id}").history] for run_id in ids]
-    assert logged == [[value] * 6 for value in range(8)]
+    assert logged == [[value] * 6 for value in range(20)]
 
 
 @wandb_init
