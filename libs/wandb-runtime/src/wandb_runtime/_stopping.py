@@ -8,7 +8,7 @@ process exits.
                1. marks the runs as preempting
                2. raises SystemExit in bodies on threads of their own, and waits for their `finally` blocks;
                   of those that do not execute Python code by and by, it closes the runs in their stead
-               3. makes the handler raise SystemExit in the main thread: the event loop ends, its tasks are cancelled
+               3. raises SystemExit in the main thread: the event loop ends, its tasks are cancelled
                4. closes itself what has not been closed by then, and exits
 
 Python handles signals in the main thread only, and may not be able to for a while: hence the thread.
@@ -16,13 +16,14 @@ Python handles signals in the main thread only, and may not be able to for a whi
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
 import os
 import signal
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from wandb_runtime._task import is_pod_process
 
@@ -35,6 +36,7 @@ EXIT_CODE = 128 + signal.SIGTERM
 """What a shell reports for a process that SIGTERM has ended."""
 
 # Seconds; a pod is killed 30 s after SIGTERM unless it says otherwise.
+_FOR_THE_LOOP = 2.0
 _FOR_INTERRUPTING = 4.0
 _FOR_FINALLY = 15.0
 _FOR_CLOSING = 10.0
@@ -43,6 +45,7 @@ _FOR_CLOSING = 10.0
 _bodies: list[Body] = []
 _is_stopping = threading.Event()
 _may_leave = threading.Event()
+_is_leaving = threading.Event()
 
 
 def listen() -> None:
@@ -132,13 +135,22 @@ def watched() -> Iterator[Body]:
 
 def _handle(_signal: int, _frame: object) -> None:
     if _may_leave.is_set():
-        raise SystemExit(EXIT_CODE)
+        _leave()
     if not _is_stopping.is_set():
         _is_stopping.set()
-        threading.Thread(target=_stop, name="wandb-runtime-stop", daemon=True).start()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            loop = None
+        threading.Thread(target=_stop, args=(loop,), name="wandb-runtime-stop", daemon=True).start()
 
 
-def _stop() -> None:
+def _leave() -> NoReturn:
+    _is_leaving.set()
+    raise SystemExit(EXIT_CODE)
+
+
+def _stop(loop: asyncio.AbstractEventLoop | None) -> None:
     bodies = list(_bodies)
     for body in bodies:
         body.mark_preempting()
@@ -149,12 +161,22 @@ def _stop() -> None:
     stuck = _not_set([(body.is_interrupted, body) for body in elsewhere], _FOR_INTERRUPTING)
     _close_all(stuck)
     _close_all(_not_set([(body.has_ended, body) for body in elsewhere if body not in stuck], _FOR_FINALLY))
-    _may_leave.set()
-    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
     here = [body for body in bodies if body not in elsewhere]
+    _make_main_thread_leave(loop if here else None)
     if late := _not_set([(body.has_ended, body) for body in here], _FOR_FINALLY):
         _close_all(late)
         os._exit(EXIT_CODE)
+
+
+def _make_main_thread_leave(loop: asyncio.AbstractEventLoop | None) -> None:
+    """From the event loop, so that coroutines are cancelled where they wait; wherever it is, if that is blocked."""
+    _may_leave.set()
+    if loop is not None:
+        with contextlib.suppress(RuntimeError):  # it has been closed
+            loop.call_soon_threadsafe(_leave)
+            if _is_leaving.wait(_FOR_THE_LOOP):
+                return
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
 
 
 def _not_set(events: list[tuple[threading.Event, Body]], within: float) -> list[Body]:
