@@ -77,10 +77,18 @@ def wandb_init(
     |---|---|---|---|
     | none | opens one | error | opens one |
     | local mode | reuses it | reuses it | opens one |
-    | remote mode | opens one, in its group | error | opens one |
+    | remote mode, open for several writers | writes to it | writes to it | opens one |
+    | remote mode, plain | opens one, in its group | error | opens one |
+    | remote mode, offline or disabled | opens one, in its group and mode | the same | opens one |
+
+    A remote task opens its run for several writers (W&B's `mode="shared"`) if a decorated task that may join it is
+    named in its code, or in what is named there; `mode="shared"` or `mode="online"` decides it for you.
 
     A plain function uses the run of the task or function that calls it, and opens one where there is none. The run of
     a task that opens one has the id `{run name}-{action name}`, so a retry continues it.
+
+    When the platform stops a remote task (SIGTERM), its run is marked as preempting and closed before the process
+    exits. Async bodies are cancelled; in sync ones SystemExit is raised as soon as their thread executes Python code.
 
     In local mode W&B does not capture the console, which all tasks share there; set `WANDB_CONSOLE` or
     `settings={"console": "wrap"}` to have it captured all the same.
