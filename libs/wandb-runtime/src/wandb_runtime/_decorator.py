@@ -15,6 +15,7 @@ from wandb_runtime._config import OnUnavailable, RankScope, RunMode, RunOptions,
 from wandb_runtime._current import current
 from wandb_runtime._decoration import MARKER, Decoration, may_be_joined
 from wandb_runtime._errors import DecoratorOrderError
+from wandb_runtime._keeping import keep, keep_async
 from wandb_runtime._link import Wandb
 from wandb_runtime._off_loop import off_loop
 from wandb_runtime._plan import Plan, RunAddress, Surroundings, plan_run
@@ -185,9 +186,9 @@ def run_around(wrapper: Callable[..., Any]) -> Iterator[None]:
             with body.running(session), session.active():
                 yield
         except BaseException as error:
-            session.close(_exit_code(error))
+            keep(session.close(_exit_code(error)), error)
             raise
-        session.close(0)
+        keep(session.close(0))
 
 
 @asynccontextmanager
@@ -199,9 +200,9 @@ async def run_around_async(wrapper: Callable[..., Any]) -> AsyncIterator[None]:
             with body.running(session), session.active():
                 yield
         except BaseException as error:
-            await off_loop(functools.partial(session.close, _exit_code(error)))
+            await keep_async(await off_loop(functools.partial(session.close, _exit_code(error))), error)
             raise
-        await off_loop(functools.partial(session.close, 0))
+        await keep_async(await off_loop(functools.partial(session.close, 0)))
 
 
 def _abandon(session: Session) -> None:

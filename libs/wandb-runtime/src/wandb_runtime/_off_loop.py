@@ -20,19 +20,22 @@ async def off_loop(call: Callable[[], T], *, undo: Callable[[T], object] | None 
         call: What blocks.
         undo: Called, in a thread too, with what a cancelled call has returned.
     """
-    running = _in_thread(call)
+    running = asyncio.wrap_future(in_thread(call))
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
         await _outlast(running)
         if undo is not None and running.exception() is None:
             result = running.result()
-            await _outlast(_in_thread(lambda: undo(result)))
+            await _outlast(asyncio.wrap_future(in_thread(lambda: undo(result))))
         raise
 
 
-def _in_thread(call: Callable[[], T]) -> asyncio.Future[T]:
-    """A thread of its own: the default executor may be full of the user's work, and is shut down before tasks end."""
+def in_thread(call: Callable[[], T]) -> Future[T]:
+    """Runs a call in a thread of its own, which the process does not wait for.
+
+    The default executor may be full of the user's work, and is shut down before tasks end.
+    """
     outcome: Future[T] = Future()
     context = contextvars.copy_context()
 
@@ -43,7 +46,7 @@ def _in_thread(call: Callable[[], T]) -> asyncio.Future[T]:
             outcome.set_exception(error)
 
     threading.Thread(target=run, name="wandb-runtime", daemon=True).start()
-    return asyncio.wrap_future(outcome)
+    return outcome
 
 
 async def _outlast(running: asyncio.Future[T]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from wandb import Run
 
     from wandb_runtime._plan import RunAddress
+
+T = TypeVar("T")
 
 
 @dataclass(eq=False)
@@ -72,23 +74,23 @@ def enter(address: RunAddress, open_run: Callable[[], Run]) -> Run:
         raise
 
 
-def leave(address: RunAddress, close: Callable[[Run], None]) -> None:
-    """Ends a second writer's use of its run, and closes it after the last one."""
+def leave(address: RunAddress, close: Callable[[Run], T]) -> T | None:
+    """Ends a second writer's use of its run, and closes it after the last one; gives what closing it gave."""
     entry = _entries.get(address)
     if entry is None:  # the task that ends the run was in this process, and has ended it
-        return
+        return None
     with entry.switching:
         with _lock:
             entry.users -= 1
             if entry.users or _entries.get(address) is not entry:
-                return
+                return None
             run, entry.run = entry.run, None
             _point_wandb_at_the_only_run(run)
-        if run is not None:
-            close(run)
+        closed = None if run is None else close(run)
         with _lock:
             if not entry.users:
                 del _entries[address]
+        return closed
 
 
 def _point_wandb_at_the_only_run(changed: Run | None) -> None:

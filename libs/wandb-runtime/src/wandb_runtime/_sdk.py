@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from functools import cache
 from typing import TYPE_CHECKING
 
 import wandb
@@ -26,7 +28,21 @@ def set_global_run(run: Run | None) -> None:
         _set_global_run(run)
 
 
-def has_credentials(host: str | None) -> bool:
+def api_address(host: str | None) -> str:
+    """The API address of the server for a run that was given `host`.
+
+    The SDK keeps the address of the run it has opened last as that of all that follow and give none.
+    """
+    return host or os.environ.get("WANDB_BASE_URL") or _configured_address()
+
+
+@cache
+def _configured_address() -> str:
+    """The address in the user's settings files, or W&B's own; asked for before the first run is opened."""
+    return wandb.setup().settings.base_url
+
+
+def has_credentials(host: str) -> bool:
     """Whether `wandb.init` would find a key, in the environment, the settings or netrc, without asking for one.
 
     `wandb.login(prompt=False)` says so too, but not while a run is open, and it writes the host to a settings file.
@@ -34,8 +50,7 @@ def has_credentials(host: str | None) -> bool:
     Raises:
         wandb.errors.AuthenticationError: There is a key that cannot be one.
     """
-    address = host or wandb.setup().settings.base_url
-    found = wbauth.authenticate_session(host=address, source="wandb_init", prompt=False, update_session=False)
+    found = wbauth.authenticate_session(host=host, source="wandb_init", prompt=False, update_session=False)
     return found is not None
 
 
@@ -61,4 +76,11 @@ def is_unavailable(error: Exception) -> bool:
     """
     return isinstance(error, wandb.errors.Error) and any(
         mark in str(error).lower() for mark in ("timed out", "deadline exceeded", "giving up after")
+    )
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether the server has refused to open a run; which exceptions say so, and no others, was measured."""
+    return type(error) is wandb.errors.CommError or (
+        isinstance(error, wandb.errors.Error) and str(error).startswith("Error initializing run")
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import threading
 from dataclasses import dataclass, field
 from enum import Enum
@@ -14,7 +13,9 @@ import flyte
 
 from wandb_runtime import _current, _open_runs
 from wandb_runtime._additions import add, add_as_writer, keep_tags, update_config
-from wandb_runtime._errors import MissingApiKeyError, RunOpenError, UnavailableError
+from wandb_runtime._delivery import LocalRun, deliver
+from wandb_runtime._errors import RunOpenError, UnavailableError
+from wandb_runtime._opening import Opening, explain, require_api_key
 from wandb_runtime._plan import JoinPlan, OpenPlan, Plan, RunAddress, WriterPlan
 
 if TYPE_CHECKING:
@@ -56,29 +57,19 @@ class Session:
             with contextlib.suppress(Exception):
                 self.run.mark_preempting()
 
-    def close(self, exit_code: int) -> None:
-        """Ends what the session has to end, once. Never raises: the work is done, and its result must not be lost."""
+    def close(self, exit_code: int) -> LocalRun | None:
+        """Ends what the session has to end, once. Never raises: the work is done, and its result must not be lost.
+
+        Returns:
+            The local copy of the run, if it has what W&B may not have.
+        """
         if self.role is Role.GUEST or not self._closing.acquire(blocking=False):
-            return
+            return None
         if self.role is Role.WRITER:
             keep_tags(self.run, self.address, self.tags)
-            _open_runs.leave(self.address, lambda run: _finish(run, self.address, exit_code))
-        else:
-            _open_runs.remove(self.address)
-            _finish(self.run, self.address, exit_code)
-
-
-def _finish(run: Run, address: RunAddress, exit_code: int) -> None:
-    try:
-        run.finish(exit_code)
-    except Exception as error:  # noqa: BLE001
-        _logger.warning(
-            "W&B run %s was not delivered completely (%s: %s). Its data is in %s; `wandb sync` it from there",
-            address.id,
-            type(error).__name__,
-            error,
-            os.path.dirname(run.dir),  # noqa: PTH120
-        )
+            return _open_runs.leave(self.address, lambda run: deliver(run, exit_code, ends_run=False))
+        _open_runs.remove(self.address)
+        return deliver(self.run, exit_code, ends_run=True)
 
 
 def start(plan: Plan) -> Session:
@@ -150,18 +141,21 @@ def _open(plan: OpenPlan) -> Session:
 def _init(init: Mapping[str, Any], settings: Mapping[str, Any]) -> Run:
     import wandb
 
-    host = settings.get("base_url")
+    from wandb_runtime import _sdk
+
+    host = _sdk.api_address(settings.get("base_url"))
+    opening = Opening.of(init, host)
     try:
-        _require_api_key(host, init)
+        require_api_key(opening, init.get("mode"))
     except wandb.Error as error:
-        raise _why(error, host, init) from error
+        raise explain(error, opening) from error
     try:
         # A fresh dictionary each time: wandb.init changes the settings object it is given.
-        return wandb.init(**init, reinit="create_new", settings=dict(settings))
+        return wandb.init(**init, reinit="create_new", settings={**settings, "base_url": host})
     except Exception as error:
         if isinstance(error, wandb.Error):
             _forget(init.get("id"))
-        raise _why(error, host, init) from error
+        raise explain(error, opening) from error
 
 
 def _forget(run_id: str | None) -> None:
@@ -175,33 +169,6 @@ def _forget(run_id: str | None) -> None:
         _logger.debug("W&B run %s stays in use in this process", run_id, exc_info=True)
 
 
-def _why(error: Exception, host: str | None, init: Mapping[str, Any]) -> RunOpenError:
-    from wandb_runtime import _sdk
-
-    where = host or os.environ.get("WANDB_BASE_URL") or "the default host"
-    what = f"W&B run {init.get('id') or 'of this function'} at {where} cannot be opened"
-    if _sdk.is_unavailable(error):
-        return UnavailableError(f"{what}, the server does not answer: {_in_one_line(error)}")
-    return RunOpenError(
-        f"{what}: {type(error).__name__}: {_in_one_line(error)}. Check WANDB_API_KEY, the entity "
-        f"({init.get('entity') or 'the default one'}) and the project ({init.get('project') or 'the default one'})"
-    )
-
-
-def _require_api_key(host: str | None, init: Mapping[str, Any]) -> None:
-    """Fails before wandb.init would ask for a key on the terminal of whoever runs the task."""
-    from wandb_runtime import _sdk
-
-    mode = init.get("mode") or os.environ.get("WANDB_MODE")
-    if mode in ("offline", "disabled", "dryrun") or _sdk.has_credentials(host):
-        return
-    msg = (
-        "No W&B API key: set WANDB_API_KEY (in Flyte: secrets=flyte.Secret(key, as_env_var='WANDB_API_KEY') of the "
-        'TaskEnvironment), or set mode="offline" to log without W&B'
-    )
-    raise MissingApiKeyError(msg)
-
-
 def _describe_action(run: Run, metadata: Mapping[str, Any]) -> None:
     """Tells in the run's config which Flyte action made it.
 
@@ -213,8 +180,3 @@ def _describe_action(run: Run, metadata: Mapping[str, Any]) -> None:
         counted = earlier.get("attempt") if isinstance(earlier, dict) else None
         attempt = counted + 1 if isinstance(counted, int) else 0
     update_config(run, {"flyte": {**metadata, "attempt": attempt}})
-
-
-def _in_one_line(error: Exception) -> str:
-    """The SDK's text without its last paragraph, which tells how to call wandb.init."""
-    return " ".join(str(error).partition("\nConsider increasing")[0].split())

@@ -1,0 +1,48 @@
+"""Questions to the W&B server, each bounded in time. They go through the SDK's public API; see `wandb.Api`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import wandb
+
+if TYPE_CHECKING:
+    from wandb.apis.public import Api
+
+ACCEPTED = 200
+
+
+def status_of_key(host: str, *, timeout: int) -> int | None:
+    """What the server answers to a request that only needs the API key.
+
+    Args:
+        host: The API address of the server.
+        timeout: Seconds that the question may take.
+
+    Returns:
+        An HTTP status; None where there was no answer.
+    """
+    try:
+        _api(host, timeout)
+    except wandb.errors.AuthenticationError as error:
+        # Said of every failure, also where nobody has looked at the key.
+        response = getattr(error.__cause__, "response", None)
+        return getattr(response, "http_status", None) or None
+    return ACCEPTED
+
+
+def state_of_run(host: str, entity: str, project: str, run_id: str, *, timeout: int) -> str | None:
+    """The state in which the server has a run; None if it does not know the run.
+
+    Asked as a list, which carries neither the run's config nor its summary.
+
+    Raises:
+        Exception: The server refuses or does not answer; the SDK has no common class for that.
+    """
+    found = _api(host, timeout).runs(f"{entity}/{project}", {"name": run_id}, per_page=1)
+    return next((run.state for run in found), None)
+
+
+def _api(host: str, timeout: int) -> Api:
+    """Makes one request, which checks the API key."""
+    return wandb.Api(overrides={"base_url": host}, timeout=timeout)
