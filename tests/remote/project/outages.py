@@ -1,0 +1,103 @@
+"""Tasks whose W&B server is away, refuses them or takes no data. Pods import this module."""
+
+# ruff: noqa: T201 - each of them has a process of its own, and says what it does
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import flyte
+from flyteplugins.wandb import get_wandb_run, wandb_config, wandb_init
+
+env = flyte.TaskEnvironment(name="outages")
+secret_env = flyte.TaskEnvironment(name="outages_secret", secrets=flyte.Secret("wandb", as_env_var="WANDB_API_KEY"))
+
+
+def log_rows(first: int = 0) -> str:
+    """Logs ten rows to the current run and returns its id."""
+    run = get_wandb_run()
+    assert run is not None
+    print("the body has started")
+    for x in range(first, first + 10):
+        run.log({"x": x})
+    return str(run.id)
+
+
+@wandb_init(on_unavailable="offline")
+@env.task(retries=1)
+async def tolerant() -> str:
+    """Fails once."""
+    attempt = flyte.ctx().attempt_number
+    run_id = log_rows(first=10 * attempt)
+    if attempt == 0:
+        msg = "the first attempt's reason"
+        raise ValueError(msg)
+    return run_id
+
+
+@wandb_init
+@env.task
+def blocking() -> str:
+    return log_rows()
+
+
+@wandb_init
+@env.task
+async def strict() -> str:
+    return log_rows()
+
+
+@wandb_init
+@env.task
+async def failing() -> str:
+    log_rows()
+    msg = "the body's own reason"
+    raise ValueError(msg)
+
+
+@wandb_init(mode="offline")
+@env.task
+async def sleeping() -> None:
+    log_rows()
+    print("asleep")
+    await asyncio.sleep(600)
+
+
+@wandb_init(mode="offline")
+@env.task
+async def offline() -> str:
+    return log_rows()
+
+
+@wandb_init(run_mode="shared")
+@env.task
+async def sharing() -> str:
+    return log_rows()
+
+
+@wandb_init
+@env.task
+async def configuring_badly(entry: dict[str, str]) -> None:
+    """Its configuration is refused in the body, when its run is open."""
+    log_rows()
+    with wandb_config(config=dict(entry)):
+        print("not reached")
+
+
+@wandb_init(run_mode="new", mode="offline")
+@secret_env.task
+async def keeping() -> str:
+    return log_rows()
+
+
+@wandb_init
+@secret_env.task
+async def careful(credential: str) -> str:
+    """Has all that knows a key say as much as it can, and fails at what may not be done with a credential."""
+    logging.basicConfig(level=logging.DEBUG)
+    run_id = log_rows()
+    await keeping()
+    with wandb_config(config={"password": credential}):
+        print("not reached")
+    return run_id

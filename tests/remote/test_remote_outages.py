@@ -1,0 +1,207 @@
+"""What a task makes of a W&B server that is away, refuses it or takes no data; and what nobody may read."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flyteplugins.wandb import wandb_config
+from wandb_devserver import DevServer, Fault
+
+from tests.remote.support import CONTEXT, PROJECT, logged, run_of
+from tests.support.control_plane import ControlPlane, Run
+from tests.support.plane_actions import Kind, Phase
+
+IMPATIENT = {"WANDB_INIT_TIMEOUT": "1"}
+
+
+@pytest.fixture
+def refusing_host() -> Iterator[str]:
+    """An address on loopback where nobody listens, and nobody else can start to."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+def kept(plane: ControlPlane, run: Run, folder: Path) -> list[Path]:
+    """Downloads the run directories that traces of a Flyte run have as their outputs, in their order."""
+    folders = []
+    for trace in plane.actions(run):
+        if trace.kind is Kind.TRACE:
+            (uri,) = map(str, trace.outputs.values())
+            copy = folder / trace.name / uri.rpartition("/")[2]
+            for name in plane.store.list(uri):
+                content = plane.store.read(f"{uri}/{name}")
+                assert content is not None
+                (copy / name).parent.mkdir(parents=True, exist_ok=True)
+                (copy / name).write_bytes(content)
+            assert any(copy.glob("*.wandb")), list(copy.rglob("*"))
+            folders.append(copy)
+    return folders
+
+
+def execute(command: str, cwd: Path) -> None:
+    """Types a command that a warning names into a shell of somebody who knows nothing but the API key."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    known = {name: value for name, value in os.environ.items() if name != "WANDB_BASE_URL"}
+    subprocess.run(["sh", "-c", command], env={**known, "PATH": path}, cwd=cwd, check=True, timeout=60)
+
+
+def command_for_kept(stderr: str) -> str:
+    """The command in the one warning that says what Flyte keeps."""
+    (command,) = re.findall(r"is kept by Flyte.*`(.*)` delivers it", stderr)
+    return str(command)
+
+
+def test_offline_run_of_each_attempt_is_kept(
+    plane: ControlPlane, wandb_devserver: DevServer, refusing_host: str, tmp_path: Path
+) -> None:
+    """Pods are gone with what is in them; each attempt's trace is its own, and `wandb sync` delivers every row."""
+    plane.pods.env.update(IMPATIENT, WANDB_BASE_URL=refusing_host)
+    run = plane.run("outages:tolerant", context=CONTEXT)
+
+    first, second = run.root.attempts
+    assert (first.phase, second.phase) == (Phase.FAILED, Phase.SUCCEEDED)
+    assert first.error is not None
+    assert first.error.message.endswith("the first attempt's reason")
+    for attempt in (first, second):
+        assert "nothing listens there" in attempt.stderr
+        assert "Going on offline" in attempt.stderr
+    assert wandb_devserver.runs() == []
+
+    folders = kept(plane, run, tmp_path)
+    assert len(folders) == 2
+    for attempt, folder in zip((first, second), folders, strict=True):
+        command = command_for_kept(attempt.stderr).replace(refusing_host, wandb_devserver.url)
+        assert command.endswith(folder.name)
+        execute(command, cwd=folder.parent)
+    (run_id,) = run.result
+    delivered = wandb_devserver.run(f"{PROJECT}/{run_id}")
+    assert (delivered.state, logged(delivered, "x")) == ("finished", list(range(20)))
+
+
+def test_tolerance_by_configuration(
+    plane: ControlPlane, wandb_devserver: DevServer, refusing_host: str, tmp_path: Path
+) -> None:
+    """`on_unavailable` from the configuration, in a sync task, whose trace is a sync one."""
+    plane.pods.env.update(IMPATIENT)
+    offline = wandb_config(host=refusing_host, on_unavailable="offline")
+    run = plane.run("outages:blocking", context={**CONTEXT, **offline})
+
+    (folder,) = kept(plane, run, tmp_path)
+    command = command_for_kept(run.root.last.stderr).replace(refusing_host, wandb_devserver.url)
+    execute(command, cwd=folder.parent)
+    assert logged(run_of(run.root, wandb_devserver), "x") == list(range(10))
+
+
+def test_server_that_takes_no_data(plane: ControlPlane, wandb_devserver: DevServer, tmp_path: Path) -> None:
+    """The result of one task and the exception of another survive; closing is bounded, and the data are kept."""
+    wandb_devserver.faults.add(Fault("file_stream", target="refused", status=403))
+    wandb_devserver.faults.add(Fault("file_stream", target="gone", drop=True, count=None))
+    returning = plane.start("outages:strict", context={**CONTEXT, **wandb_config(id="refused")})
+    raising = plane.start("outages:failing", context={**CONTEXT, **wandb_config(id="gone", finish_timeout=1)})
+    plane.wait(returning)
+    plane.wait(raising, expect=Phase.FAILED)
+
+    assert returning.result == ("refused",)
+    assert raising.root.error is not None
+    assert raising.root.error.message.endswith("the body's own reason")
+    wandb_devserver.faults.clear()
+    for run, name, why, state in (
+        (returning, "refused", "it is running on the server", "finished"),
+        (raising, "gone", "TimeoutError", "failed"),
+    ):
+        stderr = run.root.last.stderr
+        assert f"W&B run {PROJECT}/{name} was not delivered completely ({why}" in stderr
+        (folder,) = kept(plane, run, tmp_path / name)
+        execute(command_for_kept(stderr), cwd=folder.parent)
+        delivered = wandb_devserver.run(f"{PROJECT}/{name}")
+        assert (delivered.state, logged(delivered, "x")) == (state, list(range(10)))
+
+
+def test_refusals_before_the_body(plane: ControlPlane, wandb_devserver: DevServer, refusing_host: str) -> None:
+    """Each cause has its own words, in the action's error; nothing was started, and nothing is left running."""
+    plane.pods.env.update(IMPATIENT)
+    wandb_devserver.faults.add(Fault("graphql", operation="UpsertBucket", status=403))
+    wrong = "w" * 40
+    cases = [
+        ("outages:strict", {"WANDB_BASE_URL": refusing_host}, "UnavailableError", "nothing listens there"),
+        ("outages:strict", {"WANDB_API_KEY": wrong}, "RunOpenError", "refuses the API key (401)"),
+        ("outages:strict", {}, "RunOpenError", "refuses project 'remote' of entity 'local'"),
+        ("outages:strict", {"WANDB_API_KEY": "", "NETRC": "/dev/null"}, "MissingApiKeyError", "flyte.Secret"),
+        ("outages:sharing", {}, "NoParentRunError", 'run_mode="shared"'),
+    ]
+    started = [plane.start(task, env=env, context=CONTEXT) for task, env, _, _ in cases]
+    for run, (_, _, code, says) in zip(started, cases, strict=True):
+        plane.wait(run, expect=Phase.FAILED)
+        assert run.root.error is not None
+        assert (run.root.error.code, says in run.root.error.message) == (code, True)
+        assert wrong not in run.root.error.message + run.root.last.stderr
+        assert "the body has started" not in run.root.last.stdout
+
+    assert wandb_devserver.runs() == []
+
+
+def test_bad_value_in_a_body(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """The error names the field and is the action's; the run that was open by then has failed."""
+    run = plane.run("outages:configuring_badly", {"api_key": "v" * 20}, context=CONTEXT, expect=Phase.FAILED)
+
+    assert run.root.error is not None
+    assert run.root.error.code == "InvalidValueError"
+    assert "config['api_key']" in run.root.error.message
+    assert "v" * 20 not in run.root.error.message
+    assert run_of(run.root, wandb_devserver).state == "failed"
+
+
+def test_what_cannot_be_kept(plane: ControlPlane) -> None:
+    """A task that is being stopped, or has no controller, uploads nothing, and says that its data are lost."""
+    stopped = plane.start("outages:sleeping", context=CONTEXT)
+    worker = plane.start(
+        "outages:offline",
+        context=CONTEXT,
+        env={"FLYTE_CLUSTERED_WORKER": "1", "RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"},
+    )
+    plane.wait_for_output(stopped.root, "asleep")
+    plane.abort(stopped)
+    plane.wait(stopped, expect=Phase.ABORTED)
+    plane.wait(worker)
+
+    for run, reason in ((stopped, "the task is being stopped"), (worker, "workers of a distributed task")):
+        assert re.search(rf"exists only in .*{reason}", run.root.last.stderr), run.root.last.stderr
+        assert plane.actions(run) == [run.root]
+    assert stopped.root.last.signal is not signal.SIGKILL
+
+
+def test_nobody_reads_the_key(plane: ControlPlane, wandb_devserver: DevServer, tmp_path: Path) -> None:
+    """The key and a credential that was refused are in no file, log, object, link, error or W&B run."""
+    key, credential = plane.pods.env.pop("WANDB_API_KEY"), "a-credential-that-nobody-may-read"
+    plane.pods.secrets["wandb"] = key
+    run = plane.run("outages:careful", credential, context=CONTEXT, expect=Phase.FAILED)
+
+    assert run.root.error is not None
+    assert "config['password']" in run.root.error.message
+    bucket = "/".join(run.root.input_uri.split("/")[:3])
+    objects = {name: plane.store.read(f"{bucket}/{name}") or b"" for name in plane.store.list(bucket)}
+    files = {str(path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    said = {
+        f"{action.task} {attempt.number}": (attempt.stdout + attempt.stderr + str(attempt.error)).encode()
+        for action in plane.actions(run)
+        for attempt in action.attempts
+    }
+    links = {action.task: repr(action.links).encode() for action in plane.actions(run)}
+    runs = {record.id: repr(record).encode() for record in wandb_devserver.runs()}
+    everything = {**objects, **files, **said, **links, **runs, "driver": run.driver.stderr.encode()}
+
+    assert {name for name, content in everything.items() if key.encode() in content} <= {
+        str(wandb_devserver.data_dir / "api-key")
+    }
+    # The task's input, of course: that is how it was given.
+    given = {name for name in everything if name.endswith(("/inputs.pb", "/job.pickle"))}
+    assert {name for name, content in everything.items() if credential.encode() in content} <= given
