@@ -87,6 +87,19 @@ def test_data_refused_in_mid_run(
     assert (run.state, [row["x"] for row in run.history]) == ("finished", ROWS)
 
 
+def test_data_of_a_shared_run(wandb_devserver: DevServer, log: pytest.LogCaptureFixture) -> None:
+    """Delivered as itself, a run would replace what its other writers have logged."""
+    wandb_devserver.faults.add(Fault("file_stream", status=403))
+    shared = wandb_config(mode="shared", settings={"x_label": "the writer"})
+    run_id = run_locally(logging_rows, context={**CONTEXT, **shared})
+
+    (said,) = warnings(log)
+    assert "as a run of its own" in said
+    execute_command_in(said)
+    rows = {run.id: [row["x"] for row in run.history] for run in wandb_devserver.runs()}
+    assert rows == {run_id: [], f"{run_id}-the-writer": ROWS}
+
+
 def test_server_gone_in_mid_run(wandb_devserver: DevServer, log: pytest.LogCaptureFixture) -> None:
     """Closing is bounded, the body's own exception is what the user sees, and nothing is lost."""
     wandb_devserver.faults.add(Fault("file_stream", drop=True, count=None))

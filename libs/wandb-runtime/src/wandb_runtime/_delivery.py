@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import logging
 import os
+import re
 import shlex
 import time
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ class LocalRun:
     host: str
     directory: str
     is_offline: bool
+    shared_by: str | None = None
+    """What tells this writer from the others, of a run that has several."""
 
     @classmethod
     def of(cls, run: Run) -> LocalRun:
@@ -43,12 +46,20 @@ class LocalRun:
             host=run.settings.base_url,
             directory=os.path.dirname(run.dir),  # noqa: PTH120
             is_offline=run.offline,
+            shared_by=(run.settings.x_label or "copy") if run.settings.mode == "shared" else None,
         )
 
-    def sync_command(self, directory: str | None = None) -> str:
-        """The command that delivers the run from a copy of its directory; from the local one, if none is given."""
-        online = "" if self.is_offline else "--no-skip-online "
-        return f"WANDB_BASE_URL={shlex.quote(self.host)} wandb sync {online}{shlex.quote(directory or self.directory)}"
+    def delivered_by(self, directory: str | None = None) -> str:
+        """What delivers the run from a copy of its directory, or from the local one, in words for a message."""
+        options = [] if self.is_offline else ["--no-skip-online"]
+        how = ""
+        if self.shared_by is not None:
+            # As itself, it would replace the other writers' rows.
+            run_id = f"{self.name.rpartition('/')[2]}-{self.shared_by}"
+            options += ["--id", re.sub(r"[^\w.-]", "-", run_id, flags=re.ASCII)]
+            how = ", as a run of its own because others write to this one"
+        command = shlex.join(["wandb", "sync", *options, directory or self.directory])
+        return f"`WANDB_BASE_URL={shlex.quote(self.host)} {command}` delivers it{how}"
 
 
 def deliver(run: Run, exit_code: int, *, ends_run: bool) -> LocalRun | None:
@@ -73,11 +84,11 @@ def deliver(run: Run, exit_code: int, *, ends_run: bool) -> LocalRun | None:
             problem = _problem(run, local.host)
     if problem is not None:
         _logger.warning(
-            "W&B run %s was not delivered completely (%s). Its data is in %s; `%s` delivers it",
+            "W&B run %s was not delivered completely (%s). Its data is in %s; %s",
             local.name,
             problem,
             local.directory,
-            local.sync_command(),
+            local.delivered_by(),
         )
     if problem is None and not local.is_offline:
         return None
