@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -117,6 +116,8 @@ class WandbConfig(ContextConfig):
     @classmethod
     def unknown_field(cls, name: str) -> str:
         """Why a name is refused, and what to write instead."""
+        import difflib
+
         close = difflib.get_close_matches(name, cls.fields, n=1)
         hint = f"did you mean {close[0]}?" if close else f"the parameters are {', '.join(sorted(cls.fields))}"
         return f"is no parameter of wandb.init() or of this plugin; {hint}"

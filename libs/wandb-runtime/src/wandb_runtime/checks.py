@@ -58,6 +58,8 @@ _CREDENTIAL_NAMES = frozenset(
     }
 )
 _MAX_TAG = 64
+# What JSON carries as it is. Not their subclasses: a numpy.float64 is a float, an IntEnum an int.
+_JSON_SCALARS = frozenset({bool, float, int, str, type(None)})
 
 
 def adapted(check: Callable[..., str]) -> Check:
@@ -143,6 +145,8 @@ def settings(field: str, value: Any) -> dict[str, Any]:
 
 def json_value(field: str, value: object) -> Any:
     """Returns a deep copy of `value` that JSON carries unchanged, and names the path of what it cannot carry."""
+    if type(value) in _JSON_SCALARS:
+        return value
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):

@@ -11,12 +11,14 @@ import json
 import warnings
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, TypeVar, cast, overload
 
 import flyte
 from wandb_artifacts import InvalidValueError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
 
     from typing_extensions import Never, Self
@@ -49,6 +51,8 @@ class Field(Generic[T]):
     """
 
     name: str
+    key: str
+    """The key of the Flyte context that carries the field."""
 
     def __init__(self, check: Callable[[str, Any], Any], *, merge: Callable[[T, T], T] | None = None) -> None:
         self.check = check
@@ -56,6 +60,7 @@ class Field(Generic[T]):
 
     def __set_name__(self, owner: type[ContextConfig], name: str) -> None:
         self.name = name
+        self.key = owner.key(name)
 
     @overload
     def __get__(self, instance: None, owner: type[ContextConfig]) -> Self: ...
@@ -64,11 +69,7 @@ class Field(Generic[T]):
     def __get__(self, instance: ContextConfig | None, owner: type[ContextConfig]) -> Self | T | None:
         if instance is None:
             return self
-        key = owner.key(self.name)
-        if key not in instance:
-            return None
-        # Checked again: a plain dictionary with the same keys is as good as a configuration object.
-        value: T = self.check(key, self.decode(key, instance[key]))
+        value: T | None = instance.read(self) if self.key in instance else None
         return value
 
     def __set__(self, instance: ContextConfig, value: Never) -> NoReturn:
@@ -111,7 +112,7 @@ class ContextConfig(dict[str, str]):
     it hands its fields to them on top of those already in force.
     """
 
-    __slots__ = ()
+    __slots__ = ("_checked",)
 
     function: ClassVar[str]
     """The name of the function that makes one, for messages."""
@@ -119,10 +120,17 @@ class ContextConfig(dict[str, str]):
     """What the keys of the carried fields start with."""
     fields: ClassVar[Mapping[str, Field[Any]]] = {}
     """The fields by name."""
+    _by_key: ClassVar[Mapping[str, Field[Any]]] = {}
+
+    def __init__(self, carried: Mapping[str, str] = MappingProxyType({}), *, checked: Iterable[str] = ()) -> None:
+        super().__init__(carried)
+        # The keys whose values are known to be what their fields take.
+        self._checked = set(checked)
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         cls.fields = {name: value for name, value in vars(cls).items() if isinstance(value, Field)}
+        cls._by_key = {field.key: field for field in cls.fields.values()}
 
     @classmethod
     def key(cls, field: str) -> str:
@@ -142,8 +150,8 @@ class ContextConfig(dict[str, str]):
                 raise InvalidValueError(name, value, cls.unknown_field(name))
             if value is not None:
                 field = cls.fields[name]
-                carried[cls.key(name)] = field.encode(field.check(name, value))
-        return cls(carried)
+                carried[field.key] = field.encode(field.check(name, value))
+        return cls(carried, checked=carried)
 
     @classmethod
     def unknown_field(cls, name: str) -> str:
@@ -153,24 +161,42 @@ class ContextConfig(dict[str, str]):
     @classmethod
     def from_context(cls, context: Mapping[str, str]) -> Self:
         """Reads the configuration out of a Flyte context, a plain dictionary too; other keys are ignored."""
-        return cls({key: context[key] for key in map(cls.key, cls.fields) if key in context})
+        return cls({key: value for key, value in context.items() if key in cls._by_key})
 
     @classmethod
     def current(cls) -> Self:
         """The configuration in force in the current Flyte context; an empty (falsy) one outside a task."""
         return cls.from_context(flyte.get_custom_context())
 
+    def given_names(self) -> list[str]:
+        """The names of the fields that were given."""
+        return [self._by_key[key].name for key in self if key in self._by_key]
+
+    def read(self, field: Field[T]) -> T:
+        """The value of a field that was given: a new one each time, so that changing it changes nothing here.
+
+        Raises:
+            InvalidValueError: It is not what the field takes: a plain dictionary was made into this configuration.
+        """
+        value = field.decode(field.key, self[field.key])
+        if field.key not in self._checked:
+            value = field.check(field.key, value)
+            self._checked.add(field.key)
+        return value
+
     def merged(self, nearer: Self) -> Self:
         """This configuration with a nearer one on top."""
-        return type(self)({**self, **nearer, **dict(self._merged_items(nearer))})
+        joined = self._joined(nearer)
+        checked = joined.keys() | nearer._checked | (self._checked - nearer.keys())
+        return type(self)({**self, **nearer, **joined}, checked=checked)
 
-    def _merged_items(self, nearer: Self) -> list[tuple[str, str]]:
-        items = []
-        for name, field in self.fields.items():
-            outer, inner = getattr(self, name), getattr(nearer, name)
-            if field.merge is not None and outer is not None and inner is not None:
-                items.append((self.key(name), field.encode(field.merge(outer, inner))))
-        return items
+    def _joined(self, nearer: Self) -> dict[str, str]:
+        fields = (self._by_key[key] for key in nearer if key in self and key in self._by_key)
+        return {
+            field.key: field.encode(field.merge(self.read(field), nearer.read(field)))
+            for field in fields
+            if field.merge is not None
+        }
 
     def __enter__(self) -> Self:
         undo = contextlib.ExitStack()
@@ -194,7 +220,7 @@ class ContextConfig(dict[str, str]):
         undo.close()
 
     def __repr__(self) -> str:
-        given = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.fields if self.key(name) in self)
+        given = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.given_names())
         return f"{self.function}({given})"
 
     def __reduce__(self) -> tuple[Callable[[Mapping[str, str]], Self], tuple[dict[str, str]]]:
