@@ -10,17 +10,13 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from paired import devserver
 
 LOG = """
 import sys, time, wandb
@@ -47,19 +43,6 @@ assert len(run.history(pandas=False)) == 500
 print(f"history(): 500 of {rows} rows in {time.monotonic() - started:.1f} s")
 print(f"peak memory of the reading process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
 """
-
-
-@contextmanager
-def devserver(folder: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Give the process id of a server, and the variables that lead to it."""
-    command = [sys.executable, "-m", "wandb_devserver", "--port", "0", "--data-dir", str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        printed = "".join(process.stdout.readline() for _ in range(4))
-        try:
-            yield process.pid, dict(re.findall(r"^export (\w+)=(\S+)$", printed, re.MULTILINE))
-        finally:
-            process.send_signal(signal.SIGTERM)
 
 
 def peak_memory(process_id: int) -> float:

@@ -73,7 +73,10 @@ def test_facade_re_exports(package: Package) -> None:
         ("wandb_artifacts", {"flyte", "wandb", "fsspec", "httpx"}),
         ("wandb_runtime", {"wandb"}),
         ("wandb_sweeps", {"wandb"}),
-        ("flyteplugins.wandb", {"wandb", "wandb_devserver"}),
+        (
+            "flyteplugins.wandb",
+            {"wandb", "wandb_devserver", "flyte.io", "flyte.extend", "http.client", "httpx", "requests", "urllib3"},
+        ),
         ("wandb_devserver", {"flyte", "wandb", "flyteplugins"}),
     ],
 )

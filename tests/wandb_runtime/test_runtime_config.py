@@ -167,13 +167,26 @@ def test_refuses(maker: Any, arguments: dict[str, Any], what: str, remedy: str) 
     ],
 )
 def test_refuses_what_a_plain_dictionary_carries(context: dict[str, str], what: str) -> None:
-    """A plain dictionary with the same keys is checked when it is read."""
-    configuration = WandbConfig.from_context(context)
+    """A plain dictionary with the same keys is checked when it is read, under and over a checked one too."""
+    configuration, checked = WandbConfig.from_context(context), wandb_config(name="n")
 
-    with pytest.raises(InvalidValueError) as caught:
-        wandb_config().merged(configuration).run_mode or configuration.tags
+    for merged in (configuration, checked.merged(configuration), configuration.merged(checked)):
+        with pytest.raises(InvalidValueError) as caught:
+            _ = merged.run_mode or merged.tags
 
-    assert what in str(caught.value)
+        assert what in str(caught.value)
+
+
+def test_values_are_copies() -> None:
+    """Changing what was read changes nothing in the configuration, however often it is read."""
+    configuration = wandb_config(config={"layers": [1]}).merged(wandb_config(tags=["a"]))
+    for _ in range(2):
+        assert configuration.config
+        assert configuration.tags
+        configuration.config["layers"].append(2)
+        configuration.tags.append("b")
+
+    assert (configuration.config, configuration.tags) == ({"layers": [1]}, ["a"])
 
 
 SECRET = "s3cr3t-value"

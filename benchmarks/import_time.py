@@ -1,0 +1,32 @@
+"""`import flyteplugins.wandb` against `import flyte`, each in interpreters of its own.
+
+    hatch run bench:run benchmarks/import_time.py [--rounds N]
+
+Measured is the statement, without the start of the interpreter. Both have their bytecode: `-I` takes no
+PYTHONDONTWRITEBYTECODE from the environment, and the round that is not counted compiles what is missing.
+"""
+
+import subprocess
+import sys
+
+from paired import arguments, in_turns, verdict
+
+IMPORT = "import sys, time; started = time.perf_counter(); import {module}; print(time.perf_counter() - started)"
+
+
+def importing(module: str) -> float:
+    command = [sys.executable, "-I", "-c", IMPORT.format(module=module)]
+    return float(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
+
+
+def main() -> int:
+    sizes = arguments(__doc__, goal=1.15, rounds=31)
+    measured = in_turns(
+        "import flyteplugins.wandb", lambda: importing("flyteplugins.wandb"), lambda: importing("flyte"), sizes.rounds
+    )
+    measured.show("ms", scale=1000)
+    return verdict({"import of flyteplugins.wandb against flyte:": measured.ratio}, sizes.goal)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,104 @@
+"""What the benchmarks share: sizes from the command line, a server, rounds in turns, the verdict.
+
+A figure alone says how fast the machine is, and how busy. So ours and its baseline are measured in turns in one run,
+the first of each for warming up only, and what is judged is the ratio of their medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """What was measured, one value a round."""
+
+    what: str
+    ours: list[float]
+    baseline: list[float]
+
+    @property
+    def ratio(self) -> float:
+        return statistics.median(self.ours) / statistics.median(self.baseline)
+
+    def show(self, unit: str, scale: float = 1) -> None:
+        """Prints the medians and their ratio, and between which ratios the rounds were."""
+        by_round = sorted(ours / baseline for ours, baseline in zip(self.ours, self.baseline, strict=True))
+        ours, baseline = (statistics.median(values) * scale for values in (self.ours, self.baseline))
+        print(f"{self.what}: {ours:.4g} {unit}, baseline {baseline:.4g} {unit}, ratio {self.ratio:.3f}")
+        print(f"  rounds: {len(by_round)}, their ratios {by_round[0]:.3f} to {by_round[-1]:.3f}")
+
+
+def in_turns(what: str, ours: Callable[[], float], baseline: Callable[[], float], rounds: int) -> Rounds:
+    """Measures both in every round, each first in every other one.
+
+    Args:
+        what: What is measured, for people.
+        ours: Does it once and returns what it took.
+        baseline: The same, for what it is compared with.
+        rounds: How often, after one round that is not counted.
+    """
+    measured: dict[Callable[[], float], list[float]] = {ours: [], baseline: []}
+    for number in range(rounds + 1):
+        for measure in (ours, baseline) if number % 2 else (baseline, ours):
+            measured[measure].append(measure())
+    return Rounds(what, measured[ours][1:], measured[baseline][1:])
+
+
+def verdict(figures: dict[str, float], goal: float, unit: str = "") -> int:
+    """Prints which figures are at most the goal, and returns the exit code: 1 if one is not."""
+    for name, figure in figures.items():
+        print(f"{'met' if figure <= goal else 'MISSED'}: {name} {figure:.3f}{unit}, goal at most {goal:g}{unit}")
+    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    print(f"load of the machine in the last 1, 5, 15 minutes: {load}; processors: {os.cpu_count()}")
+    return 0 if all(figure <= goal for figure in figures.values()) else 1
+
+
+def arguments(doc: str | None, *, goal: float, **sizes: float) -> argparse.Namespace:
+    """Reads `--goal` and the sizes from the command line; the defaults' types are the arguments' types."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, default in {"goal": goal, **sizes}.items():
+        parser.add_argument(f"--{name}", type=type(default), default=default, help=f"default: {default}")
+    return parser.parse_args()
+
+
+@contextmanager
+def devserver(folder: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Gives the process id of a server, and the variables that lead to it."""
+    command = [sys.executable, "-m", "wandb_devserver", "--port", "0", "--data-dir", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        printed = "".join(process.stdout.readline() for _ in range(4))
+        try:
+            yield process.pid, dict(re.findall(r"^export (\w+)=(\S+)$", printed, re.MULTILINE))
+        finally:
+            process.send_signal(signal.SIGTERM)
+
+
+@contextmanager
+def logging_to_devserver() -> Iterator[None]:
+    """Points this process at a server of its own, in a process of its own, whatever W&B settings the user has."""
+    with tempfile.TemporaryDirectory() as folder, devserver(Path(folder) / "data") as (_, variables):
+        for name in [name for name in os.environ if name.startswith("WANDB_")]:
+            del os.environ[name]
+        os.environ.update(variables, WANDB_DIR=folder, WANDB_SILENT="true", WANDB_PROJECT="bench")
+        import wandb
+
+        try:
+            yield
+        finally:
+            wandb.teardown()

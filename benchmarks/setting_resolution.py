@@ -1,0 +1,81 @@
+"""How long a decorated call takes to find out which run it opens: decorator, context and environment, per call.
+
+    hatch run bench:run benchmarks/setting_resolution.py [--calls N] [--rounds N]
+
+Measured in a task of Flyte's local mode, whose settings come from a decorator and from `wandb_config`, some from both.
+The baseline is the least anybody could do: decode the same settings and put one over the other, without a check. The
+goal is for the time of ours, in microseconds. It is time of the processor: with so short a time, whatever else the
+machine does would be measured otherwise.
+"""
+
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import flyte
+from flyteplugins.wandb import wandb_config, wandb_init
+from paired import Rounds, arguments, in_turns, verdict
+from wandb_runtime._decorator import _plan
+
+env = flyte.TaskEnvironment(name="setting_resolution")
+
+CONTEXT = wandb_config(project="vision", entity="team", tags=["nightly"], config={"data": "digits", "seed": 1})
+OWN: dict[str, Any] = {"name": "baseline", "group": "ablation", "tags": ["sgd"], "config": {"lr": 0.1, "layers": [64]}}
+CARRIED = wandb_config(**OWN)
+
+
+def decoded(carried: dict[str, str]) -> dict[str, Any]:
+    return {key: json.loads(value) if value[0] in "[{" else value for key, value in carried.items()}
+
+
+def merge_by_hand() -> dict[str, Any]:
+    """Decodes and merges the same settings."""
+    outer, inner = decoded(flyte.get_custom_context()), decoded(CARRIED)
+    both = {**outer, **inner}
+    both["wandb_tags"] = outer["wandb_tags"] + inner["wandb_tags"]
+    both["wandb_config"] = {**outer["wandb_config"], **inner["wandb_config"]}
+    both.setdefault("wandb_job_type", os.environ.get("WANDB_JOB_TYPE"))
+    return both
+
+
+@env.task
+async def measure(calls: int, rounds: int) -> list[list[float]]:
+    wrapper = decorated.func
+    ours = repeated(lambda: _plan(wrapper), calls)
+    measured = in_turns("setting resolution", ours, repeated(merge_by_hand, calls), rounds)
+    return [measured.ours, measured.baseline]
+
+
+@wandb_init(run_mode="new", **OWN)
+@env.task
+async def decorated() -> None:
+    """Is planned, and never called."""
+
+
+def repeated(call: Callable[[], object], calls: int) -> Callable[[], float]:
+    """What one of many calls takes."""
+
+    def timed() -> float:
+        started = time.thread_time()
+        for _ in range(calls):
+            call()
+        return (time.thread_time() - started) / calls
+
+    return timed
+
+
+def main() -> int:
+    sizes = arguments(__doc__, goal=50.0, calls=500, rounds=31)
+    flyte.init()
+    in_context = flyte.with_runcontext(mode="local", custom_context=CONTEXT)
+    run = in_context.run(measure, calls=sizes.calls, rounds=sizes.rounds)
+    measured = Rounds("setting resolution", *run.outputs()[0])
+    measured.show("µs", scale=1e6)
+    return verdict({"setting resolution takes": statistics.median(measured.ours) * 1e6}, sizes.goal, " µs")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

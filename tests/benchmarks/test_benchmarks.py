@@ -1,0 +1,50 @@
+"""The benchmarks run, at sizes that say nothing about speed."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+MANY = re.MULTILINE
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+def run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(BENCHMARKS / script), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("script", "sizes", "goals"),
+    [
+        ("decorator_overhead.py", ("--rows", 3, "--seconds", 0.01), 2),
+        ("parallel_children.py", ("--children", 2, "--rows", 3), 1),
+        ("import_time.py", (), 1),
+        ("setting_resolution.py", ("--calls", 3), 1),
+    ],
+)
+def test_benchmark(script: str, sizes: tuple[object, ...], goals: int) -> None:
+    """A benchmark tells its figures beside their baselines, and how they are to the goal."""
+    done = run(script, *sizes, "--rounds", 1, "--goal", 1e9)
+
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall(r"^.+: [\d.e+]+ \S+, baseline [\d.e+]+ \S+, ratio [\d.]+$", done.stdout, MANY)) == goals
+    assert len(re.findall(r"^met: .+ goal at most 1e\+09", done.stdout, MANY)) == goals
+
+
+def test_a_missed_goal() -> None:
+    """A benchmark fails where its goal is missed, and names it."""
+    done = run("setting_resolution.py", "--calls", 3, "--rounds", 1, "--goal", 1e-9)
+
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "MISSED: setting resolution" in done.stdout
+
+
+def test_devserver_history() -> None:
+    """The benchmark of long histories reads back what it has logged."""
+    done = run("devserver_history.py", 500)
+
+    assert done.returncode == 0, done.stderr
+    assert "scan_history(): 500 rows" in done.stdout
