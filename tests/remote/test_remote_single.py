@@ -1,0 +1,204 @@
+"""A task with a run of its own: what the run says, however the task is called and however it ends."""
+
+from __future__ import annotations
+
+import pytest
+import wandb
+from wandb_devserver import DevServer, Fault
+
+from tests.remote.support import CONTEXT, PROJECT, link_of, logged, run_of
+from tests.support.control_plane import ControlPlane
+from tests.support.plane_actions import Phase
+from tests.support.plane_driver import DOMAIN
+from tests.support.plane_driver import PROJECT as FLYTE_PROJECT
+
+
+def test_run_of_a_single_task(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """It is a plain run: steps and artifacts are the user's; it knows its action, and the action links to it."""
+    flyte_run = plane.run("single:training", 3, context=CONTEXT)
+
+    run = run_of(flyte_run.root, wandb_devserver)
+    (said,) = flyte_run.result
+    assert (said["step"], said["mode"]) == ("100", "online")
+    assert said["files"].endswith("/files")
+    assert (run.state, run.exit_code) == ("finished", 0)
+    assert [(row["_step"], row.get("loss"), row.get("accuracy")) for row in run.history] == [
+        (0, 1.0, None),
+        (10, 1 / 2, None),
+        (20, 1 / 3, None),
+        (100, None, 0.9),
+    ]
+    assert (run.group, run.job_type, run.tags, run.notes) == (flyte_run.name, "training", ["single"], "a note")
+    assert run.config["lr"] == 0.1
+    known = {"run": flyte_run.name, "action": "a0", "task": "training", "project": FLYTE_PROJECT, "domain": DOMAIN}
+    metadata = run.config["flyte"]
+    assert isinstance(metadata, dict)
+    assert {**known, "attempt": 0}.items() <= metadata.items()
+    assert metadata["version"]
+    assert "trained" in run.console
+    assert link_of(flyte_run.root) == run.url
+    assert [file.name for file in wandb.Api().artifact(f"{PROJECT}/model:v0").files()] == ["model.txt"]
+
+
+def test_pickled_and_overridden(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """A task from a notebook, which is pickled rather than imported in its pod, and changed by `override(...)`."""
+    flyte_run = plane.run(
+        "notebook:blocking", 5, context=CONTEXT, options={"interactive_mode": True}, overrides={"short_name": "renamed"}
+    )
+
+    run = run_of(flyte_run.root, wandb_devserver)
+    assert flyte_run.root.spec is not None
+    assert "--pkl" in flyte_run.root.spec.task_template.container.args
+    assert (run.state, logged(run, "value")) == ("finished", [5])
+    assert link_of(flyte_run.root) == run.url
+
+
+def test_all_ways_to_call_a_task(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """However it is called: one run for each action, and the action's link leads to it."""
+    flyte_run = plane.run("single:calling_in_all_ways", context=CONTEXT)
+
+    (ids,) = flyte_run.result
+    runs = {
+        way: [wandb_devserver.run(f"{PROJECT}/{name}") for name in dict.fromkeys(names)] for way, names in ids.items()
+    }
+    assert {way: [logged(run, "value") for run in found] for way, found in runs.items()} == {
+        "aio": [[1]],
+        "override": [[2]],
+        "stacked": [[3]],
+        "cached": [[4]],
+        "map": [[5], [6]],
+        "forward": [[7]],
+    }
+    assert logged(runs["stacked"][0], "before") == [1, 1]
+    assert {run.state for run in wandb_devserver.runs(PROJECT)} == {"finished"}
+    children = plane.actions(flyte_run)[1:]
+    assert [child.is_cached for child in children if child.task == "single.remembered"] == [False, True]
+    assert {link_of(child) for child in children if not child.is_cached} == {
+        run.url for way, found in runs.items() for run in found if way != "forward"
+    }
+
+
+def test_decorating_changes_no_cache_key(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """What the undecorated task has computed is found by the decorated one."""
+    plane.run("single:calling_hashed")
+    flyte_run = plane.run("single:calling_hashed", env={"DECORATED": "1"})
+
+    child = plane.action(flyte_run, "hashed")
+    assert (child.is_cached, flyte_run.result) == (True, (1,))
+    assert child.spec is not None
+    assert child.spec.task_template.metadata.log_links
+
+
+@pytest.mark.parametrize(
+    ("task", "exit_code", "error"),
+    [
+        ("single:raising", 1, "the body's own"),
+        ("single:raising_sync", 1, "the body's own"),
+        ("single:exiting", 3, ""),
+        ("single:exiting_sync", 3, ""),
+    ],
+    ids=["raises", "raises, sync", "exits", "exits, sync"],
+)
+def test_a_task_that_fails(
+    task: str, exit_code: int, error: str, plane: ControlPlane, wandb_devserver: DevServer
+) -> None:
+    """Its run has failed too, with that exit code; Flyte reports what the body raised."""
+    flyte_run = plane.run(task, context=CONTEXT, expect=Phase.FAILED)
+
+    run = run_of(flyte_run.root, wandb_devserver)
+    assert (run.state, run.exit_code) == ("failed", exit_code)
+    assert logged(run, "value") == [1]
+    assert flyte_run.root.error is not None
+    assert error in flyte_run.root.error.message
+
+
+def test_a_task_that_fails_while_the_server_does(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """That the run cannot be closed does not hide why the body failed."""
+    wandb_devserver.faults.add(Fault("file_stream", status=503, count=None))
+    flyte_run = plane.run("single:raising_in_an_outage", context=CONTEXT, expect=Phase.FAILED)
+
+    error = flyte_run.root.error
+    assert error is not None
+    assert (error.code, "the body's own" in error.message) == ("ValueError", True)
+
+
+def test_retries_continue_the_run(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """Two attempts fail, the third succeeds: one finished run with the rows of all."""
+    flyte_run = plane.run("single:recovering", context=CONTEXT)
+
+    (run,) = wandb_devserver.runs(PROJECT)
+    assert flyte_run.result == (run.id,)
+    assert len(flyte_run.root.attempts) == 3
+    assert logged(run, "attempt") == [0, 1, 2]
+    assert (run.state, run.exit_code) == ("finished", 0)
+    assert isinstance(run.config["flyte"], dict)
+    assert run.config["flyte"]["attempt"] == 2
+
+
+def test_killed_and_retried(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """SIGKILL takes the last two seconds of rows at most; the next attempt goes on in the same run."""
+    flyte_run = plane.start("single:killed", context=CONTEXT)
+    plane.wait_for_output(flyte_run.root, "row 50 ")
+    plane.kill(flyte_run.root)
+    plane.wait(flyte_run)
+
+    (run,) = wandb_devserver.runs(PROJECT)
+    lines = [line.split() for line in flyte_run.root.attempts[0].stdout.splitlines() if line.startswith("row ")]
+    times = {int(row): float(time) for _, row, time in lines}
+    *rows, last = logged(run, "row")
+    assert rows == list(range(len(rows)))
+    assert max(times.values()) - times[len(rows) - 1] <= 2
+    assert (last, set(logged(run, "attempt"))) == (-1, {0, 1})
+    assert (run.state, run.exit_code) == ("finished", 0)
+
+
+def test_the_user_s_own_intervals(plane: ControlPlane) -> None:
+    """What the decorator and the environment say about W&B's intervals holds."""
+    flyte_run = plane.run("single:intervals", context=CONTEXT, env={"WANDB__TRANSACTION_LOG_FLUSH_INTERVAL": "9"})
+
+    assert flyte_run.result == ([7, 9],)
+
+
+@pytest.mark.parametrize("mode", ["offline", "shared"])
+def test_mode_of_the_environment(mode: str, plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """`WANDB_MODE` is W&B's own word."""
+    flyte_run = plane.run("single:mode", context=CONTEXT, env={"WANDB_MODE": mode})
+
+    assert flyte_run.result == (mode,)
+    assert [run.state for run in wandb_devserver.runs()] == (["finished"] if mode == "shared" else [])
+
+
+def test_nothing_to_share(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """`run_mode="shared"` without a decorated task above: the action's error says so, before the body."""
+    flyte_run = plane.run("single:sharing_with_nobody", context=CONTEXT, expect=Phase.FAILED)
+
+    assert flyte_run.root.error is not None
+    assert 'run_mode="shared"' in flyte_run.root.error.message
+    assert "the body runs" not in flyte_run.root.last.stdout
+    assert wandb_devserver.runs() == []
+
+
+@pytest.mark.parametrize(
+    ("context", "env", "expected"),
+    [
+        ({"wandb_run_mode": "often"}, {}, "wandb_run_mode"),
+        ({"wandb_tags": "not JSON"}, {}, "wandb_tags"),
+        ({}, {"WANDB_API_KEY": "too-short"}, "WANDB_API_KEY"),
+        ({}, {"WANDB_PROJECT": "a/b"}, "a/b"),
+    ],
+    ids=["value", "encoding", "key", "environment"],
+)
+def test_bad_input(
+    context: dict[str, str],
+    env: dict[str, str],
+    expected: str,
+    plane: ControlPlane,
+    wandb_devserver: DevServer,
+) -> None:
+    """The action's error names it, the body does not run, and no run is left."""
+    flyte_run = plane.run("single:misconfigured", context=context, env=env, expect=Phase.FAILED)
+
+    assert flyte_run.root.error is not None
+    assert expected in flyte_run.root.error.message
+    assert "the body runs" not in flyte_run.root.last.stdout
+    assert wandb_devserver.runs() == []
