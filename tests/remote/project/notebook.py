@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import cloudpickle
 import single
+import stopping
 from single import blocking
+from stopping import computing, waiting
 
 cloudpickle.register_pickle_by_value(single)
+cloudpickle.register_pickle_by_value(stopping)
 
-__all__ = ["blocking"]
+__all__ = ["blocking", "computing", "waiting"]

@@ -1,0 +1,106 @@
+"""Tasks that the platform stops. Pods import this module."""
+
+# ruff: noqa: T201, ASYNC110, ASYNC240 - each of them has a process of its own, and says what it does
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import flyte
+from flyteplugins.wandb import wandb_init
+from single import log
+
+env = flyte.TaskEnvironment(name="stopping")
+
+
+@contextlib.contextmanager
+def cleaning_up() -> Iterator[None]:
+    """Says that the `finally` blocks of a body run, and logs there."""
+    try:
+        yield
+    finally:
+        log(last=1)
+        print("cleaned up")
+
+
+def log_rows() -> None:
+    for row in range(20):
+        log(row=row)
+    print("logged")
+
+
+@wandb_init
+@env.task
+async def waiting() -> None:
+    with cleaning_up():
+        log_rows()
+        await asyncio.sleep(600)
+
+
+@wandb_init
+@env.task
+async def marking(mark: str) -> None:
+    with cleaning_up():
+        log_rows()
+        Path(mark).touch()
+        await asyncio.sleep(600)
+
+
+@wandb_init
+@env.task(timeout=timedelta(seconds=10))
+async def too_slow() -> None:
+    with cleaning_up():
+        log_rows()
+        await asyncio.sleep(600)
+
+
+@wandb_init
+@env.task
+def computing() -> None:
+    """Executes Python now and then."""
+    with cleaning_up():
+        log_rows()
+        while True:
+            time.sleep(0.05)
+
+
+@wandb_init
+@env.task
+def stuck() -> None:
+    """Is in a single call for longer than a pod is given to stop."""
+    log_rows()
+    time.sleep(600)
+
+
+@wandb_init
+@env.task
+async def handling() -> None:
+    """Has its own way to end."""
+
+    def leave(*_: object) -> None:
+        print("the user's handler")
+        sys.exit(9)
+
+    signal.signal(signal.SIGTERM, leave)
+    with cleaning_up():
+        log_rows()
+        await asyncio.sleep(600)
+
+
+@env.task
+async def cancelling(mark: str) -> str:
+    """Cancels a child that has got as far as its marks, and goes on."""
+    child = asyncio.ensure_future(marking(mark))
+    while not Path(mark).exists():
+        await asyncio.sleep(0.05)
+    child.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await child
+    return "done"

@@ -1,0 +1,100 @@
+"""What is left of a W&B run whose task the platform stops: by abort, by timeout, for its parent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from wandb_devserver import DevServer, Fault
+
+from tests.remote.support import CONTEXT, logged, run_of
+from tests.support.control_plane import ControlPlane
+from tests.support.plane_actions import Action, Phase
+
+GRACE = 30.0
+"""Seconds from SIGTERM to SIGKILL, as in Kubernetes."""
+
+
+def assert_preempted(action: Action, server: DevServer) -> None:
+    """The pod has left by itself, all rows are there, and W&B knows that it was not the task's fault."""
+    run = run_of(action, server)
+    assert (action.last.exit_code, action.last.signal) == (143, None)
+    assert logged(run, "row") == list(range(20))
+    # A run is preempted if it was announced to be and then ended with another exit code than 0.
+    assert (run.state, run.exit_code) == ("preempted", 143)
+
+
+@pytest.mark.parametrize(
+    ("task", "is_pid1"),
+    [
+        ("stopping:waiting", False),
+        ("stopping:computing", True),
+        ("notebook:waiting", True),
+        ("notebook:computing", False),
+    ],
+)
+def test_abort(task: str, is_pid1: bool, plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """Bodies that execute Python end as by an exception: `finally` blocks run, and what they log arrives."""
+    plane.pods.is_pid1, plane.pods.grace = is_pid1, GRACE
+    flyte_run = plane.start(task, context=CONTEXT, options={"interactive_mode": task.startswith("notebook:")})
+    plane.wait_for_output(flyte_run.root, "logged")
+    plane.abort(flyte_run)
+    plane.wait(flyte_run, expect=Phase.ABORTED)
+
+    assert_preempted(flyte_run.root, wandb_devserver)
+    assert logged(run_of(flyte_run.root, wandb_devserver), "last") == [1]
+    assert "cleaned up" in flyte_run.root.last.stdout
+
+
+def test_abort_of_a_body_that_is_stuck(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """Its run is closed in its stead."""
+    plane.pods.is_pid1, plane.pods.grace = True, GRACE
+    flyte_run = plane.start("stopping:stuck", context=CONTEXT)
+    plane.wait_for_output(flyte_run.root, "logged")
+    plane.abort(flyte_run)
+    plane.wait(flyte_run, expect=Phase.ABORTED)
+
+    assert_preempted(flyte_run.root, wandb_devserver)
+
+
+def test_timeout(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """A task that takes longer than Flyte allows it is stopped like one that is aborted."""
+    flyte_run = plane.run("stopping:too_slow", context=CONTEXT, expect=Phase.TIMED_OUT)
+
+    assert_preempted(flyte_run.root, wandb_devserver)
+    assert logged(run_of(flyte_run.root, wandb_devserver), "last") == [1]
+
+
+def test_parent_cancels_its_child(plane: ControlPlane, wandb_devserver: DevServer, tmp_path: Path) -> None:
+    """The child's run has ended although the parent goes on."""
+    flyte_run = plane.run("stopping:cancelling", str(tmp_path / "mark"), context=CONTEXT)
+
+    assert_preempted(plane.action(flyte_run, "marking"), wandb_devserver)
+
+
+def test_the_user_s_own_handler(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """Whoever sets a handler for SIGTERM decides how the task ends."""
+    flyte_run = plane.start("stopping:handling", context=CONTEXT)
+    plane.wait_for_output(flyte_run.root, "logged")
+    plane.abort(flyte_run)
+    plane.wait(flyte_run, expect=Phase.ABORTED)
+
+    run = run_of(flyte_run.root, wandb_devserver)
+    assert "the user's handler" in flyte_run.root.last.stdout
+    assert flyte_run.root.last.exit_code == 9
+    assert run.exit_code
+    assert (run.state, logged(run, "last")) == ("failed", [1])
+
+
+def test_abort_while_the_run_is_opened(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """The body never runs, and no run is left running."""
+    plane.pods.is_pid1, plane.pods.grace = True, GRACE
+    wandb_devserver.faults.add(Fault("graphql", operation="UpsertBucket", delay=2))
+    flyte_run = plane.start("stopping:computing", context=CONTEXT)
+    wandb_devserver.faults.wait()
+    plane.abort(flyte_run)
+    plane.wait(flyte_run, expect=Phase.ABORTED)
+
+    assert flyte_run.root.last.exit_code == 143
+    assert "logged" not in flyte_run.root.last.stdout
+    assert [run.state for run in wandb_devserver.runs()] in ([], ["failed"], ["preempted"])
