@@ -6,12 +6,15 @@ Run them with `options={"interactive_mode": True}`.
 from __future__ import annotations
 
 import cloudpickle
+import families
 import single
 import stopping
+from families import falling
 from single import blocking
 from stopping import computing, waiting
 
+cloudpickle.register_pickle_by_value(families)
 cloudpickle.register_pickle_by_value(single)
 cloudpickle.register_pickle_by_value(stopping)
 
-__all__ = ["blocking", "computing", "waiting"]
+__all__ = ["blocking", "computing", "falling", "waiting"]

@@ -1,0 +1,237 @@
+"""Parents and children, each in a pod of its own. Pods import this module."""
+
+# ruff: noqa: T201 - each of them has a process of its own, and says what it does
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+from datetime import timedelta
+
+import flyte
+import flyte.errors
+import wandb
+from flyteplugins.wandb import get_wandb_run, wandb_init
+from single import log
+
+env = flyte.TaskEnvironment(name="families")
+
+
+def state() -> str:
+    """What the server says about the current run."""
+    run = get_wandb_run()
+    assert run is not None
+    return str(wandb.Api().run(f"{run.entity}/{run.project}/{run.id}").state)
+
+
+def say(who: str) -> str:
+    """Logs a row and a line of console output; returns the id of the run."""
+    run_id = log(**{who: 1})
+    print("here is", who)
+    return run_id
+
+
+@wandb_init(config={"joining": 1}, tags=["joining"], name="not this", group="nor this")
+@env.task
+async def joining(who: str) -> str:
+    assert wandb.run is get_wandb_run()
+    return say(who)
+
+
+@wandb_init(run_mode="shared")
+@env.task
+def sharing(who: str) -> str:
+    assert wandb.run is get_wandb_run()
+    return say(who)
+
+
+@wandb_init
+@env.task
+async def helping(who: str) -> str:
+    return say(who)
+
+
+@wandb_init(run_mode="new", tags=["opening"])
+@env.task
+async def opening(who: str) -> str:
+    return say(who)
+
+
+@wandb_init(id="own-id")
+@env.task
+async def identified(who: str) -> str:
+    return say(who)
+
+
+@env.task
+async def between(who: str) -> str:
+    """Not decorated: has no run, and hands on the one above."""
+    assert get_wandb_run() is None
+    assert wandb.run is None
+    return await joining(who)
+
+
+@wandb_init
+@env.task
+async def having_a_child(who: str) -> list[str]:
+    return [say(who), await joining(f"child of {who}")]
+
+
+@wandb_init
+@env.task
+async def failing(who: str) -> str:
+    say(who)
+    raise ValueError("only the child")
+
+
+@wandb_init
+@env.task(timeout=timedelta(seconds=10))
+async def endless(who: str) -> None:
+    say(who)
+    await asyncio.sleep(600)
+
+
+# Where W&B is, is said here only: the children have it from the run that they join.
+@wandb_init(
+    host=os.environ.get("FAMILY_HOST"),
+    entity="local",
+    project="remote",
+    name="a family",
+    group="families",
+    config={"parent": 1},
+    tags=["family"],
+)
+@env.task
+async def family() -> dict[str, list[str]]:
+    """With everybody that may join, all at once."""
+    own = say("parent")
+    joined, shared, below, (middle, grandchild) = await asyncio.gather(
+        joining("joining"), sharing.aio("sharing"), between("below"), having_a_child("middle")
+    )
+    try:
+        await failing("failing")
+    except flyte.errors.RuntimeUserError as error:
+        assert "only the child" in str(error)  # noqa: PT017 - not a test
+    assert state() == "running"
+    assert say("parent again") == own
+    return {"one": [own, joined, shared, below, middle, grandchild]}
+
+
+@wandb_init(group="families", tags=["parent"])
+@env.task
+async def parent_of_new() -> dict[str, str]:
+    """Without anybody that joins its run: that stays plain."""
+    run = get_wandb_run()
+    assert run is not None
+    run.log({"parent": 1}, step=5)
+    first, second, own = await asyncio.gather(opening("first"), opening("second"), identified("own"))
+    return {"parent": str(run.id), "first": first, "second": second, "own": own, "mode": str(run.settings.mode)}
+
+
+CHILDREN = {"first": having_a_child}
+
+
+async def help_out() -> None:
+    await CHILDREN["first"]("child")
+
+
+@wandb_init
+@env.task
+async def falling() -> None:
+    """Calls its child by a helper that finds it in a dictionary, and fails."""
+    say("parent")
+    await help_out()
+    raise ValueError("the parent's own")
+
+
+@wandb_init
+@env.task(retries=1)
+async def unsteady(who: str) -> str:
+    run_id = log(child_attempt=flyte.ctx().attempt_number)
+    if flyte.ctx().attempt_number == 0:
+        raise ValueError("the child's first attempt")
+    return run_id
+
+
+@wandb_init
+@env.task(retries=1)
+async def unsteady_parent() -> str:
+    log(parent_attempt=flyte.ctx().attempt_number)
+    run_id = await unsteady("child")
+    if flyte.ctx().attempt_number == 0:
+        raise ValueError("the parent's first attempt")
+    return run_id
+
+
+@wandb_init
+@env.task
+async def outliving() -> str:
+    """Has a child that Flyte stops."""
+    say("parent")
+    try:
+        await endless("endless")
+    except flyte.errors.TaskTimeoutError:
+        say("timeout")
+    assert state() == "running"
+    return say("end")
+
+
+@wandb_init
+@env.task
+async def aborted() -> None:
+    say("parent")
+    await endless("endless")
+
+
+@wandb_init(group="families", mode="online")
+@env.task
+async def parent_of_one_writer() -> dict[str, str]:
+    """Calls all kinds of children; gives the ids of their runs, or their errors."""
+    run = get_wandb_run()
+    assert run is not None
+    run.log({"parent": 1}, step=5)
+    helped, shared, opened = await asyncio.gather(
+        helping("helping"), sharing.aio("sharing"), opening("opening"), return_exceptions=True
+    )
+    return {"parent": str(run.id), "helping": str(helped), "sharing": str(shared), "opening": str(opened)}
+
+
+@wandb_init(mode="shared")
+@env.task
+async def parent_of_unseen() -> list[str]:
+    """Its child is nowhere in its code."""
+    unseen = getattr(importlib.import_module("families"), "join" + "ing")
+    return [say("parent"), await unseen("joining")]
+
+
+def tell() -> str:
+    """How the current run is."""
+    run = get_wandb_run()
+    assert run is not None
+    run.log({"told": 1})
+    return f"{run.settings.mode} {run.group}"
+
+
+@wandb_init
+@env.task
+async def telling() -> str:
+    return tell()
+
+
+@wandb_init(run_mode="shared")
+@env.task
+async def telling_shared() -> str:
+    return tell()
+
+
+@wandb_init(group="families", mode="offline")
+@env.task
+async def parent_offline() -> list[str]:
+    return list(await asyncio.gather(telling(), telling_shared()))
+
+
+@wandb_init(group="families", mode="disabled")
+@env.task
+async def parent_disabled() -> list[str]:
+    return list(await asyncio.gather(telling(), telling_shared()))

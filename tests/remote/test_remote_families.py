@@ -1,0 +1,156 @@
+"""Which run children in pods of their own join or open, and what becomes of a run that several pods write to."""
+
+from __future__ import annotations
+
+import pytest
+from flyteplugins.wandb import wandb_config
+from wandb_devserver import DevServer, RunRecord
+
+from tests.remote.support import CONTEXT, PROJECT, link_of, logged, run_of
+from tests.support.control_plane import ControlPlane
+from tests.support.plane_actions import Phase
+
+
+def writers(run: RunRecord) -> set[str]:
+    """The labels of those who have said `here is ...`, as W&B puts them before each line."""
+    return {line.partition(" here is ")[0] for line in run.console if " here is " in line}
+
+
+def test_a_family_has_one_run(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """Parent, children and grandchildren: all rows, all summary keys, a label for each writer, one state.
+
+    The children find the run although only the parent's decorator says where W&B is.
+    """
+    del plane.pods.env["WANDB_BASE_URL"]
+    plane.pods.env["FAMILY_HOST"] = plane.driver_env["FAMILY_HOST"] = wandb_devserver.url
+    flyte_run = plane.run("families:family")
+
+    (run,) = wandb_devserver.runs()
+    (ids,) = flyte_run.result
+    everybody = {
+        "parent", "parent again", "joining", "sharing", "below", "middle", "child of middle", "failing"
+    }  # fmt: skip
+    assert run.id == f"{flyte_run.name}-a0"
+    assert set(ids["one"]) == {run.id}
+    assert [name for name in everybody if logged(run, name) != [1]] == []
+    assert len(run.history) == len(everybody)
+    assert everybody <= run.summary.keys()
+    assert len(writers(run)) == len(everybody) - 1
+    assert (run.state, run.exit_code) == ("finished", 0)
+    assert (run.name, run.group, run.job_type) == ("a family", "families", "family")
+    assert set(run.tags) == {"family", "joining"}
+    assert (run.config["parent"], run.config["joining"]) == (1, 1)
+    assert isinstance(run.config["flyte"], dict)
+    assert run.config["flyte"]["action"] == "a0"
+    linked = [action for action in plane.actions(flyte_run) if action.task != "families.between"]
+    assert {link_of(action) for action in linked} == {run.url}
+
+
+def test_children_with_runs_of_their_own(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """The configured id is the parent's and the stem of its children's; one on the decorator is the child's.
+
+    Nobody joins the parent's run: it stays plain, with the user's steps.
+    """
+    context = wandb_config(project="remote", entity="local", id="configured", tags=["context"])
+    flyte_run = plane.run("families:parent_of_new", context=context)
+
+    (ids,) = flyte_run.result
+    by_name = {action.name: action for action in plane.actions(flyte_run)}
+    assert (ids["parent"], ids["own"], ids["mode"]) == ("configured", "own-id", "online")
+    assert ids["first"] != ids["second"]
+    assert {ids["first"].removeprefix("configured-"), ids["second"].removeprefix("configured-")} <= by_name.keys()
+    runs = {name: wandb_devserver.run(f"{PROJECT}/{ids[name]}") for name in ("parent", "first", "second", "own")}
+    assert {name: logged(run, name) for name, run in runs.items()} == {name: [1] for name in runs}
+    assert runs["parent"].history[0]["_step"] == 5
+    assert {run.state for run in runs.values()} == {"finished"}
+    assert [runs[name].tags for name in ("parent", "first", "own")] == [
+        ["context", "parent"], ["context", "opening"], ["context"]
+    ]  # fmt: skip
+    assert [runs[name].group for name in ("parent", "first", "own")] == ["families", flyte_run.name, flyte_run.name]
+    assert {link_of(action) for action in by_name.values()} == {run.url for run in runs.values()}
+
+
+def test_parent_of_one_writer(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """`mode="online"` is the user's word: children of `auto` open a run beside the parent's, `shared` is an error."""
+    flyte_run = plane.run("families:parent_of_one_writer", context=CONTEXT)
+
+    (said,) = flyte_run.result
+    helping, sharing, opening = (plane.action(flyte_run, name) for name in ("helping", "sharing", "opening"))
+    beside, new = run_of(helping, wandb_devserver), run_of(opening, wandb_devserver)
+    assert (said["helping"], said["opening"]) == (beside.id, new.id)
+    assert 'mode="shared"' in said["sharing"]
+    assert "here is" not in sharing.last.stdout
+    assert (beside.group, logged(beside, "helping"), beside.state) == ("families", [1], "finished")
+    assert [link_of(action) for action in (helping, opening)] == [beside.url, new.url]
+    assert (helping.last.stdout + helping.last.stderr).count("takes no second writer") == 1
+    parent = run_of(flyte_run.root, wandb_devserver)
+    assert [(row["_step"], row["parent"]) for row in parent.history] == [(5, 1)]
+    assert parent.state == "finished"
+
+
+def test_child_that_cannot_be_seen(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """`mode="shared"` lets a child join that is nowhere in the parent's code."""
+    flyte_run = plane.run("families:parent_of_unseen", context=CONTEXT)
+
+    (run,) = wandb_devserver.runs()
+    assert flyte_run.result == ([run.id, run.id],)
+    assert (run.state, set(logged(run, "parent") + logged(run, "joining")), len(run.history)) == ("finished", {1}, 2)
+    assert {link_of(action) for action in plane.actions(flyte_run)} == {run.url}
+
+
+@pytest.mark.parametrize("mode", ["offline", "disabled"])
+def test_parent_without_a_server(mode: str, plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """Its children are without one too, in its group."""
+    flyte_run = plane.run(f"families:parent_{mode}", context=CONTEXT)
+
+    assert flyte_run.result == ([f"{mode} families"] * 2,)
+    assert wandb_devserver.runs() == []
+
+
+def test_a_failing_parent_s_run_has_failed(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """Although its children's work was fine. A pickled parent finds its child by a helper and a dictionary."""
+    flyte_run = plane.run(
+        "notebook:falling", context=CONTEXT, options={"interactive_mode": True}, expect=Phase.FAILED
+    )
+
+    (run,) = wandb_devserver.runs()
+    assert flyte_run.root.error is not None
+    assert "the parent's own" in flyte_run.root.error.message
+    assert (run.state, run.exit_code) == ("failed", 1)
+    assert [logged(run, name) for name in ("parent", "child", "child of child")] == [[1], [1], [1]]
+
+
+def test_retries_in_a_family(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """Parent and child fail once each: one run with the rows of all attempts."""
+    flyte_run = plane.run("families:unsteady_parent", context=CONTEXT)
+
+    (run,) = wandb_devserver.runs()
+    assert flyte_run.result == (run.id,)
+    assert (logged(run, "parent_attempt"), logged(run, "child_attempt")) == ([0, 1], [0, 1])
+    assert (run.state, run.exit_code) == ("finished", 0)
+    assert isinstance(run.config["flyte"], dict)
+    assert run.config["flyte"]["attempt"] == 1
+
+
+def test_a_stopped_child_leaves_the_run_running(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """A child's timeout is nothing that the run should be called preempted for."""
+    plane.run("families:outliving", context=CONTEXT)
+
+    (run,) = wandb_devserver.runs()
+    assert [logged(run, name) for name in ("parent", "endless", "timeout", "end")] == [[1], [1], [1], [1]]
+    assert (run.state, run.exit_code) == ("finished", 0)
+
+
+def test_abort_of_a_family(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """All rows are there, whoever is stopped first; the run is preempted."""
+    plane.pods.grace = 30
+    flyte_run = plane.start("families:aborted", context=CONTEXT)
+    child = plane.action(flyte_run, "endless")
+    plane.wait_for_output(child, "here is endless")
+    plane.abort(flyte_run)
+    plane.wait(flyte_run, expect=Phase.ABORTED)
+
+    (run,) = wandb_devserver.runs()
+    assert [logged(run, name) for name in ("parent", "endless")] == [[1], [1]]
+    assert (run.state, run.exit_code) == ("preempted", 143)
+    assert {flyte_run.root.last.exit_code, child.last.exit_code} == {143}
