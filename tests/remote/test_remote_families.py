@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from flyteplugins.wandb import wandb_config
 from wandb_devserver import DevServer, RunRecord
@@ -109,9 +111,7 @@ def test_parent_without_a_server(mode: str, plane: ControlPlane, wandb_devserver
 
 def test_a_failing_parent_s_run_has_failed(plane: ControlPlane, wandb_devserver: DevServer) -> None:
     """Although its children's work was fine. A pickled parent finds its child by a helper and a dictionary."""
-    flyte_run = plane.run(
-        "notebook:falling", context=CONTEXT, options={"interactive_mode": True}, expect=Phase.FAILED
-    )
+    flyte_run = plane.run("notebook:falling", context=CONTEXT, options={"interactive_mode": True}, expect=Phase.FAILED)
 
     (run,) = wandb_devserver.runs()
     assert flyte_run.root.error is not None
@@ -132,19 +132,22 @@ def test_retries_in_a_family(plane: ControlPlane, wandb_devserver: DevServer) ->
     assert run.config["flyte"]["attempt"] == 1
 
 
-def test_a_stopped_child_leaves_the_run_running(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """A child's timeout is nothing that the run should be called preempted for."""
-    plane.run("families:outliving", context=CONTEXT)
+def test_a_stopped_child_leaves_the_run_running(
+    plane: ControlPlane, wandb_devserver: DevServer, tmp_path: Path
+) -> None:
+    """SIGTERM for a child is nothing that the run should be called preempted for."""
+    flyte_run = plane.run("families:outliving", str(tmp_path / "mark"), context=CONTEXT)
 
     (run,) = wandb_devserver.runs()
-    assert [logged(run, name) for name in ("parent", "endless", "timeout", "end")] == [[1], [1], [1], [1]]
+    assert [logged(run, name) for name in ("parent", "endless", "end")] == [[1], [1], [1]]
+    assert plane.action(flyte_run, "endless").last.exit_code == 143
     assert (run.state, run.exit_code) == ("finished", 0)
 
 
-def test_abort_of_a_family(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+def test_abort_of_a_family(plane: ControlPlane, wandb_devserver: DevServer, tmp_path: Path) -> None:
     """All rows are there, whoever is stopped first; the run is preempted."""
     plane.pods.grace = 30
-    flyte_run = plane.start("families:aborted", context=CONTEXT)
+    flyte_run = plane.start("families:aborted", str(tmp_path / "mark"), context=CONTEXT)
     child = plane.action(flyte_run, "endless")
     plane.wait_for_output(child, "here is endless")
     plane.abort(flyte_run)

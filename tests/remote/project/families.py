@@ -1,13 +1,14 @@
 """Parents and children, each in a pod of its own. Pods import this module."""
 
-# ruff: noqa: T201 - each of them has a process of its own, and says what it does
+# ruff: noqa: T201, ASYNC110, ASYNC240 - each of them has a process of its own, and says what it does
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import os
-from datetime import timedelta
+from pathlib import Path
 
 import flyte
 import flyte.errors
@@ -86,9 +87,11 @@ async def failing(who: str) -> str:
 
 
 @wandb_init
-@env.task(timeout=timedelta(seconds=10))
-async def endless(who: str) -> None:
-    say(who)
+@env.task
+async def endless(mark: str) -> None:
+    """Marks that it has logged."""
+    say("endless")
+    Path(mark).touch()
     await asyncio.sleep(600)
 
 
@@ -166,22 +169,24 @@ async def unsteady_parent() -> str:
 
 @wandb_init
 @env.task
-async def outliving() -> str:
-    """Has a child that Flyte stops."""
+async def outliving(mark: str) -> str:
+    """Cancels its child, and goes on."""
     say("parent")
-    try:
-        await endless("endless")
-    except flyte.errors.TaskTimeoutError:
-        say("timeout")
+    child = asyncio.ensure_future(endless(mark))
+    while not Path(mark).exists():
+        await asyncio.sleep(0.05)
+    child.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await child
     assert state() == "running"
     return say("end")
 
 
 @wandb_init
 @env.task
-async def aborted() -> None:
+async def aborted(mark: str) -> None:
     say("parent")
-    await endless("endless")
+    await endless(mark)
 
 
 @wandb_init(group="families", mode="online")

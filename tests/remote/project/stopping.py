@@ -54,7 +54,7 @@ async def marking(mark: str) -> None:
 
 
 @wandb_init
-@env.task(timeout=timedelta(seconds=10))
+@env.task(timeout=timedelta(seconds=15))
 async def too_slow() -> None:
     with cleaning_up():
         log_rows()
