@@ -25,7 +25,7 @@ def test_a_family_has_one_run(plane: ControlPlane, wandb_devserver: DevServer) -
     """
     del plane.pods.env["WANDB_BASE_URL"]
     plane.pods.env["FAMILY_HOST"] = plane.driver_env["FAMILY_HOST"] = wandb_devserver.url
-    flyte_run = plane.run("families:family")
+    flyte_run = plane.run("families:family", timeout=100)
 
     (run,) = wandb_devserver.runs()
     (ids,) = flyte_run.result

@@ -55,7 +55,7 @@ def test_pickled_and_overridden(plane: ControlPlane, wandb_devserver: DevServer)
 
 def test_all_ways_to_call_a_task(plane: ControlPlane, wandb_devserver: DevServer) -> None:
     """However it is called: one run for each action, and the action's link leads to it."""
-    flyte_run = plane.run("single:calling_in_all_ways", context=CONTEXT)
+    flyte_run = plane.run("single:calling_in_all_ways", context=CONTEXT, timeout=100)
 
     (ids,) = flyte_run.result
     runs = {

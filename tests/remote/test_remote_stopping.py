@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ def assert_preempted(action: Action, server: DevServer) -> None:
     [
         ("stopping:waiting", False),
         ("stopping:computing", True),
+        ("stopping:delegating", True),
         ("notebook:waiting", True),
         ("notebook:computing", False),
     ],
@@ -63,6 +65,20 @@ def test_timeout(plane: ControlPlane, wandb_devserver: DevServer) -> None:
 
     assert_preempted(flyte_run.root, wandb_devserver)
     assert logged(run_of(flyte_run.root, wandb_devserver), "last") == [1]
+
+
+def test_eviction(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """The pod is stopped, not the task: its next attempt goes on in the same run, and ends it well."""
+    flyte_run = plane.start("stopping:evicted", context=CONTEXT)
+    plane.wait_for_output(flyte_run.root, "logged")
+    plane.kill(flyte_run.root, signal.SIGTERM)
+    plane.wait(flyte_run)
+
+    (run,) = wandb_devserver.runs()
+    assert flyte_run.result == (1,)
+    assert flyte_run.root.attempts[0].exit_code == 143
+    assert logged(run, "row") == list(range(21))
+    assert (run.state, run.exit_code) == ("finished", 0)
 
 
 def test_parent_cancels_its_child(plane: ControlPlane, wandb_devserver: DevServer, tmp_path: Path) -> None:

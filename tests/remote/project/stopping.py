@@ -73,6 +73,15 @@ def computing() -> None:
 
 @wandb_init
 @env.task
+async def delegating() -> None:
+    """Waits for a thread, which nobody can end."""
+    with cleaning_up():
+        log_rows()
+        await asyncio.to_thread(time.sleep, 600)
+
+
+@wandb_init
+@env.task
 def stuck() -> None:
     """Is in a single call for longer than a pod is given to stop."""
     log_rows()
@@ -92,6 +101,17 @@ async def handling() -> None:
     with cleaning_up():
         log_rows()
         await asyncio.sleep(600)
+
+
+@wandb_init
+@env.task(retries=1)
+async def evicted() -> int:
+    """Waits in its first attempt only."""
+    if flyte.ctx().attempt_number == 0:
+        log_rows()
+        await asyncio.sleep(600)
+    log(row=20)
+    return flyte.ctx().attempt_number
 
 
 @env.task
