@@ -161,18 +161,18 @@ def test_bad_value_in_a_body(plane: ControlPlane, wandb_devserver: DevServer) ->
 
 
 def test_what_cannot_be_kept(plane: ControlPlane) -> None:
-    """A task that is being stopped, or has no controller, uploads nothing, and says that its data are lost."""
+    """A task that is stopped or has no controller uploads nothing, none fails because it cannot, and all say so."""
+    alone = {"FLYTE_CLUSTERED_WORKER": "1", "RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"}
     stopped = plane.start("outages:sleeping", context=CONTEXT)
-    worker = plane.start(
-        "outages:offline",
-        context=CONTEXT,
-        env={"FLYTE_CLUSTERED_WORKER": "1", "RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"},
-    )
+    worker = plane.start("outages:offline", context=CONTEXT, env=alone)
+    without_files = plane.start("outages:losing", context=CONTEXT)
     plane.wait_for_output(stopped.root, "asleep")
     plane.abort(stopped)
     plane.wait(stopped, expect=Phase.ABORTED)
     plane.wait(worker)
+    plane.wait(without_files)
 
+    assert re.search(r"could not be kept by Flyte.*exists only in", without_files.root.last.stderr)
     for run, reason in ((stopped, "the task is being stopped"), (worker, "workers of a distributed task")):
         assert re.search(rf"exists only in .*{reason}", run.root.last.stderr), run.root.last.stderr
         assert plane.actions(run) == [run.root]

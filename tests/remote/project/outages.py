@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
+from pathlib import Path
 
 import flyte
-from flyteplugins.wandb import get_wandb_run, wandb_config, wandb_init
+from flyteplugins.wandb import get_wandb_run, get_wandb_run_dir, wandb_config, wandb_init
 
 env = flyte.TaskEnvironment(name="outages")
 secret_env = flyte.TaskEnvironment(name="outages_secret", secrets=flyte.Secret("wandb", as_env_var="WANDB_API_KEY"))
@@ -68,6 +70,15 @@ async def sleeping() -> None:
 @env.task
 async def offline() -> str:
     return log_rows()
+
+
+@wandb_init(mode="offline")
+@env.task
+async def losing() -> str:
+    """Leaves nothing that could be uploaded."""
+    run_id = log_rows()
+    shutil.rmtree(Path(str(get_wandb_run_dir())).parent)
+    return run_id
 
 
 @wandb_init(run_mode="shared")

@@ -68,8 +68,7 @@ def _attempt(local: LocalRun, error: BaseException | None) -> int | None:
 
 def _say_kept(local: LocalRun, uri: str) -> None:
     _logger.warning(
-        "W&B run %s is kept by Flyte, as the output of the trace wandb_run_directory: %s. "
-        "Download that; %s",
+        "W&B run %s is kept by Flyte, as the output of a trace: %s. Download that; %s",
         local.name,
         uri,
         local.delivered_by(os.path.basename(local.directory)),  # noqa: PTH119
