@@ -9,7 +9,7 @@ process exits.
                2. raises SystemExit in bodies on threads of their own, and waits for their `finally` blocks;
                   of those that do not execute Python code by and by, it closes the runs in their stead
                3. raises SystemExit in the main thread: the event loop ends, its tasks are cancelled
-               4. closes itself what has not been closed by then, and exits
+               4. closes itself what has not been closed by then, and ends a process that does not end
 
 Python handles signals in the main thread only, and may not be able to for a while: hence the thread.
 """
@@ -40,6 +40,7 @@ _FOR_THE_LOOP = 2.0
 _FOR_INTERRUPTING = 4.0
 _FOR_FINALLY = 15.0
 _FOR_CLOSING = 10.0
+_FOR_EXITING = 3.0
 
 # Without a lock: the interruption of a body may come while its thread holds one.
 _bodies: list[Body] = []
@@ -163,9 +164,12 @@ def _stop(loop: asyncio.AbstractEventLoop | None) -> None:
     _close_all(_not_set([(body.has_ended, body) for body in elsewhere if body not in stuck], _FOR_FINALLY))
     here = [body for body in bodies if body not in elsewhere]
     _make_main_thread_leave(loop if here else None)
-    if late := _not_set([(body.has_ended, body) for body in here], _FOR_FINALLY):
-        _close_all(late)
-        os._exit(EXIT_CODE)
+    late = _not_set([(body.has_ended, body) for body in here], _FOR_FINALLY)
+    _close_all(late)
+    if not late:
+        # Python waits for threads that nobody can end, such as those of asyncio.to_thread; this one it does not.
+        time.sleep(_FOR_EXITING)
+    os._exit(EXIT_CODE)
 
 
 def _make_main_thread_leave(loop: asyncio.AbstractEventLoop | None) -> None:
