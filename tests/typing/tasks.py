@@ -5,7 +5,7 @@ from typing import Generic, TypeVar
 
 import flyte
 import wandb
-from flyteplugins.wandb import get_wandb_run, get_wandb_run_dir, wandb_init
+from flyteplugins.wandb import DistributedInfo, get_distributed_info, get_wandb_run, get_wandb_run_dir, wandb_init
 from typing_extensions import assert_type
 
 env = flyte.TaskEnvironment(name="typing")
@@ -167,3 +167,15 @@ def log(loss: float) -> str:
 assert_type(get_wandb_run_dir(), str | None)
 get_wandb_run(1)  # type: ignore[call-arg]
 get_wandb_run_dir().upper()  # type: ignore[union-attr]
+
+
+# Which of several processes this is.
+
+info = get_distributed_info()
+assert_type(info, DistributedInfo | None)
+if info is not None:
+    assert_type(info["rank"], int)
+    assert_type(info["num_workers"], int)
+    info["node"]  # type: ignore[typeddict-item]
+info["rank"]  # type: ignore[index]
+get_distributed_info({})  # type: ignore[call-arg]

@@ -29,6 +29,7 @@ if __name__ == "__main__":
 | `get_wandb_run`, `get_wandb_run_dir` | the run of the current task or trace; its local directory |
 | `wandb_config`, `get_wandb_context` | settings for the runs of a Flyte run or of a `with` block; those in force |
 | `wandb_sweep_config`, `get_wandb_sweep_context` | the same for sweeps |
+| `get_distributed_info` | which of several processes of a distributed task this one is |
 | `Wandb`, `WandbSweep` | links from a task to its run or sweep |
 | `WandbPluginError` | the root of all exceptions: `InvalidValueError`, `NoParentRunError`, `RunOpenError`, ... |
 
@@ -45,6 +46,7 @@ from flyteplugins.wandb._version import __version__
 from wandb_artifacts import InvalidValueError, WandbPluginError
 from wandb_runtime import (
     DecoratorOrderError,
+    DistributedInfo,
     InitOptions,
     MissingApiKeyError,
     Mode,
@@ -57,6 +59,7 @@ from wandb_runtime import (
     UnavailableError,
     Wandb,
     WandbConfig,
+    get_distributed_info,
     get_wandb_context,
     get_wandb_run,
     get_wandb_run_dir,
@@ -76,6 +79,7 @@ from wandb_sweeps import (
 
 __all__ = [
     "DecoratorOrderError",
+    "DistributedInfo",
     "InitOptions",
     "InvalidValueError",
     "MissingApiKeyError",
@@ -97,6 +101,7 @@ __all__ = [
     "WandbSweep",
     "WandbSweepConfig",
     "__version__",
+    "get_distributed_info",
     "get_wandb_context",
     "get_wandb_run",
     "get_wandb_run_dir",

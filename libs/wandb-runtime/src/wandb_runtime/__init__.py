@@ -26,10 +26,12 @@ from wandb_runtime._errors import (
     UnavailableError,
 )
 from wandb_runtime._link import Wandb
+from wandb_runtime._ranks import DistributedInfo, get_distributed_info
 from wandb_runtime._version import __version__
 
 __all__ = [
     "DecoratorOrderError",
+    "DistributedInfo",
     "InitOptions",
     "MissingApiKeyError",
     "Mode",
@@ -43,6 +45,7 @@ __all__ = [
     "Wandb",
     "WandbConfig",
     "__version__",
+    "get_distributed_info",
     "get_wandb_context",
     "get_wandb_run",
     "get_wandb_run_dir",
