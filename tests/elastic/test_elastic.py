@@ -1,0 +1,102 @@
+"""Torch elastic as Flyte's plugin starts it: two processes on the CPU, in a pod of the control plane."""
+
+from collections import Counter
+
+import pytest
+from flyteplugins.wandb import wandb_config
+from wandb_devserver import DevServer
+
+from tests.elastic import tasks
+from tests.support.control_plane import ControlPlane, Run
+from tests.support.plane_actions import Phase
+
+PROJECT = "elastic"
+CONTEXT = wandb_config(project=PROJECT)
+OPTIONS = {"copy_style": "all"}
+LOSS = 2.0 * (tasks.STEPS - 1) + 1
+
+
+@pytest.fixture
+def plane(flyte_plane: ControlPlane, wandb_devserver: DevServer) -> ControlPlane:
+    """The control plane, with W&B in reach of drivers and pods."""
+    flyte_plane.pods.env.update(wandb_devserver.env)
+    flyte_plane.driver_env.update(wandb_devserver.env)
+    return flyte_plane
+
+
+def links(run: Run) -> list[str]:
+    return [link.uri for link in run.root.links if link.name.startswith("Weights & Biases")]
+
+
+def test_auto(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """Rank 0 logs; the other ranks find no run. The link leads to it."""
+    flyte_run = plane.run(tasks.train, context=CONTEXT, options=OPTIONS)
+
+    (run,) = wandb_devserver.runs(PROJECT)
+    assert flyte_run.result == (LOSS,)
+    assert run.id == f"{flyte_run.name}-a0"
+    assert (run.state, run.exit_code, run.group) == ("finished", 0, flyte_run.name)
+    assert [row["rank"] for row in run.history] == [0] * tasks.STEPS
+    assert "rank 1 of launch 0: None" in flyte_run.root.last.stdout
+    assert links(flyte_run) == [run.url]
+
+
+def test_shared(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """Both ranks log to one run, and nothing is lost."""
+    flyte_run = plane.run(tasks.train, context=wandb_config(project=PROJECT, run_mode="shared"), options=OPTIONS)
+
+    (run,) = wandb_devserver.runs(PROJECT)
+    assert (run.id, run.state, run.exit_code) == (f"{flyte_run.name}-a0", "finished", 0)
+    assert Counter(row["rank"] for row in run.history) == {0: tasks.STEPS, 1: tasks.STEPS}
+    assert links(flyte_run) == [run.url]
+
+
+def test_new(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """Each rank has a run of its own, in a group that the link leads to."""
+    flyte_run = plane.run(tasks.train, context=wandb_config(project=PROJECT, run_mode="new"), options=OPTIONS)
+
+    runs = {run.id: run for run in wandb_devserver.runs(PROJECT)}
+    base = f"{flyte_run.name}-a0"
+    assert set(runs) == {f"{base}-rank-0", f"{base}-rank-1"}
+    assert {(run.state, run.group) for run in runs.values()} == {("finished", base)}
+    for rank in (0, 1):
+        assert [row["rank"] for row in runs[f"{base}-rank-{rank}"].history] == [rank] * tasks.STEPS
+    assert links(flyte_run) == [f"{wandb_devserver.url}/{wandb_devserver.entity}/{PROJECT}/groups/{base}"]
+
+
+@pytest.mark.parametrize("run_mode", ["auto", "shared"])
+def test_restart_in_place(run_mode: str, plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """The ranks that are launched again go on with the run; for Flyte it was one attempt."""
+    context = {**CONTEXT, "wandb_run_mode": run_mode}
+    flyte_run = plane.run(tasks.train, failing=1, context=context, options=OPTIONS)
+
+    (run,) = wandb_devserver.runs(PROJECT)
+    rows = Counter((row["launch"], row["rank"]) for row in run.history)
+    ranks = (0, 1) if run_mode == "shared" else (0,)
+    assert flyte_run.result == (LOSS,)
+    assert (run.state, run.exit_code) == ("finished", 0)
+    assert rows == {(launch, rank): tasks.STEPS for launch in (0, 1) for rank in ranks}
+    assert run.config["flyte"]["attempt"] == 0
+
+
+def test_failure(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """When no restart is left the run has failed, and the user reads which rank it was."""
+    flyte_run = plane.run(tasks.train, failing=2, context=CONTEXT, expect=Phase.FAILED, options=OPTIONS)
+
+    (run,) = wandb_devserver.runs(PROJECT)
+    assert run.state not in ("running", "finished")
+    assert len(run.history) == 2 * tasks.STEPS
+    assert flyte_run.root.error is not None
+    assert "rank 1" in flyte_run.root.error.message
+
+
+def test_abort(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """The launcher hands the signal on, and the ranks end their run."""
+    flyte_run = plane.start(tasks.endless, context=CONTEXT, options=OPTIONS)
+    plane.wait_for_output(plane.action(flyte_run), "training")
+    plane.abort(flyte_run)
+    plane.wait(flyte_run, expect=Phase.ABORTED)
+
+    (run,) = wandb_devserver.runs(PROJECT)
+    assert run.state not in ("running", "finished")
+    assert [row["loss"] for row in run.history] == [1]
