@@ -10,8 +10,8 @@ from tests.elastic import tasks
 from tests.support.control_plane import ControlPlane, Run
 from tests.support.plane_actions import Phase
 
-PROJECT = "elastic"
-CONTEXT = wandb_config(project=PROJECT)
+PROJECT = "local/elastic"
+CONTEXT = wandb_config(project="elastic", entity="local")
 OPTIONS = {"copy_style": "all"}
 LOSS = 2.0 * (tasks.STEPS - 1) + 1
 
@@ -43,7 +43,7 @@ def test_auto(plane: ControlPlane, wandb_devserver: DevServer) -> None:
 
 def test_shared(plane: ControlPlane, wandb_devserver: DevServer) -> None:
     """Both ranks log to one run, and nothing is lost."""
-    flyte_run = plane.run(tasks.train, context=wandb_config(project=PROJECT, run_mode="shared"), options=OPTIONS)
+    flyte_run = plane.run(tasks.train, context=wandb_config(project="elastic", entity="local", run_mode="shared"), options=OPTIONS)
 
     (run,) = wandb_devserver.runs(PROJECT)
     assert (run.id, run.state, run.exit_code) == (f"{flyte_run.name}-a0", "finished", 0)
@@ -53,7 +53,7 @@ def test_shared(plane: ControlPlane, wandb_devserver: DevServer) -> None:
 
 def test_new(plane: ControlPlane, wandb_devserver: DevServer) -> None:
     """Each rank has a run of its own, in a group that the link leads to."""
-    flyte_run = plane.run(tasks.train, context=wandb_config(project=PROJECT, run_mode="new"), options=OPTIONS)
+    flyte_run = plane.run(tasks.train, context=wandb_config(project="elastic", entity="local", run_mode="new"), options=OPTIONS)
 
     runs = {run.id: run for run in wandb_devserver.runs(PROJECT)}
     base = f"{flyte_run.name}-a0"
@@ -61,7 +61,7 @@ def test_new(plane: ControlPlane, wandb_devserver: DevServer) -> None:
     assert {(run.state, run.group) for run in runs.values()} == {("finished", base)}
     for rank in (0, 1):
         assert [row["rank"] for row in runs[f"{base}-rank-{rank}"].history] == [rank] * tasks.STEPS
-    assert links(flyte_run) == [f"{wandb_devserver.url}/{wandb_devserver.entity}/{PROJECT}/groups/{base}"]
+    assert links(flyte_run) == [f"{wandb_devserver.url}/{PROJECT}/groups/{base}"]
 
 
 @pytest.mark.parametrize("run_mode", ["auto", "shared"])
@@ -76,7 +76,9 @@ def test_restart_in_place(run_mode: str, plane: ControlPlane, wandb_devserver: D
     assert flyte_run.result == (LOSS,)
     assert (run.state, run.exit_code) == ("finished", 0)
     assert rows == {(launch, rank): tasks.STEPS for launch in (0, 1) for rank in ranks}
-    assert run.config["flyte"]["attempt"] == 0
+    flyte_config = run.config["flyte"]
+    assert isinstance(flyte_config, dict)
+    assert flyte_config["attempt"] == 0
 
 
 def test_failure(plane: ControlPlane, wandb_devserver: DevServer) -> None:

@@ -109,7 +109,7 @@ def test_which_run(run_mode: Any, where: Surroundings, expected: str | None, by:
         assert expected == WRITES
         assert plan.address == SHARED
     else:
-        assert plan.init.get("id") == expected
+        assert opened(plan).init.get("id") == expected
 
 
 def test_own_id_opens_that_run() -> None:
@@ -300,7 +300,7 @@ def test_going_offline(nearest: RunAddress | None) -> None:
     where = around(REMOTE_CHILD, nearest=nearest, elsewhere=True)
     plan = plan_run(wandb_config(on_unavailable="offline"), where)
 
-    assert not isinstance(plan, JoinPlan)
+    assert isinstance(plan, OpenPlan | WriterPlan)
     assert plan.otherwise is not None
     assert (plan.otherwise.init["id"], plan.otherwise.init["mode"]) == ("run1-a2", "offline")
     assert plan.otherwise.init["group"] == ("g" if nearest else "run1")

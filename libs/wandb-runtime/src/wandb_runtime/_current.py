@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 class Current:
     """A run in force, and the Flyte action it is in force for."""
 
-    run: Run
-    address: RunAddress
+    run: Run | None
+    address: RunAddress | None
+    """None, as the run is, where this process of a distributed task does not log."""
     action: tuple[str, str] | None
 
 
@@ -38,8 +39,8 @@ def current() -> Current | None:
 
 
 @contextlib.contextmanager
-def in_force(run: Run, address: RunAddress) -> Iterator[None]:
-    """Makes a run the one of the code inside."""
+def in_force(run: Run | None, address: RunAddress | None) -> Iterator[None]:
+    """Makes a run the one of the code inside; None: the code inside has no run and opens none."""
     token = _current.set(Current(run, address, _action()))
     try:
         yield
@@ -70,4 +71,4 @@ def get_wandb_run_dir() -> str | None:
         `run.dir`: files written there stay local until `run.save()` sends them; None where there is no run.
     """
     found = current()
-    return found.run.dir if found else None
+    return found.run.dir if found and found.run else None

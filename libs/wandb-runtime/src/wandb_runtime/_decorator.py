@@ -18,8 +18,9 @@ from wandb_runtime._errors import DecoratorOrderError
 from wandb_runtime._keeping import keep, keep_async
 from wandb_runtime._link import Wandb
 from wandb_runtime._off_loop import off_loop
-from wandb_runtime._plan import Plan, RunAddress, Surroundings, plan_run
-from wandb_runtime._session import Session, start
+from wandb_runtime._plan import Plan, RunAddress, SilentPlan, Surroundings, plan_run
+from wandb_runtime._ranks import get_distributed_info, is_launched
+from wandb_runtime._session import Session, Silence, start
 from wandb_runtime._task import current_task, is_task_function
 
 if TYPE_CHECKING:
@@ -205,7 +206,7 @@ async def run_around_async(wrapper: Callable[..., Any]) -> AsyncIterator[None]:
         await keep_async(await off_loop(functools.partial(session.close, 0)))
 
 
-def _abandon(session: Session) -> None:
+def _abandon(session: Session | Silence) -> None:
     session.close(_exit_code(CancelledError()))
 
 
@@ -217,6 +218,8 @@ def _plan(wrapper: Callable[..., Any]) -> Plan:
         msg = f"@wandb_init stands under @env.task on {name!r}; put it above, as the outermost decorator"
         raise DecoratorOrderError(msg)
     here = current()
+    if here is not None and here.run is None:
+        return SilentPlan()
     if decoration.short_name is None or here is not None:
         # A task that is called as a function, by forward() or outside Flyte, is one.
         task = None
@@ -231,8 +234,9 @@ def _plan(wrapper: Callable[..., Any]) -> Plan:
         short_name=decoration.short_name,
         nearest=nearest,
         is_open_here=_open_runs.find(nearest) is not None,
-        # Only a remote task's children are in other processes; elsewhere the search would be for nothing.
-        may_be_joined=task is not None and not task.is_local and may_be_joined(wrapper),
+        # Locally children are in this process, and a launcher's processes can call none.
+        may_be_joined=task is not None and not task.is_local and not is_launched(os.environ) and may_be_joined(wrapper),
+        ranks=get_distributed_info() if task is not None else None,
     )
     return plan_run(decoration.settings, around)
 

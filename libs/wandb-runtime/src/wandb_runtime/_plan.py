@@ -10,12 +10,14 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from wandb_runtime._errors import NoParentRunError
+from wandb_runtime._places import Place, modes_of, own_place, place_of
 from wandb_runtime.context import RUN_ID_KEY, RUN_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wandb_runtime._config import WandbConfig
+    from wandb_runtime._ranks import DistributedInfo
     from wandb_runtime._task import TaskIdentity
 
 # Fields of the configuration that are not parameters of wandb.init().
@@ -27,6 +29,11 @@ _PLANNED = frozenset({"id", "reinit", "settings"})
 _FINISH_TIMEOUT = 600.0
 # Whole seconds; W&B's own 15 s is what a killed pod would lose.
 _FLUSH_INTERVALS = {"x_file_stream_transmit_interval": 1, "x_transaction_log_flush_interval": 1}
+_SECOND_WRITER = {
+    "x_primary": False,
+    # By default W&B marks a run as finished when any of its writers ends.
+    "x_update_finish_state": False,
+}
 _WITHOUT_SERVER = ("offline", "disabled", "dryrun")
 
 
@@ -79,6 +86,8 @@ class Surroundings:
     """Whether this process has that run open."""
     may_be_joined: bool = False
     """Whether the body can call tasks that join the run from processes of their own."""
+    ranks: DistributedInfo | None = None
+    """Which process of the task this is, where it has several; None for a plain function."""
 
     @property
     def is_remote(self) -> bool:
@@ -87,8 +96,11 @@ class Surroundings:
 
     @property
     def label(self) -> str | None:
-        """What tells the writers of one run apart."""
-        return f"{self.short_name}-{self.task.action_name}" if self.task else None
+        """What tells the tasks that write to one run apart."""
+        if self.task is None:
+            return None
+        rank = f"-rank-{self.ranks['rank']}" if self.ranks else ""
+        return f"{self.short_name}-{self.task.action_name}{rank}"
 
 
 @dataclass(frozen=True)
@@ -141,7 +153,12 @@ class OpenPlan:
         return host
 
 
-Plan = JoinPlan | WriterPlan | OpenPlan
+@dataclass(frozen=True)
+class SilentPlan:
+    """Have no run: this process of a distributed task does not log."""
+
+
+Plan = JoinPlan | WriterPlan | OpenPlan | SilentPlan
 
 
 def plan_run(decorator: WandbConfig, around: Surroundings) -> Plan:
@@ -156,19 +173,27 @@ def plan_run(decorator: WandbConfig, around: Surroundings) -> Plan:
             which takes no second writer.
     """
     effective = around.context.merged(decorator)
+    place = place_of(around.ranks, effective)
+    if place is None:
+        return SilentPlan()
     nearest = around.nearest
     if effective.run_mode == "new" or nearest is None or (decorator.id or nearest.id) != nearest.id:
-        if effective.run_mode == "shared" and nearest is None:
+        if effective.run_mode == "shared" and nearest is None and around.ranks is None:
             raise NoParentRunError(_NO_PARENT)
-        return _plan_open(decorator, effective, around)
+        return _plan_own(decorator, effective, around, place)
     additions = Additions(decorator.config or {}, around.context.config or {}, tuple(effective.tags or ()))
     if around.is_open_here and (not around.is_remote or nearest.takes_writers):
         return JoinPlan(nearest, additions)
     if around.is_remote and nearest.takes_writers:
-        return _plan_writer(nearest, additions, decorator, effective, around)
+        settings = {**_settings(effective, around), **_SECOND_WRITER}
+        if nearest.host:
+            settings["base_url"] = nearest.host
+        settings.setdefault("x_label", around.label)
+        alone = _plan_open(decorator, effective, around, _without_others(place, around, effective), nearest)
+        return WriterPlan(nearest, additions, settings, alone.otherwise)
     if nearest.has_server and (effective.run_mode == "shared" or decorator.id == nearest.id):
         raise NoParentRunError(_ONE_WRITER.format(what=_asked_for(decorator, effective), id=nearest.id))
-    return _plan_open(decorator, effective, around, beside=nearest)
+    return _plan_own(decorator, effective, around, place, beside=nearest)
 
 
 _NO_PARENT = (
@@ -189,39 +214,65 @@ def _asked_for(decorator: WandbConfig, effective: WandbConfig) -> str:
     return 'run_mode="shared"' if effective.run_mode == "shared" else f"id={decorator.id!r}"
 
 
-def _plan_writer(
-    address: RunAddress, additions: Additions, decorator: WandbConfig, effective: WandbConfig, around: Surroundings
-) -> WriterPlan:
-    settings = {
-        **_settings(effective, around),
-        "x_primary": False,
-        # By default W&B marks a run as finished when any of its writers ends.
-        "x_update_finish_state": False,
-    }
-    if address.host:
-        settings["base_url"] = address.host
-    settings.setdefault("x_label", around.label)
-    own = _plan_open(decorator, effective, around, beside=address)
-    return WriterPlan(address, additions, settings, own.otherwise)
+def _plan_own(
+    decorator: WandbConfig,
+    effective: WandbConfig,
+    around: Surroundings,
+    place: Place,
+    beside: RunAddress | None = None,
+) -> OpenPlan | WriterPlan:
+    """Plans a run of the task's own, which its ranks may share."""
+    alone = _plan_open(decorator, effective, around, _without_others(place, around, effective), beside)
+    has_server = (alone.init.get("mode") or around.environment.get("WANDB_MODE")) not in _WITHOUT_SERVER
+    # Locally each process of a launcher is a Flyte run of its own: they have an id in common only if it was given.
+    has_common_id = around.is_remote or decorator.id is not None or around.context.id is not None
+    if place.label is None or not (has_server and has_common_id):
+        return alone
+    shared = replace(_plan_open(decorator, effective, around, place, beside), otherwise=alone.otherwise)
+    if place.is_primary:
+        return shared
+    address = RunAddress(
+        id=shared.init["id"],
+        entity=shared.init.get("entity"),
+        project=shared.init.get("project"),
+        host=shared.host,
+        mode="shared",
+    )
+    return WriterPlan(address, Additions({}, {}, ()), {**shared.settings, **_SECOND_WRITER}, shared.otherwise)
+
+
+def _without_others(place: Place, around: Surroundings, effective: WandbConfig) -> Place:
+    """The place of a process that cannot write to a run of several: offline each has its own."""
+    if around.ranks is None or place.label is None:
+        return place
+    return own_place(around.ranks, modes_of(effective)[1])
 
 
 def _plan_open(
-    decorator: WandbConfig, effective: WandbConfig, around: Surroundings, beside: RunAddress | None = None
+    decorator: WandbConfig,
+    effective: WandbConfig,
+    around: Surroundings,
+    place: Place,
+    beside: RunAddress | None = None,
 ) -> OpenPlan:
-    """Plans a run of the function's own.
+    """Plans the opening of a run.
 
     Args:
         decorator: The decorator's arguments.
         effective: The context with the decorator's arguments on top.
         around: What the function finds where it is called.
+        place: What this process of the task has to do with the run.
         beside: The parent's run that it would have joined, if that could be joined.
     """
     forwarded = effective.fields.keys() - _OURS - _PLANNED
     init = {name: value for name in forwarded if (value := getattr(effective, name)) is not None}
-    if run_id := new_run_id(decorator.id, around.context.id, around.task):
-        init["id"] = run_id
+    base = new_run_id(decorator.id, around.context.id, around.task)
+    if base is not None:
+        init["id"] = f"{base}{place.id_suffix}"
     if around.task is not None:
         group = (beside and beside.group) or around.task.run_name
+        if place.group_suffix is not None:
+            group = f"{base}{place.group_suffix}"
         for name, variable, default in (
             ("group", "WANDB_RUN_GROUP", group),
             ("job_type", "WANDB_JOB_TYPE", around.short_name),
@@ -235,10 +286,10 @@ def _plan_open(
         init.setdefault("mode", beside.mode)
     settings = _settings(effective, around)
     mode = init.get("mode") or around.environment.get("WANDB_MODE")
-    if mode is None and around.is_remote and around.may_be_joined:
+    if place.label is not None or (mode is None and around.is_remote and around.may_be_joined):
         mode = init["mode"] = "shared"
-    if mode == "shared" and around.is_remote:
-        settings.setdefault("x_label", around.label)
+    if mode == "shared" and (around.is_remote or place.label is not None):
+        settings.setdefault("x_label", place.label or around.label)
     plan = OpenPlan(
         init=init,
         settings=settings,

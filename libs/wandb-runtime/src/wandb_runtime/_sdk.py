@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,13 @@ def set_global_run(run: Run | None) -> None:
         module.unset_globals()  # type: ignore[no-untyped-call]
     else:
         _set_global_run(run)
+
+
+def leave_service_of_other_process() -> None:
+    """Lets this process start a service of its own, if it has none yet and would use that of the process above it."""
+    token = re.match(r"\d+-(\d+)-", os.environ.get("WANDB_SERVICE", ""))
+    if token is not None and int(token[1]) != os.getpid():
+        del os.environ["WANDB_SERVICE"]
 
 
 def api_address(host: str | None) -> str:

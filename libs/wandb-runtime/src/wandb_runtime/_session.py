@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import threading
 from dataclasses import dataclass, field
 from enum import Enum
@@ -16,7 +17,8 @@ from wandb_runtime._additions import add, add_as_writer, keep_tags, update_confi
 from wandb_runtime._delivery import LocalRun, deliver
 from wandb_runtime._errors import RunOpenError, UnavailableError
 from wandb_runtime._opening import Opening, explain, require_api_key
-from wandb_runtime._plan import JoinPlan, OpenPlan, Plan, RunAddress, WriterPlan
+from wandb_runtime._plan import JoinPlan, OpenPlan, Plan, RunAddress, SilentPlan, WriterPlan
+from wandb_runtime._ranks import is_launched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -72,12 +74,28 @@ class Session:
         return deliver(self.run, exit_code, ends_run=True)
 
 
-def start(plan: Plan) -> Session:
+class Silence:
+    """Stands for a session where there is no run."""
+
+    def active(self) -> contextlib.AbstractContextManager[None]:
+        """Lets the code inside find no run, and open none."""
+        return _current.in_force(None, None)
+
+    def mark_preempting(self) -> None:
+        """Does nothing."""
+
+    def close(self, exit_code: int) -> None:
+        """Does nothing."""
+
+
+def start(plan: Plan) -> Session | Silence:
     """Opens or joins the run of a plan.
 
     Raises:
         RunOpenError: The run could not be opened.
     """
+    if isinstance(plan, SilentPlan):
+        return Silence()
     if isinstance(plan, JoinPlan):
         return _join(plan)
     try:
@@ -143,6 +161,9 @@ def _init(init: Mapping[str, Any], settings: Mapping[str, Any]) -> Run:
 
     from wandb_runtime import _sdk
 
+    if is_launched(os.environ):
+        # The launcher's service would take two ranks for one process, and a run of a killed rank for one in use.
+        _sdk.leave_service_of_other_process()
     host = _sdk.api_address(settings.get("base_url"))
     opening = Opening.of(init, host)
     try:

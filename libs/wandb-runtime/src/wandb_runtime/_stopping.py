@@ -30,7 +30,7 @@ from wandb_runtime._task import is_pod_process
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wandb_runtime._session import Session
+    from wandb_runtime._session import Session, Silence
 
 EXIT_CODE = 128 + signal.SIGTERM
 """What a shell reports for a process that SIGTERM has ended."""
@@ -75,12 +75,12 @@ class Body:
         self.thread = threading.get_ident()
         self.is_interrupted = threading.Event()
         self.has_ended = threading.Event()
-        self._session: Session | None = None
+        self._session: Session | Silence | None = None
         self._switching = threading.Lock()
         self._is_interruptible = False
 
     @contextlib.contextmanager
-    def running(self, session: Session) -> Iterator[None]:
+    def running(self, session: Session | Silence) -> Iterator[None]:
         """For the time of the function's own code, which may be interrupted; opening and closing a run may not."""
         with self._switching:
             self._session = session
