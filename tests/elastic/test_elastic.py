@@ -43,7 +43,7 @@ def test_auto(plane: ControlPlane, wandb_devserver: DevServer) -> None:
 
 def test_shared(plane: ControlPlane, wandb_devserver: DevServer) -> None:
     """Both ranks log to one run, and nothing is lost."""
-    flyte_run = plane.run(tasks.train, context=wandb_config(project="elastic", entity="local", run_mode="shared"), options=OPTIONS)
+    flyte_run = plane.run(tasks.train, context={**CONTEXT, **wandb_config(run_mode="shared")}, options=OPTIONS)
 
     (run,) = wandb_devserver.runs(PROJECT)
     assert (run.id, run.state, run.exit_code) == (f"{flyte_run.name}-a0", "finished", 0)
@@ -53,7 +53,7 @@ def test_shared(plane: ControlPlane, wandb_devserver: DevServer) -> None:
 
 def test_new(plane: ControlPlane, wandb_devserver: DevServer) -> None:
     """Each rank has a run of its own, in a group that the link leads to."""
-    flyte_run = plane.run(tasks.train, context=wandb_config(project="elastic", entity="local", run_mode="new"), options=OPTIONS)
+    flyte_run = plane.run(tasks.train, context={**CONTEXT, **wandb_config(run_mode="new")}, options=OPTIONS)
 
     runs = {run.id: run for run in wandb_devserver.runs(PROJECT)}
     base = f"{flyte_run.name}-a0"

@@ -16,10 +16,10 @@ from wandb_runtime._current import current
 from wandb_runtime._decoration import MARKER, Decoration, may_be_joined
 from wandb_runtime._errors import DecoratorOrderError
 from wandb_runtime._keeping import keep, keep_async
-from wandb_runtime._link import Wandb
+from wandb_runtime._link import links_of
 from wandb_runtime._off_loop import off_loop
 from wandb_runtime._plan import Plan, RunAddress, SilentPlan, Surroundings, plan_run
-from wandb_runtime._ranks import get_distributed_info, is_launched
+from wandb_runtime._ranks import declared_size, get_distributed_info, is_launched
 from wandb_runtime._session import Session, Silence, start
 from wandb_runtime._task import current_task, is_task_function
 
@@ -137,24 +137,14 @@ def _decorate(target: F, settings: WandbConfig) -> F:
     if isinstance(target, flyte.AsyncFunctionTaskTemplate):
         # In place: Flyte deploys tasks from its own registry, and override() copies fields.
         target.func = _wrap(target.func, Decoration(settings, short_name=target.short_name))
-        target.links = (*target.links, _link(settings))
+        size = declared_size(getattr(target, "plugin_config", None))
+        target.links = (*target.links, *links_of(settings, size))
         return target
     if inspect.isfunction(target) and not (inspect.isgeneratorfunction(target) or inspect.isasyncgenfunction(target)):
         wrapped: F = _wrap(target, Decoration(settings, short_name=None))
         return wrapped
     msg = f"@wandb_init decorates Flyte tasks of Python functions and plain functions, not {target!r}"
     raise TypeError(msg)
-
-
-def _link(settings: WandbConfig) -> Wandb:
-    return Wandb(
-        host=settings.host,
-        project=settings.project,
-        entity=settings.entity,
-        run_mode=settings.run_mode,
-        id=settings.id,
-        rank_scope=settings.rank_scope,
-    )
 
 
 def _wrap(function: Callable[..., Any], decoration: Decoration) -> Any:

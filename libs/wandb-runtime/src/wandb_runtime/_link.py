@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import flyte
 
 from wandb_runtime._config import WandbConfig
+from wandb_runtime._places import group_suffix, run_suffix
 from wandb_runtime._plan import RunAddress, new_run_id
+from wandb_runtime._ranks import DeclaredSize
 from wandb_runtime._task import TaskIdentity
 from wandb_runtime.links import ICON_URI, app_address, project_address
 
@@ -28,7 +31,8 @@ class Wandb(flyte.Link):
         run_mode: How the task comes by its run; the configuration's or "auto" otherwise.
         id: The id of the run; `{run name}-{action name}` or the parent's otherwise.
         name: What the link is called.
-        rank_scope: Which ranks of a distributed task a run belongs to.
+        rank_scope: Which ranks of a distributed task a run belongs to; says that the task is distributed. With
+            "worker" the link is that of the first worker.
     """
 
     host: str | None = None
@@ -85,11 +89,66 @@ class Wandb(flyte.Link):
             and (task.is_local or parent.takes_writers)
         ):
             return project_address(parent.host, parent.entity, parent.project, "runs", parent.id)
-        run_id = new_run_id(self.id, inherited.id, task) or ""
+        page = "runs", new_run_id(self.id, inherited.id, task) or ""
+        ranks = self._several()
+        # Locally Flyte starts one process, whatever the task says.
+        if ranks is not None and not task.is_local:
+            scope = self.rank_scope or inherited.rank_scope or "global"
+            page = ranks.page(page[1], run_mode, scope, inherited.group)
         return project_address(
-            self.host or inherited.host,
-            self.entity or inherited.entity,
-            self.project or inherited.project,
-            "runs",
-            run_id,
+            self.host or inherited.host, self.entity or inherited.entity, self.project or inherited.project, *page
         )
+
+    def _several(self) -> _Ranks | None:
+        """The ranks that the link stands for; None for a task with one process."""
+        return None if self.rank_scope is None else _Ranks()
+
+
+@dataclass(frozen=True)
+class _Ranks:
+    """Which part of a distributed task a link stands for; by default what can be said without knowing the task."""
+
+    worker: int = 0
+    workers: int = 2
+    group: str | None = None
+    """The user's own."""
+
+    def page(self, base: str, run_mode: RunMode, scope: RankScope, inherited_group: str | None) -> tuple[str, str]:
+        """The page of the run, or of the group of runs, as a path below the project."""
+        if run_mode == "new":
+            own = self.group or inherited_group or os.environ.get("WANDB_RUN_GROUP")
+            return "groups", own or f"{base}{group_suffix(scope, self.worker)}"
+        return "runs", f"{base}{run_suffix(scope, self.worker, self.workers)}"
+
+
+@dataclass
+class TaskLink(Wandb):
+    """The link that the decorator adds: it knows how many processes the task has."""
+
+    ranks: _Ranks | None = None
+
+    def _several(self) -> _Ranks | None:
+        return self.ranks
+
+
+def links_of(settings: WandbConfig, size: DeclaredSize) -> tuple[TaskLink, ...]:
+    """The links of a decorated task: one, or one for each of the workers that have runs of their own.
+
+    Args:
+        settings: The decorator's arguments.
+        size: How many workers and processes the task has.
+    """
+    link = TaskLink(
+        host=settings.host,
+        project=settings.project,
+        entity=settings.entity,
+        run_mode=settings.run_mode,
+        id=settings.id,
+        rank_scope=settings.rank_scope,
+    )
+    if size.ranks == 1:
+        return (link,)
+    workers = [_Ranks(worker, size.workers, settings.group) for worker in range(size.workers)]
+    if settings.rank_scope != "worker" or size.workers == 1:
+        return (replace(link, ranks=workers[0]),)
+    return tuple(replace(link, name=f"{link.name} worker {ranks.worker}", ranks=ranks) for ranks in workers)

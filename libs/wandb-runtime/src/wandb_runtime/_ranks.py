@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from typing_extensions import TypedDict
 from wandb_artifacts import InvalidValueError
@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 
 _POSITIVE = range(1, sys.maxsize)
 _LAUNCHERS = ("RANK", "TORCHELASTIC_RUN_ID", "FLYTE_CLUSTERED_WORKER")
+
+
+class DeclaredSize(NamedTuple):
+    """How large a task is, as far as that is known before it runs."""
+
+    workers: int = 1
+    ranks: int = 1
 
 
 class DistributedInfo(TypedDict):
@@ -70,6 +77,22 @@ def distributed_info(environment: Mapping[str, str]) -> DistributedInfo | None:
         worker_index=worker_index,
         num_workers=num_workers,
     )
+
+
+def declared_size(plugin_config: object) -> DeclaredSize:
+    """The size that the configuration of a task's plugin gives; a single process where it gives none.
+
+    Flyte's Elastic and flyte.clustered are told by their attributes: the one is a package of its own, the class of
+    the other is private.
+    """
+    settings: Any = getattr(plugin_config, "settings", None) or plugin_config
+    try:
+        workers = settings.nnodes if hasattr(settings, "nnodes") else settings.replicas
+        # An elastic task may have "2:4" workers.
+        most, per_worker = int(str(workers).rpartition(":")[2]), int(settings.nproc_per_node)
+    except (AttributeError, TypeError, ValueError):
+        return DeclaredSize()
+    return DeclaredSize(max(1, most), max(1, most * per_worker))
 
 
 def is_launched(environment: Mapping[str, str]) -> bool:

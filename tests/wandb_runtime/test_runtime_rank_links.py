@@ -1,0 +1,157 @@
+"""Where the links of distributed tasks lead."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import flyte
+import pytest
+from flyte.clustered import ClusteredTaskEnvironment
+from wandb_runtime import Wandb, WandbConfig, wandb_config, wandb_init
+from wandb_runtime._plan import RunAddress
+from wandb_runtime._ranks import DeclaredSize, declared_size
+
+HOST = "http://h"
+PAGES = f"{HOST}/e/p/"
+PARENT = RunAddress("run1-a0", "team", "vision", "http://parent", mode="shared")
+
+
+@pytest.fixture(autouse=True)
+def no_wandb_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("WANDB_BASE_URL", "WANDB_APP_URL", "WANDB_ENTITY", "WANDB_PROJECT", "WANDB_RUN_GROUP"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def task_links(replicas: int, per_worker: int, decorator: WandbConfig) -> tuple[flyte.Link, ...]:
+    """What a decorated task of flyte.clustered shows."""
+    env = ClusteredTaskEnvironment(name="links", replicas=replicas, nproc_per_node=per_worker)
+
+    @env.task
+    def train() -> None: ...
+
+    options: Any = {name: value for name in decorator.fields if (value := getattr(decorator, name)) is not None}
+    decorated: flyte.TaskTemplate[..., None] = wandb_init(**options)(train)
+    return decorated.links
+
+
+def address(link: flyte.Link, context: dict[str, str], *, local: bool = False) -> str:
+    """The link of the remote action "a0" of the run "run1", at the top level."""
+    return link.get_link(
+        run_name="run1",
+        project="flyte-project",
+        domain="development",
+        context=context,
+        parent_action_name="a0",
+        action_name="a0",
+        pod_name="localhost" if local else "{{.podName}}",
+    )
+
+
+BASE = wandb_config("p", "e", host=HOST)
+
+
+@pytest.mark.parametrize(
+    ("size", "decorator", "context", "expected"),
+    [
+        ((2, 2), {}, {}, ["runs/run1-a0"]),
+        ((2, 2), {"run_mode": "shared"}, {}, ["runs/run1-a0"]),
+        ((2, 2), {"run_mode": "new"}, {}, ["groups/run1-a0"]),
+        ((2, 2), {"rank_scope": "worker"}, {}, ["runs/run1-a0-worker-0", "runs/run1-a0-worker-1"]),
+        (
+            (2, 1),
+            {"rank_scope": "worker", "run_mode": "new"},
+            {},
+            ["groups/run1-a0-worker-0", "groups/run1-a0-worker-1"],
+        ),
+        # one worker, one process
+        ((1, 2), {"rank_scope": "worker"}, {}, ["runs/run1-a0"]),
+        ((1, 2), {"rank_scope": "worker", "run_mode": "new"}, {}, ["groups/run1-a0-worker-0"]),
+        ((1, 1), {"rank_scope": "worker", "run_mode": "new"}, {}, ["runs/run1-a0"]),
+        # the context says it: how many links there are was decided before
+        ((2, 2), {}, {"run_mode": "new"}, ["groups/run1-a0"]),
+        ((2, 2), {}, {"rank_scope": "worker"}, ["runs/run1-a0-worker-0"]),
+        ((2, 2), {}, {"rank_scope": "worker", "run_mode": "new"}, ["groups/run1-a0-worker-0"]),
+        ((2, 2), {"run_mode": "new"}, {"run_mode": "auto"}, ["groups/run1-a0"]),
+        # ids and groups of the user
+        ((2, 2), {"id": "mine", "run_mode": "new"}, {}, ["groups/mine"]),
+        ((2, 2), {"rank_scope": "worker"}, {"id": "mine"}, ["runs/mine-worker-0", "runs/mine-worker-1"]),
+        ((2, 2), {"run_mode": "new", "group": "our group"}, {"group": "theirs"}, ["groups/our%20group"]),
+        ((2, 2), {"run_mode": "new"}, {"group": "theirs"}, ["groups/theirs"]),
+        ((2, 2), {"group": "mine"}, {}, ["runs/run1-a0"]),
+    ],
+)
+def test_decorated_task(
+    size: tuple[int, int], decorator: dict[str, Any], context: dict[str, Any], expected: list[str]
+) -> None:
+    """The page of what the ranks will open; with the scope "worker" one for each of the workers."""
+    links = task_links(*size, BASE.merged(wandb_config(**decorator)))
+
+    assert [address(link, wandb_config(**context)) for link in links] == [PAGES + page for page in expected]
+    names = [f"Weights & Biases worker {worker}" for worker in range(len(links))]
+    assert [link.name for link in links] == (names if len(links) > 1 else ["Weights & Biases"])
+
+
+def test_group_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ranks above the group of the ranks and below the user's own."""
+    monkeypatch.setenv("WANDB_RUN_GROUP", "environment")
+    (link,) = task_links(2, 2, BASE.merged(wandb_config(run_mode="new")))
+
+    assert address(link, {}) == PAGES + "groups/environment"
+    assert address(link, wandb_config(group="mine")) == PAGES + "groups/mine"
+
+
+def test_local_mode() -> None:
+    """There Flyte runs one process, and the run is that of any other task."""
+    links = task_links(2, 2, BASE.merged(wandb_config(run_mode="new", rank_scope="worker")))
+
+    assert {address(link, {}, local=True) for link in links} == {PAGES + "runs/run1-a0"}
+
+
+def test_parent_run() -> None:
+    """Ranks that join the parent's run link to it; the table's ids are those of `new`."""
+    joining, opening = (task_links(2, 2, BASE.merged(wandb_config(run_mode=mode)))[0] for mode in ("shared", "new"))
+
+    assert address(joining, PARENT.to_context()) == "http://parent/team/vision/runs/run1-a0"
+    assert address(opening, PARENT.to_context()) == PAGES + "groups/run1-a0"
+
+
+@pytest.mark.parametrize(
+    ("link", "expected"),
+    [
+        (Wandb(HOST, "p", "e", "new"), "runs/run1-a0"),
+        (Wandb(HOST, "p", "e", "new", rank_scope="global"), "groups/run1-a0"),
+        (Wandb(HOST, "p", "e", rank_scope="global"), "runs/run1-a0"),
+        (Wandb(HOST, "p", "e", rank_scope="worker"), "runs/run1-a0-worker-0"),
+        (Wandb(HOST, "p", "e", "new", rank_scope="worker"), "groups/run1-a0-worker-0"),
+    ],
+)
+def test_link_of_the_user(link: Wandb, expected: str) -> None:
+    """It does not know the task: a scope says that there are several ranks."""
+    assert address(link, {}) == PAGES + expected
+
+
+def test_placeholders() -> None:
+    """What the backend fills in stays as it is, in a group's address too."""
+    (link,) = task_links(2, 2, BASE.merged(wandb_config(run_mode="new")))
+    names = {"run_name": "{{.runName}}", "parent_action_name": "{{.actionName}}", "action_name": "{{.actionName}}"}
+
+    found = link.get_link(**names, project="", domain="", context={}, pod_name="{{.podName}}")
+    assert found == PAGES + "groups/{{.runName}}-{{.actionName}}"
+
+
+@pytest.mark.parametrize(
+    ("plugin_config", "expected"),
+    [
+        (None, (1, 1)),
+        (SimpleNamespace(nnodes=2, nproc_per_node=4), (2, 8)),
+        (SimpleNamespace(nnodes="3", nproc_per_node=1), (3, 3)),
+        (SimpleNamespace(nnodes="2:4", nproc_per_node=2), (4, 8)),
+        (SimpleNamespace(nnodes="all", nproc_per_node=2), (1, 1)),
+        (SimpleNamespace(nnodes=2, nproc_per_node="gpu"), (1, 1)),
+        (SimpleNamespace(nnodes=0, nproc_per_node=0), (1, 1)),
+        (SimpleNamespace(replicas=2), (1, 1)),
+        (SimpleNamespace(settings=None), (1, 1)),
+    ],
+)
+def test_size(plugin_config: object, expected: tuple[int, int]) -> None:
+    """What other plugins' configurations look like breaks no decoration."""
+    assert declared_size(plugin_config) == DeclaredSize(*expected)
