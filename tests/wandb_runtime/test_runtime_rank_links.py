@@ -29,8 +29,8 @@ def task_links(replicas: int, per_worker: int, decorator: WandbConfig) -> tuple[
     def train() -> None: ...
 
     options: Any = {name: value for name in decorator.fields if (value := getattr(decorator, name)) is not None}
-    decorated: flyte.TaskTemplate[..., None] = wandb_init(**options)(train)
-    return decorated.links
+    wandb_init(**options)(train)
+    return train.links
 
 
 def address(link: flyte.Link, context: dict[str, str], *, local: bool = False) -> str:

@@ -1,0 +1,90 @@
+"""Distributed tasks: several real processes of one action, each with the environment of a launcher."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flyteplugins.wandb import wandb_config
+from wandb_devserver import DevServer, RunRecord
+
+from tests.e2e.ranks import rank_tasks
+from tests.support.control_plane import ControlPlane, Run
+from tests.support.plane_actions import Phase
+from tests.support.plane_store import ObjectStore
+from tests.support.rank_launcher import launcher_env
+
+PROJECT = "local/ranks"
+Start = Callable[..., Run]
+
+
+@pytest.fixture
+def start(tmp_path: Path, object_store: ObjectStore, wandb_devserver: DevServer) -> Iterator[Start]:
+    """Runs a task of `rank_tasks` in several processes."""
+    # The tasks alone are in the code bundle: the packages are installed, as they are in an image.
+    root = Path(rank_tasks.__file__).parent
+    meeting = tmp_path / "meeting"
+    meeting.mkdir()
+    variables = wandb_devserver.env
+    with ControlPlane(tmp_path / "flyte", store=object_store, root=root, env=variables, driver_env=variables) as plane:
+
+        def run(task: str, *, expect: Phase = Phase.SUCCEEDED, settings: Any = None, **launch: Any) -> Run:
+            plane.pods.env.update(launcher_env(tmp_path / "launcher", **launch))
+            context = {**wandb_config(project="ranks", entity="local"), **(settings or {})}
+            return plane.run(f"rank_tasks:{task}", folder=str(meeting), context=context, expect=expect)
+
+        yield run
+
+
+def rows(run: RunRecord, *keys: str) -> Counter[tuple[object, ...]]:
+    return Counter(tuple(row[key] for key in keys) for row in run.history)
+
+
+def test_two_workers_share_a_run_each(start: Start, wandb_devserver: DevServer) -> None:
+    """All rows, summaries and lines of all writers arrive; the first rank of each worker opens and ends its run.
+
+    The launcher has used wandb itself: its service would take the ranks for one process.
+    """
+    settings = wandb_config(run_mode="shared", rank_scope="worker")
+    flyte_run = start("train", settings=settings, workers=2, per_worker=2, uses_wandb=True)
+
+    base = f"{flyte_run.name}-a0"
+    runs = {run.id: run for run in wandb_devserver.runs(PROJECT)}
+    assert flyte_run.result == (7,)
+    assert set(runs) == {f"{base}-worker-0", f"{base}-worker-1"}
+    for worker in (0, 1):
+        run = runs[f"{base}-worker-{worker}"]
+        ranks = (2 * worker, 2 * worker + 1)
+        assert (run.state, run.exit_code, run.group) == ("finished", 0, flyte_run.name)
+        assert (run.config["lr"], run.tags, run.job_type) == (0.1, ["distributed"], "train")
+        assert rows(run, "rank", "value") == {(rank, step): 1 for rank in ranks for step in range(rank_tasks.STEPS)}
+        assert all(run.summary[f"summary of {rank}"] == 1 for rank in ranks)
+        assert {f"[rank-{rank}] line of rank {rank}" for rank in ranks} <= set(run.console)
+
+
+def test_restart_in_place(start: Start, wandb_devserver: DevServer) -> None:
+    """Rank 0 has the run, which its next process continues; the others have none. For Flyte it is one attempt."""
+    flyte_run = start("restarted", workers=1, per_worker=2, restarts=1)
+
+    (run,) = wandb_devserver.runs(PROJECT)
+    flyte_config = run.config["flyte"]
+    assert flyte_run.result == (1,)
+    assert isinstance(flyte_config, dict)
+    assert (run.id, flyte_config["attempt"]) == (f"{flyte_run.name}-a0", 0)
+    assert (run.state, run.exit_code) == ("finished", 0)
+    assert rows(run, "launch") == {(0,): 1, (1,): 1}
+
+
+def test_failing_rank(start: Start, wandb_devserver: DevServer) -> None:
+    """A rank that fails leaves a failed run; those that are stopped for it do not leave running ones."""
+    settings = wandb_config(run_mode="new", rank_scope="worker")
+    flyte_run = start("failing", settings=settings, workers=2, per_worker=1, expect=Phase.FAILED)
+
+    base = f"{flyte_run.name}-a0"
+    stopped, failed = sorted(wandb_devserver.runs(PROJECT), key=lambda run: run.id)
+    assert (stopped.id, stopped.group) == (f"{base}-worker-0-rank-0", f"{base}-worker-0")
+    assert (failed.id, failed.group) == (f"{base}-worker-1-rank-0", f"{base}-worker-1")
+    assert stopped.state not in ("running", "finished")
+    assert (failed.state, failed.exit_code) == ("failed", 1)
+    assert (rows(stopped, "rank"), rows(failed, "rank")) == ({(0,): 1}, {(1,): 1})

@@ -1,0 +1,113 @@
+"""A launcher of several processes for one action, as torchrun is, without torch.
+
+    python rank_launcher.py ARGUMENTS OF a0
+
+A pod's command is `a0 ...`; where `launcher_folder` is first in its PATH, this runs instead, and starts the real `a0`
+once for each rank with the environment of a torchrun under flyte.clustered. The "workers" are all in this pod. When a
+rank fails the others get SIGTERM, and if restarts are left, all are started again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+_GRACE = 30.0
+WORKERS, PER_WORKER, RESTARTS, USES_WANDB = "TEST_WORKERS", "TEST_PER_WORKER", "TEST_RESTARTS", "TEST_USES_WANDB"
+
+
+def launcher_env(
+    folder: Path, *, workers: int, per_worker: int, restarts: int = 0, uses_wandb: bool = False
+) -> dict[str, str]:
+    """The variables that make a pod of the control plane run its task in several processes.
+
+    Args:
+        folder: For the command that stands for `a0`; made if missing.
+        workers: How many workers it looks like.
+        per_worker: Processes a worker; 1 makes them those of flyte.clustered's JAX launcher.
+        restarts: How often all are started again when one fails.
+        uses_wandb: Whether the launcher itself has used wandb before.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    command = folder / "a0"
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{Path(__file__).resolve()}" "$@"\n', encoding="utf-8")
+    command.chmod(0o755)
+    executables = Path(sys.executable).parent
+    numbers = {WORKERS: workers, PER_WORKER: per_worker, RESTARTS: restarts, USES_WANDB: int(uses_wandb)}
+    path = os.pathsep.join([str(folder), str(executables), os.environ.get("PATH", os.defpath)])
+    return {"PATH": path, **{name: str(number) for name, number in numbers.items()}}
+
+
+def _main(arguments: list[str]) -> int:
+    workers, per_worker, restarts = (int(os.environ[name]) for name in (WORKERS, PER_WORKER, RESTARTS))
+    if os.environ[USES_WANDB] == "1":
+        import wandb
+
+        wandb.setup().ensure_service()
+        assert "WANDB_SERVICE" in os.environ
+    a0 = shutil.which("a0", path=str(Path(sys.executable).parent))
+    assert a0 is not None
+    for launch in range(restarts + 1):
+        ranks = [
+            subprocess.Popen([a0, *arguments], env={**os.environ, **_environment(worker, local, launch)})
+            for worker in range(workers)
+            for local in range(per_worker)
+        ]
+        if _wait(ranks):
+            return 0
+    return 1
+
+
+def _environment(worker: int, local: int, launch: int) -> dict[str, str]:
+    workers, per_worker, restarts = (int(os.environ[name]) for name in (WORKERS, PER_WORKER, RESTARTS))
+    rank = {
+        "FLYTE_CLUSTERED_WORKER": "1",
+        "NNODES": str(workers),
+        "NPROC_PER_NODE": str(per_worker),
+        "NODE_RANK": str(worker),
+        "RANK": str(worker * per_worker + local),
+        "LOCAL_RANK": str(local),
+        "WORLD_SIZE": str(workers * per_worker),
+        "LOCAL_WORLD_SIZE": str(per_worker),
+    }
+    if per_worker == 1:
+        return rank
+    torch = {
+        "GROUP_RANK": str(worker),
+        "GROUP_WORLD_SIZE": str(workers),
+        "TORCHELASTIC_RUN_ID": "test",
+        "TORCHELASTIC_RESTART_COUNT": str(launch),
+        "TORCHELASTIC_MAX_RESTARTS": str(restarts),
+    }
+    return {**rank, **torch}
+
+
+def _wait(ranks: list[subprocess.Popen[bytes]]) -> bool:
+    """Waits for all of them; whether they succeeded. The first failure ends the others."""
+    pending = {process.pid: process for process in ranks}
+    has_failed = False
+    while pending:
+        pid, status = os.wait()
+        ended = pending.pop(pid, None)
+        if ended is None:
+            continue
+        ended.returncode = os.waitstatus_to_exitcode(status)
+        if ended.returncode != 0:
+            has_failed = True
+            break
+    for process in pending.values():
+        process.terminate()
+    for process in pending.values():
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE)
+        process.kill()
+        process.wait()
+    return not has_failed
+
+
+if __name__ == "__main__":
+    sys.exit(_main(sys.argv[1:]))
