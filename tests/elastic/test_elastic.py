@@ -8,21 +8,21 @@ import pytest
 from flyteplugins.wandb import wandb_config
 from wandb_devserver import DevServer
 
-from tests.elastic import elastic_tasks
 from tests.support.control_plane import ControlPlane, Run
 from tests.support.plane_actions import Phase
 from tests.support.plane_store import ObjectStore
 
 PROJECT = "local/elastic"
 CONTEXT = wandb_config(project="elastic", entity="local")
-LOSS = 2.0 * (elastic_tasks.STEPS - 1) + 1
+STEPS = 3
+LOSS = 2.0 * (STEPS - 1) + 1
 
 
 @pytest.fixture
 def plane(tmp_path: Path, object_store: ObjectStore, wandb_devserver: DevServer) -> Iterator[ControlPlane]:
     """The control plane, with W&B in reach of drivers and pods."""
     # The tasks alone are in the code bundle: the packages are installed, as they are in an image.
-    root, env = Path(elastic_tasks.__file__).parent, wandb_devserver.env
+    root, env = Path(__file__).parent / "project", wandb_devserver.env
     with ControlPlane(tmp_path / "flyte", store=object_store, root=root, env=env, driver_env=env) as plane:
         # Otherwise ranks that torch 2.13 starts again may read the addresses of those that have ended.
         plane.pods.env["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
@@ -35,37 +35,37 @@ def links(run: Run) -> list[str]:
 
 def test_auto(plane: ControlPlane, wandb_devserver: DevServer) -> None:
     """Rank 0 logs; the other ranks find no run. The link leads to it."""
-    flyte_run = plane.run("elastic_tasks:train", context=CONTEXT)
+    flyte_run = plane.run("training:train", context=CONTEXT)
 
     (run,) = wandb_devserver.runs(PROJECT)
     assert flyte_run.result == (LOSS,)
     assert run.id == f"{flyte_run.name}-a0"
     assert (run.state, run.exit_code, run.group) == ("finished", 0, flyte_run.name)
-    assert [row["rank"] for row in run.history] == [0] * elastic_tasks.STEPS
+    assert [row["rank"] for row in run.history] == [0] * STEPS
     assert "rank 1 of launch 0: None" in flyte_run.root.last.stdout
     assert links(flyte_run) == [run.url]
 
 
 def test_shared(plane: ControlPlane, wandb_devserver: DevServer) -> None:
     """Both ranks log to one run, and nothing is lost."""
-    flyte_run = plane.run("elastic_tasks:train", context={**CONTEXT, **wandb_config(run_mode="shared")})
+    flyte_run = plane.run("training:train", context={**CONTEXT, **wandb_config(run_mode="shared")})
 
     (run,) = wandb_devserver.runs(PROJECT)
     assert (run.id, run.state, run.exit_code) == (f"{flyte_run.name}-a0", "finished", 0)
-    assert Counter(row["rank"] for row in run.history) == {0: elastic_tasks.STEPS, 1: elastic_tasks.STEPS}
+    assert Counter(row["rank"] for row in run.history) == {0: STEPS, 1: STEPS}
     assert links(flyte_run) == [run.url]
 
 
 def test_new(plane: ControlPlane, wandb_devserver: DevServer) -> None:
     """Each rank has a run of its own, in a group that the link leads to."""
-    flyte_run = plane.run("elastic_tasks:train", context={**CONTEXT, **wandb_config(run_mode="new")})
+    flyte_run = plane.run("training:train", context={**CONTEXT, **wandb_config(run_mode="new")})
 
     runs = {run.id: run for run in wandb_devserver.runs(PROJECT)}
     base = f"{flyte_run.name}-a0"
     assert set(runs) == {f"{base}-rank-0", f"{base}-rank-1"}
     assert {(run.state, run.group) for run in runs.values()} == {("finished", base)}
     for rank in (0, 1):
-        assert [row["rank"] for row in runs[f"{base}-rank-{rank}"].history] == [rank] * elastic_tasks.STEPS
+        assert [row["rank"] for row in runs[f"{base}-rank-{rank}"].history] == [rank] * STEPS
     assert links(flyte_run) == [f"{wandb_devserver.url}/{PROJECT}/groups/{base}"]
 
 
@@ -73,14 +73,14 @@ def test_new(plane: ControlPlane, wandb_devserver: DevServer) -> None:
 def test_restart_in_place(run_mode: str, plane: ControlPlane, wandb_devserver: DevServer) -> None:
     """The ranks that are launched again go on with the run; for Flyte it was one attempt."""
     context = {**CONTEXT, "wandb_run_mode": run_mode}
-    flyte_run = plane.run("elastic_tasks:train", failing=1, context=context)
+    flyte_run = plane.run("training:train", failing=1, context=context)
 
     (run,) = wandb_devserver.runs(PROJECT)
     rows = Counter((row["launch"], row["rank"]) for row in run.history)
     ranks = (0, 1) if run_mode == "shared" else (0,)
     assert flyte_run.result == (LOSS,)
     assert (run.state, run.exit_code) == ("finished", 0)
-    assert rows == {(launch, rank): elastic_tasks.STEPS for launch in (0, 1) for rank in ranks}
+    assert rows == {(launch, rank): STEPS for launch in (0, 1) for rank in ranks}
     flyte_config = run.config["flyte"]
     assert isinstance(flyte_config, dict)
     assert flyte_config["attempt"] == 0
@@ -88,18 +88,18 @@ def test_restart_in_place(run_mode: str, plane: ControlPlane, wandb_devserver: D
 
 def test_failure(plane: ControlPlane, wandb_devserver: DevServer) -> None:
     """When no restart is left the run has failed, and the user reads which rank it was."""
-    flyte_run = plane.run("elastic_tasks:train", failing=2, context=CONTEXT, expect=Phase.FAILED)
+    flyte_run = plane.run("training:train", failing=2, context=CONTEXT, expect=Phase.FAILED)
 
     (run,) = wandb_devserver.runs(PROJECT)
     assert run.state not in ("running", "finished")
-    assert len(run.history) == 2 * elastic_tasks.STEPS
+    assert len(run.history) == 2 * STEPS
     assert flyte_run.root.error is not None
     assert "rank 1" in flyte_run.root.error.message
 
 
 def test_abort(plane: ControlPlane, wandb_devserver: DevServer) -> None:
     """The launcher hands the signal on, and the ranks end their run."""
-    flyte_run = plane.start("elastic_tasks:endless", context=CONTEXT)
+    flyte_run = plane.start("training:endless", context=CONTEXT)
     plane.wait_for_output(plane.action(flyte_run), "training")
     plane.abort(flyte_run)
     plane.wait(flyte_run, expect=Phase.ABORTED)

@@ -7,15 +7,13 @@ import os
 from typing import TYPE_CHECKING
 
 from wandb_runtime._delivery import say_lost
+from wandb_runtime._ranks import is_launched
 from wandb_runtime._task import current_task
 
 if TYPE_CHECKING:
     from wandb_runtime._delivery import LocalRun
 
 _logger = logging.getLogger("wandb_runtime")
-
-# What Flyte and torchrun set in the workers of a distributed task, where Flyte has no controller for traces.
-_WORKER_VARIABLES = ("RANK", "TORCHELASTIC_RUN_ID", "FLYTE_CLUSTERED_WORKER")
 
 
 def keep(local: LocalRun | None, error: BaseException | None = None) -> None:
@@ -56,7 +54,7 @@ def _attempt(local: LocalRun, error: BaseException | None) -> int | None:
     task = current_task()
     if task is None or task.is_local:
         return None
-    if any(name in os.environ for name in _WORKER_VARIABLES):
+    if is_launched(os.environ):
         reason = "Flyte takes no files from the workers of a distributed task"
     elif error is None or isinstance(error, (Exception, SystemExit)):
         return task.attempt or 0

@@ -84,8 +84,9 @@ class Silence:
     def mark_preempting(self) -> None:
         """Does nothing."""
 
-    def close(self, exit_code: int) -> None:
+    def close(self, exit_code: int) -> LocalRun | None:  # noqa: ARG002 - as a session's
         """Does nothing."""
+        return None
 
 
 def start(plan: Plan) -> Session | Silence:

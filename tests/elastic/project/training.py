@@ -1,4 +1,4 @@
-"""What the tests run: a distributed training that logs."""
+"""A distributed training that logs. Pods import this module."""
 
 # ruff: noqa: T201 - the tests read what the ranks print
 
@@ -15,7 +15,6 @@ from flyteplugins.wandb import get_distributed_info, get_wandb_run, wandb_init
 env = flyte.TaskEnvironment(
     name="elastic", plugin_config=Elastic(nnodes=1, nproc_per_node=2, max_restarts=1, monitor_interval=1)
 )
-STEPS = 3
 
 
 @wandb_init
@@ -30,7 +29,7 @@ def train(failing: int = 0) -> float:
     run = get_wandb_run()
     print(f"rank {info['rank']} of launch {launch}: {run.id if run else None}")
     loss = torch.zeros(1)
-    for step in range(STEPS):
+    for step in range(3):
         loss[0] = step + info["rank"]
         dist.all_reduce(loss)
         if run is not None:

@@ -1,7 +1,6 @@
 """Distributed tasks: several real processes of one action, each with the environment of a launcher."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,32 +8,32 @@ import pytest
 from flyteplugins.wandb import wandb_config
 from wandb_devserver import DevServer, RunRecord
 
-from tests.e2e.ranks import rank_tasks
+from tests.remote.support import CONTEXT, PROJECT, link_of
 from tests.support.control_plane import ControlPlane, Run
 from tests.support.plane_actions import Phase
-from tests.support.plane_store import ObjectStore
 from tests.support.rank_launcher import launcher_env
 
-PROJECT = "local/ranks"
-Start = Callable[..., Run]
+STEPS = 3
 
 
 @pytest.fixture
-def start(tmp_path: Path, object_store: ObjectStore, wandb_devserver: DevServer) -> Iterator[Start]:
-    """Runs a task of `rank_tasks` in several processes."""
-    # The tasks alone are in the code bundle: the packages are installed, as they are in an image.
-    root = Path(rank_tasks.__file__).parent
-    meeting = tmp_path / "meeting"
-    meeting.mkdir()
-    variables = wandb_devserver.env
-    with ControlPlane(tmp_path / "flyte", store=object_store, root=root, env=variables, driver_env=variables) as plane:
+def start(tmp_path: Path, plane: ControlPlane) -> "Start":
+    return Start(plane, tmp_path)
 
-        def run(task: str, *, expect: Phase = Phase.SUCCEEDED, settings: Any = None, **launch: Any) -> Run:
-            plane.pods.env.update(launcher_env(tmp_path / "launcher", **launch))
-            context = {**wandb_config(project="ranks", entity="local"), **(settings or {})}
-            return plane.run(f"rank_tasks:{task}", folder=str(meeting), context=context, expect=expect)
 
-        yield run
+class Start:
+    """Runs a task in several processes."""
+
+    def __init__(self, plane: ControlPlane, folder: Path) -> None:
+        self._plane = plane
+        self._folder = folder
+
+    def __call__(self, task: str, expect: Phase = Phase.SUCCEEDED, settings: Any = None, **launch: Any) -> Run:
+        meeting = self._folder / "meeting"
+        meeting.mkdir()
+        self._plane.pods.env.update(launcher_env(self._folder / "launcher", **launch))
+        context = {**CONTEXT, **(settings or {})}
+        return self._plane.run(f"ranks:{task}", str(meeting), context=context, expect=expect, timeout=100)
 
 
 def rows(run: RunRecord, *keys: str) -> Counter[tuple[object, ...]]:
@@ -58,7 +57,7 @@ def test_two_workers_share_a_run_each(start: Start, wandb_devserver: DevServer) 
         ranks = (2 * worker, 2 * worker + 1)
         assert (run.state, run.exit_code, run.group) == ("finished", 0, flyte_run.name)
         assert (run.config["lr"], run.tags, run.job_type) == (0.1, ["distributed"], "train")
-        assert rows(run, "rank", "value") == {(rank, step): 1 for rank in ranks for step in range(rank_tasks.STEPS)}
+        assert rows(run, "rank", "value") == {(rank, step): 1 for rank in ranks for step in range(STEPS)}
         assert all(run.summary[f"summary of {rank}"] == 1 for rank in ranks)
         assert {f"[rank-{rank}] line of rank {rank}" for rank in ranks} <= set(run.console)
 
@@ -74,6 +73,7 @@ def test_restart_in_place(start: Start, wandb_devserver: DevServer) -> None:
     assert (run.id, flyte_config["attempt"]) == (f"{flyte_run.name}-a0", 0)
     assert (run.state, run.exit_code) == ("finished", 0)
     assert rows(run, "launch") == {(0,): 1, (1,): 1}
+    assert link_of(flyte_run.root) == run.url
 
 
 def test_failing_rank(start: Start, wandb_devserver: DevServer) -> None:

@@ -1,7 +1,8 @@
-"""What the tests of distributed tasks run, in several processes at once."""
+"""Distributed tasks: each runs in several processes at once. Pods import this module."""
 
 # ruff: noqa: T201 - the tests read what the ranks print
 
+import asyncio
 import os
 import time
 from pathlib import Path
@@ -11,7 +12,6 @@ import wandb
 from flyteplugins.wandb import get_distributed_info, get_wandb_run, get_wandb_run_dir, wandb_init
 
 env = flyte.TaskEnvironment(name="ranks")
-STEPS = 3
 
 
 @wandb_init
@@ -51,7 +51,7 @@ def train(folder: str) -> int:
     if run is not None:
         assert wandb.run is run
         assert helper() == run.id
-        for step in range(STEPS):
+        for step in range(3):
             run.log({"rank": rank(), "value": step})
         run.summary[f"summary of {rank()}"] = 1
         print(f"line of rank {rank()}")
@@ -76,7 +76,7 @@ async def restarted(folder: str) -> int:
         if rank() == 1:
             msg = "rank 1 fails"
             raise RuntimeError(msg)
-        time.sleep(600)
+        await asyncio.sleep(600)
     return launch
 
 
