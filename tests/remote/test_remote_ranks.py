@@ -63,8 +63,11 @@ def test_two_workers_share_a_run_each(start: Start, wandb_devserver: DevServer) 
 
 
 def test_restart_in_place(start: Start, wandb_devserver: DevServer) -> None:
-    """Rank 0 has the run, which its next process continues; the others have none. For Flyte it is one attempt."""
-    flyte_run = start("restarted", workers=1, per_worker=2, restarts=1)
+    """Rank 0 has the run, which its next process continues; the others have none. For Flyte it is one attempt.
+
+    What Flyte cannot do there, a trace for the logs, is not tried.
+    """
+    flyte_run = start("restarted", settings=wandb_config(download_logs=True), workers=1, per_worker=2, restarts=1)
 
     (run,) = wandb_devserver.runs(PROJECT)
     flyte_config = run.config["flyte"]
@@ -74,6 +77,7 @@ def test_restart_in_place(start: Start, wandb_devserver: DevServer) -> None:
     assert (run.state, run.exit_code) == ("finished", 0)
     assert rows(run, "launch") == {(0,): 1, (1,): 1}
     assert link_of(flyte_run.root) == run.url
+    assert f"download those of W&B run {run.id} in the parent task" in flyte_run.root.last.stderr
 
 
 def test_failing_rank(start: Start, wandb_devserver: DevServer) -> None:

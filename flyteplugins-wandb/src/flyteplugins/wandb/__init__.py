@@ -39,6 +39,9 @@ environment, W&B's defaults. `config` dictionaries merge key by key and `tags` a
 A task with `run_mode="auto"` (the default) reuses the run of the nearest decorated task that called it, or opens one;
 `"new"` always opens one; `"shared"` always reuses.
 
+In a task of several processes (Flyte's Elastic, flyte.clustered) rank 0 logs; `run_mode="shared"` makes all ranks log
+to one run, `"new"` gives each its own, and `rank_scope="worker"` counts by workers: see `help(wandb_init)`.
+
 Importing this module does not import wandb.
 """
 

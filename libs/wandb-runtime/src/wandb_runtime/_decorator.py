@@ -89,6 +89,20 @@ def wandb_init(
     A plain function uses the run of the task or function that calls it, and opens one where there is none. The run of
     a task that opens one has the id `{run name}-{action name}`, so a retry continues it.
 
+    A task of several processes (Flyte's Elastic, flyte.clustered), where `{base}` is the id above:
+
+    | run_mode | rank_scope | who has a run | id |
+    |---|---|---|---|
+    | "auto" | "global" (default) | rank 0 | `{base}` |
+    | "auto" | "worker" | the first rank of each worker | `{base}-worker-{i}` (one worker: `{base}`) |
+    | "shared" | "global" | all ranks, one run | `{base}` |
+    | "shared" | "worker" | all ranks, one run a worker | `{base}-worker-{i}` (one worker: `{base}`) |
+    | "new" | "global" | each rank its own | `{base}-rank-{rank}`, in the group `{base}` |
+    | "new" | "worker" | each rank its own | `{base}-worker-{i}-rank-{local rank}`, in the group `{base}-worker-{i}` |
+
+    Where the parent task's run takes several writers, the ranks that "auto" and "shared" name write to that. The other
+    ranks have no run: `get_wandb_run()` is None there, and functions that are decorated open none.
+
     When the platform stops a remote task (SIGTERM), its run is marked as preempting and closed before the process
     exits. Async bodies are cancelled; in sync ones SystemExit is raised as soon as their thread executes Python code.
 

@@ -133,7 +133,13 @@ def _write(plan: WriterPlan) -> Session:
 
 
 def _open(plan: OpenPlan) -> Session:
-    if plan.downloads_logs:
+    if plan.downloads_logs and is_launched(os.environ):
+        _logger.warning(
+            "download_logs=True: Flyte takes no files from the processes of a distributed task; download those of W&B "
+            "run %s in the parent task",
+            plan.init.get("id"),
+        )
+    elif plan.downloads_logs:
         _logger.warning("download_logs=True has no effect yet: this version of wandb-runtime downloads nothing")
     if plan.notice:
         _logger.warning(plan.notice)
