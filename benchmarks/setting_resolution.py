@@ -18,7 +18,7 @@ from typing import Any
 import flyte
 from flyteplugins.wandb import wandb_config, wandb_init
 from paired import Rounds, arguments, in_turns, verdict
-from wandb_runtime._decorator import _plan
+from wandb_runtime._around import _plan
 
 env = flyte.TaskEnvironment(name="setting_resolution")
 

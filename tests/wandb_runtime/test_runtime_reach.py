@@ -11,7 +11,7 @@ import cloudpickle
 import flyte
 import pytest
 from wandb_runtime import wandb_init
-from wandb_runtime._decoration import may_be_joined
+from wandb_runtime._reach import may_be_joined
 
 env = flyte.TaskEnvironment(name="reach")
 

@@ -2,30 +2,18 @@ from __future__ import annotations
 
 import functools
 import inspect
-import os
-from asyncio import CancelledError
 from collections.abc import Callable
-from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import flyte
 
-from wandb_runtime import _open_runs, _stopping
+from wandb_runtime import _stopping
 from wandb_runtime._config import OnUnavailable, RankScope, RunMode, RunOptions, WandbConfig
-from wandb_runtime._current import current
-from wandb_runtime._decoration import MARKER, Decoration, may_be_joined
-from wandb_runtime._errors import DecoratorOrderError
-from wandb_runtime._keeping import keep, keep_async
+from wandb_runtime._decoration import MARKER, Decoration
 from wandb_runtime._link import links_of
-from wandb_runtime._off_loop import off_loop
-from wandb_runtime._plan import Plan, RunAddress, SilentPlan, Surroundings, plan_run
-from wandb_runtime._ranks import declared_size, get_distributed_info, is_launched
-from wandb_runtime._session import Session, Silence, start
-from wandb_runtime._task import current_task, is_task_function
+from wandb_runtime._ranks import declared_size
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-
     from typing_extensions import Unpack
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -168,6 +156,8 @@ def _wrap(function: Callable[..., Any], decoration: Decoration) -> Any:
 
         @functools.wraps(function)
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
+            from wandb_runtime._around import run_around_async
+
             async with run_around_async(wrapper):
                 return await function(*args, **kwargs)
 
@@ -175,83 +165,10 @@ def _wrap(function: Callable[..., Any], decoration: Decoration) -> Any:
 
         @functools.wraps(function)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
+            from wandb_runtime._around import run_around
+
             with run_around(wrapper):
                 return function(*args, **kwargs)
 
     setattr(wrapper, MARKER, decoration)
     return wrapper
-
-
-@contextmanager
-def run_around(wrapper: Callable[..., Any]) -> Iterator[None]:
-    """Opens the run of a wrapped function, or joins one, for the time of its body."""
-    with _stopping.watched() as body:
-        session = start(_plan(wrapper))
-        try:
-            with body.running(session), session.active():
-                yield
-        except BaseException as error:
-            keep(session.close(_exit_code(error)), error)
-            raise
-        keep(session.close(0))
-
-
-@asynccontextmanager
-async def run_around_async(wrapper: Callable[..., Any]) -> AsyncIterator[None]:
-    """`run_around` for coroutine functions: what waits for W&B does so off the event loop."""
-    with _stopping.watched() as body:
-        session = await off_loop(lambda: start(_plan(wrapper)), undo=_abandon)
-        try:
-            with body.running(session), session.active():
-                yield
-        except BaseException as error:
-            await keep_async(await off_loop(functools.partial(session.close, _exit_code(error))), error)
-            raise
-        await keep_async(await off_loop(functools.partial(session.close, 0)))
-
-
-def _abandon(session: Session | Silence) -> None:
-    session.close(_exit_code(CancelledError()))
-
-
-def _plan(wrapper: Callable[..., Any]) -> Plan:
-    decoration: Decoration = getattr(wrapper, MARKER)
-    task = current_task()
-    if decoration.short_name is None and task is not None and is_task_function(wrapper):
-        name = wrapper.__qualname__
-        msg = f"@wandb_init stands under @env.task on {name!r}; put it above, as the outermost decorator"
-        raise DecoratorOrderError(msg)
-    here = current()
-    if here is not None and here.run is None:
-        return SilentPlan()
-    if decoration.short_name is None or here is not None:
-        # A task that is called as a function, by forward() or outside Flyte, is one.
-        task = None
-    if here is not None:
-        nearest: RunAddress | None = here.address
-    else:
-        nearest = RunAddress.from_context(flyte.get_custom_context()) if task else None
-    around = Surroundings(
-        context=WandbConfig.current(),
-        environment=os.environ,
-        task=task,
-        short_name=decoration.short_name,
-        nearest=nearest,
-        is_open_here=_open_runs.find(nearest) is not None,
-        # Locally children are in this process, and a launcher's processes can call none.
-        may_be_joined=task is not None and not task.is_local and not is_launched(os.environ) and may_be_joined(wrapper),
-        ranks=get_distributed_info() if task is not None else None,
-    )
-    return plan_run(decoration.settings, around)
-
-
-def _exit_code(error: BaseException) -> int:
-    """The exit code of a process that ends with this exception, as Python has it; 255 for Ctrl-C, as W&B has it."""
-    if isinstance(error, SystemExit):
-        if error.code is None:
-            return 0
-        return error.code if isinstance(error.code, int) else 1
-    if isinstance(error, KeyboardInterrupt):
-        return 255
-    # The event loop of a process that is being stopped ends its tasks by cancelling them.
-    return _stopping.EXIT_CODE if isinstance(error, CancelledError) and _stopping.is_stopping() else 1

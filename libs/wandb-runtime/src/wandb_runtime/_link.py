@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 import flyte
 
 from wandb_runtime._config import WandbConfig
-from wandb_runtime._places import group_suffix, run_suffix
-from wandb_runtime._plan import RunAddress, new_run_id
 from wandb_runtime._ranks import DeclaredSize
 from wandb_runtime._task import TaskIdentity
 from wandb_runtime.links import ICON_URI, app_address, project_address
@@ -79,6 +77,8 @@ class Wandb(flyte.Link):
             return app_address(None)
 
     def _address(self, task: TaskIdentity, context: dict[str, str]) -> str:
+        from wandb_runtime._plan import RunAddress, new_run_id
+
         inherited = WandbConfig.from_context(context)
         parent = RunAddress.from_context(context)
         run_mode = self.run_mode or inherited.run_mode or "auto"
@@ -115,6 +115,8 @@ class _Ranks:
 
     def page(self, base: str, run_mode: RunMode, scope: RankScope, inherited_group: str | None) -> tuple[str, str]:
         """The page of the run, or of the group of runs, as a path below the project."""
+        from wandb_runtime._places import group_suffix, run_suffix
+
         if run_mode == "new":
             own = self.group or inherited_group or os.environ.get("WANDB_RUN_GROUP")
             return "groups", own or f"{base}{group_suffix(scope, self.worker)}"

@@ -1,0 +1,138 @@
+"""Whether a body can call a decorated task that joins its run."""
+
+from __future__ import annotations
+
+import contextlib
+import dis
+import functools
+import sys
+import sysconfig
+from collections.abc import Callable, Iterable
+from types import CodeType, FunctionType, MethodType, ModuleType, NoneType
+from typing import Any
+
+import flyte
+
+from wandb_runtime._decoration import decoration_of
+
+# They know tasks, but nobody's in particular.
+_FOREIGN = frozenset({"flyte", "wandb_runtime", "wandb_sweeps"})
+_INSTALLED = tuple({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
+
+
+def may_be_joined(body: Callable[..., Any]) -> bool:
+    """Whether a body can call a decorated task that joins its run.
+
+    Such a task is named in its code, or in the functions, closures and containers that are named there, and so on.
+    Code that is imported while the body runs is not seen.
+
+    Args:
+        body: The function of a task, as `@wandb_init` has wrapped it.
+    """
+    return _Search().finds_one_in(getattr(body, "__wrapped__", body))
+
+
+class _Search:
+    """A walk over everything that a function's code names, without running any of it."""
+
+    def __init__(self) -> None:
+        # With the objects themselves: an id is taken anew when its object is gone.
+        self._seen: dict[tuple[int, frozenset[str]], object] = {}
+        self._pending: list[tuple[object, frozenset[str]]] = []
+        self._foreign: dict[str, bool] = {}
+
+    def finds_one_in(self, body: object) -> bool:
+        self._visit(body)
+        while self._pending:
+            value, names = self._pending.pop()
+            decoration = decoration_of(value)
+            if decoration is not None and decoration.joins:
+                return True
+            # What a decorated task calls joins that task's run.
+            if decoration is None or decoration.short_name is None:
+                self._open(value, names)
+        return False
+
+    def _visit(self, value: object, names: frozenset[str] = frozenset()) -> None:
+        """Notes a value to look into; of a module or an object, for these names."""
+        if isinstance(value, flyte.AsyncFunctionTaskTemplate):
+            value = value.func
+        if isinstance(value, (FunctionType, type)):
+            names = frozenset()
+        key = (id(value), names)
+        if key not in self._seen and not isinstance(value, (str, bytes, int, float, complex, NoneType)):
+            self._seen[key] = value
+            self._pending.append((value, names))
+
+    def _open(self, value: object, names: frozenset[str]) -> None:
+        if isinstance(value, FunctionType):
+            self._open_function(value)
+        elif isinstance(value, (MethodType, staticmethod, classmethod)):
+            self._visit(value.__func__)
+        elif isinstance(value, functools.partial):
+            self._visit_all((value.func, *value.args, *value.keywords.values()))
+        elif isinstance(value, dict):
+            self._visit_all(value.values(), names)
+        elif isinstance(value, (list, tuple, set, frozenset)):
+            self._visit_all(value, names)
+        elif isinstance(value, type):
+            for base in value.__mro__:
+                if not self._is_foreign(base):
+                    self._visit_all(vars(base).values())
+        elif not self._is_foreign(value):
+            held = getattr(value, "__dict__", {})
+            self._visit_all((held[name] for name in names & held.keys()), names)
+            if not isinstance(value, ModuleType):
+                self._visit_all((type(value), held.get("__wrapped__")))
+
+    def _open_function(self, function: FunctionType) -> None:
+        if self._is_foreign(function):
+            return
+        variables, names = _named_in(function.__code__)
+        self._visit_all((function.__globals__[name] for name in variables & function.__globals__.keys()), names)
+        for cell in function.__closure__ or ():
+            with contextlib.suppress(ValueError):  # the variable has no value yet
+                self._visit(cell.cell_contents, names)
+        self._visit_all((*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()), names)
+
+    def _is_foreign(self, value: object) -> bool:
+        package = _package_of(value)
+        if package not in self._foreign:
+            self._foreign[package] = not _knows_tasks(package)
+        return self._foreign[package]
+
+    def _visit_all(self, values: Iterable[object], names: frozenset[str] = frozenset()) -> None:
+        for value in values:
+            self._visit(value, names)
+
+
+def _named_in(code: CodeType) -> tuple[frozenset[str], frozenset[str]]:
+    """The global variables and the attributes that some code names, and the functions defined in it too."""
+    variables: set[str] = set()
+    attributes: set[str] = set()
+    pending = [code]
+    while pending:
+        code = pending.pop()
+        for instruction in dis.get_instructions(code):
+            if instruction.opcode in dis.hasname:
+                is_variable = instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME")
+                (variables if is_variable else attributes).add(instruction.argval)
+        pending.extend(constant for constant in code.co_consts if isinstance(constant, CodeType))
+    return frozenset(variables), frozenset(attributes)
+
+
+def _package_of(value: object) -> str:
+    name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+    return name.partition(".")[0] if isinstance(name, str) else ""
+
+
+def _knows_tasks(package: str) -> bool:
+    """Whether a package can name a task: the user's code can, an installed library only if it imports Flyte."""
+    if package in _FOREIGN or package in sys.stdlib_module_names:
+        return False
+    module = sys.modules.get(package)
+    file = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", ())), "")
+    if not file.startswith(_INSTALLED):
+        return True
+    modules = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] == package]
+    return any(_package_of(value) == "flyte" for module in modules for value in list(vars(module).values()))
