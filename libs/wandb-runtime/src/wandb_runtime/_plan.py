@@ -20,12 +20,21 @@ if TYPE_CHECKING:
     from wandb_runtime._ranks import DistributedInfo
     from wandb_runtime._task import TaskIdentity
 
-# Fields of the configuration that are not parameters of wandb.init().
-_OURS = frozenset(
-    {"download_logs", "finish_timeout", "flyte_metadata", "host", "on_unavailable", "rank_scope", "run_mode"}
+# Fields of the configuration that are not handed on to wandb.init() as they are.
+_NOT_FORWARDED = frozenset(
+    {
+        "download_logs",
+        "finish_timeout",
+        "flyte_metadata",
+        "host",
+        "id",
+        "on_unavailable",
+        "rank_scope",
+        "reinit",
+        "run_mode",
+        "settings",
+    }
 )
-# Parameters of wandb.init() that a plan sets by itself.
-_PLANNED = frozenset({"id", "reinit", "settings"})
 _FINISH_TIMEOUT = 600.0
 # Whole seconds; W&B's own 15 s is what a killed pod would lose.
 _FLUSH_INTERVALS = {"x_file_stream_transmit_interval": 1, "x_transaction_log_flush_interval": 1}
@@ -223,10 +232,12 @@ def _plan_own(
 ) -> OpenPlan | WriterPlan:
     """Plans a run of the task's own, which its ranks may share."""
     alone = _plan_open(decorator, effective, around, _without_others(place, around, effective), beside)
+    if place.label is None:
+        return alone
     has_server = (alone.init.get("mode") or around.environment.get("WANDB_MODE")) not in _WITHOUT_SERVER
     # Locally each process of a launcher is a Flyte run of its own: they have an id in common only if it was given.
     has_common_id = around.is_remote or decorator.id is not None or around.context.id is not None
-    if place.label is None or not (has_server and has_common_id):
+    if not (has_server and has_common_id):
         return alone
     shared = replace(_plan_open(decorator, effective, around, place, beside), otherwise=alone.otherwise)
     if place.is_primary:
@@ -264,8 +275,7 @@ def _plan_open(
         place: What this process of the task has to do with the run.
         beside: The parent's run that it would have joined, if that could be joined.
     """
-    forwarded = effective.fields.keys() - _OURS - _PLANNED
-    init = {name: value for name in forwarded if (value := getattr(effective, name)) is not None}
+    init = {name: value for name, value in effective.given_values().items() if name not in _NOT_FORWARDED}
     base = new_run_id(decorator.id, around.context.id, around.task)
     if base is not None:
         init["id"] = f"{base}{place.id_suffix}"
@@ -277,19 +287,20 @@ def _plan_open(
             ("group", "WANDB_RUN_GROUP", group),
             ("job_type", "WANDB_JOB_TYPE", around.short_name),
         ):
-            if not around.environment.get(variable) and default:
-                init.setdefault(name, default)
+            if name not in init and default and not around.environment.get(variable):
+                init[name] = default
         # A retry of the action finds its run by the id and continues it.
         if init.keys().isdisjoint({"resume", "resume_from", "fork_from"}):
             init["resume"] = "allow"
     if beside is not None and not beside.has_server:
         init.setdefault("mode", beside.mode)
     settings = _settings(effective, around)
-    mode = init.get("mode") or around.environment.get("WANDB_MODE")
-    if place.label is not None or (mode is None and around.is_remote and around.may_be_joined):
-        mode = init["mode"] = "shared"
-    if mode == "shared" and (around.is_remote or place.label is not None):
-        settings.setdefault("x_label", place.label or around.label)
+    if around.is_remote or place.label is not None:
+        mode = init.get("mode") or around.environment.get("WANDB_MODE")
+        if place.label is not None or (mode is None and around.may_be_joined):
+            mode = init["mode"] = "shared"
+        if mode == "shared":
+            settings.setdefault("x_label", place.label or around.label)
     plan = OpenPlan(
         init=init,
         settings=settings,
@@ -340,8 +351,8 @@ def _settings(effective: WandbConfig, around: Surroundings) -> dict[str, Any]:
 
 def _is_set(setting: str, environment: Mapping[str, str]) -> bool:
     """Whether the environment gives one of W&B's settings; those that start with `x_` have two spellings."""
-    variables = (f"WANDB_{setting}", f"WANDB__{setting.removeprefix('x_')}")
-    return any(environment.get(variable.upper()) for variable in variables)
+    spellings = (setting, setting.removeprefix("x")) if setting.startswith("x_") else (setting,)
+    return any(environment.get(f"WANDB_{spelling.upper()}") for spelling in spellings)
 
 
 def _metadata(around: Surroundings) -> dict[str, Any] | None:

@@ -18,7 +18,6 @@ import flyte
 from wandb_artifacts import InvalidValueError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from types import TracebackType
 
     from typing_extensions import Never, Self
@@ -112,7 +111,7 @@ class ContextConfig(dict[str, str]):
     it hands its fields to them on top of those already in force.
     """
 
-    __slots__ = ("_checked",)
+    __slots__ = ("_values",)
 
     function: ClassVar[str]
     """The name of the function that makes one, for messages."""
@@ -122,10 +121,12 @@ class ContextConfig(dict[str, str]):
     """The fields by name."""
     _by_key: ClassVar[Mapping[str, Field[Any]]] = {}
 
-    def __init__(self, carried: Mapping[str, str] = MappingProxyType({}), *, checked: Iterable[str] = ()) -> None:
+    def __init__(
+        self, carried: Mapping[str, str] = MappingProxyType({}), *, values: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
         super().__init__(carried)
-        # The keys whose values are known to be what their fields take.
-        self._checked = set(checked)
+        # Decoded and checked, by key, as far as it has been asked for.
+        self._values = dict(values)
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -151,7 +152,7 @@ class ContextConfig(dict[str, str]):
             if value is not None:
                 field = cls.fields[name]
                 carried[field.key] = field.encode(field.check(name, value))
-        return cls(carried, checked=carried)
+        return cls(carried)
 
     @classmethod
     def unknown_field(cls, name: str) -> str:
@@ -168,9 +169,9 @@ class ContextConfig(dict[str, str]):
         """The configuration in force in the current Flyte context; an empty (falsy) one outside a task."""
         return cls.from_context(flyte.get_custom_context())
 
-    def given_names(self) -> list[str]:
-        """The names of the fields that were given."""
-        return [self._by_key[key].name for key in self if key in self._by_key]
+    def given_values(self) -> dict[str, Any]:
+        """The values of the fields that were given, by name; new ones each time."""
+        return {self._by_key[key].name: self.read(self._by_key[key]) for key in self if key in self._by_key}
 
     def read(self, field: Field[T]) -> T:
         """The value of a field that was given: a new one each time, so that changing it changes nothing here.
@@ -178,22 +179,26 @@ class ContextConfig(dict[str, str]):
         Raises:
             InvalidValueError: It is not what the field takes: a plain dictionary was made into this configuration.
         """
-        value = field.decode(field.key, self[field.key])
-        if field.key not in self._checked:
-            value = field.check(field.key, value)
-            self._checked.add(field.key)
+        value = self._value(field)
+        return field.decode(field.key, self[field.key]) if isinstance(value, (dict, list)) else value
+
+    def _value(self, field: Field[T]) -> T:
+        if field.key not in self._values:
+            self._values[field.key] = field.check(field.key, field.decode(field.key, self[field.key]))
+        value: T = self._values[field.key]
         return value
 
     def merged(self, nearer: Self) -> Self:
         """This configuration with a nearer one on top."""
         joined = self._joined(nearer)
-        checked = joined.keys() | nearer._checked | (self._checked - nearer.keys())
-        return type(self)({**self, **nearer, **joined}, checked=checked)
+        encoded = {key: self._by_key[key].encode(value) for key, value in joined.items()}
+        values = {key: value for key, value in self._values.items() if key not in nearer}
+        return type(self)({**self, **nearer, **encoded}, values={**values, **nearer._values, **joined})
 
-    def _joined(self, nearer: Self) -> dict[str, str]:
+    def _joined(self, nearer: Self) -> dict[str, Any]:
         fields = (self._by_key[key] for key in nearer if key in self and key in self._by_key)
         return {
-            field.key: field.encode(field.merge(self.read(field), nearer.read(field)))
+            field.key: field.merge(self._value(field), nearer._value(field))
             for field in fields
             if field.merge is not None
         }
@@ -220,7 +225,7 @@ class ContextConfig(dict[str, str]):
         undo.close()
 
     def __repr__(self) -> str:
-        given = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.given_names())
+        given = ", ".join(f"{name}={value!r}" for name, value in self.given_values().items())
         return f"{self.function}({given})"
 
     def __reduce__(self) -> tuple[Callable[[Mapping[str, str]], Self], tuple[dict[str, str]]]:
