@@ -1,5 +1,9 @@
 """Distributed tasks: several real processes of one action, each with the environment of a launcher."""
 
+import os
+import signal
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -92,3 +96,36 @@ def test_failing_rank(start: Start, wandb_devserver: DevServer) -> None:
     assert stopped.state not in ("running", "finished")
     assert (failed.state, failed.exit_code) == ("failed", 1)
     assert (rows(stopped, "rank"), rows(failed, "rank")) == ({(0,): 1}, {(1,): 1})
+
+
+WAITING_IN_C = """
+import hashlib
+from flyteplugins.wandb import get_wandb_run, wandb_init
+
+@wandb_init(id="stuck", project="remote", entity="local")
+def train():
+    get_wandb_run().log({"value": 1})
+    print("computing", flush=True)
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 1_000_000_000)
+
+train()
+"""
+
+
+def test_rank_that_waits_in_c(wandb_devserver: DevServer) -> None:
+    """A rank whose main thread waits for a dead one is stopped: Python does not get to handle the signal there."""
+    rank = {"ACTION_NAME": "a0", "RANK": "0", "WORLD_SIZE": "2"}
+    command = [sys.executable, "-c", WAITING_IN_C]
+    process = subprocess.Popen(command, env={**os.environ, **rank}, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "computing\n"
+        process.terminate()
+        process.communicate(timeout=60)
+    finally:
+        process.kill()
+
+    run = wandb_devserver.run(f"{PROJECT}/stuck")
+    assert process.returncode == 128 + signal.SIGTERM
+    assert (run.state, run.exit_code) == ("preempted", 128 + signal.SIGTERM)
+    assert rows(run, "value") == {(1,): 1}

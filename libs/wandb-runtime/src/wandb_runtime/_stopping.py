@@ -11,7 +11,9 @@ process exits.
                3. raises SystemExit in the main thread: the event loop ends, its tasks are cancelled
                4. closes itself what has not been closed by then, and ends a process that does not end
 
-Python handles signals in the main thread only, and may not be able to for a while: hence the thread.
+Python handles signals in the main thread only, and may not be able to for a while: hence the thread. The ranks of torch
+elastic have their bodies in the main thread, where they may wait in C for a rank that is dead; there a second thread
+learns of the signal from the descriptor that Python writes to as it arrives.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, NoReturn
 
+from wandb_runtime._ranks import is_launched
 from wandb_runtime._task import is_pod_process
 
 if TYPE_CHECKING:
@@ -36,6 +39,7 @@ EXIT_CODE = 128 + signal.SIGTERM
 """What a shell reports for a process that SIGTERM has ended."""
 
 # Seconds; a pod is killed 30 s after SIGTERM unless it says otherwise.
+_FOR_THE_HANDLER = 1.0
 _FOR_THE_LOOP = 2.0
 _FOR_INTERRUPTING = 4.0
 _FOR_FINALLY = 15.0
@@ -44,6 +48,7 @@ _FOR_EXITING = 3.0
 
 # Without a lock: the interruption of a body may come while its thread holds one.
 _bodies: list[Body] = []
+_begins = threading.Lock()
 _is_stopping = threading.Event()
 _may_leave = threading.Event()
 _is_leaving = threading.Event()
@@ -61,6 +66,8 @@ def listen() -> None:
         and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     ):
         signal.signal(signal.SIGTERM, _handle)
+        if is_launched(os.environ):
+            _watch_signals()
 
 
 def is_stopping() -> bool:
@@ -137,12 +144,36 @@ def watched() -> Iterator[Body]:
 def _handle(_signal: int, _frame: object) -> None:
     if _may_leave.is_set():
         _leave()
-    if not _is_stopping.is_set():
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        loop = None
+    _begin(loop)
+
+
+def _watch_signals() -> None:
+    """Lets a thread learn of SIGTERM, should the main thread not come to handle it."""
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    others = signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+    if others == -1:
+        threading.Thread(target=_watch, args=(read_end,), name="wandb-runtime-signals", daemon=True).start()
+    else:
+        signal.set_wakeup_fd(others)
+        os.close(read_end)
+        os.close(write_end)
+
+
+def _watch(read_end: int) -> None:
+    while signal.SIGTERM not in os.read(read_end, 64):
+        pass
+    if not _is_stopping.wait(_FOR_THE_HANDLER) and signal.getsignal(signal.SIGTERM) is _handle:
+        _begin(None)
+
+
+def _begin(loop: asyncio.AbstractEventLoop | None) -> None:
+    if _begins.acquire(blocking=False):
         _is_stopping.set()
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            loop = None
         threading.Thread(target=_stop, args=(loop,), name="wandb-runtime-stop", daemon=True).start()
 
 
@@ -164,7 +195,9 @@ def _stop(loop: asyncio.AbstractEventLoop | None) -> None:
     _close_all(_not_set([(body.has_ended, body) for body in elsewhere if body not in stuck], _FOR_FINALLY))
     here = [body for body in bodies if body not in elsewhere]
     _make_main_thread_leave(loop if here else None)
-    late = _not_set([(body.has_ended, body) for body in here], _FOR_FINALLY)
+    # Where the main thread does not come out of C, there is nothing to wait for.
+    is_stuck = bool(here) and not _is_leaving.wait(_FOR_INTERRUPTING)
+    late = here if is_stuck else _not_set([(body.has_ended, body) for body in here], _FOR_FINALLY)
     _close_all(late)
     if not late:
         # Python waits for threads that nobody can end, such as those of asyncio.to_thread; this one it does not.
