@@ -15,6 +15,7 @@ from tests.support.plane_store import ObjectStore
 PROJECT = "local/elastic"
 CONTEXT = wandb_config(project="elastic", entity="local")
 STEPS = 3
+TIMEOUT = 200.0
 LOSS = 2.0 * (STEPS - 1) + 1
 
 
@@ -35,7 +36,7 @@ def links(run: Run) -> list[str]:
 
 def test_auto(plane: ControlPlane, wandb_devserver: DevServer) -> None:
     """Rank 0 logs; the other ranks find no run. The link leads to it."""
-    flyte_run = plane.run("training:train", context=CONTEXT)
+    flyte_run = plane.run("training:train", context=CONTEXT, timeout=TIMEOUT)
 
     (run,) = wandb_devserver.runs(PROJECT)
     assert flyte_run.result == (LOSS,)
@@ -48,7 +49,7 @@ def test_auto(plane: ControlPlane, wandb_devserver: DevServer) -> None:
 
 def test_shared(plane: ControlPlane, wandb_devserver: DevServer) -> None:
     """Both ranks log to one run, and nothing is lost."""
-    flyte_run = plane.run("training:train", context={**CONTEXT, **wandb_config(run_mode="shared")})
+    flyte_run = plane.run("training:train", context={**CONTEXT, **wandb_config(run_mode="shared")}, timeout=TIMEOUT)
 
     (run,) = wandb_devserver.runs(PROJECT)
     assert (run.id, run.state, run.exit_code) == (f"{flyte_run.name}-a0", "finished", 0)
@@ -58,7 +59,7 @@ def test_shared(plane: ControlPlane, wandb_devserver: DevServer) -> None:
 
 def test_new(plane: ControlPlane, wandb_devserver: DevServer) -> None:
     """Each rank has a run of its own, in a group that the link leads to."""
-    flyte_run = plane.run("training:train", context={**CONTEXT, **wandb_config(run_mode="new")})
+    flyte_run = plane.run("training:train", context={**CONTEXT, **wandb_config(run_mode="new")}, timeout=TIMEOUT)
 
     runs = {run.id: run for run in wandb_devserver.runs(PROJECT)}
     base = f"{flyte_run.name}-a0"
@@ -73,7 +74,7 @@ def test_new(plane: ControlPlane, wandb_devserver: DevServer) -> None:
 def test_restart_in_place(run_mode: str, plane: ControlPlane, wandb_devserver: DevServer) -> None:
     """The ranks that are launched again go on with the run; for Flyte it was one attempt."""
     context = {**CONTEXT, "wandb_run_mode": run_mode}
-    flyte_run = plane.run("training:train", failing=1, context=context)
+    flyte_run = plane.run("training:train", failing=1, context=context, timeout=TIMEOUT)
 
     (run,) = wandb_devserver.runs(PROJECT)
     rows = Counter((row["launch"], row["rank"]) for row in run.history)
@@ -88,7 +89,7 @@ def test_restart_in_place(run_mode: str, plane: ControlPlane, wandb_devserver: D
 
 def test_failure(plane: ControlPlane, wandb_devserver: DevServer) -> None:
     """When no restart is left the run has failed, and the user reads which rank it was."""
-    flyte_run = plane.run("training:train", failing=2, context=CONTEXT, expect=Phase.FAILED)
+    flyte_run = plane.run("training:train", failing=2, context=CONTEXT, expect=Phase.FAILED, timeout=TIMEOUT)
 
     (run,) = wandb_devserver.runs(PROJECT)
     assert run.state not in ("running", "finished")
@@ -102,7 +103,7 @@ def test_abort(plane: ControlPlane, wandb_devserver: DevServer) -> None:
     flyte_run = plane.start("training:endless", context=CONTEXT)
     plane.wait_for_output(plane.action(flyte_run), "training")
     plane.abort(flyte_run)
-    plane.wait(flyte_run, expect=Phase.ABORTED)
+    plane.wait(flyte_run, expect=Phase.ABORTED, timeout=TIMEOUT)
 
     (run,) = wandb_devserver.runs(PROJECT)
     assert run.state not in ("running", "finished")
