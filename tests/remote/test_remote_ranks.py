@@ -45,17 +45,18 @@ def rows(run: RunRecord, *keys: str) -> Counter[tuple[object, ...]]:
 
 
 def test_two_workers_share_a_run_each(start: Start, wandb_devserver: DevServer) -> None:
-    """All rows, summaries and lines of all writers arrive; the first rank of each worker opens and ends its run.
+    """All rows, summaries and lines of all writers arrive; the first rank of each worker opens and ends its run, which
+    one of the links leads to.
 
     The launcher has used wandb itself: its service would take the ranks for one process.
     """
-    settings = wandb_config(run_mode="shared", rank_scope="worker")
-    flyte_run = start("train", settings=settings, workers=2, per_worker=2, uses_wandb=True)
+    flyte_run = start("train", workers=2, per_worker=2, uses_wandb=True)
 
     base = f"{flyte_run.name}-a0"
     runs = {run.id: run for run in wandb_devserver.runs(PROJECT)}
     assert flyte_run.result == (7,)
     assert set(runs) == {f"{base}-worker-0", f"{base}-worker-1"}
+    assert [link.uri for link in flyte_run.root.links] == [runs[f"{base}-worker-{worker}"].url for worker in (0, 1)]
     for worker in (0, 1):
         run = runs[f"{base}-worker-{worker}"]
         ranks = (2 * worker, 2 * worker + 1)
@@ -90,6 +91,7 @@ def test_failing_rank(start: Start, wandb_devserver: DevServer) -> None:
     flyte_run = start("failing", settings=settings, workers=2, per_worker=1, expect=Phase.FAILED)
 
     base = f"{flyte_run.name}-a0"
+    assert link_of(flyte_run.root) == f"{wandb_devserver.url}/{PROJECT}/groups/{base}-worker-0"
     stopped, failed = sorted(wandb_devserver.runs(PROJECT), key=lambda run: run.id)
     assert (stopped.id, stopped.group) == (f"{base}-worker-0-rank-0", f"{base}-worker-0")
     assert (failed.id, failed.group) == (f"{base}-worker-1-rank-0", f"{base}-worker-1")

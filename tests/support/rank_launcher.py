@@ -1,17 +1,14 @@
-"""A launcher of several processes for one action, as torchrun is, without torch.
+"""A launcher of several processes for one action: flyte.clustered without a cluster, and without torch.
 
-    python rank_launcher.py ARGUMENTS OF a0
-
-A pod's command is `a0 ...`; where `launcher_folder` is first in its PATH, this runs instead, and starts the real `a0`
-once for each rank with the environment of a torchrun under flyte.clustered. The "workers" are all in this pod. When a
-rank fails the others get SIGTERM, and if restarts are left, all are started again.
+The command of a pod of flyte.clustered is `clustered ARGUMENTS OF a0`; with `launcher_env` this runs instead, and
+starts the real `a0` once for each rank, with the environment of the real launcher and of torchrun. The "workers" are
+all in this pod. When a rank fails the others get SIGTERM, and if restarts are left, all are started again.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -26,14 +23,14 @@ def launcher_env(
     """The variables that make a pod of the control plane run its task in several processes.
 
     Args:
-        folder: For the command that stands for `a0`; made if missing.
+        folder: For the command that stands for `clustered`; made if missing.
         workers: How many workers it looks like.
-        per_worker: Processes a worker; 1 makes them those of flyte.clustered's JAX launcher.
+        per_worker: Processes a worker; 1 makes them those for JAX.
         restarts: How often all are started again when one fails.
         uses_wandb: Whether the launcher itself has used wandb before.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    command = folder / "a0"
+    command = folder / "clustered"
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{Path(__file__).resolve()}" "$@"\n', encoding="utf-8")
     command.chmod(0o755)
     executables = Path(sys.executable).parent
@@ -49,11 +46,10 @@ def _main(arguments: list[str]) -> int:
 
         wandb.setup().ensure_service()
         assert "WANDB_SERVICE" in os.environ
-    a0 = shutil.which("a0", path=str(Path(sys.executable).parent))
-    assert a0 is not None
+    command = ["a0", *(argument for argument in arguments if not argument.startswith("--runtime"))]
     for launch in range(restarts + 1):
         ranks = [
-            subprocess.Popen([a0, *arguments], env={**os.environ, **_environment(worker, local, launch)})
+            subprocess.Popen(command, env={**os.environ, **_environment(worker, local, launch)})
             for worker in range(workers)
             for local in range(per_worker)
         ]

@@ -9,9 +9,13 @@ from pathlib import Path
 
 import flyte
 import wandb
+from flyte.clustered import ClusteredTaskEnvironment, JaxRun
 from flyteplugins.wandb import get_distributed_info, get_wandb_run, get_wandb_run_dir, wandb_init
 
 env = flyte.TaskEnvironment(name="ranks")
+square = ClusteredTaskEnvironment(name="square", replicas=2, nproc_per_node=2)
+pair = ClusteredTaskEnvironment(name="pair", replicas=1, nproc_per_node=2)
+jax = ClusteredTaskEnvironment(name="jax", replicas=2, nproc_per_node=1, runtime=JaxRun())
 
 
 @wandb_init
@@ -42,8 +46,8 @@ def meet(folder: str, place: str) -> None:
         time.sleep(0.02)
 
 
-@wandb_init(config={"lr": 0.1}, tags=["distributed"])
-@env.task
+@wandb_init(run_mode="shared", rank_scope="worker", config={"lr": 0.1}, tags=["distributed"])
+@square.task
 def train(folder: str) -> int:
     """Every rank that has a run logs to it; they end together."""
     run = get_wandb_run()
@@ -60,7 +64,7 @@ def train(folder: str) -> int:
 
 
 @wandb_init
-@env.task
+@pair.task
 async def restarted(folder: str) -> int:
     """Rank 1 fails in the first launch, when rank 0 has logged; rank 0 then waits to be stopped."""
     launch = int(os.environ["TORCHELASTIC_RESTART_COUNT"])
@@ -81,7 +85,7 @@ async def restarted(folder: str) -> int:
 
 
 @wandb_init
-@env.task
+@jax.task
 def failing(folder: str) -> None:
     """Rank 1 fails, and rank 0 waits to be stopped for that."""
     run = get_wandb_run()
