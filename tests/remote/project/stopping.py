@@ -36,6 +36,10 @@ def log_rows() -> None:
     print("logged")
 
 
+def log_and_wait() -> None:
+    log_and_wait()
+
+
 @wandb_init
 @env.task
 async def waiting() -> None:
@@ -76,16 +80,14 @@ def computing() -> None:
 async def delegating() -> None:
     """Waits for a thread, which nobody can end."""
     with cleaning_up():
-        log_rows()
-        await asyncio.to_thread(time.sleep, 600)
+        await asyncio.to_thread(log_and_wait)
 
 
 @wandb_init
 @env.task
 def stuck() -> None:
     """Is in a single call for longer than a pod is given to stop."""
-    log_rows()
-    time.sleep(600)
+    log_and_wait()
 
 
 @wandb_init
