@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from flyteplugins.wandb import wandb_config
 from wandb_devserver import DevServer, RunRecord
 
@@ -13,8 +12,8 @@ from tests.support.control_plane import ControlPlane
 from tests.support.plane_actions import Phase
 
 
-def writers(run: RunRecord) -> set[str]:
-    """The labels of those who have said `here is ...`, as W&B puts them before each line."""
+def labels(run: RunRecord) -> set[str]:
+    """The labels of the writers who have said `here is ...`, as W&B puts them before each line."""
     return {line.partition(" here is ")[0] for line in run.console if " here is " in line}
 
 
@@ -37,15 +36,15 @@ def test_a_family_has_one_run(plane: ControlPlane, wandb_devserver: DevServer) -
     assert [name for name in everybody if logged(run, name) != [1]] == []
     assert len(run.history) == len(everybody)
     assert everybody <= run.summary.keys()
-    assert len(writers(run)) == len(everybody) - 1
     assert (run.state, run.exit_code) == ("finished", 0)
     assert (run.name, run.group, run.job_type) == ("a family", "families", "family")
     assert set(run.tags) == {"family", "joining"}
     assert (run.config["parent"], run.config["joining"]) == (1, 1)
     assert isinstance(run.config["flyte"], dict)
     assert run.config["flyte"]["action"] == "a0"
-    linked = [action for action in plane.actions(flyte_run) if action.task != "families.between"]
-    assert {link_of(action) for action in linked} == {run.url}
+    decorated = [action for action in plane.actions(flyte_run) if action.task != "families.between"]
+    assert labels(run) == {f"[{action.task.removeprefix('families.')}-{action.name}]" for action in decorated}
+    assert {link_of(action) for action in decorated} == {run.url}
 
 
 def test_children_with_runs_of_their_own(plane: ControlPlane, wandb_devserver: DevServer) -> None:
@@ -91,21 +90,23 @@ def test_parent_of_one_writer(plane: ControlPlane, wandb_devserver: DevServer) -
 
 
 def test_child_that_cannot_be_seen(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """`mode="shared"` lets a child join that is nowhere in the parent's code."""
+    """`mode="shared"` lets a child join that is nowhere in the parent's code; `new` opens a run all the same."""
     flyte_run = plane.run("families:parent_of_unseen", context=CONTEXT)
 
-    (run,) = wandb_devserver.runs()
-    assert flyte_run.result == ([run.id, run.id],)
-    assert (run.state, set(logged(run, "parent") + logged(run, "joining")), len(run.history)) == ("finished", {1}, 2)
-    assert {link_of(action) for action in plane.actions(flyte_run)} == {run.url}
+    root, unseen, opening = (plane.action(flyte_run, name) for name in ("parent_of_unseen", "joining", "opening"))
+    run, new = run_of(root, wandb_devserver), run_of(opening, wandb_devserver)
+    assert flyte_run.result == ([run.id, run.id, new.id],)
+    assert [logged(run, name) for name in ("parent", "joining", "opening")] == [[1], [1], []]
+    assert (logged(new, "opening"), new.group) == ([1], flyte_run.name)
+    assert {run.state, new.state} == {"finished"}
+    assert [link_of(action) for action in (root, unseen, opening)] == [run.url, run.url, new.url]
 
 
-@pytest.mark.parametrize("mode", ["offline", "disabled"])
-def test_parent_without_a_server(mode: str, plane: ControlPlane, wandb_devserver: DevServer) -> None:
+def test_parent_without_a_server(plane: ControlPlane, wandb_devserver: DevServer) -> None:
     """Its children are without one too, in its group."""
-    flyte_run = plane.run(f"families:parent_{mode}", context=CONTEXT)
+    flyte_run = plane.run("families:parent_offline", context=CONTEXT)
 
-    assert flyte_run.result == ([f"{mode} families"] * 2,)
+    assert flyte_run.result == (["offline families"] * 2,)
     assert wandb_devserver.runs() == []
 
 

@@ -89,15 +89,24 @@ def test_decorating_changes_no_cache_key(plane: ControlPlane, wandb_devserver: D
     assert child.spec.task_template.metadata.log_links
 
 
+def test_deployed_tasks_have_the_link(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """`flyte deploy` takes tasks from Flyte's own registry: they are the decorated ones."""
+    plane.driver_env.update(WANDB_ENTITY="local", WANDB_PROJECT="remote")
+    flyte_run = plane.run("single:blocking", 1, then="single:deploy")
+
+    deployed = flyte_run.result
+    assert deployed["single.blocking"] == [f"{wandb_devserver.url}/{PROJECT}/runs/{{{{.runName}}}}-{{{{.actionName}}}}"]
+    assert deployed["single.hashed"] == []
+
+
 @pytest.mark.parametrize(
     ("task", "exit_code", "error"),
     [
-        ("single:raising", 1, "the body's own"),
         ("single:raising_sync", 1, "the body's own"),
         ("single:exiting", 3, ""),
         ("single:exiting_sync", 3, ""),
     ],
-    ids=["raises", "raises, sync", "exits", "exits, sync"],
+    ids=["raises", "exits, async", "exits"],
 )
 def test_a_task_that_fails(
     task: str, exit_code: int, error: str, plane: ControlPlane, wandb_devserver: DevServer
@@ -159,36 +168,26 @@ def test_the_user_s_own_intervals(plane: ControlPlane) -> None:
     assert flyte_run.result == ([7, 9],)
 
 
-@pytest.mark.parametrize("mode", ["offline", "shared"])
-def test_mode_of_the_environment(mode: str, plane: ControlPlane, wandb_devserver: DevServer) -> None:
+def test_mode_of_the_environment(plane: ControlPlane, wandb_devserver: DevServer) -> None:
     """`WANDB_MODE` is W&B's own word."""
-    flyte_run = plane.run("single:mode", context=CONTEXT, env={"WANDB_MODE": mode})
+    flyte_run = plane.run("single:mode", context=CONTEXT, env={"WANDB_MODE": "offline"})
 
-    assert flyte_run.result == (mode,)
-    assert [run.state for run in wandb_devserver.runs()] == (["finished"] if mode == "shared" else [])
-
-
-def test_nothing_to_share(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """`run_mode="shared"` without a decorated task above: the action's error says so, before the body."""
-    flyte_run = plane.run("single:sharing_with_nobody", context=CONTEXT, expect=Phase.FAILED)
-
-    assert flyte_run.root.error is not None
-    assert 'run_mode="shared"' in flyte_run.root.error.message
-    assert "the body runs" not in flyte_run.root.last.stdout
+    assert flyte_run.result == ("offline",)
     assert wandb_devserver.runs() == []
 
 
 @pytest.mark.parametrize(
-    ("context", "env", "expected"),
+    ("task", "context", "env", "expected"),
     [
-        ({"wandb_run_mode": "often"}, {}, "wandb_run_mode"),
-        ({"wandb_tags": "not JSON"}, {}, "wandb_tags"),
-        ({}, {"WANDB_API_KEY": "too-short"}, "WANDB_API_KEY"),
-        ({}, {"WANDB_PROJECT": "a/b"}, "a/b"),
+        ("misconfigured", {"wandb_run_mode": "often"}, {}, "wandb_run_mode"),
+        ("misconfigured", {}, {"WANDB_API_KEY": "too-short"}, "WANDB_API_KEY"),
+        ("misplaced", {}, {}, "put it above"),
+        ("sharing_with_nobody", {}, {}, 'run_mode="shared"'),
     ],
-    ids=["value", "encoding", "key", "environment"],
+    ids=["configuration", "environment", "order of decorators", "nothing to share"],
 )
 def test_bad_input(
+    task: str,
     context: dict[str, str],
     env: dict[str, str],
     expected: str,
@@ -196,7 +195,7 @@ def test_bad_input(
     wandb_devserver: DevServer,
 ) -> None:
     """The action's error names it, the body does not run, and no run is left."""
-    flyte_run = plane.run("single:misconfigured", context=context, env=env, expect=Phase.FAILED)
+    flyte_run = plane.run(f"single:{task}", context=context, env=env, expect=Phase.FAILED)
 
     assert flyte_run.root.error is not None
     assert expected in flyte_run.root.error.message

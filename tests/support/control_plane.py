@@ -19,8 +19,8 @@ It depends on the wire protocol alone: the messages and the generated servers of
 How an attempt ended is read as the platform does: from `error.pb` (recoverable or not) and the exit code.
 
 Not here: images (pods run in the tests' environment), pod templates, queues, resources, several nodes, conditions,
-triggers, deployed tasks, secrets as files, backoff between retries, the cache for a run's first action. A timeout
-counts from the start of the process.
+triggers, runs of deployed tasks, secrets as files, backoff between retries, the cache for a run's first action. A
+timeout counts from the start of the process.
 """
 
 from __future__ import annotations

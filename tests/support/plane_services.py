@@ -17,6 +17,7 @@ from flyteidl2.dataproxy import dataproxy_service_connect
 from flyteidl2.imagebuilder import definition_pb2
 from flyteidl2.imagebuilder import payload_pb2 as image_pb2
 from flyteidl2.imagebuilder import service_connect as image_connect
+from flyteidl2.task import task_service_connect, task_service_pb2
 from flyteidl2.workflow import (
     queue_service_connect,
     run_definition_pb2,
@@ -51,6 +52,7 @@ def application(scheduler: Scheduler) -> Any:
         dataproxy_service_connect.DataProxyServiceASGIApplication(DataProxy(scheduler)),
         cluster_connect.ClusterServiceASGIApplication(Cluster()),
         image_connect.ImageServiceASGIApplication(Images()),
+        task_service_connect.TaskServiceASGIApplication(Tasks()),
     ]
     services = {application.path: application for application in applications}
 
@@ -161,3 +163,12 @@ class Images(image_connect.ImageService):
 
     async def get_image(self, request: image_pb2.GetImageRequest, ctx: Context) -> image_pb2.GetImageResponse:
         return image_pb2.GetImageResponse(image=definition_pb2.Image(id=request.id, fqin=f"test/{request.id.name}"))
+
+
+class Tasks(task_service_connect.TaskService):
+    """Whatever is deployed is accepted, and forgotten: what was sent is what `flyte.deploy` returns."""
+
+    async def deploy_task(
+        self, request: task_service_pb2.DeployTaskRequest, ctx: Context
+    ) -> task_service_pb2.DeployTaskResponse:
+        return task_service_pb2.DeployTaskResponse()

@@ -205,9 +205,9 @@ async def parent_of_one_writer() -> dict[str, str]:
 @wandb_init(mode="shared")
 @env.task
 async def parent_of_unseen() -> list[str]:
-    """Its child is nowhere in its code."""
+    """The child that joins is nowhere in its code."""
     unseen = getattr(importlib.import_module("families"), "join" + "ing")
-    return [say("parent"), await unseen("joining")]
+    return [say("parent"), *await asyncio.gather(unseen("joining"), opening("opening"))]
 
 
 def tell() -> str:
@@ -233,10 +233,4 @@ async def telling_shared() -> str:
 @wandb_init(group="families", mode="offline")
 @env.task
 async def parent_offline() -> list[str]:
-    return list(await asyncio.gather(telling(), telling_shared()))
-
-
-@wandb_init(group="families", mode="disabled")
-@env.task
-async def parent_disabled() -> list[str]:
     return list(await asyncio.gather(telling(), telling_shared()))

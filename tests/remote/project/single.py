@@ -113,15 +113,13 @@ async def calling_in_all_ways() -> dict[str, list[str]]:
     }
 
 
-def plan_of_deployment(run: Run) -> list[str]:
-    """In the driver: which links `flyte deploy` would register for `training`."""
-    from flyte._internal.runtime.task_serde import translate_task_to_wire
-    from flyte.models import SerializationContext
-
+def deploy(run: Run) -> dict[str, list[str]]:
+    """In the driver: deploys this module's tasks, and gives the links of each."""
     run.wait(quiet=True)
-    task = env.tasks["single.training"]
-    context = SerializationContext(version="v1", project="p", domain="d", root_dir=None)
-    return [link.uri for link in translate_task_to_wire(task, context).task_template.metadata.log_links]
+    (deployment,) = flyte.deploy(env)
+    deployed = deployment.envs[env.name].deployed_entities  # type: ignore[attr-defined]  # it has tasks
+    templates = [task.deployed_task.task_template for task in deployed]
+    return {template.id.name: [link.uri for link in template.metadata.log_links] for template in templates}
 
 
 @env.task(cache="auto")
@@ -136,13 +134,6 @@ if os.environ.get("DECORATED"):
 @env.task
 async def calling_hashed() -> int:
     return await hashed(1)
-
-
-@wandb_init
-@env.task
-async def raising() -> None:
-    log(value=1)
-    raise ValueError("the body's own")
 
 
 @wandb_init
@@ -237,5 +228,12 @@ async def sharing_with_nobody() -> str:
 @wandb_init
 @env.task
 async def misconfigured() -> str:
+    print("the body runs")
+    return ""
+
+
+@env.task
+@wandb_init
+async def misplaced() -> str:
     print("the body runs")
     return ""

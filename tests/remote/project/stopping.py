@@ -37,7 +37,8 @@ def log_rows() -> None:
 
 
 def log_and_wait() -> None:
-    log_and_wait()
+    log_rows()
+    time.sleep(600)
 
 
 @wandb_init
