@@ -105,7 +105,10 @@ def _number(environment: Mapping[str, str], name: str, allowed: range, *, defaul
     if not text and default is not None:
         return default
     if not text:
-        reason = "is not set, though WORLD_SIZE says that there are several processes; the launcher has to number them"
+        reason = (
+            "is not set, though WORLD_SIZE says that there are several processes; "
+            "start them by a launcher that numbers them, or unset WORLD_SIZE"
+        )
         raise InvalidValueError(name, None, reason)
     if not (text.isascii() and text.isdigit() and int(text) in allowed):
         upper = "" if allowed == _POSITIVE else f" to {allowed[-1]}"
