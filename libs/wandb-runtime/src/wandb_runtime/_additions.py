@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("wandb_runtime")
 
+_TIMEOUT = 10
+
 
 @dataclass(frozen=True)
 class _Found:
@@ -63,12 +65,11 @@ def _add_tags(run: Run, found: _Found, tags: tuple[str, ...]) -> None:
 
 
 def _look_up(address: RunAddress) -> _Found | None:
-    import wandb
+    from wandb_runtime import _sdk, _server
 
     try:
-        run = wandb.Api(overrides={"base_url": address.host} if address.host else {}).run(
-            f"{address.entity}/{address.project}/{address.id}"
-        )
+        host = _sdk.api_address(address.host)
+        run = _server.find_run(host, f"{address.entity}/{address.project}/{address.id}", timeout=_TIMEOUT)
         return _Found(dict(run.config), tuple(run.tags))
     except Exception as error:  # noqa: BLE001 - tags are not worth a task
         _logger.warning("The tags of W&B run %s cannot be read, none are added to it: %s", address.id, error)

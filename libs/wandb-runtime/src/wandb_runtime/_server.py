@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import wandb
 
 if TYPE_CHECKING:
-    from wandb.apis.public import Api
+    from wandb.apis.public import Api, Run
 
 ACCEPTED = 200
 
@@ -41,6 +41,15 @@ def state_of_run(host: str, entity: str, project: str, run_id: str, *, timeout: 
     """
     found = _api(host, timeout).runs(f"{entity}/{project}", {"name": run_id}, per_page=1)
     return next((run.state for run in found), None)
+
+
+def find_run(host: str, path: str, *, timeout: int) -> Run:
+    """A run on the server, with its config and tags.
+
+    Raises:
+        Exception: The server has no such run, refuses or does not answer.
+    """
+    return _api(host, timeout).run(path)
 
 
 def _api(host: str, timeout: int) -> Api:
