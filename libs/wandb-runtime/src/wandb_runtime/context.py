@@ -169,7 +169,7 @@ class ContextConfig(dict[str, str]):
         """The configuration in force in the current Flyte context; an empty (falsy) one outside a task."""
         return cls.from_context(flyte.get_custom_context())
 
-    def given_values(self) -> dict[str, Any]:
+    def given_values(self) -> dict[str, object]:
         """The values of the fields that were given, by name; new ones each time."""
         return {self._by_key[key].name: self.read(self._by_key[key]) for key in self if key in self._by_key}
 
