@@ -152,7 +152,8 @@ def test_killed_and_retried(plane: ControlPlane, wandb_devserver: DevServer) -> 
     plane.wait(flyte_run)
 
     (run,) = wandb_devserver.runs(PROJECT)
-    lines = [line.split() for line in flyte_run.root.attempts[0].stdout.splitlines() if line.startswith("row ")]
+    whole, _, _cut_off = flyte_run.root.attempts[0].stdout.rpartition("\n")
+    lines = [line.split() for line in whole.splitlines() if line.startswith("row ")]
     times = {int(row): float(time) for _, row, time in lines}
     *rows, last = logged(run, "row")
     assert rows == list(range(len(rows)))
