@@ -75,12 +75,13 @@ def _plan(wrapper: Callable[..., Any]) -> Plan:
     if decoration.short_name is None or here is not None:
         # A task that is called as a function, by forward() or outside Flyte, is one.
         task = None
+    carried = flyte.get_custom_context()
     if here is not None:
         nearest: RunAddress | None = here.address
     else:
-        nearest = RunAddress.from_context(flyte.get_custom_context()) if task else None
+        nearest = RunAddress.from_context(carried) if task else None
     around = Surroundings(
-        context=WandbConfig.current(),
+        context=WandbConfig.from_context(carried),
         environment=os.environ,
         task=task,
         short_name=decoration.short_name,

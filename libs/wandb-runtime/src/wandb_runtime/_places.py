@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wandb_runtime._config import RankScope, RunMode, WandbConfig
+    from collections.abc import Mapping
+
+    from wandb_runtime._config import RankScope, RunMode
     from wandb_runtime._ranks import DistributedInfo
 
 
@@ -23,12 +25,12 @@ class Place:
     """Whether it opens and ends the run."""
 
 
-def place_of(ranks: DistributedInfo | None, settings: WandbConfig) -> Place | None:
+def place_of(ranks: DistributedInfo | None, settings: Mapping[str, Any]) -> Place | None:
     """The place of a process; None: it does not log.
 
     Args:
         ranks: Which of several processes it is; None for the only one.
-        settings: The settings in force.
+        settings: The settings in force, by name.
     """
     if ranks is None:
         return Place()
@@ -49,9 +51,9 @@ def own_place(ranks: DistributedInfo, scope: RankScope) -> Place:
     return Place(f"{group}-rank-{rank}", group_suffix=group)
 
 
-def modes_of(settings: WandbConfig) -> tuple[RunMode, RankScope]:
+def modes_of(settings: Mapping[str, Any]) -> tuple[RunMode, RankScope]:
     """The run mode and the scope, by default "auto" and "global"."""
-    return settings.run_mode or "auto", settings.rank_scope or "global"
+    return settings.get("run_mode", "auto"), settings.get("rank_scope", "global")
 
 
 def run_suffix(scope: RankScope, worker: int, workers: int) -> str:

@@ -5,7 +5,9 @@ Pure functions of plain values; the rules are the table in the documentation of 
 
 from __future__ import annotations
 
+import copy
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +16,6 @@ from wandb_runtime._places import Place, modes_of, own_place, place_of
 from wandb_runtime.context import RUN_ID_KEY, RUN_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from wandb_runtime._config import WandbConfig
     from wandb_runtime._ranks import DistributedInfo
     from wandb_runtime._task import TaskIdentity
@@ -44,6 +44,10 @@ _SECOND_WRITER = {
     "x_update_finish_state": False,
 }
 _WITHOUT_SERVER = ("offline", "disabled", "dryrun")
+
+
+Settings = Mapping[str, Any]
+"""The values of the settings in force, by name; those that were given."""
 
 
 @dataclass(frozen=True)
@@ -181,16 +185,16 @@ def plan_run(decorator: WandbConfig, around: Surroundings) -> Plan:
         NoParentRunError: `run_mode="shared"`, and there is no run to share; or the decorator names the parent's run,
             which takes no second writer.
     """
-    effective = around.context.merged(decorator)
+    effective: Settings = around.context.values_under(decorator)
     place = place_of(around.ranks, effective)
     if place is None:
         return SilentPlan()
     nearest = around.nearest
-    if effective.run_mode == "new" or nearest is None or (decorator.id or nearest.id) != nearest.id:
-        if effective.run_mode == "shared" and nearest is None and around.ranks is None:
+    if effective.get("run_mode") == "new" or nearest is None or (decorator.id or nearest.id) != nearest.id:
+        if effective.get("run_mode") == "shared" and nearest is None and around.ranks is None:
             raise NoParentRunError(_NO_PARENT)
         return _plan_own(decorator, effective, around, place)
-    additions = Additions(decorator.config or {}, around.context.config or {}, tuple(effective.tags or ()))
+    additions = Additions(decorator.config or {}, around.context.config or {}, tuple(effective.get("tags", ())))
     if around.is_open_here and (not around.is_remote or nearest.takes_writers):
         return JoinPlan(nearest, additions)
     if around.is_remote and nearest.takes_writers:
@@ -200,7 +204,7 @@ def plan_run(decorator: WandbConfig, around: Surroundings) -> Plan:
         settings.setdefault("x_label", around.label)
         alone = _plan_open(decorator, effective, around, _without_others(place, around, effective), nearest)
         return WriterPlan(nearest, additions, settings, alone.otherwise)
-    if nearest.has_server and (effective.run_mode == "shared" or decorator.id == nearest.id):
+    if nearest.has_server and (effective.get("run_mode") == "shared" or decorator.id == nearest.id):
         raise NoParentRunError(_ONE_WRITER.format(what=_asked_for(decorator, effective), id=nearest.id))
     return _plan_own(decorator, effective, around, place, beside=nearest)
 
@@ -219,13 +223,13 @@ _OPENS_ITS_OWN = (
 )
 
 
-def _asked_for(decorator: WandbConfig, effective: WandbConfig) -> str:
-    return 'run_mode="shared"' if effective.run_mode == "shared" else f"id={decorator.id!r}"
+def _asked_for(decorator: WandbConfig, effective: Settings) -> str:
+    return 'run_mode="shared"' if effective.get("run_mode") == "shared" else f"id={decorator.id!r}"
 
 
 def _plan_own(
     decorator: WandbConfig,
-    effective: WandbConfig,
+    effective: Settings,
     around: Surroundings,
     place: Place,
     beside: RunAddress | None = None,
@@ -252,7 +256,7 @@ def _plan_own(
     return WriterPlan(address, Additions({}, {}, ()), {**shared.settings, **_SECOND_WRITER}, shared.otherwise)
 
 
-def _without_others(place: Place, around: Surroundings, effective: WandbConfig) -> Place:
+def _without_others(place: Place, around: Surroundings, effective: Settings) -> Place:
     """The place of a process that cannot write to a run of several: offline each has its own."""
     if around.ranks is None or place.label is None:
         return place
@@ -261,7 +265,7 @@ def _without_others(place: Place, around: Surroundings, effective: WandbConfig) 
 
 def _plan_open(
     decorator: WandbConfig,
-    effective: WandbConfig,
+    effective: Settings,
     around: Surroundings,
     place: Place,
     beside: RunAddress | None = None,
@@ -275,7 +279,10 @@ def _plan_open(
         place: What this process of the task has to do with the run.
         beside: The parent's run that it would have joined, if that could be joined.
     """
-    init = {name: value for name, value in effective.given_values().items() if name not in _NOT_FORWARDED}
+    init = {name: value for name, value in effective.items() if name not in _NOT_FORWARDED}
+    if "config" in init:
+        # The SDK and the body may change it.
+        init["config"] = copy.deepcopy(init["config"])
     base = new_run_id(decorator.id, around.context.id, around.task)
     if base is not None:
         init["id"] = f"{base}{place.id_suffix}"
@@ -304,11 +311,11 @@ def _plan_open(
     plan = OpenPlan(
         init=init,
         settings=settings,
-        metadata=None if effective.flyte_metadata is False else _metadata(around),
+        metadata=None if effective.get("flyte_metadata") is False else _metadata(around),
         otherwise=None,
-        downloads_logs=effective.download_logs or False,
+        downloads_logs=effective.get("download_logs", False),
     )
-    if effective.on_unavailable == "offline":
+    if effective.get("on_unavailable") == "offline":
         plan = replace(plan, otherwise=replace(plan, init={**init, "mode": "offline"}))
     if beside is not None and beside.has_server:
         plan = replace(plan, notice=_OPENS_ITS_OWN.format(parent=beside.id, group=init.get("group")))
@@ -332,7 +339,7 @@ def new_run_id(own_id: str | None, configured_id: str | None, task: TaskIdentity
     return f"{task.run_name}-{task.action_name}"
 
 
-def _settings(effective: WandbConfig, around: Surroundings) -> dict[str, Any]:
+def _settings(effective: Settings, around: Surroundings) -> dict[str, Any]:
     # W&B waits for ever by default, and does not say when it gave up.
     settings: dict[str, Any] = {"finish_timeout_raises": True}
     defaults: dict[str, Any] = {"finish_timeout": _FINISH_TIMEOUT}
@@ -342,11 +349,11 @@ def _settings(effective: WandbConfig, around: Surroundings) -> dict[str, Any]:
         # W&B captures the console of the whole process: the runs of parallel tasks would get each other's lines.
         defaults["console"] = "off"
     settings |= {name: value for name, value in defaults.items() if not _is_set(name, around.environment)}
-    if effective.finish_timeout is not None:
-        settings["finish_timeout"] = effective.finish_timeout
-    if effective.host is not None:
-        settings["base_url"] = effective.host
-    return {**settings, **(effective.settings or {})}
+    if "finish_timeout" in effective:
+        settings["finish_timeout"] = effective["finish_timeout"]
+    if "host" in effective:
+        settings["base_url"] = effective["host"]
+    return {**settings, **effective.get("settings", {})}
 
 
 def _is_set(setting: str, environment: Mapping[str, str]) -> bool:

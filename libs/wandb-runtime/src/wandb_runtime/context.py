@@ -11,6 +11,7 @@ import json
 import warnings
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, TypeVar, cast, overload
 
@@ -91,6 +92,18 @@ class Field(Generic[T]):
             raise InvalidValueError(key, carried, msg) from error
         return value
 
+    @lru_cache(maxsize=64)  # noqa: B019 - fields live as long as the process
+    def checked(self, carried: str) -> T:
+        """The value of its carried form, if the field takes it; not to be changed.
+
+        The same few strings come again with every task of a process.
+
+        Raises:
+            InvalidValueError: It does not: it was written by something else.
+        """
+        value: T = self.check(self.key, self.decode(self.key, carried))
+        return value
+
 
 class TextField(Field[S]):
     """A field that is a string and is carried verbatim."""
@@ -169,9 +182,16 @@ class ContextConfig(dict[str, str]):
         """The configuration in force in the current Flyte context; an empty (falsy) one outside a task."""
         return cls.from_context(flyte.get_custom_context())
 
-    def given_values(self) -> dict[str, object]:
-        """The values of the fields that were given, by name; new ones each time."""
-        return {self._by_key[key].name: self.read(self._by_key[key]) for key in self if key in self._by_key}
+    def values_under(self, nearer: Self) -> dict[str, object]:
+        """The values of the fields by name, with a nearer configuration on top: what `merged` would read.
+
+        What they hold belongs to these objects and is not to be changed.
+        """
+        values = {**self._all_values(), **nearer._all_values(), **self._joined(nearer)}
+        return {self._by_key[key].name: value for key, value in values.items()}
+
+    def _all_values(self) -> dict[str, Any]:
+        return {key: self._value(self._by_key[key]) for key in self if key in self._by_key}
 
     def read(self, field: Field[T]) -> T:
         """The value of a field that was given: a new one each time, so that changing it changes nothing here.
@@ -184,7 +204,7 @@ class ContextConfig(dict[str, str]):
 
     def _value(self, field: Field[T]) -> T:
         if field.key not in self._values:
-            self._values[field.key] = field.check(field.key, field.decode(field.key, self[field.key]))
+            self._values[field.key] = field.checked(self[field.key])
         value: T = self._values[field.key]
         return value
 
@@ -225,7 +245,7 @@ class ContextConfig(dict[str, str]):
         undo.close()
 
     def __repr__(self) -> str:
-        given = ", ".join(f"{name}={value!r}" for name, value in self.given_values().items())
+        given = ", ".join(f"{self._by_key[key].name}={value!r}" for key, value in self._all_values().items())
         return f"{self.function}({given})"
 
     def __reduce__(self) -> tuple[Callable[[Mapping[str, str]], Self], tuple[dict[str, str]]]:
