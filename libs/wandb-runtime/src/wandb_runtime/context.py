@@ -135,11 +135,11 @@ class ContextConfig(dict[str, str]):
     _by_key: ClassVar[Mapping[str, Field[Any]]] = {}
 
     def __init__(
-        self, carried: Mapping[str, str] = MappingProxyType({}), *, values: Mapping[str, Any] = MappingProxyType({})
+        self, carried: Mapping[str, str] = MappingProxyType({}), *, values: Mapping[str, object] = MappingProxyType({})
     ) -> None:
         super().__init__(carried)
         # Decoded and checked, by key, as far as it has been asked for.
-        self._values = dict(values)
+        self._values: dict[str, Any] = dict(values)
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
