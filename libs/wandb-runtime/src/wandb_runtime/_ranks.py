@@ -58,6 +58,8 @@ def get_distributed_info() -> DistributedInfo | None:
 
 def distributed_info(environment: Mapping[str, str]) -> DistributedInfo | None:
     """`get_distributed_info` of an environment."""
+    if "WORLD_SIZE" not in environment:
+        return None
     world_size = _number(environment, "WORLD_SIZE", _POSITIVE, default=1)
     if world_size == 1:
         return None
