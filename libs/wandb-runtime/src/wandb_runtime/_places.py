@@ -25,6 +25,9 @@ class Place:
     """Whether it opens and ends the run."""
 
 
+_ONLY = Place()
+
+
 def place_of(ranks: DistributedInfo | None, settings: Mapping[str, Any]) -> Place | None:
     """The place of a process; None: it does not log.
 
@@ -33,7 +36,7 @@ def place_of(ranks: DistributedInfo | None, settings: Mapping[str, Any]) -> Plac
         settings: The settings in force, by name.
     """
     if ranks is None:
-        return Place()
+        return _ONLY
     run_mode, scope = modes_of(settings)
     if run_mode == "new":
         return own_place(ranks, scope)

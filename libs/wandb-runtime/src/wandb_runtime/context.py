@@ -191,6 +191,8 @@ class ContextConfig(dict[str, str]):
         return {self._by_key[key].name: value for key, value in values.items()}
 
     def _all_values(self) -> dict[str, Any]:
+        if len(self._values) == len(self):
+            return self._values
         return {key: self._value(self._by_key[key]) for key in self if key in self._by_key}
 
     def read(self, field: Field[T]) -> T:
