@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from wandb_devserver._body import LIMIT, BodyTooLargeError, read_body
 from wandb_devserver._fault_responses import respond
 from wandb_devserver._json import Json, JsonObject, loads
-from wandb_devserver._storage import _lifecycle, _lines, _runs
+from wandb_devserver._storage import _dispatch, _lifecycle, _lines, _runs, _trials
 
 if TYPE_CHECKING:
     import sqlite3
@@ -90,6 +90,9 @@ def apply_message(connection: sqlite3.Connection, run: StoredRun, message: JsonO
     if message.get("complete"):
         exit_code = message.get("exitcode")
         _lifecycle.complete(connection, run, exit_code if isinstance(exit_code, int) else 0)
+        sweep_id = _trials.sweep_of(connection, run.id)
+        if sweep_id is not None:
+            _dispatch.settle(connection, sweep_id)
     elif message.get("preempting"):
         _lifecycle.mark_preempting(connection, run)
     else:

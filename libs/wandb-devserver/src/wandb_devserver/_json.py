@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 """Any JSON value."""
@@ -57,3 +57,8 @@ def strict_text(text: str) -> str:
     if "NaN" in text or "Infinity" in text:
         return dumps_strict(loads(text))
     return text
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether `value` is a finite number; a boolean is none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

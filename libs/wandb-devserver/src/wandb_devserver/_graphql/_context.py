@@ -12,15 +12,29 @@ from wandb_devserver._storage import _projects, _runs
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Callable
     from typing import TypeAlias
 
     from graphql import GraphQLResolveInfo
 
     from wandb_devserver._backend import Backend
+    from wandb_devserver._json import JsonObject
     from wandb_devserver._storage._projects import StoredProject
     from wandb_devserver._storage._runs import StoredRun
 
     Info: TypeAlias = "GraphQLResolveInfo[Context]"
+
+
+class AgentGoneError(NotFoundError):
+    """An agent's sweep was deleted. To be answered with 404: by it alone the SDK's agents know."""
+
+
+class SlowWork(Exception):  # noqa: N818 - no error
+    """Ends a transaction for work that must be done outside of it."""
+
+    def __init__(self, work: Callable[[], JsonObject]) -> None:
+        super().__init__()
+        self.work = work
 
 
 @dataclass(slots=True)
@@ -43,6 +57,19 @@ class Context:
 
     unused_blobs: list[str] = field(default_factory=list)
     """Blobs to remove once the transaction is on disk."""
+
+    computed: JsonObject | None = None
+    """What the work asked for by an earlier `SlowWork` has come to."""
+
+    def slowly(self, work: Callable[[], JsonObject]) -> JsonObject:
+        """Return the result of `work`, which takes too long to be done while nobody else can write.
+
+        Raises:
+            SlowWork: when it is still to be done: outside of the transaction, after which the request starts again.
+        """
+        if self.computed is None:
+            raise SlowWork(work)
+        return self.computed
 
     def project(self, entity: str | None, name: str | None) -> StoredProject | None:
         return _projects.find(self.connection, entity or self.backend.entity, name or DEFAULT_PROJECT)

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from wandb_devserver._body import BodyTooLargeError, read_body
 from wandb_devserver._errors import DevServerError
 from wandb_devserver._fault_responses import respond
-from wandb_devserver._graphql._context import Context
+from wandb_devserver._graphql._context import AgentGoneError, Context, SlowWork
 from wandb_devserver._graphql._schema import schema
 from wandb_devserver._json import JsonObject, dumps_strict, loads_object
 
@@ -65,10 +65,23 @@ def _serve(backend: Backend, request: Request, question: JsonObject, operation: 
     if document is None or ast is None or errors:
         return _refused(operation, errors or [GraphQLError(f"Unknown operation named {operation!r}.")])
     transaction = backend.database.write if ast.operation is OperationType.MUTATION else backend.database.read
+    computed: JsonObject | None = None
     try:
-        with transaction() as connection:
-            context = Context(backend, connection, str(request.base_url), writer=_writer(request), wrong_md5=wrong_md5)
-            result = _execute(document, question, context)
+        while True:
+            try:
+                with transaction() as connection:
+                    context = Context(
+                        backend,
+                        connection,
+                        str(request.base_url),
+                        writer=_writer(request),
+                        wrong_md5=wrong_md5,
+                        computed=computed,
+                    )
+                    result = _execute(document, question, context)
+                break
+            except SlowWork as slow:
+                computed = slow.work()
     except _UndoneError as undone:
         return _answer(operation, undone.result)
     except sqlite3.OperationalError as error:
@@ -98,7 +111,7 @@ def _execute(document: DocumentNode, question: JsonObject, context: Context) -> 
         operation_name=_named(question),
     )
     for error in result.errors or ():
-        if isinstance(error.original_error, sqlite3.OperationalError):
+        if isinstance(error.original_error, (sqlite3.OperationalError, SlowWork)):
             raise error.original_error
     if result.errors:
         raise _UndoneError(result)
@@ -119,8 +132,9 @@ def _answer(operation: str, result: ExecutionResult) -> Response:
     answer: dict[str, Any] = {"data": None if errors else result.data}
     if errors:
         answer["errors"] = [error.formatted for error in errors]
+    gone = any(isinstance(error.original_error, AgentGoneError) for error in errors)
     # Faster than looking for non-finite numbers in what is nearly always free of them.
-    return Response(dumps_strict(answer), media_type="application/json")
+    return Response(dumps_strict(answer), 404 if gone else 200, media_type="application/json")
 
 
 def _refused(operation: str, errors: list[GraphQLError]) -> Response:

@@ -17,6 +17,8 @@ from wandb_devserver._graphql import (
     _projects,
     _run_fields,
     _runs,
+    _sweep_writes,
+    _sweeps,
     _viewer,
 )
 from wandb_devserver._graphql._scalars import SCALARS
@@ -39,6 +41,8 @@ _NOUNS = (
     _artifacts,
     _artifact_writes,
     _collections,
+    _sweeps,
+    _sweep_writes,
 )
 
 

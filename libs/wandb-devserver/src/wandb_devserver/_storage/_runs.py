@@ -20,8 +20,12 @@ if TYPE_CHECKING:
 
     RunFilter = Callable[["StoredRun"], bool]
 
-# A run whose writer fell silent is not running, whatever it last reported.
+# A run whose writer fell silent is not running, whatever it last reported; nor does one wait for a silent agent.
 EFFECTIVE_STATE = """CASE
+    WHEN runs.state = 'pending' AND EXISTS (
+        SELECT 1 FROM trials JOIN agents ON agents.id = trials.agent_id
+        WHERE trials.run_id = runs.id AND agents.heartbeat_at < heartbeat_deadline()
+    ) THEN 'crashed'
     WHEN runs.heartbeat_at >= heartbeat_deadline() THEN runs.state
     WHEN runs.state = 'running' THEN 'crashed'
     WHEN runs.state = 'preempting' THEN 'preempted'
@@ -125,6 +129,14 @@ def page(
         if matches is None or matches(run):
             found.append((run, order.cursor(row["sort_key"], run.id)))
     return found
+
+
+def of_sweep(connection: sqlite3.Connection, project_id: int, sweep_name: str) -> list[StoredRun]:
+    """Return the runs that say they belong to a sweep, oldest first."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} {_FROM} WHERE project_id = ? AND sweep_name = ? ORDER BY runs.id", (project_id, sweep_name)
+    )
+    return [run for row in rows if (run := _stored(row))]
 
 
 def count(connection: sqlite3.Connection, project_id: int, matches: RunFilter | None = None) -> int:

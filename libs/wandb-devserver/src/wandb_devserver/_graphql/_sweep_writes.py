@@ -1,0 +1,116 @@
+"""Resolvers for creating and changing sweeps, and for the agents that work for them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ariadne import MutationType
+
+from wandb_devserver._errors import NotFoundError, UsageError
+from wandb_devserver._graphql._context import DEFAULT_PROJECT, AgentGoneError, Context, decode_id
+from wandb_devserver._graphql._filters import parse_filters
+from wandb_devserver._graphql._names import check_project
+from wandb_devserver._json import dumps, loads_object
+from wandb_devserver._storage import _agents, _dispatch, _projects, _runs, _sweeps, _trials
+from wandb_devserver._sweeps._bayes import check_installed
+from wandb_devserver._sweeps._config import parse_config
+
+if TYPE_CHECKING:
+    from wandb_devserver._graphql._context import Info
+    from wandb_devserver._storage._agents import StoredAgent
+    from wandb_devserver._storage._sweeps import StoredSweep
+
+mutation = MutationType()
+
+
+@mutation.field("upsertSweep")
+def upsert_sweep(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, Any]:  # noqa: A002
+    context = info.context
+    sweep = _existing(context, input["id"]) if input.get("id") else None
+    if input.get("config") is not None:
+        # Checked before anything is stored, and a changed one like a new one.
+        config = parse_config(input["config"])
+        if config.method == "bayes":
+            check_installed()
+    if sweep is None:
+        sweep = _create(context, input)
+    elif input.get("config") not in (None, sweep.config) and _trials.count(context.connection, sweep.id):
+        msg = f"sweep {sweep.name!r} has trials already: its configuration can change before the first one only"
+        raise UsageError(msg)
+    _sweeps.edit(context.connection, sweep, _changes(input))
+    _attach_prior_runs(context, sweep, input.get("prior_runs_filters"))
+    changed = _sweeps.find_by_id(context.connection, sweep.id)
+    assert changed is not None
+    warnings = parse_config(changed.config).warnings if input.get("config") is not None else ()
+    return {"sweep": changed, "config_validation_warnings": list(warnings)}
+
+
+@mutation.field("createAgent")
+def create_agent(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, StoredAgent]:  # noqa: A002
+    context = info.context
+    entity = input.get("entity_name") or context.backend.entity
+    project, name = input.get("project_name") or DEFAULT_PROJECT, input["sweep"]
+    sweep = _sweeps.find_by_path(context.connection, entity, project, name)
+    if sweep is None:
+        msg = f"there is no sweep '{entity}/{project}/{name}'"
+        raise NotFoundError(msg)
+    if sweep.state == _sweeps.PENDING:
+        _sweeps.edit(context.connection, sweep, _sweeps.SweepChanges(state=_sweeps.RUNNING))
+    return {"agent": _agents.create(context.connection, sweep, input["host"])}
+
+
+@mutation.field("agentHeartbeat")
+def agent_heartbeat(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, Any]:  # noqa: A002
+    context = info.context
+    agent = _agents.find_by_id(context.connection, decode_id("Agent", input["id"]))
+    sweep = _sweeps.find_by_id(context.connection, agent.sweep_id) if agent else None
+    if agent is None or sweep is None:
+        msg = f"there is no agent {input['id']!r}: its sweep was deleted"
+        raise AgentGoneError(msg)
+    running = {name for name, runs in loads_object(input.get("run_state")).items() if runs}
+    command = _dispatch.next_command(context.connection, sweep, agent, running, context.slowly)
+    return {"agent": agent, "commands": dumps([command.as_json()] if command else [])}
+
+
+def _existing(context: Context, node_id: str) -> StoredSweep:
+    sweep = _sweeps.find_by_id(context.connection, decode_id("Sweep", node_id))
+    if sweep is None:
+        msg = f"there is no sweep with the id {node_id!r}"
+        raise NotFoundError(msg)
+    return sweep
+
+
+def _create(context: Context, given: dict[str, Any]) -> StoredSweep:
+    if given.get("config") is None:
+        msg = "upsertSweep needs the configuration of a sweep to create or the id of one to change"
+        raise UsageError(msg)
+    entity = given.get("entity_name") or context.backend.entity
+    name = check_project(given.get("project_name") or DEFAULT_PROJECT)
+    project = _projects.find_or_create(context.connection, entity, name)
+    return _sweeps.create(context.connection, project, given["config"])
+
+
+def _changes(given: dict[str, Any]) -> _sweeps.SweepChanges:
+    state = given.get("state")
+    if state is not None and state not in _sweeps.STATES:
+        msg = f"unknown sweep state {state!r}: use one of {', '.join(_sweeps.STATES)}"
+        raise UsageError(msg)
+    return _sweeps.SweepChanges(
+        display_name=given.get("display_name"),
+        description=given.get("description"),
+        config=given.get("config"),
+        state=state,
+        controller=given.get("controller"),
+        scheduler=given.get("scheduler"),
+    )
+
+
+def _attach_prior_runs(context: Context, sweep: StoredSweep, filters: str | None) -> None:
+    matches = parse_filters(filters)
+    if matches is None:
+        return
+    for run, _ in _runs.page(context.connection, sweep.project_id, matches=matches, limit=-1):
+        _runs.edit(context.connection, run, _runs.RunChanges(sweep_name=sweep.name))
+
+
+BINDABLES = (mutation,)

@@ -1,0 +1,35 @@
+"""Which trials of a sweep are to end early."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from wandb_devserver._storage import _results, _trials
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+
+    from wandb_devserver._storage._agents import StoredAgent
+    from wandb_devserver._storage._sweeps import StoredSweep
+    from wandb_devserver._sweeps._config import SweepConfig
+
+
+def mark(connection: sqlite3.Connection, sweep: StoredSweep, config: SweepConfig, agent: StoredAgent) -> None:
+    """Mark the trials of an agent that are not worth going on with."""
+    rule, metric = config.early_terminate, config.metric
+    if rule is None or metric is None:
+        return
+    sign = -1 if metric.maximize else 1
+
+    def values(run_id: int) -> Iterator[float]:
+        return (sign * value for value in _results.logged_values(connection, run_id, metric.name))
+
+    def values_at(step: int) -> list[float]:
+        reached = (list(islice(values(run.id), step - 1, step)) for run in _results.runs(connection, sweep))
+        return [value for found in reached for value in found]
+
+    for trial in _trials.of_agent(connection, agent.id):
+        if trial.is_open and not trial.stopping and rule.stops(list(values(trial.run_id)), values_at):
+            _trials.stop(connection, trial)
