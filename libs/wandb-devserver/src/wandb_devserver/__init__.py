@@ -6,9 +6,11 @@ from wandb_devserver._json import Json, JsonObject
 from wandb_devserver._records import FileRecord, RunRecord
 from wandb_devserver._requests import RequestLog
 from wandb_devserver._server import DevServer
+from wandb_devserver._sweep_records import AgentRecord, SweepRecord
 from wandb_devserver._version import __version__
 
 __all__ = [
+    "AgentRecord",
     "DevServer",
     "DevServerError",
     "Fault",
@@ -19,6 +21,7 @@ __all__ = [
     "NotFoundError",
     "RequestLog",
     "RunRecord",
+    "SweepRecord",
     "UsageError",
     "__version__",
 ]

@@ -39,7 +39,7 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
     type=float,
     default=DEFAULT_HEARTBEAT_TIMEOUT,
     metavar="SECONDS",
-    help="Silence after which a running run counts as crashed.",
+    help="Silence after which a running run counts as crashed, and an agent of a sweep as gone.",
 )
 @click.version_option(__version__, prog_name="wandb-devserver")
 def main(host: str, port: int, data_dir: Path, api_key: str | None, entity: str, heartbeat_timeout: float) -> None:

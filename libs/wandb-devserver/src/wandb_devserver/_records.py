@@ -97,14 +97,14 @@ def read_run(backend: Backend, url: str, path: str) -> RunRecord:
     Raises:
         NotFoundError: if there is none; the message says which runs there are.
     """
-    entity, project, name = _split(path, 3, "entity/project/id")
+    entity, project, name = split_path(path, 3, "entity/project/id")
     with backend.database.read() as connection:
         run = _runs.find_by_path(connection, entity, project, name)
         if run is None:
             known = [f"{other.entity}/{other.project}/{other.name}" for other in _all_runs(connection, None)]
-            msg = f"no run {path!r} on this server; it has {_listed(known)}"
+            msg = f"no run {path!r} on this server; it has {listed(known)}"
             raise NotFoundError(msg)
-        return _record(backend, connection, url, run)
+        return make_record(backend, connection, url, run)
 
 
 def read_runs(backend: Backend, url: str, path: str | None) -> list[RunRecord]:
@@ -115,12 +115,12 @@ def read_runs(backend: Backend, url: str, path: str | None) -> list[RunRecord]:
     """
     with backend.database.read() as connection:
         runs = _all_runs(connection, path)
-        return [_record(backend, connection, url, run) for run in runs]
+        return [make_record(backend, connection, url, run) for run in runs]
 
 
 def read_state(backend: Backend, path: str) -> tuple[str, float] | None:
     """Return the state of a run and when it last gave a sign of life; None if there is no such run."""
-    entity, project, name = _split(path, 3, "entity/project/id")
+    entity, project, name = split_path(path, 3, "entity/project/id")
     with backend.database.read() as connection:
         run = _runs.find_by_path(connection, entity, project, name)
     return (run.state, run.heartbeat_at) if run else None
@@ -129,17 +129,17 @@ def read_state(backend: Backend, path: str) -> tuple[str, float] | None:
 def _all_runs(connection: sqlite3.Connection, path: str | None) -> list[StoredRun]:
     projects = _projects.page(connection, None)
     if path is not None:
-        entity, name = _split(path, 2, "entity/project")
+        entity, name = split_path(path, 2, "entity/project")
         chosen = [project for project in projects if (project.entity, project.name) == (entity, name)]
         if not chosen:
             known = [f"{project.entity}/{project.name}" for project in projects]
-            msg = f"no project {path!r} on this server; it has {_listed(known)}"
+            msg = f"no project {path!r} on this server; it has {listed(known)}"
             raise NotFoundError(msg)
         projects = chosen
     return [run for project in projects for run, _ in _runs.page(connection, project.id, limit=-1)]
 
 
-def _record(backend: Backend, connection: sqlite3.Connection, url: str, run: StoredRun) -> RunRecord:
+def make_record(backend: Backend, connection: sqlite3.Connection, url: str, run: StoredRun) -> RunRecord:
     summary = loads_object(run.summary)
     summary.pop(INTERNAL_KEY, None)
     return RunRecord(
@@ -169,7 +169,7 @@ def _file_record(backend: Backend, file: StoredFile) -> FileRecord:
     return FileRecord(file.name, file.size, file.md5, backend.blobs.path(file.blob))
 
 
-def _split(path: str, parts: int, form: str) -> list[str]:
+def split_path(path: str, parts: int, form: str) -> list[str]:
     found = path.split("/")
     if len(found) != parts or not all(found):
         msg = f"{path!r} is no path of the form {form!r}"
@@ -177,6 +177,6 @@ def _split(path: str, parts: int, form: str) -> list[str]:
     return found
 
 
-def _listed(names: list[str], most: int = 20) -> str:
+def listed(names: list[str], most: int = 20) -> str:
     shown = ", ".join(repr(name) for name in names[:most]) or "none"
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown

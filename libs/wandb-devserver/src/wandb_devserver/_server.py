@@ -10,6 +10,7 @@ from wandb_devserver._errors import DevServerError
 from wandb_devserver._records import RunRecord, read_run, read_runs, read_state
 from wandb_devserver._running import RunningServer
 from wandb_devserver._settings import DEFAULT_HEARTBEAT_TIMEOUT, Settings
+from wandb_devserver._sweep_records import SweepRecord, delete_sweep, read_sweep, read_sweep_state, read_sweeps
 
 if TYPE_CHECKING:
     import os
@@ -33,8 +34,8 @@ class DevServer:
         api_key: what clients must know, 40 or more characters. None takes the data
             directory's own, which is made up on first use.
         entity: the entity of runs that name none.
-        heartbeat_timeout: seconds of silence after which a running run counts as crashed. The SDK
-            gives a sign of life at least every 30 seconds.
+        heartbeat_timeout: seconds of silence after which a running run counts as crashed, and an agent
+            of a sweep as gone. The SDK gives a sign of life at least every 30 seconds.
 
     Raises:
         UsageError: if an argument cannot be used; the message names it.
@@ -131,6 +132,45 @@ class DevServer:
                 # Silence changes a state too, and nobody announces it.
                 silence = max(found[1] + self._settings.heartbeat_timeout - time.time(), 0.01) if found else left
                 database.changed.wait(min(left, silence))
+
+    def sweep(self, path: str) -> SweepRecord:
+        """Return the sweep at `entity/project/id` as it is now.
+
+        Raises:
+            NotFoundError: if there is none (a `LookupError`); the message says which sweeps there are.
+        """
+        return read_sweep(self._live.backend, self.url, path)
+
+    def sweeps(self, path: str | None = None) -> list[SweepRecord]:
+        """Return the sweeps of the project `entity/project`, or of all projects, oldest first."""
+        return read_sweeps(self._live.backend, self.url, path)
+
+    def wait_for_sweep(self, path: str, *states: str, timeout: float = 30.0) -> SweepRecord:
+        """Block until the sweep at `entity/project/id` exists and is in one of `states` (in any when none is given).
+
+        Raises:
+            TimeoutError: if that takes more than `timeout` seconds.
+        """
+        database, deadline = self._live.backend.database, time.monotonic() + timeout
+        while True:
+            with database.changed:
+                state = read_sweep_state(self._live.backend, path)
+                if state and (not states or state in states):
+                    return self.sweep(path)
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    wanted = " or ".join(states) or "there"
+                    msg = f"sweep {path!r} is {state or 'missing'} after {timeout} s, not {wanted}"
+                    raise TimeoutError(msg)
+                database.changed.wait(left)
+
+    def delete_sweep(self, path: str) -> None:
+        """Forget the sweep at `entity/project/id`: its agents learn of it at their next heartbeat. Its runs stay.
+
+        Raises:
+            NotFoundError: if there is none (a `LookupError`); the message says which sweeps there are.
+        """
+        delete_sweep(self._live.backend, path)
 
     def start(self) -> DevServer:
         """Listen, and return once requests are answered.

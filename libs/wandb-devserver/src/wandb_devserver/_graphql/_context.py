@@ -32,7 +32,7 @@ class AgentGoneError(NotFoundError):
 class SlowWork(Exception):  # noqa: N818 - no error
     """Ends a transaction for work that must be done outside of it."""
 
-    def __init__(self, work: Callable[[], JsonObject]) -> None:
+    def __init__(self, work: Callable[[sqlite3.Connection], JsonObject]) -> None:
         super().__init__()
         self.work = work
 
@@ -61,7 +61,7 @@ class Context:
     computed: JsonObject | None = None
     """What the work asked for by an earlier `SlowWork` has come to."""
 
-    def slowly(self, work: Callable[[], JsonObject]) -> JsonObject:
+    def slowly(self, work: Callable[[sqlite3.Connection], JsonObject]) -> JsonObject:
         """Return the result of `work`, which takes too long to be done while nobody else can write.
 
         Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import sqlite3
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from anyio.to_thread import run_sync
@@ -21,10 +21,13 @@ from wandb_devserver._graphql._schema import schema
 from wandb_devserver._json import JsonObject, dumps_strict, loads_object
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.requests import Request
 
     from wandb_devserver._backend import Backend
     from wandb_devserver._faults import Fault
+    from wandb_devserver._storage._database import Database
 
 logger = logging.getLogger("wandb_devserver")
 
@@ -64,32 +67,37 @@ def _serve(backend: Backend, request: Request, question: JsonObject, operation: 
     ast = get_operation_ast(document, _named(question)) if document else None
     if document is None or ast is None or errors:
         return _refused(operation, errors or [GraphQLError(f"Unknown operation named {operation!r}.")])
-    transaction = backend.database.write if ast.operation is OperationType.MUTATION else backend.database.read
-    computed: JsonObject | None = None
+    make_context = partial(
+        Context, backend, base_url=str(request.base_url), writer=_writer(request), wrong_md5=wrong_md5
+    )
     try:
-        while True:
-            try:
-                with transaction() as connection:
-                    context = Context(
-                        backend,
-                        connection,
-                        str(request.base_url),
-                        writer=_writer(request),
-                        wrong_md5=wrong_md5,
-                        computed=computed,
-                    )
-                    result = _execute(document, question, context)
-                break
-            except SlowWork as slow:
-                computed = slow.work()
+        result, context = _transact(backend.database, document, ast.operation, question, make_context)
     except _UndoneError as undone:
         return _answer(operation, undone.result)
+    except DevServerError as error:
+        # What was done outside of the transaction.
+        return _refused(operation, [GraphQLError(str(error))])
     except sqlite3.OperationalError as error:
         logger.exception("%s: the database cannot serve now", operation)
         return Response(f"database: {error}", 503, {"Retry-After": "1"})
     for blob in context.unused_blobs:
         backend.blobs.remove(blob)
     return _answer(operation, result)
+
+
+def _transact(
+    database: Database, document: DocumentNode, kind: OperationType, question: JsonObject, make: Callable[..., Context]
+) -> tuple[ExecutionResult, Context]:
+    transaction = database.write if kind is OperationType.MUTATION else database.read
+    computed: JsonObject | None = None
+    while True:
+        try:
+            with transaction() as connection:
+                context = make(connection=connection, computed=computed)
+                return _execute(document, question, context), context
+        except SlowWork as slow:
+            with database.read() as connection:
+                computed = slow.work(connection)
 
 
 @lru_cache(maxsize=256)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wandb_devserver._storage._trials import StoredTrial
     from wandb_devserver._sweeps._config import SweepConfig
 
-    Propose = Callable[[Callable[[], JsonObject]], JsonObject]
+    Slowly = Callable[[Callable[[sqlite3.Connection], JsonObject]], JsonObject]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +41,12 @@ class Command:
 
 
 EXIT = Command("exit")
+# Such a run goes on with the next agent.
+_PREEMPTED = ("preempting", "preempted")
 
 
 def next_command(
-    connection: sqlite3.Connection, sweep: StoredSweep, agent: StoredAgent, running: set[str], slowly: Propose
+    connection: sqlite3.Connection, sweep: StoredSweep, agent: StoredAgent, running: set[str], slowly: Slowly
 ) -> Command | None:
     """Note an agent's sign of life and return what it is to do now; None when it is to go on.
 
@@ -53,13 +55,14 @@ def next_command(
         sweep: what the agent works for.
         agent: who reports.
         running: ids of the runs that the agent says are queued or running.
-        slowly: calls what takes too long for a transaction, and returns its result.
+        slowly: calls what takes too long for this transaction with a connection to read by; returns its result.
     """
     _agents.beat(connection, agent)
     config = parse_config(sweep.config)
     if sweep.state == _sweeps.CANCELED:
         for trial in _trials.of_agent(connection, agent.id):
-            _trials.stop(connection, trial)
+            if trial.is_open:
+                _trials.stop(connection, trial)
     unheard = _note(connection, agent, running)
     settle(connection, sweep.id)
     _early_stopping.mark(connection, sweep, config, agent)
@@ -77,7 +80,7 @@ def settle(connection: sqlite3.Connection, sweep_id: int) -> None:
     if sweep is None or sweep.state != _sweeps.RUNNING:
         return
     trials = _trials.of_sweep(connection, sweep.id)
-    if any(trial.is_open or trial.state == "preempted" for trial in trials):
+    if any(trial.is_open or trial.state in _PREEMPTED for trial in trials):
         return
     if _is_exhausted(connection, sweep, parse_config(sweep.config)):
         _sweeps.edit(connection, sweep, _sweeps.SweepChanges(state=_sweeps.FINISHED))
@@ -103,7 +106,7 @@ def _next_trial(
     agent: StoredAgent,
     unheard: StoredTrial | None,
     config: SweepConfig,
-    slowly: Propose,
+    slowly: Slowly,
 ) -> Command | None:
     if sweep.state == _sweeps.PAUSED:
         return None
@@ -130,7 +133,7 @@ def _exit(connection: sqlite3.Connection, agent: StoredAgent) -> Command:
 
 
 def _choose(
-    connection: sqlite3.Connection, sweep: StoredSweep, config: SweepConfig, slowly: Propose
+    connection: sqlite3.Connection, sweep: StoredSweep, config: SweepConfig, slowly: Slowly
 ) -> JsonObject | None:
     if _is_capped(connection, sweep, config):
         return None
@@ -138,8 +141,7 @@ def _choose(
         return next_point(config.parameters, _results.tried(connection, sweep))
     if config.method == "random":
         return draw(config.parameters)
-    results = _results.results(connection, sweep, config)
-    return slowly(lambda: propose(config, results))
+    return slowly(lambda reader: propose(config, _results.results(reader, sweep, config)))
 
 
 def _is_capped(connection: sqlite3.Connection, sweep: StoredSweep, config: SweepConfig) -> bool:

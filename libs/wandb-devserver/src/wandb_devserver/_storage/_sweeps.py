@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from wandb_devserver._storage._names import short_id
+from wandb_devserver._sweeps._config import parse_config
 
 if TYPE_CHECKING:
     import sqlite3
@@ -37,6 +38,12 @@ class StoredSweep:
     scheduler: str | None
     created_at: float
     updated_at: float
+
+    @property
+    def title(self) -> str:
+        """What to call it: the name it was given later, or at first, or its id."""
+        configured = parse_config(self.config).document.get("name")
+        return self.display_name or (configured if isinstance(configured, str) else "") or self.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

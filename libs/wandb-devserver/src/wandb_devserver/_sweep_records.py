@@ -1,0 +1,144 @@
+"""The read side: what a sweep looks like to a test."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from wandb_devserver._errors import NotFoundError
+from wandb_devserver._records import RunRecord, listed, make_record, split_path
+from wandb_devserver._storage import _agents, _projects, _results, _sweeps, _trials
+from wandb_devserver._sweeps._config import parse_config
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from wandb_devserver._backend import Backend
+    from wandb_devserver._json import JsonObject
+    from wandb_devserver._storage._sweeps import StoredSweep
+
+_FORM = "entity/project/id"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentRecord:
+    """An agent that worked for a sweep."""
+
+    id: str
+    host: str
+
+    state: str
+    """`RUNNING`, `FINISHED`, or `CRASHED`: it fell silent while it had a trial."""
+
+    trials: list[str]
+    """Ids of the runs that it was given last, oldest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepRecord:
+    """A sweep as the server had it at one moment."""
+
+    entity: str
+    project: str
+    id: str
+    name: str
+    """The display name; the id where it has none."""
+
+    state: str
+    """`PENDING`, `RUNNING`, `PAUSED`, `FINISHED` or `CANCELED`."""
+
+    config: JsonObject
+    """As it was given."""
+
+    trials: list[RunRecord]
+    """The runs of the sweep, oldest first; also those that no agent has started yet, which are `pending`."""
+
+    agents: list[AgentRecord]
+    """Oldest first."""
+
+    created_at: float
+    """Seconds since the epoch."""
+
+    url: str
+    """The sweep's page on this server."""
+
+
+def read_sweep(backend: Backend, url: str, path: str) -> SweepRecord:
+    """Return the sweep at `entity/project/id`.
+
+    Raises:
+        NotFoundError: if there is none; the message says which sweeps there are.
+    """
+    with backend.database.read() as connection:
+        return _record(backend, connection, url, _find(connection, path))
+
+
+def read_sweeps(backend: Backend, url: str, path: str | None) -> list[SweepRecord]:
+    """Return the sweeps of a project `entity/project`, or all, oldest first."""
+    with backend.database.read() as connection:
+        return [_record(backend, connection, url, sweep) for sweep in _all_sweeps(connection, path)]
+
+
+def read_sweep_state(backend: Backend, path: str) -> str | None:
+    """Return the state of a sweep; None if there is no such sweep."""
+    with backend.database.read() as connection:
+        sweep = _sweeps.find_by_path(connection, *split_path(path, 3, _FORM))
+    return sweep.state if sweep else None
+
+
+def delete_sweep(backend: Backend, path: str) -> None:
+    """Forget the sweep at `entity/project/id`.
+
+    Raises:
+        NotFoundError: if there is none; the message says which sweeps there are.
+    """
+    with backend.database.write() as connection:
+        _sweeps.delete(connection, _find(connection, path))
+
+
+def _find(connection: sqlite3.Connection, path: str) -> StoredSweep:
+    sweep = _sweeps.find_by_path(connection, *split_path(path, 3, _FORM))
+    if sweep is None:
+        known = [f"{other.entity}/{other.project}/{other.name}" for other in _all_sweeps(connection, None)]
+        msg = f"no sweep {path!r} on this server; it has {listed(known)}"
+        raise NotFoundError(msg)
+    return sweep
+
+
+def _all_sweeps(connection: sqlite3.Connection, path: str | None) -> list[StoredSweep]:
+    projects = _projects.page(connection, None)
+    if path is not None:
+        entity, name = split_path(path, 2, "entity/project")
+        projects = [project for project in projects if (project.entity, project.name) == (entity, name)]
+    return [sweep for project in projects for sweep in _sweeps.page(connection, project.id)]
+
+
+def _record(backend: Backend, connection: sqlite3.Connection, url: str, sweep: StoredSweep) -> SweepRecord:
+    parts = (sweep.entity, sweep.project, "sweeps", sweep.name)
+    return SweepRecord(
+        entity=sweep.entity,
+        project=sweep.project,
+        id=sweep.name,
+        name=sweep.title,
+        state=sweep.state,
+        # A copy: what was parsed is kept.
+        config=copy.deepcopy(parse_config(sweep.config).document),
+        trials=[make_record(backend, connection, url, run) for run in _results.runs(connection, sweep)],
+        agents=_agent_records(connection, sweep),
+        created_at=sweep.created_at,
+        url="/".join([url, *(quote(part, safe="") for part in parts)]),
+    )
+
+
+def _agent_records(connection: sqlite3.Connection, sweep: StoredSweep) -> list[AgentRecord]:
+    return [
+        AgentRecord(
+            id=agent.name,
+            host=agent.host,
+            state=agent.state,
+            trials=[trial.name for trial in _trials.of_agent(connection, agent.id)],
+        )
+        for agent in _agents.of_sweep(connection, sweep.id)
+    ]
