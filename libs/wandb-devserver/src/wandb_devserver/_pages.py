@@ -1,4 +1,4 @@
-"""Pages for people: what is on the server, a project, a run."""
+"""Pages for people: what is on the server, a project, a run, a sweep."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from wandb_devserver import _charts
 from wandb_devserver._console import parse_line
 from wandb_devserver._json import Json, dumps, loads_object
 from wandb_devserver._sampling import sample
-from wandb_devserver._storage import _files, _lines, _projects, _runs
-from wandb_devserver._storage._documents import plain_config
+from wandb_devserver._storage import _agents, _files, _lines, _projects, _results, _runs, _sweeps, _trials
+from wandb_devserver._storage._documents import Missing, lookup, plain_config
 from wandb_devserver._storage._order import parse_order
+from wandb_devserver._sweeps._config import parse_config
+from wandb_devserver._sweeps._search import values_of
 from wandb_devserver._times import to_iso
 
 if TYPE_CHECKING:
@@ -26,11 +28,16 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from wandb_devserver._backend import Backend
+    from wandb_devserver._storage._agents import StoredAgent
     from wandb_devserver._storage._runs import StoredRun
+    from wandb_devserver._storage._sweeps import StoredSweep
+    from wandb_devserver._storage._trials import StoredTrial
+    from wandb_devserver._sweeps._config import SweepConfig
 
 _CHART_POINTS = 300
 _CONSOLE_LINES = 200
 _RUNS_SHOWN = 500
+_SWEEPS_SHOWN = 500
 
 # No page needs a script, and what runs log must not become one.
 _HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'"}
@@ -68,6 +75,16 @@ async def project(request: Request) -> Response:
     return await run_sync(_project, request.app.state.backend, request.path_params)
 
 
+async def sweeps(request: Request) -> Response:
+    """`GET /{entity}/{project}/sweeps`."""
+    return await run_sync(_sweep_list, request.app.state.backend, request.path_params)
+
+
+async def sweep(request: Request) -> Response:
+    """`GET /{entity}/{project}/sweeps/{sweep}`."""
+    return await run_sync(_sweep, request.app.state.backend, request.path_params)
+
+
 async def run(request: Request) -> Response:
     """`GET /{entity}/{project}/runs/{run}`."""
     return await run_sync(_run, request.app.state.backend, request.path_params)
@@ -86,7 +103,63 @@ def _project(backend: Backend, parts: dict[str, str]) -> Response:
             return _page("missing.html", status=404, what="project", path=f"{parts['entity']}/{parts['project']}")
         newest_first = parse_order("-created_at")
         shown = [row for row, _ in _runs.page(connection, found.id, order=newest_first, limit=_RUNS_SHOWN)]
-        return _page("project.html", project=found, runs=shown, count=_runs.count(connection, found.id))
+        return _page(
+            "project.html",
+            project=found,
+            runs=shown,
+            count=_runs.count(connection, found.id),
+            sweep_count=_sweeps.count(connection, found.id),
+        )
+
+
+def _sweep_list(backend: Backend, parts: dict[str, str]) -> Response:
+    with backend.database.read() as connection:
+        found = _projects.find(connection, parts["entity"], parts["project"])
+        if found is None:
+            return _page("missing.html", status=404, what="project", path=f"{parts['entity']}/{parts['project']}")
+        newest_first = _sweeps.page(connection, found.id)[::-1]
+        rows = [
+            (known, parse_config(known.config), len(_results.runs(connection, known)))
+            for known in newest_first[:_SWEEPS_SHOWN]
+        ]
+        return _page("sweeps.html", project=found, sweeps=rows, count=len(newest_first))
+
+
+def _sweep(backend: Backend, parts: dict[str, str]) -> Response:
+    with backend.database.read() as connection:
+        found = _sweeps.find_by_path(connection, parts["entity"], parts["project"], parts["sweep"])
+        if found is None:
+            return _page("missing.html", status=404, what="sweep", path="/".join(parts.values()))
+        return _page("sweep.html", **_sweep_details(connection, found))
+
+
+def _sweep_details(connection: sqlite3.Connection, found: StoredSweep) -> dict[str, Any]:
+    config, runs = parse_config(found.config), _results.runs(connection, found)
+    agents = {trial.run_id: agent for agent, trials in _agents_of(connection, found) for trial in trials}
+    return {
+        "sweep": found,
+        "config": config,
+        "parameters": [".".join(parameter.path) for parameter in config.parameters],
+        "trials": [
+            (run, agents.get(run.id), _parameter_values(config, run), _metric_value(config, run))
+            for run in runs[::-1][:_RUNS_SHOWN]
+        ],
+        "count": len(runs),
+        "agents": _agents_of(connection, found),
+    }
+
+
+def _agents_of(connection: sqlite3.Connection, found: StoredSweep) -> list[tuple[StoredAgent, list[StoredTrial]]]:
+    return [(agent, _trials.of_agent(connection, agent.id)) for agent in _agents.of_sweep(connection, found.id)]
+
+
+def _parameter_values(config: SweepConfig, run: StoredRun) -> list[str]:
+    return [_shown(value) for value in values_of(config.parameters, plain_config(loads_object(run.config)))]
+
+
+def _metric_value(config: SweepConfig, run: StoredRun) -> str:
+    value = lookup(loads_object(run.summary), config.metric.name) if config.metric else None
+    return "" if value is None or isinstance(value, Missing) else _shown(value)
 
 
 def _run(backend: Backend, parts: dict[str, str]) -> Response:
@@ -116,10 +189,11 @@ def _run_details(connection: sqlite3.Connection, found: StoredRun) -> dict[str, 
 
 
 def _entries(document: dict[str, Json]) -> list[Entry]:
-    return [
-        Entry(key, value if isinstance(value, str) else f"{value:.6g}" if isinstance(value, float) else dumps(value))
-        for key, value in sorted(document.items())
-    ]
+    return [Entry(key, _shown(value)) for key, value in sorted(document.items())]
+
+
+def _shown(value: Json) -> str:
+    return value if isinstance(value, str) else f"{value:.6g}" if isinstance(value, float) else dumps(value)
 
 
 def _page(template: str, *, status: int = 200, **values: object) -> Response:
@@ -129,5 +203,7 @@ def _page(template: str, *, status: int = 200, **values: object) -> Response:
 ROUTES = [
     Route("/", index),
     Route("/{entity}/{project}", project),
+    Route("/{entity}/{project}/sweeps", sweeps),
+    Route("/{entity}/{project}/sweeps/{sweep}", sweep),
     Route("/{entity}/{project}/runs/{run}", run),
 ]

@@ -89,15 +89,18 @@ def _transact(
     database: Database, document: DocumentNode, kind: OperationType, question: JsonObject, make: Callable[..., Context]
 ) -> tuple[ExecutionResult, Context]:
     transaction = database.write if kind is OperationType.MUTATION else database.read
-    computed: JsonObject | None = None
-    while True:
-        try:
-            with transaction() as connection:
-                context = make(connection=connection, computed=computed)
-                return _execute(document, question, context), context
-        except SlowWork as slow:
-            with database.read() as connection:
-                computed = slow.work(connection)
+
+    def attempt(computed: JsonObject | None) -> tuple[ExecutionResult, Context]:
+        with transaction() as connection:
+            context = make(connection=connection, computed=computed)
+            return _execute(document, question, context), context
+
+    try:
+        return attempt(None)
+    except SlowWork as slow:
+        with database.read() as connection:
+            computed = slow.work(connection)
+    return attempt(computed)
 
 
 @lru_cache(maxsize=256)
