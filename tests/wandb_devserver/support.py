@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from wandb_devserver import DevServer
+    from wandb_devserver import DevServer, RunRecord
 
 PRELUDE = """
 import json, os, sys
@@ -113,7 +113,77 @@ class RawClient:
         lines = [json.dumps(row) for row in rows]
         return self.stream({"files": {"wandb-history.jsonl": {"offset": offset, "content": lines}}}, run)
 
+    def sweep(self, config: object = None, project: str = "p", **fields: object) -> RawSweep:
+        """Make a sweep; of a configuration given as a mapping, JSON is YAML."""
+        text = config if isinstance(config, str) else json.dumps(config)
+        answer = self.data(UPSERT_SWEEP, input={"config": text, "projectName": project, **fields})["upsertSweep"]
+        return RawSweep(self, answer["sweep"]["id"], answer["sweep"]["name"], project)
 
+
+@dataclass(frozen=True)
+class RawSweep:
+    """A sweep as agents and the command line talk to it."""
+
+    raw: RawClient
+    node: str
+    name: str
+    project: str
+
+    @property
+    def path(self) -> str:
+        return f"local/{self.project}/{self.name}"
+
+    def set(self, **fields: object) -> None:
+        self.raw.data(UPSERT_SWEEP, input={"id": self.node, **fields})
+
+    @property
+    def state(self) -> str:
+        return self.raw.server.sweep(self.path).state
+
+    def trials(self) -> list[RunRecord]:
+        return self.raw.server.sweep(self.path).trials
+
+    def agent(self, host: str = "here") -> RawAgent:
+        given = {"host": host, "sweep": self.name, "projectName": self.project}
+        return RawAgent(self, self.raw.data(CREATE_AGENT, input=given)["createAgent"]["agent"]["id"])
+
+
+@dataclass(frozen=True)
+class RawAgent:
+    """An agent that does what a test says, and no more."""
+
+    sweep: RawSweep
+    node: str
+
+    def beat(self, *running: str) -> Any:
+        """Return the one command that the agent is given; None when there is none."""
+        given = {"id": self.node, "metrics": "{}", "runState": json.dumps(dict.fromkeys(running, True))}
+        commands = json.loads(self.sweep.raw.data(HEARTBEAT, input=given)["agentHeartbeat"]["commands"])
+        assert len(commands) < 2
+        return commands[0] if commands else None
+
+    def start(self) -> str:
+        """Ask for a trial, begin it, and return its run."""
+        command = self.beat()
+        assert command["type"] in ("run", "resume"), command
+        self.sweep.raw.open_run(command["run_id"], self.sweep.project, sweep=self.sweep.name)
+        return str(command["run_id"])
+
+    def end(self, run: str, exit_code: int = 0) -> None:
+        self.sweep.raw.stream({"complete": True, "exitcode": exit_code}, f"local/{self.sweep.project}/{run}")
+
+
+UPSERT_SWEEP = """
+mutation UpsertSweep($input: UpsertSweepInput!) {
+  upsertSweep(input: $input) { sweep { id name } configValidationWarnings }
+}
+"""
+CREATE_AGENT = """
+mutation CreateAgent($input: CreateAgentInput!) { createAgent(input: $input) { agent { id } } }
+"""
+HEARTBEAT = """
+mutation Heartbeat($input: AgentHeartbeatInput!) { agentHeartbeat(input: $input) { agent { id } commands } }
+"""
 UPSERT = """
 mutation UpsertBucket($input: UpsertBucketInput!) {
   upsertBucket(input: $input) { bucket { id name displayName historyLineCount } inserted }

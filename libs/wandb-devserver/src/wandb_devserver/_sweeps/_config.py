@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
@@ -24,6 +25,15 @@ _GOALS = ("minimize", "maximize")
 _KEYS = (
     *("method", "metric", "parameters", "early_terminate", "run_cap", "name", "description", "program", "command"),
     *("project", "entity", "controller", "apiVersion", "kind"),
+)
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads 1e-5 as a number, as YAML 1.2 and W&B do; the SDK writes strings that look like it without quotes."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
 )
 
 
@@ -97,7 +107,7 @@ def parse_config(text: str) -> SweepConfig:
 def _load(text: str) -> JsonObject:
     try:
         # Through JSON, because YAML has dates, and keys that are no strings.
-        document = loads(dumps(yaml.safe_load(text)))
+        document = loads(dumps(yaml.load(text, _Loader)))  # noqa: S506 - it is a safe one
     except (yaml.YAMLError, TypeError, ValueError) as error:
         msg = f"Invalid sweep config: it is no YAML that JSON could hold: {error}"
         raise UsageError(msg) from error

@@ -39,7 +39,7 @@ class Hyperband:
     def _bands(self, steps: int) -> list[int]:
         if self.min_iter is not None:
             bands, band = [], float(self.min_iter)
-            while band <= steps:
+            while int(band) <= steps:
                 bands.append(int(band))
                 band *= self.eta
             return bands
@@ -62,7 +62,7 @@ class Hyperband:
         if band is None:
             return False
         others = sorted(values_at(band))
-        threshold = others[min(int(len(others) / self.eta), len(others) - 1)]
+        threshold = others[int(1 / self.eta * len(others))]
         return (values[band - 1] if self.strict else min(values)) > threshold
 
 

@@ -1,0 +1,327 @@
+"""What agents are told, word by word: no SDK, no waiting."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from wandb_devserver import DevServer, Fault, NotFoundError
+
+from tests.wandb_devserver.support import HEARTBEAT, UPSERT_SWEEP, RawClient
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+GRID = {"method": "grid", "program": "train.py", "parameters": {"a": {"values": [1, 2, 3]}}}
+ENDLESS = {"method": "random", "parameters": {"a": {"min": 0.0, "max": 1.0}}}
+LOSS = {"name": "loss", "goal": "minimize"}
+
+
+@pytest.fixture
+def impatient() -> Iterator[RawClient]:
+    """A server for which silence is death."""
+    with DevServer(heartbeat_timeout=0.05) as server:
+        client = RawClient(server)
+        with client.http:
+            yield client
+
+
+def test_a_sweep_lives_from_pending_to_finished(raw: RawClient) -> None:
+    """Running with its first agent; every point once; one command in a reply, one trial at a time; then exit."""
+    sweep = raw.sweep(GRID)
+    assert sweep.state == "PENDING"
+    one, two = sweep.agent(), sweep.agent()
+    assert sweep.state == "RUNNING"
+    first = one.beat()
+    assert first == {"type": "run", "run_id": first["run_id"], "program": "train.py", "args": {"a": {"value": 1}}}
+    assert [(trial.state, trial.config) for trial in sweep.trials()] == [("pending", {"a": 1})]
+    raw.open_run(first["run_id"], sweep=sweep.name)
+    assert one.beat(first["run_id"]) is None
+    second = two.start()
+    one.end(first["run_id"])
+    third = one.start()
+    two.end(second)
+
+    assert (two.beat(), sweep.state) == ({"type": "exit"}, "RUNNING")
+    one.end(third, exit_code=1)
+    assert sweep.state == "FINISHED"
+    assert one.beat() == {"type": "exit"}
+    assert [(trial.state, trial.config, trial.sweep) for trial in sweep.trials()] == [
+        ("finished", {"a": 1}, sweep.name),
+        ("finished", {"a": 2}, sweep.name),
+        ("failed", {"a": 3}, sweep.name),
+    ]
+    agents = raw.server.sweep(sweep.path).agents
+    assert [(agent.state, agent.trials) for agent in agents] == [
+        ("FINISHED", [first["run_id"], third]),
+        ("FINISHED", [second]),
+    ]
+
+
+def test_an_answer_that_is_lost_loses_no_trial(raw: RawClient) -> None:
+    """The agent that never heard of it is told again, once; a program that ends before wandb.init() has failed then."""
+    sweep = raw.sweep(GRID)
+    agent = sweep.agent()
+    raw.server.faults.add(Fault("graphql", operation="Heartbeat", status=500, applied=True))
+    lost = raw.graphql(HEARTBEAT, input={"id": agent.node, "runState": "{}"})
+    assert lost.status_code == 500
+    (trial,) = sweep.trials()
+
+    assert agent.beat()["run_id"] == trial.id
+    following = agent.beat()["run_id"]
+    assert following != trial.id
+    assert agent.beat(following) is None
+    assert agent.beat()["args"] == {"a": {"value": 3}}
+    assert [trial.state for trial in sweep.trials()] == ["failed", "failed", "pending"]
+
+
+def test_a_paused_sweep_gives_nothing_until_it_goes_on(raw: RawClient) -> None:
+    """What runs runs on."""
+    sweep = raw.sweep(ENDLESS)
+    agent = sweep.agent()
+    run = agent.start()
+    sweep.set(state="PAUSED")
+    assert agent.beat(run) is None
+    agent.end(run)
+    assert (agent.beat(), sweep.state) == (None, "PAUSED")
+    sweep.set(state="RUNNING")
+
+    assert agent.beat()["type"] == "run"
+
+
+def test_a_stopped_sweep_lets_trials_end(raw: RawClient) -> None:
+    """Then its agents leave; started again, it goes on where it was."""
+    sweep = raw.sweep(GRID)
+    agent = sweep.agent()
+    run = agent.start()
+    sweep.set(state="FINISHED")
+    assert agent.beat(run) is None
+    agent.end(run)
+    assert agent.beat() == {"type": "exit"}
+    sweep.set(state="RUNNING")
+
+    assert agent.beat()["args"] == {"a": {"value": 2}}
+
+
+def test_a_cancelled_sweep_stops_trials(raw: RawClient) -> None:
+    """Told again and again, until the agent has done with them; whoever says nothing of his end was killed."""
+    sweep = raw.sweep(ENDLESS)
+    agent, other = sweep.agent(), sweep.agent()
+    run, unheard = agent.start(), other.beat()["run_id"]
+    sweep.set(state="CANCELED")
+
+    assert agent.beat(run) == agent.beat(run) == {"type": "stop", "run_id": run}
+    assert agent.beat() == other.beat() == {"type": "exit"}
+    assert {trial.id: trial.state for trial in sweep.trials()} == {run: "killed", unheard: "killed"}
+    agent.end(run, exit_code=1)
+    assert raw.server.run(f"local/p/{run}").state == "failed"
+
+
+def test_a_run_that_is_to_stop_is_stopped_by_its_agent(raw: RawClient) -> None:
+    """As asked for by the public API; the agent goes on with the next one."""
+    sweep = raw.sweep(GRID)
+    agent = sweep.agent()
+    run = agent.start()
+    node = raw.open_run(run, sweep=sweep.name)["id"]
+    raw.data("mutation StopRun($id: ID!) { stopRun(input: {id: $id}) { success } }", id=node)
+
+    assert agent.beat(run) == {"type": "stop", "run_id": run}
+    assert agent.beat()["args"] == {"a": {"value": 2}}
+
+
+def test_run_cap_ends_a_sweep(raw: RawClient) -> None:
+    """However many agents there are."""
+    sweep = raw.sweep({**ENDLESS, "run_cap": 2})
+    agents = [sweep.agent() for _ in range(3)]
+    runs = [agent.start() for agent in agents[:2]]
+    assert agents[2].beat() == {"type": "exit"}
+    for agent, run in zip(agents, runs, strict=False):
+        agent.end(run)
+
+    assert sweep.state == "FINISHED"
+    assert len(sweep.trials()) == 2
+
+
+def test_a_target_ends_a_sweep(raw: RawClient) -> None:
+    """Once a run has come to it."""
+    sweep = raw.sweep({**ENDLESS, "metric": {**LOSS, "target": 0.1}})
+    agent = sweep.agent()
+    for loss, command in ((0.2, "run"), (0.05, "exit")):
+        run = agent.start()
+        content = [json.dumps({"loss": loss})]
+        raw.stream({"files": {"wandb-summary.json": {"offset": 0, "content": content}}}, f"local/p/{run}")
+        agent.end(run)
+        assert (sweep.state == "FINISHED") == (command == "exit")
+
+    assert agent.beat() == {"type": "exit"}
+
+
+@pytest.mark.parametrize("goal", ["minimize", "maximize"])
+def test_a_trial_that_is_worse_than_others_ends_early(raw: RawClient, goal: str) -> None:
+    """After as many values as hyperband compares by; one command stops it, and the file stream does not."""
+    sweep = raw.sweep(
+        {**ENDLESS, "metric": {"name": "loss", "goal": goal}, "early_terminate": {"type": "hyperband", "min_iter": 2}}
+    )
+    sign = 1 if goal == "minimize" else -1
+    good, bad = sweep.agent(), sweep.agent()
+    better, worse = good.start(), bad.start()
+    raw.stream_rows(*({"_step": step, "loss": sign * 0.1} for step in range(3)), run=f"local/p/{better}")
+    raw.stream_rows({"_step": 0, "loss": sign * 0.9}, {"_step": 1, "other": 1}, run=f"local/p/{worse}")
+    assert (good.beat(better), bad.beat(worse)) == (None, None)
+    answer = raw.stream_rows({"_step": 2, "loss": sign * 0.8}, offset=2, run=f"local/p/{worse}")
+
+    assert good.beat(better) is None
+    assert bad.beat(worse) == {"type": "stop", "run_id": worse}
+    stopping = 'query Q { project(name: "p") { run(name: "%s") { shouldStop stopped } } }' % worse  # noqa: UP031
+    assert raw.data(stopping)["project"]["run"] == {"shouldStop": True, "stopped": False}
+    assert "stopped" not in answer.json()
+    bad.end(worse, exit_code=1)
+    assert bad.beat()["type"] == "run"
+
+
+def test_a_trial_of_an_agent_that_died_is_given_up(impatient: RawClient) -> None:
+    """Crashed, whether its program has started or not; the others do the rest, and the sweep ends."""
+    sweep = impatient.sweep(GRID)
+    dead, late = sweep.agent(), sweep.agent()
+    pending = dead.beat()["run_id"]
+    started = late.start()
+    for run in (pending, started):
+        impatient.server.wait_for_run(f"local/p/{run}", "crashed")
+    assert [agent.state for agent in impatient.server.sweep(sweep.path).agents] == ["CRASHED", "CRASHED"]
+    agent = sweep.agent()
+    command = agent.beat()
+
+    assert command["args"] == {"a": {"value": 3}}
+    impatient.open_run(command["run_id"], sweep=sweep.name)
+    agent.end(command["run_id"])
+    assert sweep.state == "FINISHED"
+
+
+def test_an_agent_that_was_only_slow_goes_on(impatient: RawClient) -> None:
+    """Its trial too."""
+    sweep = impatient.sweep(GRID)
+    agent = sweep.agent()
+    run = agent.beat()["run_id"]
+    impatient.server.wait_for_run(f"local/p/{run}", "crashed")
+    assert agent.beat(run) is None
+    impatient.open_run(run, sweep=sweep.name)
+    agent.end(run)
+
+    assert impatient.server.run(f"local/p/{run}").state == "finished"
+    assert agent.beat()["args"] == {"a": {"value": 2}}
+
+
+def test_a_preempted_trial_goes_on_with_the_next_agent(raw: RawClient) -> None:
+    """By the command `resume`; the sweep does not end without it."""
+    sweep = raw.sweep({**GRID, "run_cap": 1})
+    agent, heir = sweep.agent(), sweep.agent()
+    run = agent.start()
+    raw.stream({"preempting": True}, f"local/p/{run}")
+    agent.end(run, exit_code=1)
+    assert (raw.server.run(f"local/p/{run}").state, sweep.state) == ("preempted", "RUNNING")
+
+    assert heir.beat() == {"type": "resume", "run_id": run, "program": "train.py", "args": {"a": {"value": 1}}}
+    assert heir.beat(run) is None
+    raw.open_run(run, sweep=sweep.name)
+    heir.end(run)
+    assert sweep.state == "FINISHED"
+
+
+def test_a_deleted_run_is_a_point_to_try_again(raw: RawClient) -> None:
+    """As W&B documents for a grid with failed runs."""
+    sweep = raw.sweep({"method": "grid", "parameters": {"a": {"values": [1]}}})
+    agent = sweep.agent()
+    run = agent.start()
+    node = raw.open_run(run, sweep=sweep.name)["id"]
+    agent.end(run, exit_code=1)
+    assert agent.beat() == {"type": "exit"}
+    raw.data("mutation D($id: ID!) { deleteRun(input: {id: $id}) { clientMutationId } }", id=node)
+    sweep.set(state="RUNNING")
+
+    assert agent.beat()["args"] == {"a": {"value": 1}}
+
+
+def test_prior_runs_belong_to_the_sweep(raw: RawClient) -> None:
+    """A grid does not try their points again."""
+    for name, value in (("r1", 1), ("r2", 2), ("other", 3)):
+        raw.open_run(name, config=json.dumps({"a": {"value": value}}))
+    sweep = raw.sweep(GRID, priorRunsFilters=json.dumps({"$or": [{"name": "r1"}, {"name": "r2"}]}))
+
+    assert [trial.id for trial in sweep.trials()] == ["r1", "r2"]
+    assert sweep.agent().beat()["args"] == {"a": {"value": 3}}
+
+
+def test_a_bayesian_sweep_learns_while_others_write(raw: RawClient) -> None:
+    """The search is asked outside of the transaction, and its answer becomes a trial."""
+    pytest.importorskip("scipy")
+    sweep = raw.sweep({**ENDLESS, "method": "bayes", "metric": LOSS, "run_cap": 2})
+    agent = sweep.agent()
+    run = agent.start()
+    raw.stream_rows({"_step": 0, "loss": 0.5}, run=f"local/p/{run}")
+    agent.end(run)
+    second = agent.start()
+
+    assert [set(trial.config) for trial in sweep.trials()] == [{"a"}, {"a"}]
+    agent.end(second)
+    assert agent.beat() == {"type": "exit"}
+
+
+def test_agents_of_a_deleted_sweep_get_404(raw: RawClient) -> None:
+    """By that alone the SDK's agents know; its runs stay."""
+    sweep = raw.sweep(GRID)
+    agent = sweep.agent()
+    run = agent.start()
+    raw.server.delete_sweep(sweep.path)
+    answer = raw.graphql(HEARTBEAT, input={"id": agent.node, "runState": "{}"})
+
+    assert answer.status_code == 404
+    assert "sweep was deleted" in answer.json()["errors"][0]["message"]
+    assert raw.server.run(f"local/p/{run}").state == "running"
+    with pytest.raises(NotFoundError, match="it has none"):
+        raw.server.sweep(sweep.path)
+
+
+def test_a_configuration_changes_before_the_first_trial_only(raw: RawClient) -> None:
+    """What agents were given must stay true."""
+    sweep = raw.sweep(GRID)
+    changed = json.dumps({**GRID, "parameters": {"a": {"value": 7}}})
+    sweep.set(config=changed, displayName="new name", description="said")
+    record = raw.server.sweep(sweep.path)
+    assert (record.name, record.config["parameters"]) == ("new name", {"a": {"value": 7}})
+    assert sweep.agent().beat()["args"] == {"a": {"value": 7}}
+    answer = raw.graphql(UPSERT_SWEEP, input={"id": sweep.node, "config": json.dumps(GRID)}).json()
+
+    assert "has trials already" in answer["errors"][0]["message"]
+    sweep.set(config=changed, state="PAUSED")
+    assert sweep.state == "PAUSED"
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({}, "needs the configuration of a sweep"),
+        ({"config": "method: no"}, "Invalid sweep config: method"),
+        ({"config": json.dumps(GRID), "projectName": "a/b"}, "'a/b'"),
+        ({"config": json.dumps(GRID), "state": "ASLEEP"}, "'ASLEEP'"),
+        ({"id": "nonsense"}, "'nonsense' is not the id of a sweep"),
+        ({"id": "U3dlZXA6OTk="}, "there is no sweep with the id"),
+    ],
+)
+def test_what_cannot_be_a_sweep_is_refused(raw: RawClient, given: dict[str, str], named: str) -> None:
+    """And leaves nothing behind."""
+    answer = raw.graphql(UPSERT_SWEEP, input=given).json()
+
+    assert named in answer["errors"][0]["message"]
+    assert raw.server.sweeps() == []
+
+
+def test_warnings_are_answered_and_the_text_comes_back_as_it_was(raw: RawClient) -> None:
+    """Comments too."""
+    text = "# mine\nmethod: grid\nmetod: x\nparameters: {a: {value: 1}}\n"
+    answer = raw.data(UPSERT_SWEEP, input={"config": text, "projectName": "p"})["upsertSweep"]
+    found = raw.data('{ project(name: "p") { sweeps { edges { node { config method runCountExpected } } } } }')
+
+    assert [warning.partition(":")[0] for warning in answer["configValidationWarnings"]] == ["metod"]
+    (edge,) = found["project"]["sweeps"]["edges"]
+    assert edge["node"] == {"config": text, "method": "grid", "runCountExpected": 1}
