@@ -46,6 +46,8 @@ class SweepRecord:
     name: str
     """The display name; the id where it has none."""
 
+    description: str | None
+
     state: str
     """`PENDING`, `RUNNING`, `PAUSED`, `FINISHED` or `CANCELED`."""
 
@@ -122,6 +124,7 @@ def _record(backend: Backend, connection: sqlite3.Connection, url: str, sweep: S
         project=sweep.project,
         id=sweep.name,
         name=sweep.title,
+        description=sweep.description,
         state=sweep.state,
         # A copy: what was parsed is kept.
         config=copy.deepcopy(parse_config(sweep.config).document),

@@ -24,7 +24,7 @@ _METHODS: tuple[Method, ...] = ("grid", "random", "bayes")
 _GOALS = ("minimize", "maximize")
 _KEYS = (
     *("method", "metric", "parameters", "early_terminate", "run_cap", "name", "description", "program", "command"),
-    *("project", "entity", "controller", "apiVersion", "kind"),
+    *("project", "entity", "controller", "settings", "apiVersion", "kind"),
 )
 
 

@@ -1,0 +1,269 @@
+"""Sweeps by the SDK: `wandb.sweep`, `wandb.agent`, the commands, the public API."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from wandb_devserver import DevServer
+
+from tests.wandb_devserver.support import Scripts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# The SDK's agents ask for work every five seconds.
+FUNCTION_AGENT = """
+from wandb.agents import pyagent
+pyagent.Agent.HEARTBEAT_SLEEP_SECONDS = 0.2
+def agent(function, **options):
+    wandb.agent({sweep!r}, function, project="p", entity="local", **options)
+"""
+COMMANDS = """
+from wandb.cli.cli import cli
+from wandb.wandb_agent import Agent
+Agent.POLL_INTERVAL = 0.2
+def command(*arguments):
+    cli.main(arguments, standalone_mode=False)
+"""
+GRID = {"method": "grid", "parameters": {"a": {"values": [1, 2, 3]}}}
+
+
+@pytest.fixture
+def impatient(tmp_path: Path) -> Iterator[Scripts]:
+    """A server for which five seconds of silence are death."""
+    with DevServer(heartbeat_timeout=5) as server:
+        yield Scripts(server, tmp_path)
+
+
+def create(scripts: Scripts, config: object, project: str = "p") -> str:
+    return str(scripts.run(f"report(wandb.sweep({config!r}, project={project!r}))"))
+
+
+def function_agent(sweep: str, script: str) -> str:
+    return FUNCTION_AGENT.format(sweep=sweep) + script
+
+
+def test_two_agents_share_a_grid(server: DevServer, scripts: Scripts) -> None:
+    """Every point exactly once, and all of it to be read by the public API."""
+    sweep = create(
+        scripts,
+        {
+            "name": "shared",
+            "method": "grid",
+            "metric": {"name": "loss", "goal": "minimize"},
+            "parameters": {"a": {"values": [1, 2, 3, 4]}, "net": {"parameters": {"depth": {"value": 2}}}},
+        },
+    )
+    script = function_agent(
+        sweep,
+        """
+def train():
+    with wandb.init() as run:
+        run.log({"loss": 1 / run.config.a + run.config.net["depth"]})
+agent(train)
+""",
+    )
+    with scripts.start(script) as one, scripts.start(script) as two:
+        outputs = [process.communicate(timeout=90) for process in (one, two)]
+    assert (one.returncode, two.returncode) == (0, 0), outputs
+    record = server.sweep(f"local/p/{sweep}")
+
+    assert record.state == "FINISHED"
+    assert sorted(trial.config["a"] for trial in record.trials) == [1, 2, 3, 4]  # type: ignore[type-var]
+    assert {(trial.state, trial.sweep, trial.config["net"]["depth"]) for trial in record.trials} == {  # type: ignore[call-overload, index]
+        ("finished", sweep, 2)
+    }
+    seen = scripts.run(f"""
+api = wandb.Api()
+sweep = api.sweep("local/p/{sweep}")
+report({{
+    "state": sweep.state, "name": sweep.name, "config": sweep.config, "expected": sweep.expected_run_count,
+    "url": sweep.url, "runs": [run.id for run in sweep.runs], "best": sweep.best_run().config["a"],
+    "agents": [[agent.name, agent.state, [run.id for run in agent.runs()]] for agent in sweep.agents()],
+    "one": sweep.agent(sweep.agents()[0].name).name,
+    "project": [[other.id, other.state] for other in api.project("p", "local").sweeps()],
+    "run": sweep.runs[0].sweep.id,
+}})
+""")
+    assert (seen["state"], seen["name"], seen["expected"], seen["url"]) == ("FINISHED", "shared", 4, record.url)
+    assert seen["config"] == record.config
+    assert seen["runs"] == [trial.id for trial in record.trials]
+    assert seen["best"] == 4
+    assert seen["agents"] == [[agent.id, agent.state, agent.trials] for agent in record.agents]
+    assert (seen["one"], seen["run"]) == (record.agents[0].id, sweep)
+    assert seen["project"] == [[sweep, "FINISHED"]]
+
+
+def test_commands_make_run_and_steer_a_sweep(server: DevServer, scripts: Scripts) -> None:
+    """From a file, with an agent that runs a program; paused, resumed, stopped, cancelled; ended ones refuse."""
+    (scripts.folder / "train.py").write_text("""
+import argparse, wandb
+parser = argparse.ArgumentParser()
+parser.add_argument("--a", type=float)
+parser.add_argument("--b")
+given = parser.parse_args()
+with wandb.init() as run:
+    assert (run.config.a, run.config.b) == (given.a, given.b)
+""")
+    (scripts.folder / "sweep.yaml").write_text("""
+program: train.py
+method: random
+parameters: {a: {distribution: uniform, min: 1e-5, max: 1E-4}}
+""")
+    scripts.run(COMMANDS + "command('sweep', '--project', 'p', 'sweep.yaml')")
+    (sweep,) = server.sweeps("local/p")
+    path = f"local/p/{sweep.id}"
+    (scripts.folder / "sweep.yaml").write_text("""
+program: train.py
+method: grid
+parameters: {a: {values: [1, 2]}, b: {value: "x"}}
+""")
+    states = scripts.run(
+        COMMANDS + f"command('sweep', '--update', {path!r}, 'sweep.yaml')\ncommand('agent', '--count', '1', {path!r})",
+        PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    )
+    sweep = server.sweep(path)
+    assert [(trial.state, trial.config) for trial in sweep.trials] == [("finished", {"a": 1, "b": "x"})]
+    states = scripts.run(
+        COMMANDS
+        + f"""
+states = []
+for action in ("pause", "resume", "stop", "pause", "cancel", "stop", "resume", "cancel"):
+    try:
+        command("sweep", "--" + action, {path!r})
+    except Exception as error:
+        states.append(str(error))
+    states.append(wandb.Api().sweep({path!r}).state)
+report(states)
+"""
+    )
+
+    assert states[:3] == ["PAUSED", "RUNNING", "FINISHED"]
+    assert states[3:9] == [
+        *("Cannot pause finished sweep.", "FINISHED"),
+        *("Sweep already finished.", "FINISHED"),
+        *("Sweep already finished.", "FINISHED"),
+    ]
+    assert states[9:] == ["RUNNING", "CANCELED"]
+
+
+def test_early_termination_stops_a_real_trial(server: DevServer, scripts: Scripts) -> None:
+    """One that would never end; its agent goes on, the others are let be."""
+    sweep = create(
+        scripts,
+        {
+            "method": "grid",
+            "metric": {"name": "loss", "goal": "minimize"},
+            # Compared after two values, and at no other time, however fast they come.
+            "early_terminate": {"type": "hyperband", "max_iter": 6, "s": 1},
+            "parameters": {"loss": {"values": [1, 9, 2]}},
+        },
+    )
+    scripts.run(
+        function_agent(
+            sweep,
+            """
+import time
+def train():
+    with wandb.init() as run:
+        while run.step < 3 or run.config.loss == 9:
+            run.log({"loss": run.config.loss})
+            time.sleep(0.05)  # where Python code runs, the agent's exception can come in
+agent(train, count=3)
+""",
+        )
+    )
+
+    assert [(trial.config["loss"], trial.state) for trial in server.sweep(f"local/p/{sweep}").trials] == [
+        (1, "finished"),
+        (9, "failed"),
+        (2, "finished"),
+    ]
+
+
+def test_a_trial_of_a_killed_agent_is_given_up(impatient: Scripts) -> None:
+    """Its point is lost with it, the others are not; nothing waits for it."""
+    sweep, server = create(impatient, GRID), impatient.server
+    path = f"local/p/{sweep}"
+    hanging = function_agent(sweep, "import time\ndef train():\n    wandb.init()\n    time.sleep(600)\nagent(train)")
+    process = subprocess.Popen(
+        [sys.executable, "-c", "import wandb\n" + hanging],
+        cwd=impatient.folder,
+        env=impatient.env(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    server.requests.wait("graphql", "UpsertBucket")
+    (trial,) = server.sweep(path).trials
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    server.wait_for_run(f"local/p/{trial.id}", "crashed")
+    impatient.run(function_agent(sweep, "agent(lambda: wandb.init().finish(), count=2)"))
+    record = server.sweep(path)
+
+    assert [(trial.config["a"], trial.state) for trial in record.trials] == [
+        (1, "crashed"),
+        (2, "finished"),
+        (3, "finished"),
+    ]
+    assert record.state == "FINISHED"
+    assert record.agents[0].state == "CRASHED"
+
+
+def test_an_agent_whose_sweep_is_deleted_leaves(server: DevServer, scripts: Scripts) -> None:
+    """After its trial, without an error."""
+    sweep = create(scripts, GRID)
+    script = """
+def train():
+    with wandb.init():
+        sys.stdin.read()
+agent(train)
+"""
+    with scripts.start(function_agent(sweep, script)) as process:
+        server.requests.wait("graphql", "UpsertBucket")
+        (trial,) = server.sweep(f"local/p/{sweep}").trials
+        server.delete_sweep(f"local/p/{sweep}")
+        output = process.communicate("", timeout=90)
+    assert process.returncode == 0, output
+    assert server.run(f"local/p/{trial.id}").state == "finished"
+
+
+def test_the_sdk_shows_what_is_wrong(server: DevServer, scripts: Scripts) -> None:
+    """An error says why, a warning reaches the terminal; so do a sweep and an agent of nowhere."""
+    seen = scripts.run(
+        """
+import contextlib, io
+run = wandb.init(project="p", id="earlier", config={"a": 2})
+run.finish()
+def failure(call):
+    try:
+        call()
+    except Exception as error:
+        return str(error)
+printed = io.StringIO()
+with contextlib.redirect_stderr(printed):
+    warned = wandb.sweep({"metod": 1, "method": "grid", "parameters": {"a": {"values": [1, 2]}}}, project="p",
+                         prior_runs=["earlier"])
+report([
+    failure(lambda: wandb.sweep({"method": "genetic", "parameters": {"a": {"value": 1}}}, project="p")),
+    printed.getvalue(), warned,
+    failure(lambda: wandb.agent("nowhere", lambda: None, project="p")),
+    failure(lambda: wandb.Api().sweep("local/p/nowhere")),
+])
+""",
+        WANDB_SILENT="false",
+    )
+    error, printed, warned, agent, missing = seen
+
+    assert "method: use one of grid, random, bayes, not 'genetic'" in error
+    assert "metod: unknown key" in printed
+    assert [trial.id for trial in server.sweep(f"local/p/{warned}").trials] == ["earlier"]
+    assert "there is no sweep 'local/p/nowhere'" in agent
+    assert "nowhere" in missing
