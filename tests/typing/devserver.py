@@ -3,7 +3,17 @@
 from pathlib import Path
 
 from typing_extensions import assert_type
-from wandb_devserver import DevServer, DevServerError, Fault, FileRecord, NotFoundError, RunRecord
+from wandb_devserver import (
+    AgentRecord,
+    DevServer,
+    DevServerError,
+    Fault,
+    FileRecord,
+    JsonObject,
+    NotFoundError,
+    RunRecord,
+    SweepRecord,
+)
 
 
 def test_training(wandb_devserver: DevServer) -> None:
@@ -19,6 +29,18 @@ def test_training(wandb_devserver: DevServer) -> None:
     assert isinstance(loss, float)
     assert_type(loss, float)
     run.stat  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_search(wandb_devserver: DevServer) -> None:
+    sweep = wandb_devserver.wait_for_sweep("entity/project/id", "FINISHED", timeout=5)
+    assert_type(sweep, SweepRecord)
+    assert_type(wandb_devserver.sweep("entity/project/id").config, JsonObject)
+    assert_type(wandb_devserver.sweeps("entity/project"), list[SweepRecord])
+    assert_type(sweep.trials, list[RunRecord])
+    assert_type(sweep.agents, list[AgentRecord])
+    assert_type(sweep.agents[0].trials, list[str])
+    sweep.state = "PAUSED"  # type: ignore[misc]
+    wandb_devserver.sweep()  # type: ignore[call-arg]
 
 
 with DevServer(data_dir=Path("data"), port=0) as server:

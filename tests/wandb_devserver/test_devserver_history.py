@@ -149,8 +149,9 @@ def test_shared_steps_do_not_hide_rows(raw: RawClient) -> None:
 
 
 def test_a_spec_without_keys_is_refused_by_name(raw: RawClient) -> None:
-    """The message says what is missing."""
+    """The message says what is missing. An empty spec, as the commands around sweeps send it, asks for nothing."""
     raw.open_run("r")
-    answer: Any = raw.graphql(SAMPLED, specs=["{}"]).json()
+    assert raw.data(SAMPLED, specs=["{}"])["project"]["run"]["sampledHistory"] == [[]]
+    answer: Any = raw.graphql(SAMPLED, specs=['{"samples": 3}']).json()
 
     assert "needs 'keys'" in answer["errors"][0]["message"]

@@ -168,3 +168,41 @@ def test_all_exported_names_exist() -> None:
 
     assert wandb_devserver.__all__ == sorted(wandb_devserver.__all__)
     assert set(wandb_devserver.__all__) == public
+
+
+def test_sweeps_are_read_by_path_and_waited_for(server: DevServer, raw: RawClient) -> None:
+    """Of a project or of all; what is missing is named."""
+    assert server.sweeps() == []
+    config = {"method": "random", "name": "first", "parameters": {"a": {"value": 1}}}
+    one, two = raw.sweep(config), raw.sweep({**config, "name": ""}, project="q")
+    assert [sweep.id for sweep in server.sweeps()] == [one.name, two.name]
+    assert [sweep.id for sweep in server.sweeps("local/q")] == [two.name]
+    record = server.sweep(one.path)
+    assert (record.entity, record.project, record.name, record.state) == ("local", "p", "first", "PENDING")
+    assert (record.config, record.trials, record.agents, record.description) == (config, [], [], None)
+    assert server.sweep(two.path).name == two.name
+    later = threading.Timer(0.1, one.agent)
+    later.start()
+
+    assert server.wait_for_sweep(one.path, "RUNNING").agents[0].state == "RUNNING"
+    later.join()
+    with pytest.raises(TimeoutError, match=r"is PENDING after 0\.01 s, not FINISHED or CANCELED"):
+        server.wait_for_sweep(two.path, "FINISHED", "CANCELED", timeout=0.01)
+    with pytest.raises(TimeoutError, match=r"is missing after 0\.01 s, not there"):
+        server.wait_for_sweep("local/p/none", timeout=0.01)
+    with pytest.raises(NotFoundError, match=f"no sweep 'local/p/none' .* has '{one.path}', '{two.path}'"):
+        server.sweep("local/p/none")
+    with pytest.raises(NotFoundError, match="no project 'local/z'"):
+        server.sweeps("local/z")
+    with pytest.raises(UsageError, match="entity/project/id"):
+        server.sweep(one.name)
+    with pytest.raises(LookupError):
+        server.delete_sweep("local/p/none")
+
+
+def test_what_a_sweep_record_says_can_be_changed_without_harm(server: DevServer, raw: RawClient) -> None:
+    """It is a copy."""
+    sweep = raw.sweep({"method": "random", "parameters": {"a": {"value": 1}}})
+    server.sweep(sweep.path).config.clear()
+
+    assert server.sweep(sweep.path).config["method"] == "random"

@@ -13,6 +13,8 @@ from wandb_devserver._charts import HEIGHT, WIDTH, charts
 
 from tests.wandb_devserver.support import RawClient
 
+NESTED = {"net": {"parameters": {"depth": {"value": 7}}}, "lr": {"values": [0.5, 1]}}
+
 
 def test_a_run_page_shows_what_matters(raw: RawClient) -> None:
     """State, exit code, configuration, summary, a chart, console, labels; linked from the project and the index."""
@@ -29,6 +31,27 @@ def test_a_run_page_shows_what_matters(raw: RawClient) -> None:
     assert 'href="/local/p"' in raw.http.get("/").text
 
 
+def test_sweep_pages_show_what_matters(raw: RawClient) -> None:
+    """State, configuration, trials with their parameters and metric, agents; linked from project and runs."""
+    config = {"method": "grid", "name": "My sweep", "metric": {"name": "loss"}, "parameters": NESTED, "run_cap": 9}
+    sweep = raw.sweep(config)
+    page = f"/local/p/sweeps/{sweep.name}"
+    assert f"wandb agent local/p/{sweep.name}" in raw.http.get(page).text
+    agent = sweep.agent("my-host")
+    run = agent.start()
+    raw.stream({"files": {"wandb-summary.json": {"offset": 0, "content": ['{"loss": 0.25}']}}}, f"local/p/{run}")
+    text = raw.http.get(page).text
+    (record,) = raw.server.sweeps("local/p")
+
+    assert raw.http.get(record.url).text == text
+    for part in ("My sweep", "running", "minimize loss", "net.depth", ">7<", ">0.25<", "my-host", record.agents[0].id):
+        assert part in text
+    assert f'href="/local/p/runs/{run}"' in text
+    assert f'href="{page}"' in raw.http.get(f"/local/p/runs/{run}").text
+    assert f'href="{page}"' in raw.http.get("/local/p/sweeps").text
+    assert 'href="/local/p/sweeps"' in raw.http.get("/local/p").text
+
+
 def test_what_runs_say_is_text(raw: RawClient) -> None:
     """Markup in names, notes, console, values and keys is shown, not obeyed; scripts are forbidden besides."""
     evil = "<script>alert(1)</script>"
@@ -36,14 +59,21 @@ def test_what_runs_say_is_text(raw: RawClient) -> None:
     raw.open_run("r", displayName=evil, notes=evil, tags=[evil], groupName=evil, config=config)
     raw.stream_rows({"_step": 0, evil: 1})
     raw.stream({"files": {"output.log": {"offset": 0, "content": [evil]}}})
-    for path in ("/local/p/runs/r", "/local/p"):
+    sweep = raw.sweep(
+        {"method": "grid", "name": evil, "metric": {"name": evil}, "parameters": {evil: {"value": evil}}},
+        description=evil,
+    )
+    sweep.agent(evil).start()
+    for path in ("/local/p/runs/r", "/local/p", "/local/p/sweeps", f"/local/p/sweeps/{sweep.name}"):
         answer = raw.http.get(path)
 
         assert "<script" not in answer.text
         assert "default-src 'none'" in answer.headers["content-security-policy"]
 
 
-@pytest.mark.parametrize("path", ["/local/p", "/local/p/runs/r", "/local/<b>/runs/r"])
+@pytest.mark.parametrize(
+    "path", ["/local/p", "/local/p/runs/r", "/local/<b>/runs/r", "/local/p/sweeps", "/local/p/sweeps/<b>"]
+)
 def test_a_missing_page_says_so(raw: RawClient, path: str) -> None:
     """404, with a way back."""
     answer = raw.http.get(path)

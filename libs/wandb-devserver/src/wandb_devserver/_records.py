@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from wandb_devserver._backend import Backend
     from wandb_devserver._storage._files import StoredFile
+    from wandb_devserver._storage._projects import StoredProject
     from wandb_devserver._storage._runs import StoredRun
 
 
@@ -127,16 +128,25 @@ def read_state(backend: Backend, path: str) -> tuple[str, float] | None:
 
 
 def _all_runs(connection: sqlite3.Connection, path: str | None) -> list[StoredRun]:
+    return [run for project in projects_at(connection, path) for run, _ in _runs.page(connection, project.id, limit=-1)]
+
+
+def projects_at(connection: sqlite3.Connection, path: str | None) -> list[StoredProject]:
+    """Return the project at `entity/project`, or all.
+
+    Raises:
+        NotFoundError: if there is no such project; the message says which there are.
+    """
     projects = _projects.page(connection, None)
-    if path is not None:
-        entity, name = split_path(path, 2, "entity/project")
-        chosen = [project for project in projects if (project.entity, project.name) == (entity, name)]
-        if not chosen:
-            known = [f"{project.entity}/{project.name}" for project in projects]
-            msg = f"no project {path!r} on this server; it has {listed(known)}"
-            raise NotFoundError(msg)
-        projects = chosen
-    return [run for project in projects for run, _ in _runs.page(connection, project.id, limit=-1)]
+    if path is None:
+        return projects
+    entity, name = split_path(path, 2, "entity/project")
+    chosen = [project for project in projects if (project.entity, project.name) == (entity, name)]
+    if not chosen:
+        known = [f"{project.entity}/{project.name}" for project in projects]
+        msg = f"no project {path!r} on this server; it has {listed(known)}"
+        raise NotFoundError(msg)
+    return chosen
 
 
 def make_record(backend: Backend, connection: sqlite3.Connection, url: str, run: StoredRun) -> RunRecord:

@@ -142,7 +142,11 @@ class DevServer:
         return read_sweep(self._live.backend, self.url, path)
 
     def sweeps(self, path: str | None = None) -> list[SweepRecord]:
-        """Return the sweeps of the project `entity/project`, or of all projects, oldest first."""
+        """Return the sweeps of the project `entity/project`, or of all projects, oldest first.
+
+        Raises:
+            NotFoundError: if there is no such project (a `LookupError`); the message says which there are.
+        """
         return read_sweeps(self._live.backend, self.url, path)
 
     def wait_for_sweep(self, path: str, *states: str, timeout: float = 30.0) -> SweepRecord:

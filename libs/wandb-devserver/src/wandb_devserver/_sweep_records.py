@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from wandb_devserver._errors import NotFoundError
-from wandb_devserver._records import RunRecord, listed, make_record, split_path
-from wandb_devserver._storage import _agents, _projects, _results, _sweeps, _trials
+from wandb_devserver._records import RunRecord, listed, make_record, projects_at, split_path
+from wandb_devserver._storage import _agents, _results, _sweeps, _trials
 from wandb_devserver._sweeps._config import parse_config
 
 if TYPE_CHECKING:
@@ -78,7 +78,11 @@ def read_sweep(backend: Backend, url: str, path: str) -> SweepRecord:
 
 
 def read_sweeps(backend: Backend, url: str, path: str | None) -> list[SweepRecord]:
-    """Return the sweeps of a project `entity/project`, or all, oldest first."""
+    """Return the sweeps of a project `entity/project`, or all, oldest first.
+
+    Raises:
+        NotFoundError: if there is no such project; the message says which there are.
+    """
     with backend.database.read() as connection:
         return [_record(backend, connection, url, sweep) for sweep in _all_sweeps(connection, path)]
 
@@ -110,11 +114,7 @@ def _find(connection: sqlite3.Connection, path: str) -> StoredSweep:
 
 
 def _all_sweeps(connection: sqlite3.Connection, path: str | None) -> list[StoredSweep]:
-    projects = _projects.page(connection, None)
-    if path is not None:
-        entity, name = split_path(path, 2, "entity/project")
-        projects = [project for project in projects if (project.entity, project.name) == (entity, name)]
-    return [sweep for project in projects for sweep in _sweeps.page(connection, project.id)]
+    return [sweep for project in projects_at(connection, path) for sweep in _sweeps.page(connection, project.id)]
 
 
 def _record(backend: Backend, connection: sqlite3.Connection, url: str, sweep: StoredSweep) -> SweepRecord:

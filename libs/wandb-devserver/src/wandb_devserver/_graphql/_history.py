@@ -134,6 +134,9 @@ def _sampled_stream(run: StoredRun, info: Info, stream: Stream, samples: int | N
 
 
 def _sampled_rows(run: StoredRun, info: Info, spec: JsonObject) -> list[JsonObject]:
+    if not spec:
+        # What the commands around sweeps send: they want no rows.
+        return []
     keys = spec.get("keys")
     if not isinstance(keys, list):
         msg = f"a spec of sampledHistory needs 'keys', a list; it has {keys!r}"
