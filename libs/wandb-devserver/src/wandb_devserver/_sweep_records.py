@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from wandb_devserver._errors import NotFoundError
+from wandb_devserver._json import JsonObject
 from wandb_devserver._records import RunRecord, listed, make_record, projects_at, split_path
 from wandb_devserver._storage import _agents, _results, _sweeps, _trials
 from wandb_devserver._sweeps._config import parse_config
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     import sqlite3
 
     from wandb_devserver._backend import Backend
-    from wandb_devserver._json import JsonObject
     from wandb_devserver._storage._sweeps import StoredSweep
 
 _FORM = "entity/project/id"
