@@ -268,16 +268,16 @@ def test_a_bayesian_sweep_learns_while_others_write(raw: RawClient) -> None:
 
 
 def test_agents_of_a_deleted_sweep_get_404(raw: RawClient) -> None:
-    """By that alone the SDK's agents know; its runs stay."""
+    """By that alone the SDK's agents know. Its runs stay; what was not begun will not be."""
     sweep = raw.sweep(GRID)
     agent = sweep.agent()
-    run = agent.start()
+    run, pending = agent.start(), sweep.agent().beat()["run_id"]
     raw.server.delete_sweep(sweep.path)
     answer = raw.graphql(HEARTBEAT, input={"id": agent.node, "runState": "{}"})
 
     assert answer.status_code == 404
     assert "sweep was deleted" in answer.json()["errors"][0]["message"]
-    assert raw.server.run(f"local/p/{run}").state == "running"
+    assert [raw.server.run(f"local/p/{name}").state for name in (run, pending)] == ["running", "killed"]
     with pytest.raises(NotFoundError, match="it has none"):
         raw.server.sweep(sweep.path)
 

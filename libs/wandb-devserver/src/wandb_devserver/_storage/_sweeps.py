@@ -110,5 +110,10 @@ def edit(connection: sqlite3.Connection, sweep: StoredSweep, changes: SweepChang
 
 
 def delete(connection: sqlite3.Connection, sweep: StoredSweep) -> None:
-    """Forget the sweep and its agents; its runs stay."""
+    """Forget the sweep and its agents. Its runs stay; those that wait for an agent need not any more."""
+    connection.execute(
+        """UPDATE runs SET state = 'killed'
+        WHERE state = 'pending' AND id IN (SELECT run_id FROM trials WHERE sweep_id = ?)""",
+        (sweep.id,),
+    )
     connection.execute("DELETE FROM sweeps WHERE id = ?", (sweep.id,))
