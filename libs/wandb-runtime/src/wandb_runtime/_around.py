@@ -11,9 +11,7 @@ from asyncio import CancelledError
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
-import flyte
-
-from wandb_runtime import _open_runs, _stopping
+from wandb_runtime import _exclusive, _open_runs, _stopping
 from wandb_runtime._config import WandbConfig
 from wandb_runtime._current import current
 from wandb_runtime._decoration import MARKER, Decoration
@@ -25,6 +23,7 @@ from wandb_runtime._ranks import get_distributed_info, is_launched
 from wandb_runtime._reach import may_be_joined
 from wandb_runtime._session import Session, Silence, start
 from wandb_runtime._task import current_task, is_task_function
+from wandb_runtime.context import carried
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -34,12 +33,12 @@ if TYPE_CHECKING:
 def run_around(wrapper: Callable[..., Any]) -> Iterator[None]:
     """Opens the run of a wrapped function, or joins one, for the time of its body."""
     with _stopping.watched() as body:
-        session = start(_plan(wrapper))
+        session = _start(wrapper)
         try:
             with body.running(session), session.active():
                 yield
         except BaseException as error:
-            keep(session.close(_exit_code(error)), error)
+            keep(session.close(_stopping.exit_code_of(error)), error)
             raise
         keep(session.close(0))
 
@@ -48,18 +47,23 @@ def run_around(wrapper: Callable[..., Any]) -> Iterator[None]:
 async def run_around_async(wrapper: Callable[..., Any]) -> AsyncIterator[None]:
     """`run_around` for coroutine functions: what waits for W&B does so off the event loop."""
     with _stopping.watched() as body:
-        session = await off_loop(lambda: start(_plan(wrapper)), undo=_abandon)
+        session = await off_loop(functools.partial(_start, wrapper), undo=_abandon)
         try:
             with body.running(session), session.active():
                 yield
         except BaseException as error:
-            await keep_async(await off_loop(functools.partial(session.close, _exit_code(error))), error)
+            await keep_async(await off_loop(functools.partial(session.close, _stopping.exit_code_of(error))), error)
             raise
         await keep_async(await off_loop(functools.partial(session.close, 0)))
 
 
+def _start(wrapper: Callable[..., Any]) -> Session | Silence:
+    with _exclusive.opening():
+        return start(_plan(wrapper))
+
+
 def _abandon(session: Session | Silence) -> None:
-    session.close(_exit_code(CancelledError()))
+    session.close(_stopping.exit_code_of(CancelledError()))
 
 
 def _plan(wrapper: Callable[..., Any]) -> Plan:
@@ -75,13 +79,13 @@ def _plan(wrapper: Callable[..., Any]) -> Plan:
     if decoration.short_name is None or here is not None:
         # A task that is called as a function, by forward() or outside Flyte, is one.
         task = None
-    carried = flyte.get_custom_context()
+    context = carried()
     if here is not None:
         nearest: RunAddress | None = here.address
     else:
-        nearest = RunAddress.from_context(carried) if task else None
+        nearest = RunAddress.from_context(context) if task else None
     around = Surroundings(
-        context=WandbConfig.from_context(carried),
+        context=WandbConfig.from_context(context),
         environment=os.environ,
         task=task,
         short_name=decoration.short_name,
@@ -92,15 +96,3 @@ def _plan(wrapper: Callable[..., Any]) -> Plan:
         ranks=get_distributed_info() if task is not None else None,
     )
     return plan_run(decoration.settings, around)
-
-
-def _exit_code(error: BaseException) -> int:
-    """The exit code of a process that ends with this exception, as Python has it; 255 for Ctrl-C, as W&B has it."""
-    if isinstance(error, SystemExit):
-        if error.code is None:
-            return 0
-        return error.code if isinstance(error.code, int) else 1
-    if isinstance(error, KeyboardInterrupt):
-        return 255
-    # The event loop of a process that is being stopped ends its tasks by cancelling them.
-    return _stopping.EXIT_CODE if isinstance(error, CancelledError) and _stopping.is_stopping() else 1

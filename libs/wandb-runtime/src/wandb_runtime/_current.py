@@ -48,6 +48,16 @@ def in_force(run: Run | None, address: RunAddress | None) -> Iterator[None]:
         _current.reset(token)
 
 
+@contextlib.contextmanager
+def none_in_force() -> Iterator[None]:
+    """Lets the code inside find no run, so that decorated functions open one of their own."""
+    token = _current.set(None)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
 def _action() -> tuple[str, str] | None:
     task = current_task()
     return task.key if task else None

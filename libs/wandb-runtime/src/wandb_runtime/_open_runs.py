@@ -6,12 +6,13 @@ actions of a reusable container that write to one run: the SDK opens an id once 
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from wandb import Run
 
@@ -24,6 +25,8 @@ T = TypeVar("T")
 class _Entry:
     run: Run | None = None
     users: int = 0
+    is_aside: bool = False
+    """Whether `wandb.run` is somebody else's for a while."""
     switching: threading.Lock = field(default_factory=threading.Lock)
     """Held while the run opens or closes: its id is in use until it has closed."""
 
@@ -93,6 +96,25 @@ def leave(address: RunAddress, close: Callable[[Run], T]) -> T | None:
         return closed
 
 
+@contextlib.contextmanager
+def set_aside() -> Iterator[None]:
+    """Keeps the open runs out of reach of code that ends all runs of the process. `wandb.run` is that code's alone."""
+    from wandb_runtime import _sdk
+
+    with _lock:
+        aside = list(_entries.values())
+        for entry in aside:
+            entry.is_aside = True
+    try:
+        with _sdk.session_of_its_own():
+            yield
+    finally:
+        with _lock:
+            for entry in aside:
+                entry.is_aside = False
+            _point_wandb_at_the_only_run(None)
+
+
 def _point_wandb_at_the_only_run(changed: Run | None) -> None:
     """Sets `wandb.run` and `wandb.log` where they are unambiguous, for libraries that look there for the run.
 
@@ -102,7 +124,7 @@ def _point_wandb_at_the_only_run(changed: Run | None) -> None:
 
     from wandb_runtime import _sdk
 
-    runs = [entry.run for entry in _entries.values() if entry.run is not None]
+    runs = [entry.run for entry in _entries.values() if entry.run is not None and not entry.is_aside]
     if wandb.run is not None and wandb.run is not changed and wandb.run not in runs:
         return
     _sdk.set_global_run(runs[0] if len(runs) == 1 else None)

@@ -66,20 +66,43 @@ def require_api_key(opening: Opening, mode: str | None) -> None:
     raise MissingApiKeyError(msg)
 
 
+def require_key_of_server(host: str | None) -> str:
+    """Fails before the SDK would ask for a key on a terminal; for what cannot be done without the server.
+
+    Args:
+        host: The API address of the server, if one was given.
+
+    Returns:
+        The address, which the SDK may know by itself.
+
+    Raises:
+        MissingApiKeyError: There is no key.
+        wandb.errors.AuthenticationError: There is a key that cannot be one.
+    """
+    from wandb_runtime import _sdk
+
+    address = _sdk.api_address(host)
+    if not _sdk.has_credentials(address):
+        msg = f"No W&B API key: set WANDB_API_KEY ({_KEY_FROM_FLYTE})"
+        raise MissingApiKeyError(msg)
+    return address
+
+
+def advice_on(error: Exception) -> str | None:
+    """What to check, if the text of an exception tells of an outage."""
+    text = str(error).lower()
+    return next((advice for marks, advice in _OUTAGES if any(mark in text for mark in marks)), None)
+
+
 def explain(error: Exception, opening: Opening) -> RunOpenError:
     """What to raise where wandb.init has raised `error`. May ask the server, once and not for long."""
     from wandb_runtime import _sdk
 
     if _sdk.is_unavailable(error):
-        return UnavailableError(f"{opening}: {_outage(error)}{_quoted(error)}")
+        return UnavailableError(f"{opening}: {advice_on(error) or _SILENCE}{_quoted(error)}")
     if _sdk.is_refusal(error):
         return RunOpenError(f"{opening}: {_refusal(opening)}{_quoted(error)}")
-    return RunOpenError(f"{opening}: {type(error).__name__}: {_in_one_line(error)}")
-
-
-def _outage(error: Exception) -> str:
-    text = str(error).lower()
-    return next((advice for marks, advice in _OUTAGES if any(mark in text for mark in marks)), _SILENCE)
+    return RunOpenError(f"{opening}: {type(error).__name__}: {in_one_line(error)}")
 
 
 def _refusal(opening: Opening) -> str:
@@ -108,11 +131,11 @@ def _refusal(opening: Opening) -> str:
 
 
 def _quoted(error: Exception) -> str:
-    reason = _in_one_line(error)
+    reason = in_one_line(error)
     return "" if reason == _NO_REASON else f". W&B says: {reason}"
 
 
-def _in_one_line(error: Exception) -> str:
+def in_one_line(error: Exception) -> str:
     """The SDK's text without its last paragraph, which tells how to call wandb.init; never with the key."""
     text = " ".join(str(error).partition("\nConsider increasing")[0].split())
     key = os.environ.get("WANDB_API_KEY")

@@ -108,6 +108,11 @@ class Surroundings:
         return self.task is not None and not self.task.is_local
 
     @property
+    def is_trial(self) -> bool:
+        """Whether it is the objective of a sweep, which an agent has called."""
+        return self.task is None and bool(self.environment.get("WANDB_SWEEP_ID"))
+
+    @property
     def label(self) -> str | None:
         """What tells the tasks that write to one run apart."""
         if self.task is None:
@@ -287,6 +292,10 @@ def _plan_open(
             for key, value in init["config"].items()
         }
     base = new_run_id(decorator.id, around.context.id, around.task)
+    if around.is_trial:
+        # W&B has chosen them; wandb.init would warn of each that it ignores.
+        base = None
+        init = {name: value for name, value in init.items() if name not in ("entity", "project")}
     if base is not None:
         init["id"] = f"{base}{place.id_suffix}"
     if around.task is not None:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from functools import cache
 from typing import TYPE_CHECKING
 
 import wandb
+from wandb.sdk import wandb_setup
 from wandb.sdk.lib import module, wbauth
 from wandb.sdk.lib.service.service_connection import WandbAttachFailedError
+from wandb.sdk.mailbox import MailboxClosedError
 from wandb.sdk.wandb_init import _set_global_run
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from wandb import Run
+
+TORN_DOWN = (MailboxClosedError,)
+"""What a question raises if `wandb.teardown()` comes before its answer: it is called by sweep agents of the SDK."""
 
 _EXIT_TIMEOUT = 10
 
@@ -27,6 +35,40 @@ def set_global_run(run: Run | None) -> None:
         module.unset_globals()  # type: ignore[no-untyped-call]
     else:
         _set_global_run(run)
+
+
+@contextlib.contextmanager
+def session_of_its_own() -> Iterator[None]:
+    """Lets the code inside find a process in which wandb has not been used yet, and ends what it leaves open.
+
+    The runs that are open keep their connection to the service process that has been theirs, and go on logging; code
+    that ends "all runs of the process", as `wandb.teardown()` and the SDK's sweep agents do, does not know of them.
+    """
+    run = wandb.run
+    with wandb_setup._singleton_lock:  # noqa: SLF001
+        session, wandb_setup._singleton = wandb_setup._singleton, None  # noqa: SLF001
+    service = os.environ.pop("WANDB_SERVICE", None)
+    set_global_run(None)
+    try:
+        yield
+    finally:
+        wandb.teardown()
+        with wandb_setup._singleton_lock:  # noqa: SLF001
+            wandb_setup._singleton = session  # noqa: SLF001
+        if service is not None:
+            os.environ["WANDB_SERVICE"] = service
+        set_global_run(run)
+        _forget_finished_runs()
+
+
+def _forget_finished_runs() -> None:
+    """Those that have ended while the session was set aside are not told to it; wandb.init would return one."""
+    session = wandb_setup._singleton  # noqa: SLF001
+    if session is None:
+        return
+    for run in list(session._active_runs):  # noqa: SLF001
+        if run._is_finished:  # noqa: SLF001
+            session.remove_active_run(run)
 
 
 def leave_service_of_other_process() -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import wandb
+
+from wandb_runtime import _sdk
 
 if TYPE_CHECKING:
     from wandb.apis.public import Api, Run
 
 ACCEPTED = 200
+_ATTEMPTS = 3
 
 
 def status_of_key(host: str, *, timeout: int) -> int | None:
@@ -39,6 +43,14 @@ def state_of_run(host: str, entity: str, project: str, run_id: str, *, timeout: 
     Raises:
         Exception: The server refuses or does not answer; the SDK has no common class for that.
     """
+    attempts = _ATTEMPTS
+    while True:
+        attempts -= 1
+        with contextlib.suppress(*(_sdk.TORN_DOWN if attempts else ())):
+            return _state_of_run(host, entity, project, run_id, timeout)
+
+
+def _state_of_run(host: str, entity: str, project: str, run_id: str, timeout: int) -> str | None:
     found = _api(host, timeout).runs(f"{entity}/{project}", {"name": run_id}, per_page=1)
     return next((run.state for run in found), None)
 

@@ -25,15 +25,13 @@ import os
 import signal
 import threading
 import time
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from wandb_runtime._ranks import is_launched
 from wandb_runtime._task import is_pod_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from wandb_runtime._session import Session, Silence
 
 EXIT_CODE = 128 + signal.SIGTERM
 """What a shell reports for a process that SIGTERM has ended."""
@@ -75,6 +73,28 @@ def is_stopping() -> bool:
     return _is_stopping.is_set()
 
 
+def exit_code_of(error: BaseException) -> int:
+    """The exit code of a process that ends with this exception, as Python has it; 255 for Ctrl-C, as W&B has it."""
+    if isinstance(error, SystemExit):
+        if error.code is None:
+            return 0
+        return error.code if isinstance(error.code, int) else 1
+    if isinstance(error, KeyboardInterrupt):
+        return 255
+    # The event loop of a process that is being stopped ends its tasks by cancelling them.
+    return EXIT_CODE if isinstance(error, asyncio.CancelledError) and is_stopping() else 1
+
+
+class Closable(Protocol):
+    """What a function has in use, and what has to be closed in its stead should it not end: a run, a sweep."""
+
+    def mark_preempting(self) -> None:
+        """Says that the platform is about to stop the process. Never raises."""
+
+    def close(self, exit_code: int, /) -> object:
+        """Closes it, once, within bounds of time. Never raises."""
+
+
 class Body:
     """A decorated function that is being called."""
 
@@ -82,12 +102,12 @@ class Body:
         self.thread = threading.get_ident()
         self.is_interrupted = threading.Event()
         self.has_ended = threading.Event()
-        self._session: Session | Silence | None = None
+        self._session: Closable | None = None
         self._switching = threading.Lock()
         self._is_interruptible = False
 
     @contextlib.contextmanager
-    def running(self, session: Session | Silence) -> Iterator[None]:
+    def running(self, session: Closable) -> Iterator[None]:
         """For the time of the function's own code, which may be interrupted; opening and closing a run may not."""
         with self._switching:
             self._session = session

@@ -17,7 +17,7 @@ from flyte._environment import list_loaded_environments
 from flyte._initialize import get_client
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from flyte.models import ActionID, TaskContext
 
@@ -104,10 +104,16 @@ def _is_top_level_locally(context: TaskContext) -> bool:
     return True
 
 
+def _layers(function: object) -> Iterator[object]:
+    while function is not None:
+        yield function
+        function = getattr(function, "__wrapped__", None)
+
+
 def is_task_function(function: Callable[..., Any]) -> bool:
-    """Whether some Flyte task has this very function as its body."""
+    """Whether some Flyte task has this very function as its body, or as what its body wraps."""
     return any(
-        getattr(task, "func", None) is function
+        any(layer is function for layer in _layers(getattr(task, "func", None)))
         for environment in list_loaded_environments()
         for task in getattr(environment, "tasks", {}).values()
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from functools import lru_cache
 from types import MappingProxyType
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Never, Self
 
-__all__ = ["RUN_ID_KEY", "RUN_KEY", "SWEEP_ID_KEY", "ContextConfig", "Field", "TextField"]
+__all__ = ["RUN_ID_KEY", "RUN_KEY", "SWEEP_ID_KEY", "ContextConfig", "Field", "TextField", "carried", "standing_in"]
 
 # What a task hands to the tasks it calls, beside configuration.
 RUN_ID_KEY = "_wandb_run_id"
@@ -35,6 +35,30 @@ SWEEP_ID_KEY = "_wandb_sweep_id"
 
 T = TypeVar("T")
 S = TypeVar("S", bound=str)
+
+# Not a context variable: those do not reach the threads that it is for.
+_stand_in: Mapping[str, str] = MappingProxyType({})
+
+
+def carried() -> dict[str, str]:
+    """What Flyte's context carries to the current code; where there is none, what stands in for it."""
+    return flyte.get_custom_context() if flyte.ctx() else dict(_stand_in)
+
+
+@contextlib.contextmanager
+def standing_in(context: Mapping[str, str]) -> Iterator[None]:
+    """Gives code of this process that Flyte's context does not reach, such as a sweep agent's thread, another one.
+
+    Args:
+        context: What `carried` returns there.
+    """
+    global _stand_in  # noqa: PLW0603
+    before, _stand_in = _stand_in, dict(context)
+    try:
+        yield
+    finally:
+        _stand_in = before
+
 
 # What `with` has to undo, innermost last. Not an attribute of the object: one object can be entered twice, and by
 # several coroutines at once, each of which has a context of its own.
@@ -180,7 +204,7 @@ class ContextConfig(dict[str, str]):
     @classmethod
     def current(cls) -> Self:
         """The configuration in force in the current Flyte context; an empty (falsy) one outside a task."""
-        return cls.from_context(flyte.get_custom_context())
+        return cls.from_context(carried())
 
     def values_under(self, nearer: Self) -> dict[str, object]:
         """The values of the fields by name, with a nearer configuration on top: what `merged` would read.
@@ -225,11 +249,19 @@ class ContextConfig(dict[str, str]):
             if field.merge is not None
         }
 
+    def entered(self, effective: Self) -> dict[str, str]:
+        """What a `with` block adds to the Flyte context.
+
+        Args:
+            effective: This configuration on top of those that were in force.
+        """
+        return effective
+
     def __enter__(self) -> Self:
         undo = contextlib.ExitStack()
         if flyte.ctx():
             effective = self.current().merged(self)
-            undo.enter_context(flyte.custom_context(**effective))
+            undo.enter_context(flyte.custom_context(**self.entered(effective)))
         else:
             msg = (
                 f"`with {self.function}(...)` has no effect outside a task; to configure a whole run write "
