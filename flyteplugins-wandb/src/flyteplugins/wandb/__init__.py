@@ -29,7 +29,10 @@ if __name__ == "__main__":
 | `get_wandb_run`, `get_wandb_run_dir` | the run of the current task or trace; its local directory |
 | `wandb_config`, `get_wandb_context` | settings for the runs of a Flyte run or of a `with` block; those in force |
 | `wandb_sweep_config`, `get_wandb_sweep_context` | the same for sweeps |
+| `wandb_sweep`, `get_wandb_sweep_id` | decorator: creates the sweep of a task, once, or joins one; its id |
 | `get_distributed_info` | which of several processes of a distributed task this one is |
+| `fan_out_sweep_agents`, `sweep_agent` | many sweep agents as Flyte tasks; makes such a task of an objective |
+| `run_sweep_agent` | one agent in a task, each trial in an interpreter of its own |
 | `Wandb`, `WandbSweep` | links from a task to its run or sweep |
 | `WandbPluginError` | the root of all exceptions: `InvalidValueError`, `NoParentRunError`, `RunOpenError`, ... |
 
@@ -70,17 +73,38 @@ from wandb_runtime import (
     wandb_init,
 )
 from wandb_sweeps import (
+    AgentBusyError,
+    AgentResult,
+    AgentsFailedError,
+    AgentTask,
+    NoSweepConfigError,
     OnExit,
     OnFailure,
+    SweepConfigError,
+    SweepCreateError,
     SweepMethod,
+    SweepNotFoundError,
     SweepOptions,
+    SweepResult,
+    SweepSettings,
+    SweepUnavailableError,
+    Trial,
     WandbSweep,
     WandbSweepConfig,
+    fan_out_sweep_agents,
     get_wandb_sweep_context,
+    get_wandb_sweep_id,
+    run_sweep_agent,
+    sweep_agent,
+    wandb_sweep,
     wandb_sweep_config,
 )
 
 __all__ = [
+    "AgentBusyError",
+    "AgentResult",
+    "AgentTask",
+    "AgentsFailedError",
     "DecoratorOrderError",
     "DistributedInfo",
     "InitOptions",
@@ -88,6 +112,7 @@ __all__ = [
     "MissingApiKeyError",
     "Mode",
     "NoParentRunError",
+    "NoSweepConfigError",
     "OnExit",
     "OnFailure",
     "OnUnavailable",
@@ -95,8 +120,15 @@ __all__ = [
     "RunMode",
     "RunOpenError",
     "RunOptions",
+    "SweepConfigError",
+    "SweepCreateError",
     "SweepMethod",
+    "SweepNotFoundError",
     "SweepOptions",
+    "SweepResult",
+    "SweepSettings",
+    "SweepUnavailableError",
+    "Trial",
     "UnavailableError",
     "Wandb",
     "WandbConfig",
@@ -104,12 +136,17 @@ __all__ = [
     "WandbSweep",
     "WandbSweepConfig",
     "__version__",
+    "fan_out_sweep_agents",
     "get_distributed_info",
     "get_wandb_context",
     "get_wandb_run",
     "get_wandb_run_dir",
     "get_wandb_sweep_context",
+    "get_wandb_sweep_id",
+    "run_sweep_agent",
+    "sweep_agent",
     "wandb_config",
     "wandb_init",
+    "wandb_sweep",
     "wandb_sweep_config",
 ]

@@ -1,12 +1,19 @@
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from typing_extensions import TypedDict, Unpack
 from wandb_artifacts import InvalidValueError, check_entity, check_project
 from wandb_runtime import checks
 from wandb_runtime.context import ContextConfig, Field, TextField
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+SCOPE_KEY = "_wandb_sweep_scope"
+"""The key of the Flyte context that tells one `with wandb_sweep_config(...)` block from another."""
 
 SweepMethod = Literal["grid", "random", "bayes"]
 """How W&B chooses the parameters of the next trial."""
@@ -30,6 +37,16 @@ class SweepOptions(TypedDict, total=False):
     program: str | None
     run_cap: int | None
     scheduler: Mapping[str, Any] | None
+
+
+class SweepSettings(SweepOptions, total=False):
+    """The keys of a W&B sweep configuration that `wandb_sweep` does not name itself."""
+
+    method: SweepMethod | None
+    metric: Mapping[str, Any] | None
+    name: str | None
+    parameters: Mapping[str, Any] | None
+    prior_runs: Sequence[str] | None
 
 
 def _check_run_cap(field: str, value: int) -> int:
@@ -71,6 +88,10 @@ class WandbSweepConfig(ContextConfig):
     program = TextField[str](checks.text)
     run_cap = Field[int](_check_run_cap)
     scheduler = Field[dict[str, Any]](checks.mapping)
+
+    def entered(self, effective: Self) -> dict[str, str]:
+        """What a `with` block hands to the tasks called in it: they make a sweep, although one is in force above."""
+        return {**effective, SCOPE_KEY: uuid.uuid4().hex}
 
 
 def wandb_sweep_config(

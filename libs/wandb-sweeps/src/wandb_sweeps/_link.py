@@ -2,13 +2,20 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import flyte
 from wandb_runtime import WandbConfig
 from wandb_runtime.context import SWEEP_ID_KEY
 from wandb_runtime.links import ICON_URI, app_address, project_address
 
+from wandb_sweeps._address import SWEEP_KEY
 from wandb_sweeps._config import WandbSweepConfig
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from wandb_sweeps._address import SweepAddress
 
 _logger = logging.getLogger("wandb_sweeps")
 
@@ -65,8 +72,13 @@ class WandbSweep(flyte.Link):
             return app_address(None)
 
     def _address(self, context: dict[str, str]) -> str:
+        inherited = self._inherited(context)
+        sweep_id = self.id
+        if isinstance(inherited, str):
+            sweep_id = sweep_id or inherited
+        elif inherited is not None and sweep_id in (None, inherited.id):
+            return project_address(inherited.host, inherited.entity, inherited.project, "sweeps", inherited.id)
         sweep, run = WandbSweepConfig.from_context(context), WandbConfig.from_context(context)
-        sweep_id = self.id or context.get(SWEEP_ID_KEY)
         return project_address(
             self.host or run.host,
             self.entity or sweep.entity or run.entity,
@@ -74,3 +86,26 @@ class WandbSweep(flyte.Link):
             "sweeps",
             *([sweep_id] if sweep_id else []),
         )
+
+    def _inherited(self, context: dict[str, str]) -> SweepAddress | str | None:
+        """The sweep of a task above, which a task joins; its id, where no more is known of it."""
+        from wandb_sweeps._plan import sweep_to_join
+
+        if SWEEP_KEY not in context:
+            return context.get(SWEEP_ID_KEY)
+        return sweep_to_join(WandbSweepConfig(), context)
+
+
+@dataclass
+class TaskLink(WandbSweep):
+    """The link that the decorator adds: it knows whether the task always has a sweep of its own."""
+
+    is_own: bool = False
+
+    @classmethod
+    def of(cls, settings: WandbSweepConfig) -> Self:
+        """The link of a task that is decorated with these arguments."""
+        return cls(project=settings.project, entity=settings.entity, is_own=settings.parameters is not None)
+
+    def _inherited(self, context: dict[str, str]) -> SweepAddress | str | None:
+        return None if self.is_own else super()._inherited(context)

@@ -1,0 +1,15 @@
+"""The sweep of the code that asks."""
+
+from __future__ import annotations
+
+from wandb_runtime.context import SWEEP_ID_KEY, carried
+
+
+def get_wandb_sweep_id() -> str | None:
+    """The id of the W&B sweep in force.
+
+    Returns:
+        The id: in a task with `@wandb_sweep`, in the tasks that it calls, and in the trials of their agents; None where
+        there is no sweep.
+    """
+    return carried().get(SWEEP_ID_KEY) or None

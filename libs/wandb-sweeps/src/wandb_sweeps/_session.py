@@ -1,0 +1,126 @@
+"""A sweep in the time of a task that has it in force."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import logging
+import threading
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import flyte
+from wandb_runtime.hosting import in_thread, is_stopping, opening
+
+from wandb_sweeps import _sdk_agent
+from wandb_sweeps._plan import CreatePlan, JoinPlan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from wandb_sweeps._address import SweepAddress
+    from wandb_sweeps._create import OwnSweep
+    from wandb_sweeps._plan import Plan
+    from wandb_sweeps._sdk import SweepState
+
+_logger = logging.getLogger("wandb_sweeps")
+
+# Seconds for telling W&B what becomes of a sweep; a pod that is stopped is killed soon.
+_FOR_ENDING = 30.0
+_FOR_ENDING_WHEN_STOPPED = 8.0
+
+
+@dataclass(frozen=True)
+class SweepSession:
+    """A sweep in use by one task; None: the task has none."""
+
+    address: SweepAddress | None
+    owned: tuple[CreatePlan, OwnSweep] | None = None
+    """How and as what the task has created the sweep; None if a task above has."""
+    _closing: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextlib.contextmanager
+    def active(self) -> Iterator[None]:
+        """Makes the sweep the one of the code inside, of the tasks called there and of agents of the SDK."""
+        carried = {} if self.address is None else self.address.to_context()
+        atexit.register(self._close_at_exit)
+        try:
+            with flyte.custom_context(**carried), _sdk_agent.at_home():
+                yield
+        finally:
+            atexit.unregister(self._close_at_exit)
+
+    def mark_preempting(self) -> None:
+        """There is nothing to say: it is the agents, wherever they are, that run."""
+
+    def close(self, exit_code: int) -> None:
+        """Does with the sweep what is wished for, once. Never raises: the body's outcome is what matters."""
+        self._close(exit_code, _in_time)
+
+    def _close_at_exit(self) -> None:
+        """When the process ends with the body running, as on Ctrl-C in local mode. No thread can be started then."""
+        self._close(1, lambda ending: ending())
+
+    def _close(self, exit_code: int, run: Callable[[Callable[[], None]], None]) -> None:
+        if self.owned is None or not self._closing.acquire(blocking=False):
+            return
+        plan, own = self.owned
+        has_failed = exit_code != 0
+        state = state_after(plan, has_failed=has_failed)
+        if state is None:
+            return
+        from wandb_sweeps import _create
+
+        try:
+            run(functools.partial(_create.end, own, state, has_failed=has_failed))
+        except (Exception, FutureTimeoutError) as error:  # noqa: BLE001
+            _logger.error(
+                "W&B sweep %s goes on, although it was to be ended with its task (%s: %s). Stop it there: %s",
+                own.address.id,
+                type(error).__name__,
+                error,
+                own.address.ref.url,
+            )
+
+
+def _in_time(ending: Callable[[], None]) -> None:
+    in_thread(ending).result(_FOR_ENDING_WHEN_STOPPED if is_stopping() else _FOR_ENDING)
+
+
+def state_after(plan: CreatePlan, *, has_failed: bool) -> SweepState | None:
+    """The state that a sweep is to have after its task; None: the one it has."""
+    wish = plan.on_failure if has_failed else plan.on_exit
+    states: dict[str, SweepState] = {"stop": "FINISHED", "cancel": "CANCELED"}
+    return states.get(wish)
+
+
+def start(plan: Callable[[], Plan]) -> SweepSession:
+    """Creates or joins the sweep of a plan.
+
+    Args:
+        plan: Makes the plan. Called again when the environment is the process's own, if it matters for the plan.
+
+    Raises:
+        SweepCreateError: The sweep could not be created.
+    """
+    planned = plan()
+    # Here, off the event loop, rather than where the body starts.
+    _sdk_agent.load()
+    if isinstance(planned, CreatePlan):
+        with opening():
+            planned = plan()
+            if isinstance(planned, CreatePlan):
+                return _create(planned)
+    return SweepSession(planned.address if isinstance(planned, JoinPlan) else None)
+
+
+def _create(plan: CreatePlan) -> SweepSession:
+    # Imports wandb.
+    from wandb_sweeps import _create
+
+    if plan.downloads_logs:
+        _logger.warning("download_logs=True has no effect yet: this version of wandb-sweeps downloads nothing")
+    own = _create.create_or_find(plan)
+    return SweepSession(own.address, (plan, own))

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+import flyte
+from wandb_runtime.hosting import listen
+
+from wandb_sweeps._config import OnExit, OnFailure, SweepSettings, WandbSweepConfig
+from wandb_sweeps._link import TaskLink
+from wandb_sweeps._sweep_decoration import MARKER, SweepDecoration
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@overload
+def wandb_sweep(_func: F) -> F: ...
+
+
+@overload
+def wandb_sweep(
+    _func: None = None,
+    *,
+    project: str | None = None,
+    entity: str | None = None,
+    download_logs: bool | None = None,
+    on_exit: OnExit | None = None,
+    on_failure: OnFailure | None = None,
+    **kwargs: Unpack[SweepSettings],
+) -> Callable[[F], F]: ...
+
+
+def wandb_sweep(
+    _func: F | None = None,
+    *,
+    project: str | None = None,
+    entity: str | None = None,
+    download_logs: bool | None = None,
+    on_exit: OnExit | None = None,
+    on_failure: OnFailure | None = None,
+    **kwargs: Unpack[SweepSettings],
+) -> F | Callable[[F], F]:
+    """Gives a Flyte task a W&B sweep: creates one, or joins that of the task that calls it.
+
+    The sweep is there when the body starts: `get_wandb_sweep_id()` returns its id, there and in the tasks called from
+    there. Those that are decorated too join it, unless they are called in a nearer `with wandb_sweep_config(...):` or
+    their decorator gives `parameters` itself: they create one of their own. The configuration is checked before
+    anything is created.
+
+    A sweep is created once for each Flyte action: a retry finds that of the attempt before by the last line of its
+    description, and goes on with it. Its name is `{run name}-{action name}` if none is given.
+
+    Stands above `@env.task`; together with `@wandb_init` in either order. The arguments win over every
+    `wandb_sweep_config` and are not handed to child tasks. None means "not given".
+
+    In the body `wandb.agent(sweep_id, function=objective, count=...)` works as it stands: with functions and coroutine
+    functions, in the entity, project and server of the sweep, with Flyte's context in the objective, and without harm
+    to the task's own run. In local mode tasks share a process and the SDK runs one agent in it at a time, so others
+    wait.
+
+    Args:
+        _func: The task, when the decorator stands bare.
+        project: The W&B project; the sweep configuration's, the configuration's or `WANDB_PROJECT` otherwise.
+        entity: The user or team that owns it; found like the project.
+        download_logs: Whether to download the files of the sweep's runs when the task has ended.
+        on_exit: What becomes of a sweep that the task has created when the body has returned: "leave" it (default), or
+            "stop" it, so that agents get no further trials.
+        on_failure: What becomes of it when the body has failed, was cancelled, or the platform stops the task: "leave"
+            it, "stop" it (default), or "cancel" it, so that running trials end too.
+        **kwargs: Keys of W&B's sweep configuration: `method`, `metric`, `parameters`, `early_terminate`, ...
+
+    Returns:
+        The same task, changed in place.
+
+    Raises:
+        InvalidValueError: An argument is unknown, W&B would refuse it, or it is a credential.
+        TypeError: The decorated object is no Python task.
+    """
+    settings = WandbSweepConfig.given(
+        project=project,
+        entity=entity,
+        download_logs=download_logs,
+        on_exit=on_exit,
+        on_failure=on_failure,
+        **kwargs,
+    )
+    return functools.partial(_decorate, settings=settings) if _func is None else _decorate(_func, settings)
+
+
+def _decorate(target: F, settings: WandbSweepConfig) -> F:
+    if not isinstance(target, flyte.AsyncFunctionTaskTemplate):
+        hint = "; put it above @env.task" if inspect.isfunction(target) else ""
+        msg = f"@wandb_sweep decorates Flyte tasks of Python functions, not {target!r}{hint}"
+        raise TypeError(msg)
+    listen()
+    # In place: Flyte deploys tasks from its own registry, and override() copies fields.
+    target.func = _wrap(target.func, SweepDecoration(settings))
+    target.links = (*target.links, TaskLink.of(settings))
+    return target
+
+
+def _wrap(function: Callable[..., Any], decoration: SweepDecoration) -> Any:
+    """Wraps a body. The wrapper is pickled by value with notebooks' code bundles: it names importable helpers only."""
+    wrapper: Callable[..., Any]
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def wrapper(*args: Any, **kwargs: Any) -> Any:
+            from wandb_sweeps._around import sweep_around_async
+
+            async with sweep_around_async(wrapper):
+                return await function(*args, **kwargs)
+
+    else:
+
+        @functools.wraps(function)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            from wandb_sweeps._around import sweep_around
+
+            with sweep_around(wrapper):
+                return function(*args, **kwargs)
+
+    setattr(wrapper, MARKER, decoration)
+    return wrapper
