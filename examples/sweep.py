@@ -1,0 +1,85 @@
+"""Searches for the best classifier of handwritten digits: a W&B sweep, its agents fanned out as Flyte tasks.
+
+    WANDB_API_KEY=... python examples/sweep.py
+
+`search` makes the sweep and starts two agents; each runs trials of `objective` in interpreters of their own, until
+all points of the grid have been tried. It returns the best trial.
+"""
+
+import flyte
+from flyteplugins.wandb import (
+    Trial,
+    fan_out_sweep_agents,
+    get_wandb_run,
+    sweep_agent,
+    wandb_config,
+    wandb_init,
+    wandb_sweep,
+    wandb_sweep_config,
+)
+from sklearn.datasets import load_digits
+from sklearn.linear_model import SGDClassifier
+from sklearn.metrics import log_loss
+from sklearn.model_selection import train_test_split
+
+env = flyte.TaskEnvironment(
+    name="sweep",
+    image=flyte.Image.from_debian_base().with_pip_packages("flyteplugins-wandb", "scikit-learn"),
+    # On a cluster: secrets=flyte.Secret("wandb-api-key", as_env_var="WANDB_API_KEY")
+)
+
+
+@sweep_agent(env)
+@wandb_init
+def objective() -> None:
+    """One trial: trains with the parameters that W&B has chosen, and logs how good that is."""
+    run = get_wandb_run()
+    assert run is not None
+    images, labels = load_digits(return_X_y=True)
+    train_images, test_images, train_labels, test_labels = train_test_split(
+        images / 16, labels, test_size=0.3, random_state=0
+    )
+    model = SGDClassifier(
+        loss="log_loss",
+        penalty=run.config["penalty"],
+        learning_rate="constant",
+        eta0=run.config["learning_rate"],
+        random_state=0,
+    )
+    for epoch in range(8):
+        model.partial_fit(train_images, train_labels, classes=range(10))
+        loss = float(log_loss(test_labels, model.predict_proba(test_images), labels=range(10)))
+        run.log({"epoch": epoch, "loss": loss, "accuracy": float(model.score(test_images, test_labels))})
+
+
+@wandb_sweep
+@env.task
+async def search(num_agents: int = 2) -> Trial:
+    """Tries all combinations, on as many agents."""
+    result = await fan_out_sweep_agents(objective, num_agents=num_agents)
+    print(f"{result.state} with {result.counts}: {result.url}")
+    if result.best is None:
+        msg = f"no trial has logged a loss: {result.errors}"
+        raise RuntimeError(msg)
+    return result.best
+
+
+if __name__ == "__main__":
+    flyte.init()
+    # mode="remote" and flyte.init_from_config() run the same code on a cluster.
+    result = flyte.with_runcontext(
+        mode="local",
+        custom_context={
+            **wandb_config(project="flyte-sweep", tags=["sweep"]),
+            **wandb_sweep_config(
+                method="grid",
+                metric={"name": "loss", "goal": "minimize"},
+                parameters={
+                    "learning_rate": {"values": [0.3, 0.03, 0.003]},
+                    "penalty": {"values": ["l1", "l2"]},
+                },
+            ),
+        },
+    ).run(search)
+    best: Trial = result.outputs()[0]
+    print(f"best: {best.name} with {best.config}: {best.summary}")
