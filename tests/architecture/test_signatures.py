@@ -28,6 +28,11 @@ OPEN = {
     "wandb_sweeps.SweepOptions.controller",
     "wandb_sweeps.SweepOptions.early_terminate",
     "wandb_sweeps.SweepOptions.scheduler",
+    "wandb_sweeps.SweepSettings.controller",
+    "wandb_sweeps.SweepSettings.early_terminate",
+    "wandb_sweeps.SweepSettings.metric",
+    "wandb_sweeps.SweepSettings.parameters",
+    "wandb_sweeps.SweepSettings.scheduler",
     "wandb_sweeps.WandbSweepConfig.controller",
     "wandb_sweeps.WandbSweepConfig.early_terminate",
     "wandb_sweeps.WandbSweepConfig.metric",
@@ -35,6 +40,15 @@ OPEN = {
     "wandb_sweeps.WandbSweepConfig.scheduler",
     "wandb_sweeps.wandb_sweep_config.metric",
     "wandb_sweeps.wandb_sweep_config.parameters",
+    # What a run's config and summary hold is the user's.
+    "wandb_sweeps.Trial.__init__.config",
+    "wandb_sweeps.Trial.__init__.summary",
+    "wandb_sweeps.Trial.config",
+    "wandb_sweeps.Trial.summary",
+    # A task with these parameters, whatever it returns: a type for that would have to name Flyte's type variables.
+    "wandb_sweeps.AgentTask",
+    "wandb_sweeps.fan_out_sweep_agents.agent_task",
+    "wandb_sweeps.sweep_agent.return",
     # Which fields there are, each of a type of its own: Python has no word for that.
     "wandb_runtime.WandbConfig.fields",
     "wandb_sweeps.WandbSweepConfig.fields",

@@ -34,6 +34,15 @@ def test_benchmark(script: str, sizes: tuple[object, ...], goals: int) -> None:
     assert len(re.findall(r"^met: .+ goal at most 1e\+09", done.stdout, MANY)) == goals
 
 
+def test_sweep_agents() -> None:
+    """The benchmark of sweep agents has each agent run its trials."""
+    sizes = ("--agents", 1, "--trials", 1, "--seconds", 0.01, "--sdk_trials", 1, "--parallel", 1, "--sleep", 0.01)
+    done = run("sweep_agents.py", *sizes, "--rounds", 1, "--goal", 1e9, "--times_less", 1e-9, "--speedup", 1e-9)
+
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall(r"^met: ", done.stdout, MANY)) == 3
+
+
 def test_a_missed_goal() -> None:
     """A benchmark fails where its goal is missed, and names it."""
     done = run("setting_resolution.py", "--calls", 3, "--rounds", 1, "--goal", 1e-9)

@@ -9,12 +9,15 @@ import cloudpickle
 import families
 import single
 import stopping
+import sweeps
 from families import falling
 from single import blocking
 from stopping import computing, waiting
+from sweeps import exiting
 
 cloudpickle.register_pickle_by_value(families)
 cloudpickle.register_pickle_by_value(single)
 cloudpickle.register_pickle_by_value(stopping)
+cloudpickle.register_pickle_by_value(sweeps)
 
-__all__ = ["blocking", "computing", "falling", "waiting"]
+__all__ = ["blocking", "computing", "exiting", "falling", "waiting"]

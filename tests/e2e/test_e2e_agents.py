@@ -1,0 +1,504 @@
+"""Sweep agents in Flyte's local mode: trials in interpreters of their own, fan-out, failures of all kinds."""
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import flyte
+import flyte.errors
+import pytest
+import wandb
+from flyteplugins.wandb import (
+    AgentResult,
+    SweepResult,
+    fan_out_sweep_agents,
+    get_wandb_context,
+    get_wandb_run,
+    get_wandb_sweep_id,
+    run_sweep_agent,
+    sweep_agent,
+    wandb_config,
+    wandb_init,
+    wandb_sweep,
+    wandb_sweep_config,
+)
+from wandb_devserver import DevServer, Fault
+from wandb_sweeps._address import SweepAddress
+from wandb_sweeps._sdk import Connection, SweepState
+
+from tests.e2e.support import run_locally
+
+env = flyte.TaskEnvironment(name="e2e_agents")
+
+# Flyte's types of dataclasses make it.
+pytestmark = pytest.mark.filterwarnings("ignore:Support for class-based `config`")
+
+GRID = wandb_sweep_config(
+    method="grid", metric={"name": "loss", "goal": "minimize"}, parameters={"lr": {"values": [3, 1, 2]}}
+)
+
+
+def server() -> Connection:
+    return Connection.to(None, timeout=10)
+
+
+def sweep_of(*values: Any, project: str = "e2e") -> str:
+    """Makes a sweep that tries these values of `how`, and returns its full path."""
+    config = f"method: grid\nparameters: {{how: {{values: {list(values)}}}}}"
+    made = server().upsert_sweep(config=config, entityName="local", projectName=project)
+    return f"local/{project}/{made['sweep']['name']}"
+
+
+def set_state(sweep: str, state: SweepState) -> None:
+    entity, project, name = sweep.split("/")
+    found = server().find_sweep(entity, project, name)
+    assert found is not None
+    server().upsert_sweep(id=found["id"], entityName=entity, projectName=project, state=state)
+
+
+def take_trial(sweep: str) -> None:
+    """As an agent that does nothing more."""
+    entity, project, name = sweep.split("/")
+    agent = server().create_agent(SweepAddress(name, entity, project, ""), "elsewhere")
+    assert server().heartbeat(agent, None)
+
+
+_servers: list[DevServer] = []
+
+
+@pytest.fixture(autouse=True)
+def known_server(wandb_devserver: DevServer) -> Iterator[None]:
+    _servers.append(wandb_devserver)
+    yield
+    _servers.clear()
+
+
+# What trials see, and what they leave alone
+
+
+@wandb_init
+def logging_what_it_sees() -> None:
+    run = get_wandb_run()
+    assert run is not None
+    run.summary["sweep"] = get_wandb_sweep_id()
+    run.summary["context"] = [get_wandb_context().project, get_wandb_context().name]
+    run.summary["is_fresh"] = not _servers
+    run.log({"loss": run.config["lr"]})
+    print(f"trying {run.config['lr']}")  # noqa: T201
+
+
+@wandb_init
+@wandb_sweep
+@env.task
+async def agent_beside_a_run() -> AgentResult:
+    """Runs an agent while its own run is open, and while its event loop has other things to do."""
+    run = get_wandb_run()
+    assert run is not None
+    before = dict(os.environ)
+    agent = asyncio.ensure_future(run_sweep_agent(logging_what_it_sees, count=2))
+    while not agent.done():
+        run.log({"tick": 1})
+        await asyncio.sleep(0.05)
+    changed = {name for name in before.keys() | os.environ if before.get(name) != os.environ.get(name)}
+    run.summary["changed"] = sorted(changed - {"WANDB_SERVICE"})
+    assert wandb.run is run
+    return await agent
+
+
+def test_agent(wandb_devserver: DevServer, capfd: pytest.CaptureFixture[str]) -> None:
+    """Trials find parameters, sweep and configuration; the task's own run and environment are as they were."""
+    config = wandb_config(project="e2e", name="not the trials'", tags=["a"], group="g", config={"data": "digits"})
+    result: AgentResult = run_locally(agent_beside_a_run, context={**config, **GRID})
+
+    (sweep,) = wandb_devserver.sweeps()
+    trials = [wandb_devserver.run(f"local/e2e/{trial.id}") for trial in result.trials]
+    (own,) = [run for run in wandb_devserver.runs() if run.sweep is None]
+    assert (result.ended, result.counts, result.sweep_id) == ("count", {"finished": 2}, f"local/e2e/{sweep.id}")
+    assert [trial.summary["loss"] for trial in result.trials] == [3, 1]
+    assert [trial.config["lr"] for trial in result.trials] == [3, 1]
+    for run in trials:
+        assert (run.state, run.sweep, run.tags, run.group) == ("finished", sweep.id, ["a"], "g")
+        assert run.config["data"] == "digits"
+        assert run.summary["sweep"] == sweep.id
+        assert run.summary["context"] == ["e2e", None]
+        assert run.summary["is_fresh"] is True
+    assert (own.state, own.summary["changed"]) == ("finished", [])
+    assert sum("tick" in row for row in own.history) >= 10
+    assert "trying 3\ntrying 1\n" in capfd.readouterr().out
+
+
+@wandb_init
+async def decorated_async() -> None:
+    run = get_wandb_run()
+    assert run is not None
+    await asyncio.sleep(0)
+    run.log({"loss": 1})
+
+
+def calling_init() -> None:
+    run = wandb.init()
+    run.log({"loss": 2})
+
+
+async def calling_init_async() -> None:
+    with wandb.init() as run:
+        await asyncio.sleep(0)
+        run.log({"loss": 3})
+
+
+@env.task
+async def three_agents(sweep: str) -> list[AgentResult]:
+    nested = [4]
+
+    @wandb_init
+    def closure() -> None:
+        wandb.log({"loss": nested[0]})
+
+    objectives = (decorated_async, calling_init, calling_init_async, closure)
+    return [await run_sweep_agent(objective, sweep_id=sweep, count=1) for objective in objectives]
+
+
+def test_objectives(wandb_devserver: DevServer) -> None:
+    """Decorated or calling wandb.init, sync or async, of a module or nested."""
+    results: list[AgentResult] = run_locally(three_agents, sweep_of(1, 2, 3, 4))
+
+    assert [result.trials[0].summary["loss"] for result in results] == [1, 2, 3, 4]
+    assert {result.trials[0].state for result in results} == {"finished"}
+
+
+SCRIPT = """
+import flyte
+from flyteplugins.wandb import *
+
+env = flyte.TaskEnvironment(name="script")
+factor = 2
+
+@wandb_init
+def objective():
+    run = get_wandb_run()
+    run.log({"loss": factor * run.config["lr"]})
+
+@wandb_sweep
+@env.task
+async def search() -> AgentResult:
+    return await run_sweep_agent(objective)
+
+flyte.init()
+context = {**wandb_config(project="e2e"), **wandb_sweep_config(method="grid", parameters={"lr": {"values": [1, 2]}})}
+result = flyte.with_runcontext(mode="local", custom_context=context).run(search).outputs()[0]
+print("losses", [trial.summary["loss"] for trial in result.trials], result.ended)
+"""
+
+
+def test_script_without_main_guard(wandb_devserver: DevServer, tmp_path: Path) -> None:
+    """An objective of the script itself: the script is not run again."""
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False, timeout=100)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("losses [2, 4] finished\n") == 1
+    assert len(wandb_devserver.sweeps()) == 1
+
+
+# Trials that fail
+
+
+@wandb_init
+def dying() -> None:
+    how = wandb.config["how"]
+    wandb.log({"row": 1})
+    if how == "raise":
+        msg = "too steep"
+        raise ValueError(msg)
+    if how == "exit":
+        os._exit(3)
+    if how == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if how == "segfault":
+        ctypes.string_at(0)
+
+
+def without_run() -> None:
+    """Forgets to open one."""
+
+
+@env.task
+async def agent_of(objective: str, sweep: str, max_failures: int | None = None) -> AgentResult:
+    return await run_sweep_agent(globals()[objective], sweep_id=sweep, max_failures=max_failures, idle_timeout=10)
+
+
+def test_trials_that_die(wandb_devserver: DevServer) -> None:
+    """The reason is told, W&B shows them as failed, and the next trial is not affected."""
+    result: AgentResult = run_locally(agent_of, "dying", sweep_of("raise", "exit", "kill", "segfault", "return"), None)
+
+    errors = {trial.config["how"]: trial.error for trial in result.trials}
+    assert errors == {
+        "raise": "ValueError: too steep",
+        "exit": "its interpreter exited with code 3 before the objective had ended",
+        "kill": "its interpreter was ended by SIGKILL; it may have been out of memory",
+        "segfault": "its interpreter was ended by SIGSEGV",
+        "return": "",
+    }
+    assert [trial.state for trial in result.trials] == ["failed"] * 4 + ["finished"]
+    assert [run.state for run in wandb_devserver.runs()] == ["failed"] * 4 + ["finished"]
+
+
+def test_objective_without_run(wandb_devserver: DevServer, caplog: pytest.LogCaptureFixture) -> None:
+    """A trial that W&B never hears of has failed; the agent ends after as many failures as it is given."""
+    sweep = sweep_of(1, 2, 3)
+    result: AgentResult = run_locally(agent_of, "without_run", sweep, 2)
+
+    assert result.ended == "failures"
+    assert [trial.state for trial in result.trials] == ["failed", "failed"]
+    assert "opened no W&B run" in result.trials[0].error
+    assert "its last 2 trials have failed" in caplog.text
+
+
+# Trials that are stopped
+
+
+@wandb_init
+def waiting() -> None:
+    wandb.log({"row": 1})
+    while True:
+        time.sleep(600)
+
+
+@wandb_init
+def stubborn() -> None:
+    """Does not let itself be ended."""
+    wandb.log({"row": 1})
+    while True:
+        with contextlib.suppress(SystemExit):
+            time.sleep(600)
+
+
+@env.task
+async def cancelled_sweep(objective: str, sweep: str) -> AgentResult:
+    agent = asyncio.ensure_future(run_sweep_agent(globals()[objective], sweep_id=sweep))
+    await trial_has_logged(sweep)
+    await asyncio.to_thread(set_state, sweep, "CANCELED")
+    return await agent
+
+
+async def trial_has_logged(sweep: str) -> None:
+    """Asks the server of the test, which is in this process as local tasks are."""
+    while not any("row" in run.summary for run in _servers[-1].sweep(sweep).trials):  # noqa: ASYNC110
+        await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize("objective", ["waiting", "stubborn"])
+def test_stop(objective: str, wandb_devserver: DevServer) -> None:
+    """A trial that W&B stops ends, whatever it does, with what it has logged; no failure of the objective."""
+    result: AgentResult = run_locally(cancelled_sweep, objective, sweep_of(1, 2))
+
+    (trial,) = result.trials
+    (run,) = wandb_devserver.runs()
+    assert (result.ended, trial.error, trial.state) == ("finished", "stopped by W&B", run.state)
+    assert (run.exit_code, [row["row"] for row in run.history]) == (1, [1])
+
+
+@env.task
+async def cancelling(sweep: str) -> str:
+    agent = asyncio.ensure_future(run_sweep_agent(waiting, sweep_id=sweep))
+    await trial_has_logged(sweep)
+    agent.cancel()
+    try:
+        await agent
+    except asyncio.CancelledError:
+        return "cancelled"
+    return "ended"
+
+
+def test_cancel(wandb_devserver: DevServer) -> None:
+    """The trial of an agent that is cancelled has ended when the agent has, so that W&B gives it to another one."""
+    assert run_locally(cancelling, sweep_of(1)) == "cancelled"
+
+    (run,) = wandb_devserver.runs()
+    assert (run.state, run.exit_code) == ("preempted", 143)
+
+
+# Sweeps that are paused, gone or out of reach
+
+
+@env.task
+async def impatient(sweep: str, project: str | None = None) -> AgentResult:
+    return await run_sweep_agent(decorated_async, sweep_id=sweep, project=project, idle_timeout=0.5)
+
+
+@env.task
+async def without_sweep() -> AgentResult:
+    return await run_sweep_agent(decorated_async)
+
+
+def test_paused(wandb_devserver: DevServer) -> None:
+    """An agent does not wait for ever."""
+    sweep = sweep_of(1, 2)
+    take_trial(sweep)
+    set_state(sweep, "PAUSED")
+
+    assert run_locally(impatient, sweep).ended == "idle"
+
+
+def test_outage(wandb_devserver: DevServer) -> None:
+    """Failing heartbeats are waited out, for as long as the agent waits."""
+    sweep = sweep_of(1)
+    wandb_devserver.faults.add(Fault("graphql", operation="Heartbeat", status=403, count=2))
+    assert run_locally(impatient, sweep).counts == {"finished": 1}
+
+    wandb_devserver.faults.add(Fault("graphql", operation="Heartbeat", status=403, count=None))
+    with pytest.raises(flyte.errors.RuntimeUserError, match="403"):
+        run_locally(impatient, sweep)
+
+
+def test_unknown_sweep(wandb_devserver: DevServer) -> None:
+    """It is told before any trial, and what to check."""
+    sweep = sweep_of(1)
+    wandb_devserver.delete_sweep(sweep)
+    for given in (sweep, "local/e2e/nope"):
+        with pytest.raises(flyte.errors.RuntimeUserError, match="There is no sweep"):
+            run_locally(impatient, given)
+    with pytest.raises(flyte.errors.RuntimeUserError, match="sweep_id='entity/project/id'"):
+        run_locally(impatient, sweep_of(1).split("/")[-1], "another")
+    with pytest.raises(flyte.errors.RuntimeUserError, match="is a sweep of project 'e2e', not of 'another'"):
+        run_locally(impatient, sweep_of(1), "another")
+    with pytest.raises(flyte.errors.RuntimeUserError, match="there is no sweep in force here"):
+        run_locally(without_sweep)
+    assert wandb_devserver.runs() == []
+
+
+# Fan-out
+
+
+@wandb_init
+def loss_is_lr() -> None:
+    run = get_wandb_run()
+    assert run is not None
+    if run.config["lr"] == 2:
+        run.config["unmeasured"] = True
+    else:
+        run.log({"loss": run.config["lr"]})
+
+
+@sweep_agent(env)
+@wandb_init
+async def from_objective() -> None:
+    await asyncio.to_thread(loss_is_lr)
+
+
+@env.task
+async def second_one_fails(agent_id: int, sweep_id: str, count: int = 1) -> AgentResult:
+    if agent_id == 2:
+        msg = "no GPU"
+        raise RuntimeError(msg)
+    return await run_sweep_agent(loss_is_lr, sweep_id=sweep_id, count=count, name=f"agent-{agent_id}")
+
+
+@wandb_sweep
+@env.task
+async def search(task: str, agents: int, trials: int | None = None) -> SweepResult:
+    return await fan_out_sweep_agents(globals()[task], num_agents=agents, trials_per_agent=trials)
+
+
+def test_fan_out(wandb_devserver: DevServer) -> None:
+    """Every point of the grid is tried once; the best trial is that of the sweep's goal."""
+    result: SweepResult = run_locally(search, "from_objective", 2, context={**wandb_config(project="e2e"), **GRID})
+
+    (sweep,) = wandb_devserver.sweeps()
+    assert (result.sweep_id, result.state, result.errors) == (f"local/e2e/{sweep.id}", "finished", {})
+    assert result.url == f"{wandb_devserver.url}/local/e2e/sweeps/{sweep.id}"
+    assert result.counts == {"finished": 3}
+    assert {trial.agent for trial in result.trials} <= {"agent-1", "agent-2"}
+    assert result.best is not None
+    assert [trial.config["lr"] for trial in result.ranked] == [1, 3, 2]
+    assert result.best.summary == {"loss": 1}
+
+
+def test_failing_agents(wandb_devserver: DevServer) -> None:
+    """One that fails does not stop the others, and the result says so; where all fail, so does the fan-out."""
+    context = {**wandb_config(project="e2e"), **GRID}
+    result: SweepResult = run_locally(search, "second_one_fails", 3, context=context)
+    assert list(result.errors) == ["agent-2"]
+    assert "no GPU" in result.errors["agent-2"]
+    assert [trial.agent for trial in result.trials] == ["agent-1", "agent-3"]
+
+    with pytest.raises(flyte.errors.RuntimeUserError, match=r"all 1 sweep agents have failed; agent-1: .*no GPU"):
+        run_locally(search, "always_failing", 1, context=context)
+
+
+@env.task
+async def always_failing(agent_id: int, sweep_id: str, count: int = 1) -> int:
+    msg = "no GPU"
+    raise RuntimeError(msg)
+
+
+@env.task
+async def misnamed(agent: int, sweep_id: str, count: int = 1) -> int:
+    return agent
+
+
+@env.task
+async def demanding(agent_id: int, sweep_id: str, count: int, gpu: str) -> int:
+    return agent_id
+
+
+@env.task
+async def needs_count(agent_id: int, sweep_id: str, count: int) -> int:
+    return agent_id
+
+
+@pytest.mark.parametrize(
+    ("task", "agents", "trials", "message"),
+    [
+        ("always_failing", 0, None, "num_agents=0: must be a whole number above 0"),
+        ("always_failing", 1, 0, "trials_per_agent=0"),
+        ("misnamed", 1, None, "takes no agent_id; make it `async def agent"),
+        ("demanding", 1, 1, "needs gpu, which nobody gives it"),
+        ("needs_count", 1, None, "needs count, which nobody gives it; give trials_per_agent"),
+        ("decorated_async", 1, 1, "must be a Flyte task"),
+    ],
+)
+def test_bad_input(task: str, agents: int, trials: int | None, message: str, wandb_devserver: DevServer) -> None:
+    """It is told before any agent starts."""
+    with pytest.raises(flyte.errors.RuntimeUserError) as refused:
+        run_locally(search, task, agents, trials, context={**wandb_config(project="e2e"), **GRID})
+
+    assert message in str(refused.value)
+    assert wandb_devserver.runs() == []
+
+
+# Early termination
+
+
+@wandb_init
+def descending() -> None:
+    """The first trial does well; the others are no better with time, and wait to be told."""
+    run = get_wandb_run()
+    assert run is not None
+    how = run.config["how"]
+    for step in range(4):
+        run.log({"loss": how * 10 + step})
+    while how > 1:
+        time.sleep(0.05)
+
+
+def test_early_termination(wandb_devserver: DevServer) -> None:
+    """A trial that W&B gives up is stopped, and is no failure; the agent goes on."""
+    config = (
+        "method: grid\nmetric: {name: loss, goal: minimize}\nparameters: {how: {values: [1, 5, 6]}}\n"
+        "early_terminate: {type: hyperband, min_iter: 2}"
+    )
+    made = server().upsert_sweep(config=config, entityName="local", projectName="e2e")
+    result: AgentResult = run_locally(agent_of, "descending", f"local/e2e/{made['sweep']['name']}", 1)
+
+    assert result.ended == "finished"
+    assert [trial.error for trial in result.trials] == ["", "stopped by W&B", "stopped by W&B"]
