@@ -24,7 +24,7 @@ def sweep_link_of(action: Action) -> str:
 
 def test_controller_and_agents(plane: ControlPlane, wandb_devserver: DevServer) -> None:
     """The retry finds the sweep of an attempt that died; agents in other pods, in an entity that is not the default."""
-    flyte_run = plane.run("sweeps:controller", context=CONTEXT, timeout=100)
+    flyte_run = plane.run("sweeping:controller", context=CONTEXT, timeout=100)
 
     (sweep,) = wandb_devserver.sweeps(PROJECT)
     root, agent, agent_sync = (
@@ -46,7 +46,7 @@ def test_controller_and_agents(plane: ControlPlane, wandb_devserver: DevServer) 
 
 def test_eviction_of_a_controller(plane: ControlPlane, wandb_devserver: DevServer) -> None:
     """Its sweep is stopped with the pod, so that no agent works for nobody; the next attempt makes it go on."""
-    flyte_run = plane.start("sweeps:evicted", context=CONTEXT)
+    flyte_run = plane.start("sweeping:evicted", context=CONTEXT)
     plane.wait_for_output(flyte_run.root, "created")
     (sweep,) = wandb_devserver.sweeps(PROJECT)
     plane.kill(flyte_run.root, signal.SIGTERM)
@@ -61,7 +61,7 @@ def test_eviction_of_a_controller(plane: ControlPlane, wandb_devserver: DevServe
 
 def test_abort_of_a_controller_that_works_itself(plane: ControlPlane, wandb_devserver: DevServer) -> None:
     """Also while its main thread is in the SDK's agent: the trial's run is closed, the sweep ended as configured."""
-    flyte_run = plane.start("sweeps:working_itself", context={**CONTEXT, **wandb_sweep_config(on_failure="cancel")})
+    flyte_run = plane.start("sweeping:working_itself", context={**CONTEXT, **wandb_sweep_config(on_failure="cancel")})
     plane.wait_for_output(flyte_run.root, "in the trial")
     plane.abort(flyte_run)
     plane.wait(flyte_run, expect=Phase.ABORTED)
