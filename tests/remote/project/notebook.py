@@ -9,15 +9,15 @@ import cloudpickle
 import families
 import single
 import stopping
-import sweeps
+import sweeping
 from families import falling
 from single import blocking
 from stopping import computing, waiting
-from sweeps import exiting
+from sweeping import exiting
 
 cloudpickle.register_pickle_by_value(families)
 cloudpickle.register_pickle_by_value(single)
 cloudpickle.register_pickle_by_value(stopping)
-cloudpickle.register_pickle_by_value(sweeps)
+cloudpickle.register_pickle_by_value(sweeping)
 
 __all__ = ["blocking", "computing", "exiting", "falling", "waiting"]
