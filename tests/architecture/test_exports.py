@@ -14,11 +14,16 @@ each_package = pytest.mark.parametrize("package", PACKAGES, ids=lambda package: 
 
 
 def bound_names(package: Package) -> set[str]:
-    """The public names that a package's `__init__` binds at its top level, submodules aside."""
+    """The public names that a package's `__init__` binds at its top level, modules and the standard library aside.
+
+    Those that it loads on first use are imported for type checkers, below `if TYPE_CHECKING`.
+    """
     names: set[str] = set()
-    for node in ast.parse((package.source / "__init__.py").read_text()).body:
-        if isinstance(node, ast.ImportFrom | ast.Import) and getattr(node, "module", None) != "__future__":
-            names.update(alias.asname or alias.name for alias in node.names)
+    body = ast.parse((package.source / "__init__.py").read_text()).body
+    for node in [*body, *(inner for outer in body if isinstance(outer, ast.If) for inner in outer.body)]:
+        if isinstance(node, ast.ImportFrom):
+            if (node.module or "").partition(".")[0] not in sys.stdlib_module_names:
+                names.update(alias.asname or alias.name for alias in node.names)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             names.add(node.name)
         elif isinstance(node, ast.Assign | ast.AnnAssign):

@@ -48,6 +48,9 @@ to one run, `"new"` gives each its own, and `rank_scope="worker"` counts by work
 Importing this module does not import wandb.
 """
 
+from typing import TYPE_CHECKING
+
+import wandb_sweeps
 from flyteplugins.wandb._version import __version__
 from wandb_artifacts import InvalidValueError, WandbPluginError
 from wandb_runtime import (
@@ -74,9 +77,7 @@ from wandb_runtime import (
 )
 from wandb_sweeps import (
     AgentBusyError,
-    AgentResult,
     AgentsFailedError,
-    AgentTask,
     NoSweepConfigError,
     OnExit,
     OnFailure,
@@ -85,20 +86,34 @@ from wandb_sweeps import (
     SweepMethod,
     SweepNotFoundError,
     SweepOptions,
-    SweepResult,
     SweepSettings,
     SweepUnavailableError,
-    Trial,
     WandbSweep,
     WandbSweepConfig,
-    fan_out_sweep_agents,
     get_wandb_sweep_context,
     get_wandb_sweep_id,
-    run_sweep_agent,
-    sweep_agent,
     wandb_sweep,
     wandb_sweep_config,
 )
+
+if TYPE_CHECKING:
+    from wandb_sweeps import (
+        AgentResult,
+        AgentTask,
+        SweepResult,
+        Trial,
+        fan_out_sweep_agents,
+        run_sweep_agent,
+        sweep_agent,
+    )
+else:
+    # What wandb-sweeps itself loads on first use.
+    def __getattr__(name: str) -> object:
+        if name not in __all__:
+            msg = f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(msg)
+        return getattr(wandb_sweeps, name)
+
 
 __all__ = [
     "AgentBusyError",

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import signal
 import threading
@@ -127,6 +126,8 @@ class Body:
 
     def interrupt(self) -> None:
         """Raises SystemExit in the function, as soon as its thread executes Python code."""
+        import ctypes
+
         with self._switching:
             if self._is_interruptible:
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.thread), ctypes.py_object(_Stopped))

@@ -5,7 +5,9 @@ them, `get_wandb_sweep_id()` returns its id, and a `WandbSweep` link leads from 
 does not import wandb.
 """
 
-from wandb_sweeps._agent import run_sweep_agent
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from wandb_sweeps._config import (
     OnExit,
     OnFailure,
@@ -26,11 +28,32 @@ from wandb_sweeps._errors import (
     SweepNotFoundError,
     SweepUnavailableError,
 )
-from wandb_sweeps._fan_out import AgentTask, fan_out_sweep_agents, sweep_agent
 from wandb_sweeps._link import WandbSweep
-from wandb_sweeps._results import AgentResult, SweepResult, Trial
 from wandb_sweeps._sweep_decorator import wandb_sweep
 from wandb_sweeps._version import __version__
+
+if TYPE_CHECKING:
+    from wandb_sweeps._agent import run_sweep_agent
+    from wandb_sweeps._fan_out import AgentTask, fan_out_sweep_agents, sweep_agent
+    from wandb_sweeps._results import AgentResult, SweepResult, Trial
+else:
+    # Loaded on first use (PEP 562): most tasks run no agents, and importing the package is to cost little.
+    _LATER = {
+        "AgentResult": "_results",
+        "AgentTask": "_fan_out",
+        "SweepResult": "_results",
+        "Trial": "_results",
+        "fan_out_sweep_agents": "_fan_out",
+        "run_sweep_agent": "_agent",
+        "sweep_agent": "_fan_out",
+    }
+
+    def __getattr__(name: str) -> object:
+        if name not in _LATER:
+            msg = f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(msg)
+        return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+
 
 __all__ = [
     "AgentBusyError",
