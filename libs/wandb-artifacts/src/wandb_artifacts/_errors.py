@@ -23,3 +23,35 @@ class InvalidValueError(WandbPluginError, ValueError):
 
     def __reduce__(self) -> tuple[type[InvalidValueError], tuple[str, object, str]]:
         return type(self), (self.field, self.value, self.reason)
+
+
+class DownloadError(WandbPluginError):
+    """The root of what a download raises. What arrived before stays, and the same call goes on from there."""
+
+
+class AuthenticationError(DownloadError, PermissionError):
+    """W&B was given no key, or refused it (401)."""
+
+
+class AccessDeniedError(DownloadError, PermissionError):
+    """The key is good, but not for this (403)."""
+
+
+class NotFoundError(DownloadError, LookupError):
+    """There is no such run, sweep or file (404)."""
+
+
+class ServerUnavailableError(DownloadError, ConnectionError):
+    """W&B could not be reached, or kept answering with errors that pass (408, 429, 5xx), until patience ended."""
+
+
+class ServerAnswerError(DownloadError):
+    """W&B answered with what this version cannot read, or refused the request for another reason."""
+
+
+class DeadlineError(DownloadError, TimeoutError):
+    """The deadline of the call has passed."""
+
+
+class DestinationError(DownloadError, OSError):
+    """The destination cannot be written: no room, no permission, or another download is at it."""

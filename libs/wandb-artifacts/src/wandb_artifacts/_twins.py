@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from functools import update_wrapper
+from typing import Any, Generic, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Twin(Generic[P, R]):
+    """A coroutine function that is called plainly, and as `.aio(...)` where one awaits: as Flyte names such pairs."""
+
+    def __init__(self, function: Callable[P, Coroutine[Any, Any, R]]) -> None:
+        self._function = function
+        update_wrapper(self, function)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        return run_sync(self._function(*args, **kwargs))
+
+    def aio(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+        """The same without blocking: await it. Cancelling the task that awaits it stops it promptly."""
+        return self._function(*args, **kwargs)
+
+
+def run_sync(coroutine: Coroutine[Any, Any, R]) -> R:
+    """Runs a coroutine to its end, also where an event loop runs already, as in a notebook."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(coroutine)
+    return _in_thread(coroutine)
+
+
+def _in_thread(coroutine: Coroutine[Any, Any, R]) -> R:
+    found: Future[R] = Future()
+    loops: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[R]]] = Future()
+
+    async def body() -> R:
+        task = asyncio.ensure_future(coroutine)
+        loops.set_result((asyncio.get_running_loop(), task))
+        return await task
+
+    def work() -> None:
+        try:
+            found.set_result(asyncio.run(body()))
+        except BaseException as error:  # noqa: BLE001 - it is raised where the caller waits
+            found.set_exception(error)
+
+    thread = threading.Thread(target=work, name="wandb-artifacts", daemon=True)
+    thread.start()
+    try:
+        return found.result()
+    except BaseException:
+        # A KeyboardInterrupt while waiting: nothing goes on behind the caller's back.
+        loop, task = loops.result()
+        if thread.is_alive():
+            loop.call_soon_threadsafe(task.cancel)
+            thread.join()
+        raise
