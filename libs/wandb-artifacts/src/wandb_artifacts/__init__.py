@@ -1,21 +1,66 @@
-"""Addresses of W&B runs and sweeps; the base the other packages stand on.
+"""Verified download of W&B runs and sweeps; and their addresses, the base the other packages stand on.
 
+`download_run` and `download_sweep` bring runs to any place that fsspec knows; `verify_download` looks at them again.
 `RunRef` and `SweepRef` read, print and link an address; the `check_*` functions refuse what W&B would refuse;
 `is_transient` says which errors are worth a retry; `WandbPluginError` is the root of all exceptions of these packages.
-Importing this package imports neither wandb nor Flyte.
+Importing this package imports neither wandb nor Flyte, and what the downloads need only when one of them is named.
 """
 
-from wandb_artifacts._errors import InvalidValueError, WandbPluginError
+from typing import TYPE_CHECKING
+
+from wandb_artifacts._errors import (
+    AccessDeniedError,
+    AuthenticationError,
+    DeadlineError,
+    DestinationError,
+    DownloadError,
+    InvalidValueError,
+    NotFoundError,
+    ServerAnswerError,
+    ServerUnavailableError,
+    WandbPluginError,
+)
 from wandb_artifacts._hosts import app_url, check_host
 from wandb_artifacts._names import check_entity, check_id, check_project
 from wandb_artifacts._refs import RunRef, SweepRef
+from wandb_artifacts._results import (
+    DownloadedFile,
+    Failure,
+    HistoryFormat,
+    IncompleteDownloadError,
+    OnProgress,
+    Progress,
+    RunDownload,
+    SweepDownload,
+)
 from wandb_artifacts._retry import is_transient
 from wandb_artifacts._version import __version__
 
+if TYPE_CHECKING:
+    from wandb_artifacts._download import download_run, download_sweep
+    from wandb_artifacts._verifier import Verification, verify_download
+
 __all__ = [
+    "AccessDeniedError",
+    "AuthenticationError",
+    "DeadlineError",
+    "DestinationError",
+    "DownloadError",
+    "DownloadedFile",
+    "Failure",
+    "HistoryFormat",
+    "IncompleteDownloadError",
     "InvalidValueError",
+    "NotFoundError",
+    "OnProgress",
+    "Progress",
+    "RunDownload",
     "RunRef",
+    "ServerAnswerError",
+    "ServerUnavailableError",
+    "SweepDownload",
     "SweepRef",
+    "Verification",
     "WandbPluginError",
     "__version__",
     "app_url",
@@ -23,5 +68,30 @@ __all__ = [
     "check_host",
     "check_id",
     "check_project",
+    "download_run",
+    "download_sweep",
     "is_transient",
+    "verify_download",
 ]
+
+_LAZY = {
+    "Verification": "wandb_artifacts._verifier",
+    "download_run": "wandb_artifacts._download",
+    "download_sweep": "wandb_artifacts._download",
+    "verify_download": "wandb_artifacts._verifier",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LAZY:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    from importlib import import_module
+
+    found: object = getattr(import_module(_LAZY[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import fnmatch
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import TypeVar, get_args
 
 from wandb_artifacts._errors import InvalidValueError
+from wandb_artifacts._refs import RunRef, SweepRef
 from wandb_artifacts._results import HistoryFormat, OnProgress
+
+Ref = TypeVar("Ref", RunRef, SweepRef)
 
 DEFAULT_JOBS = 16
 _MOST_JOBS = 128
@@ -43,11 +47,14 @@ def make_options(
         InvalidValueError: One of the values cannot be meant.
     """
     if history_format not in get_args(HistoryFormat):
-        raise InvalidValueError("history_format", history_format, "must be 'json', 'jsonl' or 'parquet'")
-    if isinstance(jobs, bool) or not isinstance(jobs, int) or not 1 <= jobs <= _MOST_JOBS:
-        raise InvalidValueError("jobs", jobs, f"must be a number of connections from 1 to {_MOST_JOBS}")
-    if deadline is not None and (isinstance(deadline, bool) or not isinstance(deadline, (int, float)) or not deadline > 0):
-        raise InvalidValueError("deadline", deadline, "must be a number of seconds above 0, or None for no limit")
+        reason = "must be 'json', 'jsonl' or 'parquet'"
+        raise InvalidValueError(field="history_format", value=history_format, reason=reason)
+    if not _is_number(jobs, int) or not 1 <= jobs <= _MOST_JOBS:
+        reason = f"must be a number of connections from 1 to {_MOST_JOBS}"
+        raise InvalidValueError(field="jobs", value=jobs, reason=reason)
+    if deadline is not None and not (_is_number(deadline, int, float) and deadline > 0):
+        reason = "must be a number of seconds above 0, or None for no limit"
+        raise InvalidValueError(field="deadline", value=deadline, reason=reason)
     included, excluded = _patterns("include", include), _patterns("exclude", exclude)
     return Options(
         include_history=include_history,
@@ -58,6 +65,10 @@ def make_options(
         wants=_chooser(included, excluded or ()),
         wants_all=included is None and not excluded,
     )
+
+
+def _is_number(value: object, *kinds: type) -> bool:
+    return isinstance(value, kinds) and not isinstance(value, bool)
 
 
 def _patterns(field: str, value: Sequence[str] | str | None) -> tuple[str, ...] | None:
@@ -91,5 +102,22 @@ def check_storage_options(value: Mapping[str, object] | None) -> dict[str, objec
         return {}
     if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
         # Not shown: it may hold credentials.
-        raise InvalidValueError("storage_options", None, "must be a dictionary that fsspec takes, such as {'anon': True}")
+        reason = "must be a dictionary that fsspec takes, such as {'anon': True}"
+        raise InvalidValueError(field="storage_options", value=None, reason=reason)
     return dict(value)
+
+
+def read_ref(kind: type[Ref], value: Ref | str) -> Ref:
+    """The address that a call was given, in whatever form.
+
+    Raises:
+        InvalidValueError: It is none.
+    """
+    if isinstance(value, kind):
+        return value
+    name = "run" if kind is RunRef else "sweep"
+    if not isinstance(value, str):
+        reason = f"must be a {kind.__name__}, entity/project/id, or the address of its page"
+        raise InvalidValueError(name, value, reason)
+    entity, project = (os.environ.get(f"WANDB_{part}") or None for part in ("ENTITY", "PROJECT"))
+    return kind.parse(value, entity=entity, project=project)

@@ -75,7 +75,7 @@ class SweepDownload:
 
     sweep: SweepRef
     destination: str
-    """The folder: a path, or an fsspec URL. The files of a run are in the folder that `RunDownload.destination` names."""
+    """The folder: a path, or an fsspec URL. `RunDownload.destination` names the folder of each run in it."""
     sweep_state: str
     """W&B's word at the time of the download: RUNNING, PAUSED, FINISHED, CANCELED, ..."""
     runs: tuple[RunDownload, ...]

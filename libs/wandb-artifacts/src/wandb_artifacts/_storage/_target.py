@@ -108,6 +108,10 @@ class Target(Protocol):
         """What is known of a file without reading it; None where there is no regular file (links are none)."""
         ...
 
+    def tidy(self) -> None:
+        """Removes what only a download needs: parts that nobody goes on with."""
+        ...
+
     def paths(self) -> list[str]:
         """All files below, sorted; neither those on their way nor the lock."""
         ...

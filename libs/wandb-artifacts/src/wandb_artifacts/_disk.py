@@ -1,0 +1,35 @@
+"""Blocking work beside the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_THREADS = 32
+"""More than the loop's own executor has: an upload to an object store keeps a thread until its end."""
+
+
+@cache
+def _executor() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_THREADS, thread_name_prefix="wandb-artifacts")
+
+
+async def on_disk(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Runs something that blocks in a thread, and waits for its end even when cancelled.
+
+    A file that a thread still writes to must not be closed or moved by who goes on.
+    """
+    future = asyncio.get_running_loop().run_in_executor(_executor(), partial(work, *args, **kwargs))
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        await asyncio.wait([future])
+        if not future.cancelled():
+            future.exception()
+        raise

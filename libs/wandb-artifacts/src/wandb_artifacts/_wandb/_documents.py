@@ -1,0 +1,63 @@
+"""The GraphQL documents. Their fields are those that the SDK's own documents name, so that every server has them."""
+
+_FILE = "name url(upload: false) sizeBytes md5 updatedAt"
+
+_FILES = f"""
+files(first: $fileLimit, after: $fileCursor) {{
+  edges {{ node {{ {_FILE} }} cursor }}
+  pageInfo {{ hasNextPage }}
+}}
+"""
+
+_RUN = "name state summaryMetrics heartbeatAt historyLineCount historyKeys"
+
+RUN = f"""
+query Run($entity: String!, $project: String!, $run: String!, $fileLimit: Int!, $fileCursor: String) {{
+  project(name: $project, entityName: $entity) {{ run(name: $run) {{ {_RUN} {_FILES} }} }}
+}}
+"""
+
+RUN_FILES = f"""
+query RunFiles($entity: String!, $project: String!, $run: String!, $fileLimit: Int!, $fileCursor: String) {{
+  project(name: $project, entityName: $entity) {{ run(name: $run) {{ {_FILES} }} }}
+}}
+"""
+
+FILE = f"""
+query RunFiles($entity: String!, $project: String!, $run: String!, $fileNames: [String]!) {{
+  project(name: $project, entityName: $entity) {{
+    run(name: $run) {{ files(names: $fileNames, first: 1) {{ edges {{ node {{ {_FILE} }} }} }} }}
+  }}
+}}
+"""
+
+SWEEP = """
+query GetSweep($entity: String!, $project: String!, $sweep: String!) {
+  project(name: $project, entityName: $entity) { sweep(sweepName: $sweep) { name state } }
+}
+"""
+
+SWEEP_RUNS = f"""
+query Runs(
+  $entity: String!, $project: String!, $sweep: String!, $filters: JSONString!,
+  $first: Int!, $after: String, $fileLimit: Int!, $fileCursor: String
+) {{
+  project(name: $project, entityName: $entity) {{
+    sweep(sweepName: $sweep) {{ name state }}
+    runs(filters: $filters, order: "+created_at", first: $first, after: $after) {{
+      edges {{ node {{ {_RUN} {_FILES} }} cursor }}
+      pageInfo {{ hasNextPage }}
+    }}
+  }}
+}}
+"""
+
+HISTORY_PAGE = """
+query HistoryPage(
+  $entity: String!, $project: String!, $run: String!, $minStep: Int64!, $maxStep: Int64!, $pageSize: Int!
+) {
+  project(name: $project, entityName: $entity) {
+    run(name: $run) { history(minStep: $minStep, maxStep: $maxStep, samples: $pageSize) }
+  }
+}
+"""

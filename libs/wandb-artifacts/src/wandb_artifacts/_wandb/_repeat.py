@@ -1,0 +1,141 @@
+"""The one place that asks again."""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
+
+from wandb_artifacts._errors import ServerUnavailableError
+
+R = TypeVar("R")
+
+FIRST_WAIT = 0.5
+"""Seconds that the first wait lasts at most; each further one at most twice as long."""
+LONGEST_WAIT = 30.0
+ATTEMPTS = 8
+"""How often something is tried without any progress: about a minute and a half at most, half of that on average."""
+LONGEST_RETRY_AFTER = 600.0
+"""Seconds; a server that wants more is not waited for."""
+
+
+class TransientError(Exception):
+    """The same request may succeed a moment later.
+
+    Args:
+        reason: What happened; no address, no header.
+        retry_after: Seconds that the server asks to be left alone.
+        is_for_all: Whether every request should pause, not only this one (429).
+    """
+
+    def __init__(self, reason: str, *, retry_after: float | None = None, is_for_all: bool = False) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+        self.is_for_all = is_for_all
+
+
+class Repeater:
+    """Tries again what may pass, with full jitter; when the server asks for quiet, all requests pause together."""
+
+    def __init__(self) -> None:
+        self._quiet_until = 0.0
+        self._last_success = time.monotonic()
+        self._is_down: str | None = None
+        self.last_trouble: str | None = None
+
+    async def __call__(
+        self, attempt: Callable[[], Awaitable[R]], *, what: str, gained: Callable[[], object] | None = None
+    ) -> R:
+        """Runs `attempt` until it succeeds.
+
+        Args:
+            attempt: Raises `TransientError` for what is worth another try.
+            what: What is attempted, for the error.
+            gained: What changes when an attempt got somewhere; the count begins anew then.
+
+        Raises:
+            ServerUnavailableError: It did not succeed in several attempts.
+        """
+        if self._is_down:
+            raise ServerUnavailableError(self._is_down)
+        began = time.monotonic()
+        tries = _Tries(gained)
+        retrying = AsyncRetrying(
+            sleep=asyncio.sleep,
+            retry=retry_if_exception_type(TransientError),
+            wait=tries.wait,
+            stop=tries.stop,
+            before_sleep=self._note,
+            reraise=True,
+        )
+
+        async def once() -> R:
+            await self._quiet()
+            found = await attempt()
+            self._last_success = time.monotonic()
+            return found
+
+        try:
+            return await retrying(once)
+        except TransientError as error:
+            msg = f"{what}: {error} ({tries.count} attempts)"
+            if self._last_success < began:
+                # Nothing else got through either: the rest need not find that out one by one.
+                self._is_down = msg
+            raise ServerUnavailableError(msg) from None
+
+    def _note(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, TransientError):
+            self.last_trouble = str(error)
+            if error.is_for_all:
+                pause = error.retry_after if error.retry_after is not None else state.upcoming_sleep
+                self._quiet_until = max(self._quiet_until, time.monotonic() + pause)
+
+    async def _quiet(self) -> None:
+        while (left := self._quiet_until - time.monotonic()) > 0:  # noqa: ASYNC110 - a time, not an event
+            # Not all at once when the pause ends.
+            await asyncio.sleep(left + random.uniform(0, FIRST_WAIT))  # noqa: S311
+
+
+class _Tries:
+    def __init__(self, gained: Callable[[], object] | None) -> None:
+        self._gained = gained
+        self._had = gained() if gained else None
+        self._without_gain = 0
+        self.count = 0
+
+    def stop(self, state: RetryCallState) -> bool:
+        self.count += 1
+        has = self._gained() if self._gained else None
+        self._without_gain = self._without_gain + 1 if has == self._had else 1
+        self._had = has
+        error = state.outcome.exception() if state.outcome else None
+        too_long = isinstance(error, TransientError) and (error.retry_after or 0) > LONGEST_RETRY_AFTER
+        return too_long or self._without_gain >= ATTEMPTS
+
+    def wait(self, state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.retry_after if isinstance(error, TransientError) else None
+        # Tenacity asks for the wait before it asks whether to stop.
+        ceiling = min(FIRST_WAIT * 2.0**self._without_gain, LONGEST_WAIT)
+        return (asked or 0.0) + random.uniform(0, ceiling)  # noqa: S311
+
+
+def read_retry_after(value: str | None) -> float | None:
+    """Seconds of a `Retry-After` header, which gives them or a date (RFC 9110, 10.2.3)."""
+    if value is None:
+        return None
+    try:
+        return max(float(value), 0.0)
+    except ValueError:
+        pass
+    try:
+        return max(email.utils.parsedate_to_datetime(value).timestamp() - time.time(), 0.0)
+    except ValueError:
+        return None
