@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import urllib.request
 from typing import TYPE_CHECKING, Any
@@ -42,7 +43,7 @@ class Http:
     def __init__(self, host: str, key: str, *, jobs: int) -> None:
         self.host = host
         self._url = URL(host)
-        self._auth = aiohttp.BasicAuth("api", key)
+        self._auth = {"Authorization": f"Basic {base64.b64encode(f'api:{key}'.encode()).decode()}"}
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=SILENCE)
         # Not the connector's limit: time spent waiting for a connection would count as the server's silence.
         self._slots = asyncio.Semaphore(jobs)
@@ -76,7 +77,7 @@ class Http:
         url = self._url / path
         timeout = aiohttp.ClientTimeout(total=GRAPHQL_TIMEOUT, sock_connect=CONNECT_TIMEOUT)
         sent = self._session.post(
-            url, json=body, auth=self._auth, proxy=_proxy(url), allow_redirects=False, timeout=timeout
+            url, json=body, headers=self._auth, proxy=_proxy(url), allow_redirects=False, timeout=timeout
         )
         async with self._slots:
             with _translated(what):
@@ -93,9 +94,10 @@ class Http:
         with _translated(what):
             address = self._address(url)
             # aiohttp drops the key where it is redirected to another origin.
-            auth = self._auth if self.is_own(url) else None
-            headers = {"Range": f"bytes={start}-{'' if end is None else end - 1}"} if start or end is not None else {}
-            sent = self._files.get(address, headers=headers, auth=auth, proxy=_proxy(address))
+            headers = dict(self._auth) if self.is_own(url) else {}
+            if start or end is not None:
+                headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
+            sent = self._files.get(address, headers=headers, proxy=_proxy(address))
             async with self._slots, sent as response:
                 if response.status != 416:
                     _check(response, what, b"")

@@ -1,0 +1,112 @@
+"""Runs and sweeps on a real server, made by the requests that the SDK would send, in milliseconds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from wandb_devserver import DevServer
+
+_UPSERT = "mutation U($input: UpsertBucketInput!) { upsertBucket(input: $input) { bucket { id name } } }"
+_CREATE_FILES = (
+    "mutation C($input: CreateRunFilesInput!) { createRunFiles(input: $input) { files { name uploadUrl } } }"
+)
+_LIST_FILES = """query L($run: String!) {
+  project(name: "p", entityName: "local") { run(name: $run) { files(first: 1000) { edges { node { id name } } } } }
+}"""
+_DELETE_FILES = "mutation D($input: DeleteFilesInput!) { deleteFiles(input: $input) { success } }"
+_DELETE_RUN = "mutation D($input: DeleteRunInput!) { deleteRun(input: $input) { clientMutationId } }"
+_SWEEP = "mutation S($input: UpsertSweepInput!) { upsertSweep(input: $input) { sweep { id name } } }"
+
+ENTITY, PROJECT = "local", "p"
+
+
+@dataclass(frozen=True)
+class Lab:
+    """What W&B's side of a test does."""
+
+    server: DevServer
+    http: httpx.Client
+
+    def ask(self, query: str, **variables: object) -> Any:
+        answer = self.http.post("/graphql", json={"query": query, "variables": variables}).json()
+        assert "errors" not in answer, answer
+        return answer["data"]
+
+    def run(
+        self,
+        name: str = "r",
+        *,
+        files: Mapping[str, bytes] | None = None,
+        rows: Iterable[Mapping[str, object] | str] = (),
+        summary: Mapping[str, object] | str | None = None,
+        ends: bool = True,
+        **fields: object,
+    ) -> str:
+        """Makes a run, or goes on with it; returns its path."""
+        self.ask(_UPSERT, input={"name": name, "modelName": PROJECT, "entityName": ENTITY, **fields})
+        if files:
+            self.upload(name, files)
+        self.log(name, rows, summary=summary)
+        if ends:
+            self.end(name)
+        return self.path(name)
+
+    def path(self, name: str) -> str:
+        return f"{ENTITY}/{PROJECT}/{name}"
+
+    def upload(self, run: str, files: Mapping[str, bytes]) -> None:
+        given = {"entityName": ENTITY, "projectName": PROJECT, "runName": run, "files": list(files)}
+        for target in self.ask(_CREATE_FILES, input=given)["createRunFiles"]["files"]:
+            self.http.put(target["uploadUrl"], content=files[target["name"]]).raise_for_status()
+
+    def log(
+        self,
+        run: str,
+        rows: Iterable[Mapping[str, object] | str],
+        *,
+        offset: int = 0,
+        summary: Mapping[str, object] | str | None = None,
+    ) -> None:
+        """Adds rows; those that are mappings get a `_step` where they have none."""
+        lines = [
+            row if isinstance(row, str) else json.dumps({"_step": offset + index, **row})
+            for index, row in enumerate(rows)
+        ]
+        files: dict[str, object] = {}
+        if lines:
+            files["wandb-history.jsonl"] = {"offset": offset, "content": lines}
+        if summary is not None:
+            text = summary if isinstance(summary, str) else json.dumps(summary)
+            files["wandb-summary.json"] = {"offset": 0, "content": [text]}
+        self._stream(run, {"files": files})
+
+    def end(self, run: str, exit_code: int = 0) -> None:
+        self._stream(run, {"complete": True, "exitcode": exit_code})
+
+    def _stream(self, run: str, message: Mapping[str, object]) -> None:
+        self.http.post(f"/files/{ENTITY}/{PROJECT}/{run}/file_stream", json=message).raise_for_status()
+
+    def delete_files(self, run: str, *names: str) -> None:
+        edges = self.ask(_LIST_FILES, run=run)["project"]["run"]["files"]["edges"]
+        ids = [edge["node"]["id"] for edge in edges if edge["node"]["name"] in names]
+        self.ask(_DELETE_FILES, input={"files": ids})
+
+    def delete_run(self, run: str) -> None:
+        node = self.ask(_UPSERT, input={"name": run, "modelName": PROJECT, "entityName": ENTITY})
+        self.ask(_DELETE_RUN, input={"id": node["upsertBucket"]["bucket"]["id"]})
+
+    def sweep(self, runs: Sequence[str] = (), **run: Any) -> str:
+        """Makes a sweep and runs of it, all alike; returns its path."""
+        config = json.dumps({"method": "random", "parameters": {"lr": {"min": 0.0, "max": 1.0}}})
+        made = self.ask(_SWEEP, input={"config": config, "projectName": PROJECT, "entityName": ENTITY})
+        name = made["upsertSweep"]["sweep"]["name"]
+        for each in runs:
+            self.run(each, sweep=name, **run)
+        return self.path(name)

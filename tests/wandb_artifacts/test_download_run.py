@@ -1,0 +1,380 @@
+"""download_run against a real server."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import pickle
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from wandb_artifacts import (
+    AccessDeniedError,
+    AuthenticationError,
+    DeadlineError,
+    IncompleteDownloadError,
+    InvalidValueError,
+    NotFoundError,
+    Progress,
+    RunDownload,
+    RunRef,
+    ServerAnswerError,
+    ServerUnavailableError,
+    download_run,
+)
+from wandb_artifacts._wandb import _repeat
+from wandb_devserver import Fault
+
+if TYPE_CHECKING:
+    from tests.wandb_artifacts.lab import Lab
+
+LARGE = os.urandom(3 * 1024 * 1024 + 17)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How long the waits between attempts are is not what these tests are about."""
+    monkeypatch.setattr(_repeat, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(_repeat, "LONGEST_WAIT", 0.02)
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def strict(data: bytes) -> Any:
+    def refuse(text: str) -> None:
+        raise AssertionError(text)
+
+    return json.loads(data, parse_constant=refuse)
+
+
+def short(value: object) -> str:
+    """A fault as what it changes."""
+    if not isinstance(value, Fault):
+        return getattr(value, "__name__", str(value))
+    plain = Fault(value.kind, delay=1.0)
+    return " ".join(f"{name}={given}" for name, given in vars_of(value) if given != getattr(plain, name))
+
+
+def vars_of(fault: Fault) -> list[tuple[str, Any]]:
+    return [(field.name, getattr(fault, field.name)) for field in dataclasses.fields(fault)]
+
+
+def states(result: RunDownload) -> dict[str, str]:
+    return {file.path: file.state for file in result.files}
+
+
+def test_everything_of_a_run(lab: Lab, tmp_path: Path) -> None:
+    """All files, the summary with nested values, every row of the history, and a manifest that says so."""
+    files = {"model.pt": LARGE, "media/images/a b.png": b"png", "empty.txt": b"", "übung.txt": "ä".encode()}
+    rows = [{"loss": 1.5, "nested": {"a": [1, 2]}}, {"loss": math.nan}, {"acc": math.inf}]
+    path = lab.run(files=files, rows=rows, summary={"best": {"loss": 0.5}, "bad": math.nan})
+
+    result = download_run(path, tmp_path / "run")
+
+    found = tree(tmp_path / "run")
+    assert {name: found[name] for name in files} == files
+    assert strict(found["summary.json"]) == {"best": {"loss": 0.5}, "bad": None}
+    assert strict(found["metrics_history.json"]) == [
+        {"_step": 0, "loss": 1.5, "nested": {"a": [1, 2]}},
+        {"_step": 1, "loss": None},
+        {"_step": 2, "acc": None},
+    ]
+    assert set(found) == {*files, "summary.json", "metrics_history.json", "manifest.json"}
+    assert result.history_rows == 3
+    assert result.run_state == "finished"
+    assert not result.is_live
+    assert {file.path: (file.size, file.md5) for file in result.files} == {
+        name: (len(data), hashlib.md5(data).hexdigest()) for name, data in found.items() if name != "manifest.json"
+    }
+    manifest = strict(found["manifest.json"])
+    assert manifest["is_complete"]
+    assert (manifest["run"], manifest["run_state"], manifest["is_live"]) == (path, "finished", False)
+    assert manifest["history"]["rows"] == 3
+
+
+def test_a_second_call_fetches_nothing(lab: Lab, tmp_path: Path) -> None:
+    """What is complete and unchanged is kept."""
+    path = lab.run(files={"a.txt": b"a", "b.bin": LARGE}, rows=[{"x": 1}])
+    first = download_run(path, tmp_path)
+    before = lab.server.requests.count("download"), lab.server.requests.count("graphql", "HistoryPage")
+
+    second = download_run(path, tmp_path)
+
+    after = lab.server.requests.count("download"), lab.server.requests.count("graphql", "HistoryPage")
+    assert after == before
+    assert set(states(first).values()) == {"new"}
+    assert set(states(second).values()) == {"kept"}
+    assert second.history_rows == 1
+
+
+def test_what_changed_is_fetched_again(lab: Lab, tmp_path: Path) -> None:
+    """A file that is new, changed at W&B, or changed at the destination."""
+    path = lab.run(files={"same": b"same", "there": b"1", "here": b"here", "cut": b"cut"}, rows=[{"x": 1}])
+    download_run(path, tmp_path)
+    lab.upload("r", {"there": b"2", "more": b"more"})
+    (tmp_path / "here").write_bytes(b"HERE")
+    (tmp_path / "cut").write_bytes(b"c")
+    os.utime(tmp_path / "same", (1, 1))
+
+    result = download_run(path, tmp_path)
+
+    assert states(result) == {
+        "cut": "new",
+        "here": "new",
+        "metrics_history.json": "kept",
+        "more": "new",
+        "same": "kept",
+        "summary.json": "kept",
+        "there": "new",
+    }
+    assert tree(tmp_path)["there"] == b"2"
+    assert tree(tmp_path)["here"] == b"here"
+
+
+def test_files_without_a_manifest_are_known_by_their_digest(lab: Lab, tmp_path: Path) -> None:
+    """As after a kill in the midst."""
+    path = lab.run(files={"a": b"a", "b": b"b"})
+    (tmp_path / "a").write_bytes(b"a")
+    (tmp_path / "b").write_bytes(b"x")
+
+    assert states(download_run(path, tmp_path, include_history=False)) == {"a": "kept", "b": "new", "summary.json": "new"}
+
+
+def test_stale_files_are_reported(lab: Lab, tmp_path: Path) -> None:
+    """What W&B has no more stays, and is said each time until it is removed."""
+    path = lab.run(files={"old": b"old", "new": b"new"})
+    download_run(path, tmp_path)
+    lab.delete_files("r", "old")
+
+    for _ in range(2):
+        assert download_run(path, tmp_path).stale == ("old",)
+    (tmp_path / "old").unlink()
+    assert download_run(path, tmp_path).stale == ()
+
+
+def test_include_and_exclude(lab: Lab, tmp_path: Path) -> None:
+    """Patterns match names at W&B; what is left out is neither fetched nor stale, and not forgotten."""
+    path = lab.run(files={"a.pt": b"1", "b.pt": b"2", "media/c.pt": b"3", "d.txt": b"4"})
+    download_run(path, tmp_path)
+
+    result = download_run(path, tmp_path, include=["*.pt"], exclude="media/*", include_history=False)
+    again = download_run(path, tmp_path)
+
+    assert states(result) == {"a.pt": "kept", "b.pt": "kept", "summary.json": "kept"}
+    assert result.stale == ()
+    assert set(states(again).values()) == {"kept"}
+
+
+def test_a_live_run(lab: Lab, tmp_path: Path) -> None:
+    """A run that goes on is said to be live; the next call brings what came since."""
+    path = lab.run(files={"output.log": b"1"}, rows=[{"x": 1}], ends=False)
+    first = download_run(path, tmp_path)
+    lab.log("r", [{"x": 2}], offset=1)
+    lab.upload("r", {"output.log": b"12"})
+    lab.end("r")
+
+    second = download_run(path, tmp_path)
+
+    assert (first.is_live, first.history_rows) == (True, 1)
+    assert (second.is_live, second.history_rows) == (False, 2)
+    assert tree(tmp_path)["output.log"] == b"12"
+
+
+def test_names_that_lead_elsewhere(lab: Lab, tmp_path: Path) -> None:
+    """Names that the download uses itself, and names that no system takes."""
+    path = lab.run(files={"summary.json": b"mine", "manifest.json": b"mine too", "A": b"1", "a": b"2", "a/b": b"3"})
+
+    result = download_run(path, tmp_path, include_history=False)
+
+    by_name = {file.name: file.path for file in result.files if file.path != "summary.json"}
+    assert len({path.lower() for path in by_name.values()}) == 5
+    assert {(tmp_path / by_name[name]).read_bytes() for name in ("A", "a", "a/b")} == {b"1", b"2", b"3"}
+    assert (tmp_path / by_name["manifest.json"]).read_bytes() == b"mine too"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("download", status=500, count=2),
+        Fault("download", status=429, headers={"Retry-After": "0"}),
+        Fault("download", status=503, headers={"Retry-After": "Sun, 06 Nov 1994 08:49:37 GMT"}),
+        Fault("download", drop=True),
+        Fault("download", drop_after=1_500_000, count=2),
+        Fault("download", drop_after=3),
+        Fault("download", truncate_to=2_000_000),
+        Fault("download", wrong_bytes=True),
+        Fault("graphql", status=502, count=2),
+        Fault("graphql", drop=True),
+        Fault("graphql", operation="HistoryPage", status=500),
+    ],
+    ids=short,
+)
+def test_faults_that_pass(lab: Lab, tmp_path: Path, fault: Fault) -> None:
+    """What may pass is tried again, and what arrives is right."""
+    path = lab.run(files={"large": LARGE, "small": b"small"}, rows=[{"x": 1}])
+    lab.server.faults.add(fault)
+
+    result = download_run(path, tmp_path, jobs=1)
+
+    assert lab.server.faults.fired(fault)
+    assert tree(tmp_path)["large"] == LARGE
+    assert tree(tmp_path)["small"] == b"small"
+    assert result.history_rows == 1
+
+
+def test_a_broken_answer_is_gone_on_with(lab: Lab, tmp_path: Path) -> None:
+    """Bytes that have arrived are not fetched again: the second request asks for the rest."""
+    path = lab.run(files={"large": LARGE})
+    lab.server.faults.add(Fault("download", target="large", drop_after=2 * 1024 * 1024))
+    received: list[int] = []
+
+    def note(progress: Progress) -> None:
+        if progress.name == "large":
+            received.append(progress.received)
+
+    download_run(path, tmp_path, progress=note)
+
+    assert received == sorted(received)
+    assert tree(tmp_path)["large"] == LARGE
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        (Fault("graphql", status=401, count=None), AuthenticationError),
+        (Fault("graphql", status=403, count=None), AccessDeniedError),
+        (Fault("graphql", status=404, count=None), NotFoundError),
+        (Fault("graphql", status=400, body="no such field", count=None), ServerAnswerError),
+        (Fault("graphql", status=200, body="<html>", count=None), ServerAnswerError),
+        (Fault("graphql", status=500, count=None), ServerUnavailableError),
+        (Fault("download", status=401, count=None), AuthenticationError),
+    ],
+    ids=short,
+)
+def test_faults_that_do_not_pass(lab: Lab, tmp_path: Path, fault: Fault, expected: type[Exception]) -> None:
+    """Each has its own exception; only what may pass is tried again; the key is not told."""
+    path = lab.run(files={"a": b"a"})
+    lab.server.faults.add(fault)
+
+    with pytest.raises(expected) as caught:
+        download_run(path, tmp_path)
+
+    assert lab.server.faults.fired(fault) == (_repeat.ATTEMPTS if expected is ServerUnavailableError else 1)
+    assert lab.server.api_key not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("status", [403, 404, 500])
+def test_one_file_of_many(lab: Lab, tmp_path: Path, status: int) -> None:
+    """The rest arrives; the error lists exactly what is missing; the next call fetches only that."""
+    path = lab.run(files={f"f{index}": b"x" for index in range(5)}, rows=[{"x": 1}])
+    lab.server.faults.add(Fault("download", target="f3", status=status, count=None))
+
+    with pytest.raises(IncompleteDownloadError, match="f3") as caught:
+        download_run(path, tmp_path)
+
+    result = pickle.loads(pickle.dumps(caught.value)).result
+    assert [failure.name for failure in result.failed] == ["f3"]
+    assert set(states(result)) == {"f0", "f1", "f2", "f4", "metrics_history.json", "summary.json"}
+    assert not strict(tree(tmp_path)["manifest.json"])["is_complete"]
+
+    lab.server.faults.clear()
+    again = download_run(path, tmp_path)
+    assert [name for name, state in states(again).items() if state == "new"] == ["f3"]
+    assert strict(tree(tmp_path)["manifest.json"])["is_complete"]
+
+
+def test_a_wrong_digest_for_good(lab: Lab, tmp_path: Path) -> None:
+    """Bytes that never match are not given a final name."""
+    path = lab.run(files={"a": b"a", "large": LARGE})
+    lab.server.faults.add(Fault("download", wrong_bytes=True, count=None))
+
+    with pytest.raises(IncompleteDownloadError) as caught:
+        download_run(path, tmp_path, include_history=False)
+
+    assert isinstance(caught.value.result, RunDownload)
+    assert {failure.name for failure in caught.value.result.failed} == {"a", "large"}
+    assert {name for name in tree(tmp_path) if not name.startswith(".")} == {"summary.json", "manifest.json"}
+
+
+def test_the_deadline(lab: Lab, tmp_path: Path) -> None:
+    """A server that hangs does not hold the call longer than it was given."""
+    path = lab.run(files={"a": b"a", "b": b"b"})
+    lab.server.faults.add(Fault("download", target="b", delay=60.0))
+
+    with pytest.raises(DeadlineError, match=r"deadline=1\.5"):
+        download_run(path, tmp_path, deadline=1.5)
+
+    assert tree(tmp_path)["a"] == b"a"
+
+
+def test_addresses(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A RunRef, a path, the address of a page, and a bare id with defaults in the environment."""
+    lab.run(files={"a": b"a"})
+    ref = RunRef("local", "p", "r")
+    monkeypatch.setenv("WANDB_ENTITY", "local")
+    monkeypatch.setenv("WANDB_PROJECT", "p")
+    for address in (ref, str(ref), "r", f"{lab.server.url}/local/p/runs/r?nw=1"):
+        result = download_run(address, tmp_path)
+        assert (result.run.id, result.run.host) == ("r", lab.server.url)
+
+
+def test_no_key(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a key nothing is asked, and the error says what to do."""
+    path = lab.run()
+    asked = lab.server.requests.count("graphql")
+    monkeypatch.delenv("WANDB_API_KEY")
+
+    with pytest.raises(AuthenticationError, match="WANDB_API_KEY"):
+        download_run(path, tmp_path)
+
+    assert lab.server.requests.count("graphql") == asked
+
+
+def test_the_key_is_for_the_configured_server(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The address of another server, pasted from anywhere, is not sent the key; netrc may have one for it."""
+    lab.run(files={"a": b"a"})
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    page = f"{lab.server.url}/local/p/runs/r"
+
+    with pytest.raises(AuthenticationError, match="another server"):
+        download_run(page, tmp_path)
+
+    netloc = lab.server.url.removeprefix("http://")
+    Path(os.environ["NETRC"]).write_text(f"machine {netloc}\n login user\n password {lab.server.api_key}\n")
+    assert states(download_run(page, tmp_path))["a"] == "new"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        ({"jobs": 0}, "jobs"),
+        ({"jobs": True}, "jobs"),
+        ({"deadline": -1}, "deadline"),
+        ({"history_format": "csv"}, "history_format"),
+        ({"include": [""]}, "include"),
+        ({"exclude": [1]}, "exclude"),
+        ({"storage_options": "x"}, "storage_options"),
+        ({"run": 5}, "run"),
+        ({"run": "a/b/c/d"}, "run"),
+        ({"run": "r"}, "run"),
+        ({"destination": ""}, "destination"),
+        ({"destination": "nosuch://x"}, "destination"),
+    ],
+    ids=short,
+)
+def test_bad_values(lab: Lab, tmp_path: Path, arguments: dict[str, Any], field: str) -> None:
+    """Each is refused by name, before anything is asked."""
+    asked = lab.server.requests.count("graphql")
+
+    with pytest.raises(InvalidValueError) as caught:
+        download_run(**{"run": "local/p/r", "destination": tmp_path, **arguments})
+
+    assert caught.value.field == field
+    assert lab.server.requests.count("graphql") == asked
