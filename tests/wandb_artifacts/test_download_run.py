@@ -72,7 +72,7 @@ def states(result: RunDownload) -> dict[str, str]:
 def test_everything_of_a_run(lab: Lab, tmp_path: Path) -> None:
     """All files, the summary with nested values, every row of the history, and a manifest that says so."""
     files = {"model.pt": LARGE, "media/images/a b.png": b"png", "empty.txt": b"", "übung.txt": "ä".encode()}
-    rows = [{"loss": 1.5, "nested": {"a": [1, 2]}}, {"loss": math.nan}, {"acc": math.inf}]
+    rows: list[dict[str, object]] = [{"loss": 1.5, "nested": {"a": [1, 2]}}, {"loss": math.nan}, {"acc": math.inf}]
     path = lab.run(files=files, rows=rows, summary={"best": {"loss": 0.5}, "bad": math.nan})
 
     result = download_run(path, tmp_path / "run")
@@ -143,7 +143,9 @@ def test_files_without_a_manifest_are_known_by_their_digest(lab: Lab, tmp_path: 
     (tmp_path / "a").write_bytes(b"a")
     (tmp_path / "b").write_bytes(b"x")
 
-    assert states(download_run(path, tmp_path, include_history=False)) == {"a": "kept", "b": "new", "summary.json": "new"}
+    result = download_run(path, tmp_path, include_history=False)
+
+    assert states(result) == {"a": "kept", "b": "new", "summary.json": "new"}
 
 
 def test_stale_files_are_reported(lab: Lab, tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def _with_host(ref: R, host: str) -> R:
 
 
 async def _sweep(work: Work, ref: SweepRef, target: Target) -> SweepDownload:
-    state, runs = "", list[RemoteRun]()
+    state, runs = "", list["RemoteRun"]()
     async for state, page in work.api.runs(ref):  # noqa: B007
         runs += page
     before = await on_disk(_manifest.load_sweep, target)

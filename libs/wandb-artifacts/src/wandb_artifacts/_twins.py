@@ -28,11 +28,15 @@ class Twin(Generic[P, R]):
 
 def run_sync(coroutine: Coroutine[Any, Any, R]) -> R:
     """Runs a coroutine to its end, also where an event loop runs already, as in a notebook."""
+    return _in_thread(coroutine) if _is_on_loop() else asyncio.run(coroutine)
+
+
+def _is_on_loop() -> bool:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(coroutine)
-    return _in_thread(coroutine)
+        return False
+    return True
 
 
 def _in_thread(coroutine: Coroutine[Any, Any, R]) -> R:

@@ -1,0 +1,90 @@
+"""W&B as it is in the cloud: one host answers questions, another keeps the files, behind addresses that expire."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import httpx
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from types import TracebackType
+    from typing import Any
+
+    from typing_extensions import Self
+    from wandb_devserver import DevServer
+
+    Handler = Callable[[web.Request], Coroutine[Any, Any, web.StreamResponse]]
+
+
+@dataclass
+class Front:
+    """Stands before a server: `url` is W&B's address then. Files are at `storage`, each under a signature."""
+
+    server: DevServer
+    redirects: bool = False
+    """Whether W&B's own address of a file leads to the storage, rather than being the storage's."""
+    signature: str = "first"
+    """What is good now; addresses that were given out before have expired."""
+    seen: list[dict[str, str]] = field(default_factory=list)
+    """The headers of each request to the storage."""
+    url: str = ""
+    storage: str = ""
+
+    def __enter__(self) -> Self:
+        started = threading.Event()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._serve, args=(started,), daemon=True)
+        self._thread.start()
+        assert started.wait(30)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(30)
+
+    def _serve(self, started: threading.Event) -> None:
+        async def main() -> None:
+            self._stop = asyncio.Event()
+            async with httpx.AsyncClient(base_url=self.server.url, auth=("api", self.server.api_key)) as self._behind:
+                first, self.url = await self._listen(self._answer)
+                second, self.storage = await self._listen(self._give)
+                started.set()
+                await self._stop.wait()
+                await first.cleanup()
+                await second.cleanup()
+
+        self._loop.run_until_complete(main())
+        self._loop.close()
+
+    async def _listen(self, handler: Handler) -> tuple[web.AppRunner, str]:
+        runner = web.AppRunner(app := web.Application(), shutdown_timeout=0.1)
+        app.router.add_route("*", "/{path:.*}", handler)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        return runner, f"http://127.0.0.1:{runner.addresses[0][1]}"
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        if request.method == "GET":
+            raise web.HTTPFound(f"{self.storage}/{self.signature}{request.raw_path}")
+        answer = await self._behind.request(request.method, request.raw_path, content=await request.read())
+        place = self.url if self.redirects else f"{self.storage}/{self.signature}"
+        body = answer.text.replace(f"{self.server.url}/files", f"{place}/files")
+        return web.Response(text=body, status=answer.status_code, content_type="application/json")
+
+    async def _give(self, request: web.Request) -> web.StreamResponse:
+        self.seen.append(dict(request.headers))
+        signature, _, path = request.raw_path.lstrip("/").partition("/")
+        if signature != self.signature:
+            return web.Response(status=403, text="<Error><Code>ExpiredToken</Code></Error>")
+        passed = {name: value for name, value in request.headers.items() if name == "Range"}
+        answer = await self._behind.get(f"/{path}", headers=passed)
+        kept = {name: value for name, value in answer.headers.items() if name.lower() == "content-range"}
+        return web.Response(body=answer.content, status=answer.status_code, headers=kept)

@@ -1,0 +1,54 @@
+"""Files that another host keeps: no key for it, and addresses that expire."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from wandb_artifacts import Progress, download_run
+
+from tests.wandb_artifacts.front import Front
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.wandb_artifacts.lab import Lab
+
+
+@pytest.fixture(params=[False, True], ids=["direct", "redirected"])
+def front(request: pytest.FixtureRequest, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
+    with Front(lab.server, redirects=request.param) as front:
+        monkeypatch.setenv("WANDB_BASE_URL", front.url)
+        yield front
+
+
+def test_the_key_stays_at_home(lab: Lab, front: Front, tmp_path: Path) -> None:
+    """Another host than W&B's is sent neither the key nor a cookie, whether W&B names it or leads to it."""
+    path = lab.run(files={"a": b"a", "sub/b": b"b"})
+
+    result = download_run(path, tmp_path)
+
+    assert (tmp_path / "sub/b").read_bytes() == b"b"
+    assert len(front.seen) == 2
+    assert not [headers for headers in front.seen if {"authorization", "cookie"} & {name.lower() for name in headers}]
+    assert front.signature not in (tmp_path / "manifest.json").read_text()
+    assert front.signature not in repr(result)
+
+
+def test_an_address_that_expires(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signature that is no longer good when the file's turn comes is asked for anew."""
+    files = {"a": os.urandom(2_000_000), "b": b"b"}
+    path = lab.run(files=files)
+
+    with Front(lab.server) as front:
+        monkeypatch.setenv("WANDB_BASE_URL", front.url)
+
+        def expire(progress: Progress) -> None:
+            if progress.name == "a" and progress.state == "done":
+                front.signature = "second"
+
+        download_run(path, tmp_path, jobs=1, progress=expire)
+
+    assert {name: (tmp_path / name).read_bytes() for name in files} == files

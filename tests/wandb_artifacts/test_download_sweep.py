@@ -1,0 +1,115 @@
+"""download_sweep against a real server."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from typing import TYPE_CHECKING
+
+import pytest
+from wandb_artifacts import IncompleteDownloadError, NotFoundError, Progress, SweepDownload, SweepRef, download_sweep
+from wandb_artifacts._wandb import _api, _repeat
+from wandb_devserver import Fault
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.wandb_artifacts.lab import Lab
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_repeat, "FIRST_WAIT", 0.01)
+
+
+def test_all_runs_of_a_sweep(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One folder a run, in the order of their creation, also when they come in several pages; no other run."""
+    monkeypatch.setattr(_api, "_RUNS_A_PAGE", 2)
+    monkeypatch.setattr(_api, "_FILES_A_SWEEP_RUN", 2)
+    names = ["e", "d", "c", "b", "a"]
+    files = {f"f{index}": bytes([index]) for index in range(5)}
+    path = lab.sweep(names, files=files, rows=[{"x": 1}, {"x": 2}])
+    lab.run("other", files={"o": b"o"})
+
+    result = download_sweep(path, tmp_path)
+
+    assert [run.run.id for run in result.runs] == names
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == sorted([*names, "manifest.json"])
+    for run in result.runs:
+        assert run.destination == str(tmp_path / run.run.id)
+        assert {name: (tmp_path / run.run.id / name).read_bytes() for name in files} == files
+        assert run.history_rows == 2
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert (manifest["sweep"], manifest["folders"], manifest["is_complete"]) == (path, names, True)
+    assert result.to_dict()["runs"][0]["run"]["id"] == "e"
+
+
+def test_a_second_call_fetches_nothing(lab: Lab, tmp_path: Path) -> None:
+    """Nothing but the list is asked for."""
+    path = lab.sweep(["a", "b"], files={"f": b"f"}, rows=[{"x": 1}])
+    download_sweep(path, tmp_path)
+    before = lab.server.requests.count("download"), lab.server.requests.count("graphql")
+
+    result = download_sweep(path, tmp_path)
+
+    downloads, questions = lab.server.requests.count("download"), lab.server.requests.count("graphql")
+    assert (downloads, questions) == (before[0], before[1] + 1)
+    assert {file.state for run in result.runs for file in run.files} == {"kept"}
+
+
+def test_one_run_of_many(lab: Lab, tmp_path: Path) -> None:
+    """The others arrive; the error names the run and the file; the next call brings the rest."""
+    path = lab.sweep(["a", "b"], files={"f": b"f"})
+    lab.upload("b", {"bad": b"bad"})
+    lab.server.faults.add(Fault("download", target="bad", status=404, count=None))
+
+    with pytest.raises(IncompleteDownloadError, match="b/bad") as caught:
+        download_sweep(path, tmp_path)
+
+    result = pickle.loads(pickle.dumps(caught.value)).result
+    assert isinstance(result, SweepDownload)
+    assert [[lost.name for lost in run.failed] for run in result.runs] == [[], ["bad"]]
+    assert not json.loads((tmp_path / "manifest.json").read_text())["is_complete"]
+
+    lab.server.faults.clear()
+    download_sweep(path, tmp_path)
+    assert (tmp_path / "b/bad").read_bytes() == b"bad"
+    assert json.loads((tmp_path / "manifest.json").read_text())["is_complete"]
+
+
+def test_a_run_that_the_sweep_no_longer_has(lab: Lab, tmp_path: Path) -> None:
+    """Its folder stays, and is said each time until it is removed."""
+    path = lab.sweep(["a", "b"], files={"f": b"f"})
+    download_sweep(path, tmp_path)
+    lab.delete_run("a")
+
+    for _ in range(2):
+        result = download_sweep(path, tmp_path)
+        assert ([run.run.id for run in result.runs], result.stale) == (["b"], ("a",))
+
+
+def test_no_such_sweep(lab: Lab, tmp_path: Path) -> None:
+    """Said as such."""
+    lab.run()
+
+    with pytest.raises(NotFoundError, match="sweep local/p/nosuch"):
+        download_sweep("local/p/nosuch", tmp_path)
+
+
+def test_an_empty_sweep(lab: Lab, tmp_path: Path) -> None:
+    """A sweep without runs is complete with nothing in it."""
+    path = lab.sweep()
+
+    assert download_sweep(SweepRef.parse(path), tmp_path).runs == ()
+
+
+def test_progress_adds_up(lab: Lab, tmp_path: Path) -> None:
+    """At the end everything that is known is done, files and bytes; and no count ever falls."""
+    path = lab.sweep(["a", "b", "c"], files={"f": b"12345", "g": b"1"}, rows=[{"x": 1}])
+    seen: list[Progress] = []
+
+    download_sweep(path, tmp_path, progress=seen.append)
+
+    last = seen[-1]
+    assert (last.files_done, last.bytes_done) == (last.files_known, last.bytes_known) == (9, 18)
+    assert [each.files_done for each in seen] == sorted(each.files_done for each in seen)

@@ -1,0 +1,114 @@
+"""The blocking and the awaited form, and what ends a download early."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from wandb_artifacts import Progress, download_run, verify_download
+from wandb_devserver import Fault
+
+if TYPE_CHECKING:
+    from tests.wandb_artifacts.lab import Lab
+
+LARGE = os.urandom(4 * 1024 * 1024)
+
+SCRIPT = """
+import sys
+from wandb_artifacts import download_run
+def say(progress):
+    print(progress.name, progress.received, progress.state, flush=True)
+download_run(sys.argv[1], sys.argv[2], progress=say, jobs=1, include_history=False)
+"""
+
+
+def test_aio(lab: Lab, tmp_path: Path) -> None:
+    """`.aio` is awaited, and leaves the loop free meanwhile."""
+    path = lab.run(files={"a": LARGE})
+    lab.server.faults.add(Fault("download", delay=0.5))
+
+    async def main() -> int:
+        ticks = 0
+        task = asyncio.ensure_future(download_run.aio(path, tmp_path))
+        while not task.done():
+            await asyncio.sleep(0.001)
+            ticks += 1
+        await task
+        return ticks
+
+    assert asyncio.run(main()) > 50
+    assert (tmp_path / "a").read_bytes() == LARGE
+
+
+def test_within_a_loop(lab: Lab, tmp_path: Path) -> None:
+    """The plain call works where a loop runs already, as in a notebook."""
+    path = lab.run(files={"a": b"a"})
+
+    async def cell() -> None:
+        download_run(path, tmp_path)
+
+    asyncio.run(cell())
+    assert (tmp_path / "a").read_bytes() == b"a"
+
+
+def test_cancelled(lab: Lab, tmp_path: Path) -> None:
+    """A cancelled call ends while the server still hangs, without a half file, and the next one goes on."""
+    path = lab.run(files={"a": LARGE, "b": b"b"})
+    fault = lab.server.faults.add(Fault("download", target="b", delay=100.0))
+
+    async def main() -> None:
+        task = asyncio.ensure_future(download_run.aio(path, tmp_path, include_history=False))
+        await asyncio.to_thread(lab.server.requests.wait, "download")
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+    assert lab.server.faults.fired(fault) == 1
+    assert not (tmp_path / "b").exists()
+
+    lab.server.faults.clear()
+    download_run(path, tmp_path)
+    assert (tmp_path / "a").read_bytes() == LARGE
+
+
+@pytest.mark.parametrize("moment", range(4))
+def test_killed(lab: Lab, tmp_path: Path, moment: int) -> None:
+    """kill -9 at any point leaves no half file under a final name; the next call goes on from there."""
+    files = {f"f{index}": os.urandom(3 * 1024 * 1024 + index) for index in range(3)}
+    path = lab.run(files=files)
+    lab.server.faults.add(Fault("download", drop_after=1024 * 1024 * (moment + 1), count=2))
+    command = [sys.executable, "-c", SCRIPT, path, str(tmp_path / "to")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        for _ in range(moment * 3 + 1):
+            process.stdout.readline()
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=60)
+
+    for name, data in files.items():
+        final = tmp_path / "to" / name
+        assert not final.exists() or final.read_bytes() == data
+
+    download_run(path, tmp_path / "to", include_history=False)
+    assert {name: (tmp_path / "to" / name).read_bytes() for name in files} == files
+    assert verify_download(tmp_path / "to").is_good
+    assert not (tmp_path / "to" / ".wandb-artifacts").exists()
+
+
+def test_a_report_that_fails(lab: Lab, tmp_path: Path) -> None:
+    """An error of `progress` ends the call and is what it raises."""
+    path = lab.run(files={"a": b"a"})
+
+    def fail(_: Progress) -> None:
+        msg = "mine"
+        raise RuntimeError(msg)
+
+    with pytest.raises(RuntimeError, match="mine"):
+        download_run(path, tmp_path, progress=fail)
