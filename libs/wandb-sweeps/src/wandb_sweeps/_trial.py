@@ -44,6 +44,7 @@ def run(channel: Connection[bytes, bytes], objective: bytes, trial: dict[str, An
     threading.Thread(target=_listen, args=(channel,), name="wandb-sweeps-agent", daemon=True).start()
     from wandb_sweeps import _sdk
 
+    _sdk.poll_often()
     os.environ.update(trial["environment"])
     _sdk.write_parameters(os.environ["WANDB_SWEEP_PARAM_PATH"], trial["parameters"])
     code, error = _run(objective, trial["context"])
