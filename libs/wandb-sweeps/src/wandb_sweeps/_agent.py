@@ -17,7 +17,7 @@ from wandb_artifacts import InvalidValueError
 from wandb_runtime.context import RUN_ID_KEY, RUN_KEY, carried
 from wandb_runtime.hosting import off_loop, watched
 
-from wandb_sweeps import _protocol
+from wandb_sweeps import _protocol, _source
 from wandb_sweeps._errors import SweepNotFoundError, SweepUnavailableError
 from wandb_sweeps._interpreter import Assignment, Interpreter, pickled
 from wandb_sweeps._locate import Server, Sweep, locate, look_up, sweep_in_force
@@ -91,11 +91,14 @@ async def run_sweep_agent(
     function = pickled(objective)
     in_force = sweep_in_force()
     server = Server(in_force.host if in_force is not None else None)
-    sweep = await off_loop(lambda: locate(server, sweep_id, project, entity, in_force))
-    agent_id = await off_loop(
-        lambda: server.ask(lambda connection: connection.create_agent(sweep.address, socket.gethostname()))
-    )
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_source.held())
+        # It loads what trials need while W&B is asked.
+        await off_loop(_source.load)
+        sweep = await off_loop(lambda: locate(server, sweep_id, project, entity, in_force))
+        agent_id = await off_loop(
+            lambda: server.ask(lambda connection: connection.create_agent(sweep.address, socket.gethostname()))
+        )
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="wandb-sweep-", ignore_cleanup_errors=True))
         limits = Limits(count, max_failures, idle_timeout)
         agent = Agent(function, sweep, server, agent_id, name, limits, Path(folder), _context_of(sweep))

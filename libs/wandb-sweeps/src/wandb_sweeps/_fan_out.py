@@ -13,6 +13,7 @@ import flyte
 from wandb_artifacts import InvalidValueError
 from wandb_runtime.hosting import off_loop
 
+from wandb_sweeps import _source
 from wandb_sweeps._agent import check_number, run_sweep_agent
 from wandb_sweeps._errors import AgentsFailedError, SweepUnavailableError
 from wandb_sweeps._locate import Server, Sweep, locate, look_up, sweep_in_force
@@ -132,7 +133,8 @@ async def fan_out_sweep_agents(
                 errors[name] = f"{type(error).__name__}: {error}"
                 _logger.warning("Sweep agent %s has failed", name, exc_info=True)
 
-    with flyte.group(group), flyte.custom_context(**sweep.address.to_context()):
+    # In local mode the agents are in this process.
+    with _source.held(), flyte.group(group), flyte.custom_context(**sweep.address.to_context()):
         await asyncio.gather(*(run(agent_id) for agent_id in range(1, num_agents + 1)))
     if len(errors) == num_agents:
         raise AgentsFailedError(errors)
@@ -173,7 +175,10 @@ async def _summarize(
     deadline = time.monotonic() + _FOR_READING
     while True:
         try:
-            state, trials = await off_loop(lambda: _read(server, sweep))
+            state, trials = await asyncio.gather(
+                off_loop(lambda: look_up(server, sweep.address).state),
+                off_loop(lambda: read_trials(server, sweep.address, {"sweep": sweep.address.id})),
+            )
             break
         except SweepUnavailableError as error:
             if time.monotonic() > deadline:
@@ -191,11 +196,6 @@ async def _summarize(
         goal=metric.get("goal", "minimize"),
         errors=errors,
     )
-
-
-def _read(server: Server, sweep: Sweep) -> tuple[str, list[Trial]]:
-    trials = read_trials(server, sweep.address, {"sweep": sweep.address.id})
-    return look_up(server, sweep.address).state, trials
 
 
 def _with_agent(trial: Trial, own: Trial | None) -> Trial:

@@ -6,19 +6,16 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
-import sys
+import threading
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import Pipe
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wandb_artifacts import InvalidValueError
 from wandb_runtime.hosting import in_thread, off_loop
 
-from wandb_sweeps import _protocol
+from wandb_sweeps import _protocol, _source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -77,9 +74,10 @@ class Assignment:
 class Interpreter:
     """Gives each trial of an agent an interpreter of its own, one after the other."""
 
-    def __init__(self, process: subprocess.Popen[bytes], channel: Any) -> None:
-        self._process = process
+    def __init__(self, keeper: int, channel: Any) -> None:
+        self._keeper = keeper
         self._channel = channel
+        self._is_gone = threading.Event()
         self._told: dict[str, Any] = {}
         self._exit_code: Future[int] = Future()
         self.exited: asyncio.Future[int] = asyncio.wrap_future(self._exit_code)
@@ -88,13 +86,13 @@ class Interpreter:
 
     @classmethod
     async def start(cls) -> Interpreter:
-        """Starts what the interpreters are copies of."""
-        return cls(*await off_loop(_spawn, undo=_end))
+        """Has a process made for them; the template is to be held (`_source`)."""
+        return cls(*await off_loop(_source.connect, undo=lambda made: _end(*made)))
 
     @property
     def is_alive(self) -> bool:
         """Whether it can take a trial."""
-        return self._process.poll() is None
+        return not self._is_gone.is_set()
 
     def assign(self, objective: bytes, assignment: Assignment) -> None:
         """Gives a trial an interpreter, when the one before has exited."""
@@ -105,7 +103,7 @@ class Interpreter:
             for message in (b"trial", objective, json.dumps(vars(assignment)).encode()):
                 self._channel.send_bytes(message)
         if not self.is_alive:
-            self._set_exited(self._process.wait())
+            self._set_exited(-signal.SIGKILL)
 
     def tell(self, message: str) -> None:
         """Tells the trial to end: `STOP` or `PREEMPT`; in any thread."""
@@ -123,8 +121,13 @@ class Interpreter:
 
     async def dismiss(self) -> None:
         """Ends everything at once."""
-        await off_loop(lambda: _end((self._process, self._channel)))
-        await self.has_exited(within=_FOR_EXITING)
+        if self.is_alive:
+            _kill(self._keeper)
+            # All that hold the connection are no more: what they had of the machine is free again.
+            await off_loop(lambda: self._is_gone.wait(_FOR_EXITING))
+        self._is_gone.set()
+        self._set_exited(-signal.SIGKILL)
+        self._channel.close()
 
     async def has_exited(self, within: float) -> bool:
         """Waits so many seconds for the trial's interpreter to exit."""
@@ -151,42 +154,24 @@ class Interpreter:
                 self._told.update(told)
                 if "exited" in told:
                     self._set_exited(told["exited"])
-        self._set_exited(self._process.wait())
+        # Nothing but force ends it while there is an agent.
+        self._is_gone.set()
+        self._set_exited(-signal.SIGKILL)
 
     def _set_exited(self, code: int) -> None:
         with suppress(InvalidStateError):
             self._exit_code.set_result(code)
 
 
-def _spawn() -> tuple[subprocess.Popen[bytes], Any]:
-    ours, theirs = Pipe()
-    # The SDK's service process of this one would take the trial's run for one of its own.
-    environment = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}
-    try:
-        process = subprocess.Popen(  # noqa: S603
-            [sys.executable, str(Path(__file__).with_name("_template.py")), str(theirs.fileno())],
-            env=environment,
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            # Ctrl-C is for the agent, which tells its trial. And all of it can be killed together.
-            start_new_session=True,
-        )
-    except BaseException:
-        ours.close()
-        raise
-    finally:
-        theirs.close()
-    with suppress(OSError):
-        ours.send_bytes(json.dumps({"path": sys.path, "argv": sys.argv}).encode())
-    return process, ours
-
-
-def _end(spawned: tuple[subprocess.Popen[bytes], Any]) -> None:
-    process, channel = spawned
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+def _end(keeper: int, channel: Any) -> None:
+    _kill(keeper)
     channel.close()
+
+
+def _kill(keeper: int) -> None:
+    """Ends its session: itself, the trial, and what the trial has started there."""
+    with suppress(ProcessLookupError):
+        os.killpg(keeper, signal.SIGKILL)
 
 
 def _death(code: int) -> str:
