@@ -31,6 +31,7 @@ from flyteplugins.wandb import (
     wandb_sweep_config,
 )
 from wandb_devserver import DevServer, Fault
+from wandb_sweeps import _source
 from wandb_sweeps._address import SweepAddress
 from wandb_sweeps._sdk import Connection, SweepState
 
@@ -423,13 +424,41 @@ def test_fan_out(wandb_devserver: DevServer) -> None:
     assert result.best.summary == {"loss": 1}
 
 
+_templates: list[object] = []
+
+
+@env.task
+async def noting_its_template(agent_id: int, sweep_id: str, count: int = 1) -> AgentResult:
+    result = await run_sweep_agent(loss_is_lr, sweep_id=sweep_id, count=count)
+    _templates.append(_source._template)
+    return result
+
+
+@wandb_sweep
+@env.task
+async def one_by_one(agents: int) -> SweepResult:
+    return await fan_out_sweep_agents(noting_its_template, num_agents=agents, trials_per_agent=1, max_parallel=1)
+
+
+def test_template(wandb_devserver: DevServer) -> None:
+    """The agents of a process share what their trials are copies of, from the first to the last; then it is gone."""
+    _templates.clear()
+    result: SweepResult = run_locally(one_by_one, 3, context={**wandb_config(project="e2e"), **GRID})
+
+    assert result.counts == {"finished": 3}
+    assert len(_templates) == 3
+    assert _templates[0] is not None
+    assert _templates[0] is _templates[1] is _templates[2]
+    assert _source._template is None
+
+
 def test_failing_agents(wandb_devserver: DevServer) -> None:
     """One that fails does not stop the others, and the result says so; where all fail, so does the fan-out."""
     context = {**wandb_config(project="e2e"), **GRID}
     result: SweepResult = run_locally(search, "second_one_fails", 3, context=context)
     assert list(result.errors) == ["agent-2"]
     assert "no GPU" in result.errors["agent-2"]
-    assert [trial.agent for trial in result.trials] == ["agent-1", "agent-3"]
+    assert {trial.agent for trial in result.trials} == {"agent-1", "agent-3"}
 
     with pytest.raises(flyte.errors.RuntimeUserError, match=r"all 1 sweep agents have failed; agent-1: .*no GPU"):
         run_locally(search, "always_failing", 1, context=context)

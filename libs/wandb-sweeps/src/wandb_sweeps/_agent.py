@@ -105,7 +105,6 @@ async def run_sweep_agent(
         body = stack.enter_context(watched())
         stack.enter_context(body.running(agent))
         try:
-            await agent.ready()
             ended = await agent.run()
         finally:
             await outlasting(agent.dismiss())
@@ -173,6 +172,8 @@ class Agent:
             if self.limits.max_failures is not None and self._failures >= self.limits.max_failures:
                 _logger.warning("Sweep agent %s ends: its last %d trials have failed", self.name, self._failures)
                 return "failures"
+            # First, because a trial that W&B has handed out is lost without one.
+            await self.ready()
             command = await self._next_trial()
             if isinstance(command, str):
                 return command

@@ -26,7 +26,7 @@ def pause() -> Callable[[], None] | None:
     try:
         background = syncify._bg_loop  # noqa: SLF001
         run, name, loop = background._run, background.thread.name, background.loop  # noqa: SLF001
-        background.stop()
+        background.stop()  # type: ignore[no-untyped-call]
     except AttributeError:
         return None
     if threading.active_count() != others or loop.is_running():

@@ -18,7 +18,7 @@ from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 from wandb.util import load_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from wandb.apis.public import Api
 
@@ -244,8 +244,12 @@ def poll_often() -> None:
     with suppress(ImportError, AttributeError):
         from wandb.sdk.lib.service import service_port_file
 
-        sleep = service_port_file._SLEEP  # noqa: SLF001
-        service_port_file._SLEEP = lambda seconds: sleep(min(seconds, _BETWEEN_POLLS))  # noqa: SLF001
+        sleep: Callable[[float], None] = service_port_file._SLEEP  # noqa: SLF001
+
+        def pause(seconds: float) -> None:
+            sleep(min(seconds, _BETWEEN_POLLS))
+
+        service_port_file._SLEEP = pause  # type: ignore[assignment]  # noqa: SLF001
 
 
 def parse_yaml(text: str) -> dict[str, Any]:

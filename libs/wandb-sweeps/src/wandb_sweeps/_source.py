@@ -51,7 +51,7 @@ def connect() -> tuple[int, Any]:
         The keeper's process id, which is its session's too, and the connection to it.
 
     Raises:
-        OSError: There is none: the template, or the keeper, has been killed.
+        OSError: There is none: Python does not start, or has been killed meanwhile.
     """
     ours, theirs = Pipe()
     try:
@@ -59,7 +59,7 @@ def connect() -> tuple[int, Any]:
             _loaded().give(theirs.fileno())
         ours.send_bytes(json.dumps(_surroundings()).encode())
         return json.loads(ours.recv_bytes())["keeper"], ours
-    except EOFError as error:
+    except (EOFError, ConnectionError) as error:
         ours.close()
         msg = "the interpreter of a W&B sweep's trials has died while it was being started"
         raise ConnectionResetError(msg) from error

@@ -1,0 +1,186 @@
+"""The interpreters of trials: copies of one template, whatever comes of it."""
+
+import asyncio
+import importlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from wandb_sweeps import _source, _template
+from wandb_sweeps._interpreter import Assignment, Interpreter, pickled
+
+pytestmark = pytest.mark.filterwarnings("ignore:Support for class-based `config`")
+
+# Modules of tests cannot be imported by their names everywhere: what this one has goes by value.
+TELLING = """
+import os, sys
+from flyte.syncify import syncify
+
+@syncify
+async def by_flyte():
+    return "by Flyte"
+
+def objective():
+    import json, random
+    seen = {
+        "given": os.environ.get("GIVEN"),
+        "service": os.environ.get("WANDB_SERVICE"),
+        "folder": os.getcwd(),
+        "path": sys.path[0],
+        "argv": sys.argv,
+        "blocking": by_flyte(),
+        "keeper": os.getppid(),
+        "session": os.getsid(0),
+        "random": random.random(),
+        "forgets Flyte": "without Flyte" in sys.orig_argv,
+        "knew before": hasattr(sys, "seen_by_a_trial"),
+    }
+    sys.seen_by_a_trial = True
+    with open(os.environ["TELLS"], "a") as file:
+        print(json.dumps(seen), file=file)
+"""
+
+
+@pytest.fixture
+def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """What trials have seen so far."""
+    (tmp_path / "telling.py").write_text(TELLING)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("TELLS", str(tmp_path / "told"))
+    yield lambda: [json.loads(line) for line in (tmp_path / "told").read_text().splitlines()]
+    sys.modules.pop("telling", None)
+
+
+async def try_once(interpreter: Interpreter, folder: Path) -> None:
+    """Runs a trial to its end."""
+    environment = {"WANDB_SWEEP_PARAM_PATH": str(folder / "config.yaml")}
+    objective = importlib.import_module("telling").objective
+    interpreter.assign(pickled(objective), Assignment(environment, {}, {}))
+    assert await interpreter.has_exited(within=60)
+    assert interpreter.failure is None
+
+
+def template_id() -> int:
+    assert _source._template is not None
+    return _source._template.process.pid
+
+
+def test_interpreters(
+    told: Callable[[], list[dict[str, Any]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All come from one template, that has Flyte ready; each is fresh, and has what its agent had when it began."""
+    monkeypatch.setenv("WANDB_SERVICE", "of another process")
+    monkeypatch.setattr(sys, "argv", ["script.py", "--lr"])
+    templates = []
+
+    async def run() -> None:
+        for number in range(2):
+            monkeypatch.setenv("GIVEN", str(number))
+            (tmp_path / str(number)).mkdir()
+            monkeypatch.chdir(tmp_path / str(number))
+            with _source.held():
+                interpreter = await Interpreter.start()
+                templates.append(template_id())
+                for _ in range(2):
+                    await try_once(interpreter, tmp_path)
+                await interpreter.dismiss()
+                assert not interpreter.is_alive
+
+    with _source.held():
+        asyncio.run(run())
+        assert template_id() == templates[0]
+    seen = told()
+
+    assert len(set(templates)) == 1
+    assert _source._template is None
+    assert [(trial["given"], Path(trial["folder"]).name) for trial in seen] == [("0", "0")] * 2 + [("1", "1")] * 2
+    assert len({trial["random"] for trial in seen}) == 4
+    first, second, third, _ = (trial["keeper"] for trial in seen)
+    assert first == second != third
+    for trial in seen:
+        assert trial["service"] is None
+        assert trial["path"] == str(tmp_path)
+        assert trial["argv"] == ["script.py", "--lr"]
+        assert trial["blocking"] == "by Flyte"
+        assert trial["session"] == trial["keeper"]
+        assert (trial["forgets Flyte"], trial["knew before"]) == (False, False)
+    with pytest.raises(ProcessLookupError):
+        os.kill(templates[0], 0)
+
+
+UNENDING = """
+import asyncio
+
+asyncio.BaseEventLoop.stop = lambda self: None
+"""
+
+
+def test_flyte_in_the_way(
+    told: Callable[[], list[dict[str, Any]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where Flyte's thread does not end, as of a release that has it elsewhere, trials import Flyte by themselves."""
+    (tmp_path / "sitecustomize.py").write_text(UNENDING)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    async def run() -> None:
+        with _source.held():
+            interpreter = await Interpreter.start()
+            await try_once(interpreter, tmp_path)
+            await interpreter.dismiss()
+
+    asyncio.run(run())
+    (seen,) = told()
+
+    assert (seen["forgets Flyte"], seen["blocking"]) == (True, "by Flyte")
+
+
+def test_template_that_dies(told: Callable[[], list[dict[str, Any]]], tmp_path: Path) -> None:
+    """Those that it has made go on, and there is another one the next time."""
+
+    async def run() -> None:
+        with _source.held():
+            before = await Interpreter.start()
+            os.kill(template_id(), signal.SIGKILL)
+            await asyncio.to_thread(os.waitid, os.P_PID, template_id(), os.WEXITED | os.WNOWAIT)
+            after = await Interpreter.start()
+            for interpreter in (before, after):
+                await try_once(interpreter, tmp_path)
+                await interpreter.dismiss()
+
+    asyncio.run(run())
+    assert len(told()) == 2
+
+
+def test_template_that_never_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error, rather than waiting for ever."""
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with _source.held(), pytest.raises(ConnectionError, match="has died while it was being started"):
+        _source.connect()
+
+
+def test_keeper_that_is_killed(told: Callable[[], list[dict[str, Any]]], tmp_path: Path) -> None:
+    """What it was to do has failed; the agent takes another one."""
+
+    async def run() -> None:
+        with _source.held():
+            interpreter = await Interpreter.start()
+            await try_once(interpreter, tmp_path)
+            os.killpg(told()[0]["keeper"], signal.SIGKILL)
+            interpreter.assign(b"", Assignment({}, {}, {}))
+            assert await interpreter.has_exited(within=60)
+            assert "SIGKILL" in str(interpreter.failure)
+            await interpreter.dismiss()
+            assert not interpreter.is_alive
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("module", [*_template._NEEDED, *_template._WITH_FLYTE])
+def test_loaded(module: str) -> None:
+    """What is loaded in advance is there: a release that moves it makes trials slower."""
+    assert importlib.import_module(module)
