@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 
+import pytest
 from flyteplugins.wandb import wandb_config, wandb_sweep_config
 from wandb_devserver import DevServer
 
@@ -59,9 +60,13 @@ def test_eviction_of_a_controller(plane: ControlPlane, wandb_devserver: DevServe
     assert found.state == "RUNNING"
 
 
-def test_abort_of_a_controller_that_works_itself(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+@pytest.mark.parametrize(
+    "task", ["working_itself", "working_itself_sync", "working_undecorated", "working_undecorated_sync"]
+)
+def test_abort_of_a_controller_that_works_itself(task: str, plane: ControlPlane, wandb_devserver: DevServer) -> None:
     """Also while its main thread is in the SDK's agent: the trial's run is closed, the sweep ended as configured."""
-    flyte_run = plane.start("sweeping:working_itself", context={**CONTEXT, **wandb_sweep_config(on_failure="cancel")})
+    plane.pods.grace = 30.0
+    flyte_run = plane.start(f"sweeping:{task}", context={**CONTEXT, **wandb_sweep_config(on_failure="cancel")})
     plane.wait_for_output(flyte_run.root, "in the trial")
     plane.abort(flyte_run)
     plane.wait(flyte_run, expect=Phase.ABORTED)

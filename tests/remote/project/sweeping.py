@@ -102,5 +102,31 @@ async def working_itself() -> None:
 
 @wandb_sweep
 @env.task
+def working_itself_sync() -> None:
+    wandb.agent(str(get_wandb_sweep_id()), function=waiting_objective)
+
+
+def waiting_undecorated() -> None:
+    run = wandb.init()
+    run.log({"row": 1})
+    print("in the trial", flush=True)
+    while True:
+        time.sleep(0.1)
+
+
+@wandb_sweep
+@env.task
+async def working_undecorated() -> None:
+    wandb.agent(str(get_wandb_sweep_id()), function=waiting_undecorated)
+
+
+@wandb_sweep
+@env.task
+def working_undecorated_sync() -> None:
+    wandb.agent(str(get_wandb_sweep_id()), function=waiting_undecorated)
+
+
+@wandb_sweep
+@env.task
 async def exiting() -> None:
     raise SystemExit(3)

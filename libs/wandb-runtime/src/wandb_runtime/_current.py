@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -32,6 +33,16 @@ class Current:
 _current: ContextVar[Current | None] = ContextVar("wandb_runtime_current", default=None)
 
 
+@dataclass(frozen=True)
+class _Trial:
+    """Code that has `wandb.run` for itself, and the Flyte action it is part of."""
+
+    action: tuple[str, str] | None
+
+
+_trial: ContextVar[_Trial | None] = ContextVar("wandb_runtime_trial", default=None)
+
+
 def current() -> Current | None:
     """The run in force for the current action, or outside Flyte; None where there is none."""
     found = _current.get()
@@ -49,12 +60,16 @@ def in_force(run: Run | None, address: RunAddress | None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def none_in_force() -> Iterator[None]:
-    """Lets the code inside find no run, so that decorated functions open one of their own."""
-    token = _current.set(None)
+def in_trial() -> Iterator[None]:
+    """Lets the code inside, a sweep's objective, find the run that it opens by `wandb.init`, and no other.
+
+    Decorated functions open one of their own. To be used where `wandb.run` is the objective's alone.
+    """
+    token, trial = _current.set(None), _trial.set(_Trial(_action()))
     try:
         yield
     finally:
+        _trial.reset(trial)
         _current.reset(token)
 
 
@@ -64,14 +79,21 @@ def _action() -> tuple[str, str] | None:
 
 
 def get_wandb_run() -> Run | None:
-    """The W&B run of the current task, trace or decorated function.
+    """The W&B run of the current task, trace or decorated function; in a sweep's objective, that of the trial.
 
     Returns:
-        The run; None outside of them, in a task that is not decorated, and on a rank that does not log. Never
-        somebody else's run.
+        The run; None outside of them, in a task that is not decorated, on a rank that does not log, and in an
+        objective that has not called `wandb.init` yet. Never somebody else's run.
     """
     found = current()
-    return found.run if found else None
+    if found is not None:
+        return found.run
+    trial = _trial.get()
+    if trial is None or trial.action != _action():
+        return None
+    # Without importing wandb: who has opened a run has done that.
+    run: Run | None = getattr(sys.modules.get("wandb"), "run", None)
+    return run
 
 
 def get_wandb_run_dir() -> str | None:
@@ -80,5 +102,5 @@ def get_wandb_run_dir() -> str | None:
     Returns:
         `run.dir`: files written there stay local until `run.save()` sends them; None where there is no run.
     """
-    found = current()
-    return found.run.dir if found and found.run else None
+    run = get_wandb_run()
+    return run.dir if run is not None else None

@@ -1,6 +1,6 @@
 """What functions that host W&B's work need to know of their process and their action; shared with wandb-sweeps."""
 
-from wandb_runtime._current import none_in_force
+from wandb_runtime._current import in_trial
 from wandb_runtime._exclusive import exclusive, is_mine, is_taken, opening
 from wandb_runtime._off_loop import in_thread, off_loop
 from wandb_runtime._opening import advice_on, in_one_line, require_key_of_server
@@ -17,11 +17,11 @@ __all__ = [
     "exit_code_of",
     "in_one_line",
     "in_thread",
+    "in_trial",
     "is_mine",
     "is_stopping",
     "is_taken",
     "listen",
-    "none_in_force",
     "off_loop",
     "opening",
     "require_key_of_server",

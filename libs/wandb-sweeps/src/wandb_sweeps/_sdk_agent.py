@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import flyte
 from wandb_runtime import WandbConfig
-from wandb_runtime.hosting import exclusive, is_mine, is_taken, none_in_force, require_key_of_server
+from wandb_runtime.hosting import exclusive, exit_code_of, in_trial, is_mine, is_taken, require_key_of_server, watched
 
 from wandb_sweeps._address import SweepAddress
 from wandb_sweeps._errors import AgentBusyError
@@ -33,6 +33,8 @@ from wandb_sweeps._locate import Server, locate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from wandb import Run
 
 _logger = logging.getLogger("wandb_sweeps")
 
@@ -92,7 +94,7 @@ def _agent(
         return
     _refuse_to_hang()
     address = _find(sweep_id, entity, project)
-    with exclusive(), _environment_of(address), flyte.custom_context(**address.to_context()), none_in_force():
+    with exclusive(), _environment_of(address), flyte.custom_context(**address.to_context()), in_trial():
         trial = functools.partial(_run_trial, function, contextvars.copy_context())
         of_the_sdk(address.id, trial, address.entity, address.project, count, **options)
 
@@ -103,9 +105,44 @@ def _run_trial(function: Callable[[], object], context: contextvars.Context) -> 
 
 
 def _call(function: Callable[[], object]) -> None:
-    result = function()
-    if inspect.iscoroutine(result):
-        asyncio.run(result)
+    trial = _Trial()
+    with watched() as body:
+        try:
+            with body.running(trial):
+                result = function()
+                if inspect.iscoroutine(result):
+                    asyncio.run(result)
+        except Exception:  # the agent closes the run, after it has printed the traceback to it
+            raise
+        except BaseException as error:
+            trial.close(exit_code_of(error))
+            raise
+
+
+class _Trial:
+    """What an objective that calls `wandb.init` itself has in use; of a decorated one there is nothing left to close.
+
+    The agent closes no run of an objective that SystemExit ends: it would be shown as running, or as finished.
+    """
+
+    def mark_preempting(self) -> None:
+        """Tells W&B that the platform is about to stop the process. Never raises."""
+        with contextlib.suppress(Exception):
+            if (run := self._run()) is not None:
+                run.mark_preempting()
+
+    def close(self, exit_code: int) -> None:
+        """Ends the run, if it is still open. Never raises."""
+        try:
+            if (run := self._run()) is not None:
+                run.finish(exit_code=exit_code)
+        except Exception:
+            _logger.warning("The W&B run of a trial could not be closed", exc_info=True)
+
+    def _run(self) -> Run | None:
+        import wandb
+
+        return wandb.run
 
 
 def _refuse_to_hang() -> None:
