@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import wandb
 from wandb.sdk import wandb_setup
 from wandb.sdk.lib import module, wbauth
+from wandb.sdk.lib.asyncio_manager import AlreadyJoinedError
 from wandb.sdk.lib.service.service_connection import WandbAttachFailedError
-from wandb.sdk.mailbox import MailboxClosedError
+from wandb.sdk.mailbox import HandleAbandonedError, MailboxClosedError
 from wandb.sdk.wandb_init import _set_global_run
 
 if TYPE_CHECKING:
@@ -20,10 +21,9 @@ if TYPE_CHECKING:
 
     from wandb import Run
 
-TORN_DOWN = (MailboxClosedError,)
-"""What a question raises if `wandb.teardown()` comes before its answer: it is called by sweep agents of the SDK."""
-
 _EXIT_TIMEOUT = 10
+# A lost connection to W&B's server is none of these: that is the service process's own, which tells of it in words.
+_TORN_DOWN = (MailboxClosedError, HandleAbandonedError, AlreadyJoinedError, ConnectionError)
 
 
 def set_global_run(run: Run | None) -> None:
@@ -58,6 +58,9 @@ def session_of_its_own() -> Iterator[None]:
         if service is not None:
             os.environ["WANDB_SERVICE"] = service
         set_global_run(run)
+        # A run that ends from now on leaves `wandb.run` by itself; one that has ended meanwhile was not there.
+        if run is not None and run._is_finished:  # noqa: SLF001
+            set_global_run(None)
         _forget_finished_runs()
 
 
@@ -69,6 +72,18 @@ def _forget_finished_runs() -> None:
     for run in list(session._active_runs):  # noqa: SLF001
         if run._is_finished:  # noqa: SLF001
             session.remove_active_run(run)
+
+
+def is_torn_down(error: BaseException | None) -> bool:
+    """Whether a question has failed because `wandb.teardown()` came before its answer.
+
+    Sweep agents of the SDK call it. What it has broken off is told by the context of the exception alone.
+    """
+    while error is not None:
+        if isinstance(error, _TORN_DOWN):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def leave_service_of_other_process() -> None:

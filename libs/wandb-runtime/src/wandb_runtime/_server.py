@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
-import wandb
-
-from wandb_runtime import _sdk
+from wandb_runtime._questions import connect, despite_teardown
 
 if TYPE_CHECKING:
-    from wandb.apis.public import Api, Run
+    from wandb.apis.public import Run
 
 ACCEPTED = 200
-_ATTEMPTS = 3
 
 
 def status_of_key(host: str, *, timeout: int) -> int | None:
@@ -27,7 +23,7 @@ def status_of_key(host: str, *, timeout: int) -> int | None:
         An HTTP status; None where there was no answer.
     """
     try:
-        _api(host, timeout)
+        connect(host, timeout)
     except Exception as error:  # noqa: BLE001
         # AuthenticationError says nothing: it is raised where nobody has looked at the key, too.
         response = getattr(error.__cause__, "response", None)
@@ -43,15 +39,11 @@ def state_of_run(host: str, entity: str, project: str, run_id: str, *, timeout: 
     Raises:
         Exception: The server refuses or does not answer; the SDK has no common class for that.
     """
-    attempts = _ATTEMPTS
-    while True:
-        attempts -= 1
-        with contextlib.suppress(*(_sdk.TORN_DOWN if attempts else ())):
-            return _state_of_run(host, entity, project, run_id, timeout)
+    return despite_teardown(lambda: _state_of_run(host, entity, project, run_id, timeout))
 
 
 def _state_of_run(host: str, entity: str, project: str, run_id: str, timeout: int) -> str | None:
-    found = _api(host, timeout).runs(f"{entity}/{project}", {"name": run_id}, per_page=1)
+    found = connect(host, timeout).runs(f"{entity}/{project}", {"name": run_id}, per_page=1)
     return next((run.state for run in found), None)
 
 
@@ -61,9 +53,4 @@ def find_run(host: str, path: str, *, timeout: int) -> Run:
     Raises:
         Exception: The server has no such run, refuses or does not answer.
     """
-    return _api(host, timeout).run(path)
-
-
-def _api(host: str, timeout: int) -> Api:
-    """Makes one request, which checks the API key."""
-    return wandb.Api(overrides={"base_url": host}, timeout=timeout)
+    return despite_teardown(lambda: connect(host, timeout).run(path))

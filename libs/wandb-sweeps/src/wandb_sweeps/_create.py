@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import wandb
 import yaml
-from wandb_runtime.hosting import advice_on, in_one_line, require_key_of_server
+from wandb_runtime.hosting import advice_on, despite_teardown, in_one_line, require_key_of_server
 
 from wandb_sweeps._address import SweepAddress
 from wandb_sweeps._errors import SweepCreateError
@@ -122,6 +122,10 @@ def end(own: OwnSweep, state: SweepState, *, has_failed: bool) -> None:
     Raises:
         Exception: The server refuses it or does not answer.
     """
+    despite_teardown(lambda: _end(own, state, has_failed=has_failed))
+
+
+def _end(own: OwnSweep, state: SweepState, *, has_failed: bool) -> None:
     address = own.address
     connection = Connection.to(address.host, timeout=_FOR_ENDING)
     current = connection.find_sweep(address.entity, address.project, address.id)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from wandb_artifacts import InvalidValueError, SweepRef
 from wandb_runtime import WandbConfig
 from wandb_runtime.context import carried
+from wandb_runtime.hosting import despite_teardown
 
 from wandb_sweeps._address import SweepAddress
 from wandb_sweeps._config import WandbSweepConfig
@@ -63,10 +64,16 @@ class Server:
             SweepUnavailableError: W&B has not answered, or has refused it.
         """
         try:
-            return request(self.connection())
+            return despite_teardown(lambda: self._ask(request))
         except Exception as error:
-            self._connection = None
             raise SweepUnavailableError(_explained(error, self._host)) from error
+
+    def _ask(self, request: Callable[[Connection], Any]) -> Any:
+        try:
+            return request(self.connection())
+        except Exception:
+            self._connection = None
+            raise
 
 
 def locate(

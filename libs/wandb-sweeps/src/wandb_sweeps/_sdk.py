@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
 
-import wandb
 from wandb.sdk.lib import config_util
 from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 from wandb.util import load_yaml
+from wandb_runtime.hosting import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -116,7 +116,7 @@ class Connection:
         Raises:
             Exception: There is no key, the server refuses it, or does not answer; the SDK has no common class for it.
         """
-        api = wandb.Api(overrides={"base_url": host} if host else {}, timeout=int(timeout))
+        api = connect(host, timeout)
         return cls(api, host=api.settings["base_url"], timeout=timeout)
 
     def execute(self, query: str, variables: Mapping[str, Any], *, timeout: float | None = None) -> dict[str, Any]:

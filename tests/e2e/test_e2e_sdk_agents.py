@@ -1,0 +1,267 @@
+"""Agents of the SDK in tasks: what their trials see, what tasks beside them see, what becomes of questions to W&B."""
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import flyte
+import flyte.errors
+import pytest
+import wandb
+from flyteplugins.wandb import (
+    get_wandb_run,
+    get_wandb_run_dir,
+    get_wandb_sweep_id,
+    wandb_config,
+    wandb_init,
+    wandb_sweep,
+    wandb_sweep_config,
+)
+from wandb_devserver import DevServer, Fault
+from wandb_runtime import _server
+from wandb_sweeps import AgentBusyError, _create
+from wandb_sweeps._address import SweepAddress
+from wandb_sweeps._create import OwnSweep
+from wandb_sweeps._locate import Server, look_up
+from wandb_sweeps._runs import read_trials
+from wandb_sweeps._sdk import Connection
+
+from tests.e2e.support import run_locally
+
+env = flyte.TaskEnvironment(name="e2e_sdk_agents")
+
+CONTEXT = {
+    **wandb_config(project="e2e"),
+    **wandb_sweep_config(method="grid", parameters={"lr": {"values": [1.5, 2.5]}}),
+}
+
+# It leaves the file open from which wandb.init reads the parameters of a trial.
+agents = pytest.mark.filterwarnings("ignore:Exception ignored in.*sweep-:pytest.PytestUnraisableExceptionWarning")
+
+
+# The run of a trial that the objective opens by itself
+
+
+@env.task
+def undecorated() -> bool:
+    """A child of an objective has no run, as any other that is not decorated."""
+    return get_wandb_run() is None
+
+
+def calling_init() -> None:
+    before = get_wandb_run()
+    run = wandb.init()
+    run.summary["before"] = before is None
+    run.summary["is the run"] = get_wandb_run() is run
+    run.summary["directory"] = get_wandb_run_dir() == run.dir
+    run.summary["children"] = [undecorated()] if flyte.ctx() else []
+    run.finish()
+    assert get_wandb_run() is None
+
+
+async def calling_init_async() -> None:
+    await asyncio.to_thread(calling_init)
+
+
+@wandb_init(project="own")
+@wandb_sweep
+@env.task
+async def agent_of_undecorated() -> None:
+    own = get_wandb_run()
+    sweep_id = get_wandb_sweep_id()
+    assert own is not None
+    assert sweep_id is not None
+    for objective in (calling_init, calling_init_async):
+        wandb.agent(sweep_id, function=objective, count=1)
+    assert get_wandb_run() is own
+
+
+@agents
+def test_run_of_an_undecorated_objective(wandb_devserver: DevServer) -> None:
+    """It is found as that of a decorated one is: from its opening to its end, and not that of the task."""
+    run_locally(agent_of_undecorated, context=CONTEXT)
+
+    (sweep,) = wandb_devserver.sweeps()
+    assert [run.state for run in sweep.trials] == ["finished", "finished"]
+    for run in sweep.trials:
+        assert [run.summary[key] for key in ("before", "is the run", "directory")] == [True, True, True]
+        assert run.summary["children"] == [True]
+
+
+# Beside an agent
+
+_has_started = threading.Event()
+_may_end = threading.Event()
+
+
+@wandb_init
+def waiting_objective() -> None:
+    _has_started.set()
+    assert _may_end.wait(60)
+
+
+@wandb_sweep
+@env.task
+def agent_in_thread(sweep_id: str) -> None:
+    wandb.agent(sweep_id, function=waiting_objective, count=1)
+
+
+@pytest.fixture(autouse=True)
+def nobody_has_started() -> Iterator[None]:
+    _has_started.clear()
+    _may_end.clear()
+    yield
+    _may_end.set()
+
+
+@contextlib.asynccontextmanager
+async def agent_at_work() -> AsyncIterator[str]:
+    sweep_id = get_wandb_sweep_id()
+    assert sweep_id is not None
+    agent = asyncio.create_task(agent_in_thread.aio(sweep_id))
+    assert await asyncio.to_thread(_has_started.wait, 60)
+    try:
+        yield sweep_id
+    finally:
+        _may_end.set()
+        await agent
+
+
+@wandb_sweep
+@env.task
+async def second_agent_on_the_loop() -> str:
+    """Would halt the loop, on which the first agent's task is awaited too."""
+    async with agent_at_work() as sweep_id:
+        try:
+            wandb.agent(sweep_id, function=calling_init, count=1)
+        except AgentBusyError as error:
+            return str(error)
+    return ""
+
+
+@agents
+def test_a_second_agent_on_the_event_loop(wandb_devserver: DevServer) -> None:
+    """It is refused at once, and the first one is not disturbed."""
+    refused = run_locally(second_agent_on_the_loop, context=CONTEXT)
+
+    assert "await run_sweep_agent(...) instead" in refused
+    (sweep,) = wandb_devserver.sweeps()
+    assert [run.state for run in sweep.trials] == ["finished"]
+
+
+_is_open = threading.Event()
+_may_close = threading.Event()
+
+
+@wandb_init(project="beside")
+@env.task
+def closing_meanwhile() -> None:
+    _is_open.set()
+    assert _may_close.wait(60)
+
+
+@wandb_sweep
+@env.task
+async def closing_beside_an_agent() -> list[bool]:
+    _is_open.clear()
+    _may_close.clear()
+    closing = asyncio.create_task(closing_meanwhile.aio())
+    assert await asyncio.to_thread(_is_open.wait, 60)
+    was_there = wandb.run is not None
+    async with agent_at_work():
+        _may_close.set()
+        await closing
+    return [was_there, wandb.run is None]
+
+
+@agents
+def test_a_run_that_closes_beside_an_agent(wandb_devserver: DevServer) -> None:
+    """It is not `wandb.run` again when the agent has ended: nothing could be logged to it."""
+    assert run_locally(closing_beside_an_agent, context=CONTEXT) == [True, True]
+    (run,) = wandb_devserver.runs("local/beside")
+    assert run.state == "finished"
+
+
+# Questions to W&B while an agent ends all that the SDK has open in the process
+
+
+def made_sweep() -> OwnSweep:
+    made = Connection.to(None, timeout=10).upsert_sweep(
+        config="method: grid\nparameters: {lr: {values: [1]}}", entityName="local", projectName="e2e"
+    )["sweep"]
+    return OwnSweep(SweepAddress(made["name"], "local", "e2e", os.environ["WANDB_BASE_URL"]), made["id"])
+
+
+def looking_up(own: OwnSweep) -> object:
+    return look_up(Server(None), own.address).state
+
+
+def reading_trials(own: OwnSweep) -> object:
+    return [trial.id for trial in read_trials(Server(None), own.address, {})]
+
+
+def ending(own: OwnSweep) -> object:
+    _create.end(own, "FINISHED", has_failed=False)
+    return looking_up(own)
+
+
+def asking_for_a_run(own: OwnSweep) -> object:
+    return _server.state_of_run(own.address.host, "local", "e2e", "none", timeout=30)
+
+
+def finding_a_run(own: OwnSweep) -> object:
+    return _server.find_run(own.address.host, "local/e2e/some", timeout=30).id
+
+
+@pytest.mark.parametrize(
+    ("ask", "operation", "expected"),
+    [
+        (looking_up, "GetSweep", "pending"),
+        (looking_up, "Viewer", "pending"),
+        (reading_trials, "Runs", ["some"]),
+        (ending, "GetSweep", "finished"),
+        (ending, "UpsertSweep", "finished"),
+        (asking_for_a_run, "Runs", None),
+        (finding_a_run, "Run", "some"),
+    ],
+)
+def test_a_question_that_is_broken_off(
+    ask: Callable[[OwnSweep], object], operation: str, expected: object, wandb_devserver: DevServer
+) -> None:
+    """It is asked again: that the SDK's session is gone says nothing about the server."""
+    own = made_sweep()
+    wandb.init(project="e2e", id="some").finish()
+    answers: list[object] = []
+    late = wandb_devserver.faults.add(Fault("graphql", operation=operation, delay=2))
+    asking = threading.Thread(target=lambda: answers.append(ask(own)))
+    asking.start()
+    wandb_devserver.faults.wait(late)
+    wandb.teardown()
+    asking.join()
+
+    assert answers == [expected]
+
+
+def services() -> set[int]:
+    """The SDK's service processes that this process has started."""
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,command="], capture_output=True, text=True, check=True)
+    lines = (line.split(None, 2) for line in listed.stdout.splitlines())
+    return {int(pid) for pid, parent, *rest in lines if int(parent) == os.getpid() and "wandb-core" in " ".join(rest)}
+
+
+def test_no_service_process_is_left(wandb_devserver: DevServer) -> None:
+    """A session that ends while a question starts its service process ends that as well."""
+    wandb.teardown()
+    before = services()
+    asking = threading.Thread(target=lambda: Server(None).ask(lambda connection: connection.host))
+    asking.start()
+    while asking.is_alive() and not services() - before:
+        pass
+    wandb.teardown()
+    asking.join()
+    wandb.teardown()
+
+    assert services() <= before
