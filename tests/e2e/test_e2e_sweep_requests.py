@@ -1,0 +1,205 @@
+"""The requests that wandb-sweeps sends itself are those of the SDK: what W&B takes from the one, it takes from both."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import httpx
+import pytest
+import wandb
+from graphql import FieldNode, ObjectValueNode, OperationDefinitionNode, SelectionSetNode, parse, print_ast
+from wandb.agents.pyagent import Agent
+from wandb_devserver import DevServer
+from wandb_sweeps._address import SweepAddress
+from wandb_sweeps._create import OwnSweep, as_yaml, end
+from wandb_sweeps._sdk import Connection, parse_yaml
+
+CONFIG = {"method": "grid", "name": "named", "description": "for", "parameters": {"lr": {"values": [1.5, 1e-5]}}}
+
+
+@dataclass(frozen=True)
+class Request:
+    """A GraphQL request, by what a server can tell apart."""
+
+    variables: dict[str, Any]
+    declared: dict[str, str]
+    """The types of the variables, by name."""
+    asked: frozenset[str]
+    """The paths of the fields that are asked for, those of their arguments among them."""
+
+
+def paths(selected: SelectionSetNode | None, above: str = "") -> Iterator[str]:
+    """Of fields, and of the arguments and their keys: `upsertSweep(input.config)`."""
+    for node in selected.selections if selected else ():
+        assert isinstance(node, FieldNode)
+        path = f"{above}{node.name.value}"
+        yield path
+        for argument in node.arguments or ():
+            assert isinstance(argument.value, ObjectValueNode)
+            yield from (f"{path}({argument.name.value}.{key.name.value})" for key in argument.value.fields)
+        yield from paths(node.selection_set, f"{path}.")
+
+
+def request_of(body: dict[str, Any]) -> Request:
+    (operation,) = (node for node in parse(body["query"]).definitions if isinstance(node, OperationDefinitionNode))
+    declared = {node.variable.name.value: print_ast(node.type) for node in operation.variable_definitions or ()}
+    given = {name: value for name, value in body["variables"].items() if value is not None}
+    return Request(given, declared, frozenset(paths(operation.selection_set)))
+
+
+class Recorder:
+    """What was asked, in the order in which it was answered."""
+
+    def __init__(self) -> None:
+        self._bodies: list[dict[str, Any]] = []
+        self._changed = threading.Condition()
+
+    def note(self, content: bytes) -> None:
+        with self._changed:
+            self._bodies.append(json.loads(content))
+            self._changed.notify_all()
+
+    def seen(self, operation: str) -> list[Request]:
+        return [request_of(body) for body in list(self._bodies) if f"mutation {operation}(" in body["query"]]
+
+    def wait(self, operation: str, until: Callable[[Request], bool]) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: any(until(request) for request in self.seen(operation)), 30)
+
+    def during(self, act: Callable[[], object]) -> Callable[[str], list[Request]]:
+        self._bodies.clear()
+        act()
+        recorded = Recorder()
+        recorded._bodies = self._bodies.copy()
+        return recorded.seen
+
+
+@pytest.fixture
+def recorder(wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
+    """Stands between the SDK and the server, and notes what passes."""
+    recorder = Recorder()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            content = self.rfile.read(int(self.headers["Content-Length"]))
+            headers = {name: self.headers.get(name, "") for name in ("Authorization", "Content-Type")}
+            reply = httpx.post(wandb_devserver.url + self.path, content=content, headers=headers)
+            if self.path == "/graphql":
+                recorder.note(content)
+            self.send_response(reply.status_code)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(reply.content)))
+            self.end_headers()
+            self.wfile.write(reply.content)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.server_port}")
+        yield recorder
+        wandb.teardown()
+        server.shutdown()
+
+
+def ours() -> Connection:
+    return Connection.to(None, timeout=20)
+
+
+def create_as_the_sdk() -> str:
+    sweep_id: str = wandb.sweep(dict(CONFIG), entity="local", project="e2e", prior_runs=["a", "b"])
+    for name in ("WANDB_ENTITY", "WANDB_PROJECT"):
+        os.environ.pop(name, None)
+    return sweep_id
+
+
+def create_as_we_do() -> str:
+    made = ours().upsert_sweep(
+        config=as_yaml(CONFIG),
+        description=CONFIG["description"],
+        displayName=CONFIG["name"],
+        entityName="local",
+        projectName="e2e",
+        priorRunsFilters=json.dumps({"$or": [{"name": "a"}, {"name": "b"}]}),
+    )
+    sweep_id: str = made["sweep"]["name"]
+    return sweep_id
+
+
+# `wandb.sweep` uses what the SDK itself has given up.
+@pytest.mark.filterwarnings("ignore:Read the `app_url` setting:DeprecationWarning")
+def test_creation(recorder: Recorder) -> None:
+    """A sweep is created by the same variables with the same values; what it does not need is left out."""
+    (theirs,) = recorder.during(create_as_the_sdk)("UpsertSweep")
+    (own,) = recorder.during(create_as_we_do)("UpsertSweep")
+
+    configs = [parse_yaml(request.variables.pop("config")) for request in (theirs, own)]
+    filters = [json.loads(request.variables.pop("priorRunsFilters")) for request in (theirs, own)]
+    assert configs[0] == configs[1]
+    assert filters[0] == filters[1]
+    # The SDK has a variable for the name too, and sends the name in the configuration alone.
+    assert own.variables.pop("displayName") == CONFIG["name"]
+    assert own.variables == {name: theirs.variables[name] for name in own.variables}
+    assert theirs.variables.keys() - own.variables.keys() <= {"launchScheduler", "templateVariableValues"}
+    # What `wandb sweep --stop` and its kin send: see below.
+    assert own.declared.items() - {("state", "String")} <= theirs.declared.items()
+    assert own.asked - {"upsertSweep(input.state)", "upsertSweep.sweep.id", "upsertSweep.sweep.state"} <= theirs.asked
+
+
+def test_states(recorder: Recorder) -> None:
+    """A sweep is stopped as the SDK's command does it."""
+    sweep_id = create_as_we_do()
+    command = [sys.executable, "-m", "wandb", "sweep", "--stop", f"local/e2e/{sweep_id}"]
+    (theirs,) = recorder.during(lambda: subprocess.run(command, check=True))("UpsertSweep")
+    connection = ours()
+    found = connection.find_sweep("local", "e2e", sweep_id)
+    assert found is not None
+    own_sweep = OwnSweep(SweepAddress(sweep_id, "local", "e2e", connection.host), found["id"])
+    connection.upsert_sweep(id=found["id"], state="RUNNING", entityName="local", projectName="e2e")
+    (own,) = recorder.during(lambda: end(own_sweep, "FINISHED", has_failed=False))("UpsertSweep")
+
+    # Its last line is by what another attempt of the task finds the sweep.
+    assert own.variables.pop("description") == CONFIG["description"]
+    assert own.variables == theirs.variables
+    assert own.declared.items() & theirs.declared.items() >= {("id", "ID"), ("state", "String")}
+    assert {"upsertSweep(input.id)", "upsertSweep(input.state)"} <= own.asked & theirs.asked
+
+
+def names_a_run(heartbeat: Request) -> bool:
+    return bool(json.loads(heartbeat.variables["runState"]))
+
+
+def test_agents(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An agent registers, asks for a trial and tells that it runs, all in the words of the SDK."""
+    sweep_id = create_as_we_do()
+    monkeypatch.setattr(Agent, "HEARTBEAT_SLEEP_SECONDS", 0.2)
+
+    def act_as_the_sdk() -> None:
+        until_told = functools.partial(recorder.wait, "Heartbeat", names_a_run)
+        wandb.agent(sweep_id, function=until_told, entity="local", project="e2e", count=1)
+
+    def act_as_we_do() -> None:
+        connection = ours()
+        agent = connection.create_agent(SweepAddress(sweep_id, "local", "e2e", connection.host), socket.gethostname())
+        commands = connection.heartbeat(agent, None)
+        assert commands
+        connection.heartbeat(agent, commands[0]["run_id"])
+
+    theirs, own = recorder.during(act_as_the_sdk), recorder.during(act_as_we_do)
+    assert own("CreateAgent") == theirs("CreateAgent")
+    ours_told, theirs_told = own("Heartbeat"), theirs("Heartbeat")[:2]
+    for heartbeat in (*ours_told, *theirs_told):
+        del heartbeat.variables["id"]
+    for _, busy in (ours_told, theirs_told):
+        assert list(json.loads(busy.variables.pop("runState")).values()) == [True]
+    assert ours_told == theirs_told
