@@ -1,16 +1,25 @@
 """How agents of `run_sweep_agent` end: whatever becomes of the sweep meanwhile, they do, and say why."""
 
 import asyncio
+import atexit
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import flyte
+import flyte.errors
 import pytest
 import wandb
 from flyteplugins.wandb import (
     AgentResult,
+    get_wandb_context,
     get_wandb_run,
     get_wandb_run_dir,
     get_wandb_sweep_id,
@@ -18,7 +27,8 @@ from flyteplugins.wandb import (
     wandb_config,
     wandb_init,
 )
-from wandb_devserver import DevServer
+from wandb_devserver import DevServer, Fault
+from wandb_sweeps import _agent
 from wandb_sweeps._sdk import Connection
 
 from tests.e2e.support import run_locally
@@ -86,6 +96,240 @@ def test_a_sweep_that_is_deleted_in_mid_trial(
     assert result.trials[0].summary["row"] == 2
     assert "has been deleted; trial" in caplog.text
     assert [run.state for run in wandb_devserver.runs()] == ["finished"]
+
+
+@env.task
+async def agent_of(objective: str, sweep: str, max_failures: int | None = None) -> AgentResult:
+    return await run_sweep_agent(globals()[objective], sweep_id=sweep, max_failures=max_failures)
+
+
+NOTHING_TO_DO = '{"data": {"agentHeartbeat": {"agent": {"id": "1"}, "commands": "[]"}}}'
+
+
+@env.task
+async def agent_without_trials(sweep: str, state: str) -> AgentResult:
+    """Its sweep ends while it waits, and the server, like one that is behind, does not tell agents."""
+    agent = asyncio.ensure_future(run_sweep_agent(until_told, sweep_id=sweep))
+    await asyncio.to_thread(_server[0].faults.wait)
+    if state == "deleted":
+        _server[0].delete_sweep(sweep)
+    else:
+        await asyncio.to_thread(set_state, sweep, state)
+    return await agent
+
+
+def set_state(sweep: str, state: Any) -> None:
+    entity, project, name = sweep.split("/")
+    connection = Connection.to(None, timeout=10)
+    found = connection.find_sweep(entity, project, name)
+    assert found is not None
+    connection.upsert_sweep(id=found["id"], entityName=entity, projectName=project, state=state)
+
+
+@pytest.mark.parametrize(("state", "ended"), [("CANCELED", "finished"), ("FINISHED", "finished"), ("deleted",) * 2])
+def test_a_sweep_that_ends_while_an_agent_waits(state: str, ended: str, wandb_devserver: DevServer) -> None:
+    """An agent that gets nothing to do looks at the sweep, and does not wait for what will not come."""
+    wandb_devserver.faults.add(Fault("graphql", operation="Heartbeat", status=200, body=NOTHING_TO_DO, count=None))
+    result: AgentResult = run_locally(agent_without_trials, sweep_of(1), state)
+
+    assert (result.ended, result.trials) == (ended, [])
+
+
+@env.task
+async def agent_with_an_outage(sweep: str, mark: str) -> AgentResult:
+    agent = asyncio.ensure_future(run_sweep_agent(until_told, sweep_id=sweep))
+    await has_logged(sweep)
+    outage = _server[0].faults.add(Fault("graphql", operation="Heartbeat", status=403))
+    await asyncio.to_thread(_server[0].faults.wait, outage)
+    await asyncio.to_thread(Path(mark).touch)
+    return await agent
+
+
+def test_an_outage_in_mid_trial(wandb_devserver: DevServer, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The trial goes on: it does not need its agent."""
+    mark = tmp_path / "mark"
+    result: AgentResult = run_locally(agent_with_an_outage, sweep_of(str(mark)), str(mark))
+
+    assert (result.ended, [trial.state for trial in result.trials]) == ("finished", ["finished"])
+    assert "goes on with trial" in caplog.text
+
+
+@wandb_init
+def logging() -> None:
+    wandb.log({"row": 1})
+
+
+def test_a_trial_of_which_the_server_does_not_tell(wandb_devserver: DevServer) -> None:
+    """The result has what the agent knows itself."""
+    wandb_devserver.faults.add(Fault("graphql", operation="Runs", status=403, count=None))
+    result: AgentResult = run_locally(agent_of, "logging", sweep_of(7))
+
+    (trial,) = result.trials
+    assert (trial.state, trial.config, trial.summary, trial.error) == ("finished", {"how": 7}, {}, "")
+    assert trial.id == wandb_devserver.runs()[0].id
+
+
+@wandb_init
+def failing_as_told() -> None:
+    if wandb.config["how"].startswith("fails"):
+        msg = "as told"
+        raise ValueError(msg)
+
+
+def test_failures_in_a_row(wandb_devserver: DevServer) -> None:
+    """A trial that ends well starts the count anew."""
+    sweep = sweep_of("fails 1", "ends", "fails 2", "fails 3", "not reached")
+    result: AgentResult = run_locally(agent_of, "failing_as_told", sweep, 2)
+
+    assert result.ended == "failures"
+    assert [trial.state for trial in result.trials] == ["failed", "finished", "failed", "failed"]
+
+
+# How trials end
+
+
+def exiting() -> None:
+    """By SystemExit, with the run open."""
+    wandb.init()
+    sys.exit(wandb.config["how"])
+
+
+def test_exit(wandb_devserver: DevServer) -> None:
+    """As Python does it with a script: None and 0 are no failures, a text is one, a number is the exit code."""
+    result: AgentResult = run_locally(agent_of, "exiting", sweep_of(0, 3, "no data"))
+
+    assert [trial.error for trial in result.trials] == ["", "SystemExit: 3", "SystemExit: no data"]
+    assert [(run.state, run.exit_code) for run in wandb_devserver.runs()] == [
+        ("finished", 0),
+        ("failed", 3),
+        ("failed", 1),
+    ]
+
+
+def raising_with_the_run_open() -> None:
+    wandb.init()
+    msg = "where it is looked for"
+    raise ValueError(msg)
+
+
+def test_an_exception(wandb_devserver: DevServer, capfd: pytest.CaptureFixture[str]) -> None:
+    """The run has failed, and the traceback is in the output of the task."""
+    result: AgentResult = run_locally(agent_of, "raising_with_the_run_open", sweep_of(1))
+
+    assert [trial.error for trial in result.trials] == ["ValueError: where it is looked for"]
+    assert [(run.state, run.exit_code) for run in wandb_devserver.runs()] == [("failed", 1)]
+    assert "in raising_with_the_run_open" in capfd.readouterr().err
+
+
+@wandb_init
+def never_leaving() -> None:
+    """Has registered what never returns: the interpreter does not exit, though the objective has ended."""
+    how = wandb.config["how"]
+    atexit.register(lambda: Path(how).touch() if "/" in how else threading.Event().wait())
+
+
+def test_an_interpreter_that_does_not_exit(
+    wandb_devserver: DevServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is registered with atexit is run; the agent waits for it a while, and goes on with the next trial."""
+    monkeypatch.setattr(_agent, "_FOR_EXITING", 0.5)
+    mark = tmp_path / "mark"
+    result: AgentResult = run_locally(agent_of, "never_leaving", sweep_of("stuck", str(mark)))
+
+    assert [(trial.state, trial.error) for trial in result.trials] == [("finished", "")] * 2
+    assert mark.exists()
+
+
+@wandb_init
+def cleaning_up() -> None:
+    run = get_wandb_run()
+    assert run is not None
+    try:
+        run.log({"row": 1})
+        time.sleep(600)
+    finally:
+        run.log({"row": 2})
+        Path(run.config["how"]).touch()
+        if run.config["how"].endswith("dies"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(1)
+        run.log({"row": 3})
+
+
+@env.task
+async def impatient(sweep: str, mark: str) -> str:
+    """Cancels its agent again while that waits for the trial."""
+    agent = asyncio.ensure_future(run_sweep_agent(cleaning_up, sweep_id=sweep))
+    await has_logged(sweep)
+    agent.cancel()
+    while not Path(mark).exists():  # noqa: ASYNC110, ASYNC240
+        await asyncio.sleep(0.05)
+    agent.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await agent
+    return "cancelled" if agent.cancelled() else "ended"
+
+
+@pytest.mark.parametrize(("how", "last"), [("cleans up", {3}), ("dies", {1, 2})])
+def test_cancelling_twice(how: str, last: set[int], wandb_devserver: DevServer, tmp_path: Path) -> None:
+    """The agent ends when its trial has, and W&B knows how; also of one that dies instead."""
+    mark = tmp_path / how
+    assert run_locally(impatient, sweep_of(str(mark)), str(mark)) == "cancelled"
+
+    (run,) = wandb_devserver.runs()
+    assert run.state == "preempted"
+    assert [row["row"] for row in run.history if "row" in row][-1] in last
+
+
+# Where trials belong
+
+
+@wandb_init
+def seeing() -> None:
+    run = get_wandb_run()
+    assert run is not None
+    context = get_wandb_context()
+    run.summary["context"] = [context.entity, context.project, context.host]
+    run.summary["flush"] = run.settings.x_file_stream_transmit_interval
+
+
+def seeing_by_itself() -> None:
+    with wandb.init() as run:
+        run.summary["place"] = [run.entity, run.project]
+
+
+@env.task
+async def agents_elsewhere(sweep: str) -> list[AgentResult]:
+    return [await run_sweep_agent(each, sweep_id=sweep, count=1) for each in (seeing, seeing_by_itself)]
+
+
+@pytest.mark.parametrize("flush", [None, "7"])
+def test_a_sweep_elsewhere(flush: str | None, wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its trials are there, whatever is configured; what they log is sent each second, unless the user says otherwise.
+
+    What a trial that is killed would lose was written longer ago than that.
+    """
+    if flush is not None:
+        monkeypatch.setenv("WANDB_X_FILE_STREAM_TRANSMIT_INTERVAL", flush)
+    config = "method: grid\nparameters: {how: {values: [1, 2]}}"
+    made = Connection.to(None, timeout=10).upsert_sweep(config=config, entityName="team", projectName="swept")
+    sweep = f"team/swept/{made['sweep']['name']}"
+    configured = wandb_config(project="e2e", entity="local")
+    results: list[AgentResult] = run_locally(agents_elsewhere, sweep, context=configured)
+
+    assert [result.sweep_id for result in results] == [sweep, sweep]
+    (seen,), (seen_by_itself,) = (result.trials for result in results)
+    assert seen.summary == {"context": ["team", "swept", wandb_devserver.url], "flush": float(flush or 1)}
+    assert seen_by_itself.summary == {"place": ["team", "swept"]}
+
+
+def test_an_answer_that_quotes_the_key(wandb_devserver: DevServer) -> None:
+    """The key is not in the text of the error."""
+    body = json.dumps({"errors": [{"message": f"no such key: {wandb_devserver.api_key}"}]})
+    sweep = sweep_of(1)
+    wandb_devserver.faults.add(Fault("graphql", operation="GetSweep", status=403, body=body, count=None))
+    with pytest.raises(flyte.errors.RuntimeUserError, match=r"no such key: \*\*\*"):
+        run_locally(agent_of, "logging", sweep)
 
 
 # The run of a trial that the objective opens by itself

@@ -40,6 +40,8 @@ _NOT_FOR_TRIALS = frozenset(
     {RUN_ID_KEY, RUN_KEY}
     | {f"wandb_{name}" for name in ("id", "name", "run_mode", "rank_scope", "resume", "resume_from", "fork_from")}
 )
+# The states of a run that nobody has ended yet; "preempting" once the trial has been told that the platform stops it.
+_GOING_ON = ("running", "preempting")
 # Whole seconds; W&B's own 15 s is what a trial that is killed would lose, and how late it would be stopped.
 _FLUSH_INTERVALS = ("X_FILE_STREAM_TRANSMIT_INTERVAL", "X_TRANSACTION_LOG_FLUSH_INTERVAL")
 
@@ -262,7 +264,7 @@ class Agent:
         has_run = not is_known or (trial is not None and trial.state != "pending")
         if not has_run:
             error = error or "it opened no W&B run; give the objective @wandb_init, or call wandb.init in it"
-        if not has_run or (not interpreter.has_said_its_end and (trial is None or trial.state == "running")):
+        if not has_run or (not interpreter.has_said_its_end and (trial is None or trial.state in _GOING_ON)):
             await self._close(command)
             trial, _ = await self._read(run_id)
         if trial is None:
@@ -279,7 +281,7 @@ class Agent:
         await interpreter.stop(_protocol.PREEMPT)
         if not interpreter.has_said_its_end:
             trial, is_known = await self._read(str(command["run_id"]))
-            if is_known and (trial is None or trial.state in ("pending", "running")):
+            if is_known and (trial is None or trial.state in ("pending", *_GOING_ON)):
                 await self._close(command)
 
     async def _close(self, command: Mapping[str, Any]) -> None:
