@@ -136,6 +136,23 @@ def test_a_sweep_that_ends_while_an_agent_waits(state: str, ended: str, wandb_de
 
 
 @env.task
+async def agent_of_a_paused_sweep(sweep: str) -> AgentResult:
+    agent = asyncio.ensure_future(run_sweep_agent(until_told, sweep_id=sweep))
+    await asyncio.to_thread(_server[0].requests.wait, "graphql", "Heartbeat")
+    _server[0].delete_sweep(sweep)
+    return await agent
+
+
+def test_a_sweep_that_is_deleted_while_an_agent_waits(wandb_devserver: DevServer) -> None:
+    """The next heartbeat tells."""
+    sweep = sweep_of(1)
+    set_state(sweep, "PAUSED")
+    result: AgentResult = run_locally(agent_of_a_paused_sweep, sweep)
+
+    assert (result.ended, result.trials) == ("deleted", [])
+
+
+@env.task
 async def agent_with_an_outage(sweep: str, mark: str) -> AgentResult:
     agent = asyncio.ensure_future(run_sweep_agent(until_told, sweep_id=sweep))
     await has_logged(sweep)

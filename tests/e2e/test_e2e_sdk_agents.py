@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 
@@ -89,6 +90,50 @@ def test_run_of_an_undecorated_objective(wandb_devserver: DevServer) -> None:
     for run in sweep.trials:
         assert [run.summary[key] for key in ("before", "is the run", "directory")] == [True, True, True]
         assert run.summary["children"] == [True]
+
+
+def exiting() -> None:
+    wandb.init()
+    sys.exit(3)
+
+
+@wandb_sweep
+@env.task
+def agent_of_exiting() -> None:
+    wandb.agent(str(get_wandb_sweep_id()), function=exiting, count=1)
+
+
+# The thread of a trial ends by it.
+@agents
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_exit(wandb_devserver: DevServer) -> None:
+    """An objective that leaves by SystemExit has its run closed with that code; the SDK's agent would not do it."""
+    run_locally(agent_of_exiting, context=CONTEXT)
+
+    assert [(run.state, run.exit_code) for run in wandb_devserver.runs()] == [("failed", 3)]
+
+
+# Where an agent works
+
+
+@wandb_sweep
+@env.task
+def agent_by_host(sweep: str) -> None:
+    """Has another sweep in force than that it works for."""
+    wandb.agent(sweep, function=calling_init, count=1)
+
+
+@agents
+def test_a_sweep_that_is_not_in_force(wandb_devserver: DevServer) -> None:
+    """It is looked for where the sweep in force is, which the environment does not tell."""
+    sweep = made_sweep().address
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("WANDB_BASE_URL")
+        patch.setenv("WANDB_ENTITY", "wrong")
+        configured = wandb_config(project="another", host=wandb_devserver.url)
+        run_locally(agent_by_host, str(sweep.ref), context={**CONTEXT, **configured})
+
+    assert [run.state for run in wandb_devserver.sweep(str(sweep.ref)).trials] == ["finished"]
 
 
 # Beside an agent
