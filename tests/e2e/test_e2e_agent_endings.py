@@ -153,22 +153,34 @@ def test_a_sweep_that_is_deleted_while_an_agent_waits(wandb_devserver: DevServer
 
 
 @env.task
-async def agent_with_an_outage(sweep: str, mark: str) -> AgentResult:
+async def agent_with_an_answer(sweep: str, mark: str) -> AgentResult:
     agent = asyncio.ensure_future(run_sweep_agent(until_told, sweep_id=sweep))
     await has_logged(sweep)
-    outage = _server[0].faults.add(Fault("graphql", operation="Heartbeat", status=403))
-    await asyncio.to_thread(_server[0].faults.wait, outage)
+    met = _server[0].faults.add(_answers[0])
+    await asyncio.to_thread(_server[0].faults.wait, met)
     await asyncio.to_thread(Path(mark).touch)
     return await agent
 
 
-def test_an_outage_in_mid_trial(wandb_devserver: DevServer, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The trial goes on: it does not need its agent."""
+_answers: list[Fault] = []
+STOP_ANOTHER = NOTHING_TO_DO.replace("[]", r"[{\"type\": \"stop\", \"run_id\": \"another\"}]")
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [({"status": 403}, "goes on with trial"), ({"status": 200, "body": STOP_ANOTHER}, "starts trial")],
+)
+def test_what_does_not_concern_a_trial(
+    answer: Any, said: str, wandb_devserver: DevServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It goes on in an outage, for which it does not need its agent, and when another one is stopped."""
+    caplog.set_level("INFO")
+    _answers[:] = [Fault("graphql", operation="Heartbeat", **answer)]
     mark = tmp_path / "mark"
-    result: AgentResult = run_locally(agent_with_an_outage, sweep_of(str(mark)), str(mark))
+    result: AgentResult = run_locally(agent_with_an_answer, sweep_of(str(mark)), str(mark))
 
     assert (result.ended, [trial.state for trial in result.trials]) == ("finished", ["finished"])
-    assert "goes on with trial" in caplog.text
+    assert said in caplog.text
 
 
 @wandb_init

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import flyte
 import flyte.errors
@@ -21,6 +22,7 @@ from flyteplugins.wandb import (
     wandb_sweep,
     wandb_sweep_config,
 )
+from wandb.sdk.lib.service import service_process
 from wandb_devserver import DevServer, Fault
 from wandb_runtime import _server
 from wandb_sweeps import AgentBusyError, _create
@@ -290,17 +292,34 @@ def test_a_question_that_is_broken_off(
     assert answers == [expected]
 
 
+def test_a_connection_that_is_gone(wandb_devserver: DevServer) -> None:
+    """Another one takes its place."""
+    own = made_sweep()
+    server = Server(None)
+    assert look_up(server, own.address).state == "pending"
+    wandb.teardown()
+
+    assert look_up(server, own.address).state == "pending"
+
+
 def services() -> set[int]:
     """The SDK's service processes that this process has started."""
-    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,command="], capture_output=True, text=True, check=True)
-    lines = (line.split(None, 2) for line in listed.stdout.splitlines())
-    return {int(pid) for pid, parent, *rest in lines if int(parent) == os.getpid() and "wandb-core" in " ".join(rest)}
+    command = ["ps", "-A", "-ww", "-o", "pid=,ppid=,command="]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    mine = (line.split(None, 2) for line in listed if "wandb-core" in line)
+    return {int(pid) for pid, parent, _ in mine if int(parent) == os.getpid()}
 
 
-def test_no_service_process_is_left(wandb_devserver: DevServer) -> None:
+def test_no_service_process_is_left(
+    wandb_devserver: DevServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A session that ends while a question starts its service process ends that as well."""
+    slow = tmp_path / "wandb-core"
+    slow.write_text(f'#!/bin/sh\nsleep 1\nexec "{service_process.get_core_path()}" "$@"\n')
+    slow.chmod(0o755)
     wandb.teardown()
     before = services()
+    monkeypatch.setattr(service_process, "get_core_path", lambda: str(slow))
     asking = threading.Thread(target=lambda: Server(None).ask(lambda connection: connection.host))
     asking.start()
     while asking.is_alive() and not services() - before:

@@ -201,5 +201,5 @@ def test_agents(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
     for heartbeat in (*ours_told, *theirs_told):
         del heartbeat.variables["id"]
     for _, busy in (ours_told, theirs_told):
-        assert list(json.loads(busy.variables.pop("runState")).values()) == [True]
+        assert busy.variables.pop("runState").endswith(": true}")
     assert ours_told == theirs_told

@@ -82,7 +82,7 @@ def is_torn_down(error: BaseException | None) -> bool:
     while error is not None:
         if isinstance(error, _TORN_DOWN):
             return True
-        error = error.__cause__ or error.__context__
+        error = error.__context__
     return False
 
 
