@@ -324,7 +324,7 @@ def seeing() -> None:
 
 def seeing_by_itself() -> None:
     with wandb.init() as run:
-        run.summary["place"] = [run.entity, run.project]
+        run.summary["place"] = [run.entity, run.project, run.sweep_id]
 
 
 @env.task
@@ -343,13 +343,24 @@ def test_a_sweep_elsewhere(flush: str | None, wandb_devserver: DevServer, monkey
     config = "method: grid\nparameters: {how: {values: [1, 2]}}"
     made = Connection.to(None, timeout=10).upsert_sweep(config=config, entityName="team", projectName="swept")
     sweep = f"team/swept/{made['sweep']['name']}"
-    configured = wandb_config(project="e2e", entity="local")
+    configured = wandb_config(project="e2e", entity="local", host=wandb_devserver.url)
+    monkeypatch.delenv("WANDB_BASE_URL")
     results: list[AgentResult] = run_locally(agents_elsewhere, sweep, context=configured)
 
     assert [result.sweep_id for result in results] == [sweep, sweep]
     (seen,), (seen_by_itself,) = (result.trials for result in results)
     assert seen.summary == {"context": ["team", "swept", wandb_devserver.url], "flush": float(flush or 1)}
-    assert seen_by_itself.summary == {"place": ["team", "swept"]}
+    assert seen_by_itself.summary == {"place": ["team", "swept", sweep.rpartition("/")[2]]}
+
+
+def test_no_key(wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told; nobody is asked for one on a terminal."""
+    sweep = sweep_of(1)
+    monkeypatch.delenv("WANDB_API_KEY")
+    wandb.teardown()
+    with pytest.raises(flyte.errors.RuntimeUserError, match="No W&B API key: set WANDB_API_KEY") as refused:
+        run_locally(agent_of, "logging", sweep)
+    assert refused.value.code == "MissingApiKeyError"
 
 
 def test_an_answer_that_quotes_the_key(wandb_devserver: DevServer) -> None:

@@ -23,6 +23,7 @@ from flyteplugins.wandb import (
     wandb_sweep_config,
 )
 from wandb.sdk.lib.service import service_process
+from wandb.util import get_core_path
 from wandb_devserver import DevServer, Fault
 from wandb_runtime import _server
 from wandb_sweeps import AgentBusyError, _create
@@ -315,7 +316,7 @@ def test_no_service_process_is_left(
 ) -> None:
     """A session that ends while a question starts its service process ends that as well."""
     slow = tmp_path / "wandb-core"
-    slow.write_text(f'#!/bin/sh\nsleep 1\nexec "{service_process.get_core_path()}" "$@"\n')
+    slow.write_text(f'#!/bin/sh\nsleep 1\nexec "{get_core_path()}" "$@"\n')
     slow.chmod(0o755)
     wandb.teardown()
     before = services()

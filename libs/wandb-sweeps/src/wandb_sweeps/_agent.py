@@ -85,6 +85,7 @@ async def run_sweep_agent(
 
     Raises:
         InvalidValueError: An argument is of no use, or the objective cannot be pickled.
+        MissingApiKeyError: There is no API key.
         SweepNotFoundError: There is no such sweep.
         SweepUnavailableError: W&B cannot be reached.
     """
@@ -92,7 +93,7 @@ async def run_sweep_agent(
     check_number("max_failures", max_failures)
     function = pickled(objective)
     in_force = sweep_in_force()
-    server = Server(in_force.host if in_force is not None else None)
+    server = Server.of(in_force)
     with contextlib.ExitStack() as stack:
         stack.enter_context(_source.held())
         # It loads what trials need while W&B is asked.

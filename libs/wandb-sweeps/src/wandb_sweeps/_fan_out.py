@@ -107,6 +107,7 @@ async def fan_out_sweep_agents(
 
     Raises:
         InvalidValueError: An argument is of no use; no agent has been started.
+        MissingApiKeyError: There is no API key.
         SweepNotFoundError: There is no such sweep.
         SweepUnavailableError: W&B cannot be reached.
         AgentsFailedError: All agents have failed.
@@ -116,7 +117,7 @@ async def fan_out_sweep_agents(
     check_number("max_parallel", max_parallel if max_parallel is not None else 0)
     _check_task(agent_task, trials_per_agent)
     in_force = sweep_in_force()
-    server = Server(in_force.host if in_force is not None else None)
+    server = Server.of(in_force)
     sweep = await off_loop(lambda: locate(server, sweep_id, project, entity, in_force))
     given = {} if trials_per_agent is None else {"count": trials_per_agent}
     at_once = asyncio.Semaphore(max_parallel)

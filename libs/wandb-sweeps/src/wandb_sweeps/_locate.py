@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from wandb_artifacts import InvalidValueError, SweepRef
 from wandb_runtime import WandbConfig
 from wandb_runtime.context import carried
-from wandb_runtime.hosting import despite_teardown
+from wandb_runtime.hosting import despite_teardown, require_key_of_server
 
 from wandb_sweeps._address import SweepAddress
 from wandb_sweeps._config import WandbSweepConfig
@@ -48,6 +48,19 @@ class Server:
     def __init__(self, host: str | None) -> None:
         self._host = host
         self._connection: Connection | None = None
+
+    @classmethod
+    def of(cls, in_force: SweepAddress | None) -> Server:
+        """That of the sweep in force; where there is none, the one that is configured."""
+        return cls(in_force.host if in_force is not None else WandbConfig.current().host)
+
+    def require_key(self) -> None:
+        """Fails before the SDK would ask for a key on the terminal of whoever runs the task.
+
+        Raises:
+            MissingApiKeyError: There is none.
+        """
+        require_key_of_server(self._host)
 
     def connection(self) -> Connection:
         """A connection that has not failed yet."""
@@ -90,6 +103,7 @@ def locate(
 
     Raises:
         InvalidValueError: None is meant, or what is given contradicts itself.
+        MissingApiKeyError: There is no API key.
         SweepNotFoundError: There is none.
         SweepUnavailableError: W&B does not tell.
     """
@@ -97,6 +111,7 @@ def locate(
         reason = "there is no sweep in force here; give the sweep_id, or decorate the task with @wandb_sweep"
         error = InvalidValueError("sweep_id", None, reason)
         raise error
+    server.require_key()
     if in_force is not None and sweep_id in (None, in_force.id, str(in_force.ref)):
         return look_up(server, _checked(in_force, in_force.id, project, entity))
     named = sweep_id or ""

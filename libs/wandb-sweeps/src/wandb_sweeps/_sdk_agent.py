@@ -24,8 +24,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import flyte
-from wandb_runtime import WandbConfig
-from wandb_runtime.hosting import exclusive, exit_code_of, in_trial, is_mine, is_taken, require_key_of_server, watched
+from wandb_runtime.hosting import exclusive, exit_code_of, in_trial, is_mine, is_taken, watched
 
 from wandb_sweeps._address import SweepAddress
 from wandb_sweeps._errors import AgentBusyError
@@ -170,6 +169,7 @@ def _find(sweep_id: str, entity: str | None, project: str | None) -> SweepAddres
 
     Raises:
         InvalidValueError: It is no sweep's address.
+        MissingApiKeyError: There is no API key.
         SweepNotFoundError: There is no such sweep.
         SweepUnavailableError: W&B does not tell.
     """
@@ -177,9 +177,7 @@ def _find(sweep_id: str, entity: str | None, project: str | None) -> SweepAddres
     if in_force is not None and in_force.id == sweep_id:
         # The project of the configuration, which need not be that of the sweep, is what is mostly given.
         entity = project = None
-    host = in_force.host if in_force else WandbConfig.current().host
-    require_key_of_server(host)
-    return locate(Server(host), sweep_id, project, entity, in_force).address
+    return locate(Server.of(in_force), sweep_id, project, entity, in_force).address
 
 
 @contextlib.contextmanager
