@@ -22,6 +22,7 @@ from flyteplugins.wandb import (
     wandb_sweep,
     wandb_sweep_config,
 )
+from wandb.agents import pyagent
 from wandb.sdk.lib.service import service_process
 from wandb.util import get_core_path
 from wandb_devserver import DevServer, Fault
@@ -61,7 +62,8 @@ def calling_init() -> None:
     run.summary["before"] = before is None
     run.summary["is the run"] = get_wandb_run() is run
     run.summary["directory"] = get_wandb_run_dir() == run.dir
-    run.summary["children"] = [undecorated()] if flyte.ctx() else []
+    run.summary["children"] = undecorated()
+    run.summary["sweep"] = get_wandb_sweep_id()
     run.finish()
     assert get_wandb_run() is None
 
@@ -91,8 +93,7 @@ def test_run_of_an_undecorated_objective(wandb_devserver: DevServer) -> None:
     (sweep,) = wandb_devserver.sweeps()
     assert [run.state for run in sweep.trials] == ["finished", "finished"]
     for run in sweep.trials:
-        assert [run.summary[key] for key in ("before", "is the run", "directory")] == [True, True, True]
-        assert run.summary["children"] == [True]
+        assert [run.summary[key] for key in ("before", "is the run", "directory", "children")] == [True] * 4
 
 
 def exiting() -> None:
@@ -110,8 +111,13 @@ def agent_of_exiting() -> None:
 @agents
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_exit(wandb_devserver: DevServer) -> None:
-    """An objective that leaves by SystemExit has its run closed with that code; the SDK's agent would not do it."""
+    """An objective that leaves by SystemExit has its run closed with that code; the SDK's agent would not do it.
+
+    When the task has ended, nothing of it is left in the SDK.
+    """
+    of_the_sdk = pyagent.pyagent
     run_locally(agent_of_exiting, context=CONTEXT)
+    assert pyagent.pyagent is of_the_sdk
 
     assert [(run.state, run.exit_code) for run in wandb_devserver.runs()] == [("failed", 3)]
 
@@ -136,7 +142,8 @@ def test_a_sweep_that_is_not_in_force(wandb_devserver: DevServer) -> None:
         configured = wandb_config(project="another", host=wandb_devserver.url)
         run_locally(agent_by_host, str(sweep.ref), context={**CONTEXT, **configured})
 
-    assert [run.state for run in wandb_devserver.sweep(str(sweep.ref)).trials] == ["finished"]
+    (run,) = wandb_devserver.sweep(str(sweep.ref)).trials
+    assert (run.state, run.summary["sweep"]) == ("finished", sweep.id)
 
 
 # Beside an agent
