@@ -21,7 +21,7 @@ def run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     [
         ("decorator_overhead.py", ("--rows", 3, "--seconds", 0.01), 2),
         ("parallel_children.py", ("--children", 2, "--rows", 3), 1),
-        ("import_time.py", (), 1),
+        ("import_time.py", ("--added", 1e9), 2),
         ("setting_resolution.py", ("--calls", 3), 1),
     ],
 )
@@ -49,6 +49,24 @@ def test_a_missed_goal() -> None:
 
     assert (done.returncode, done.stderr) == (1, "")
     assert "MISSED: setting resolution" in done.stdout
+
+
+def test_artifact_downloads() -> None:
+    """The benchmark of downloads has all four clients fetch the same."""
+    sizes = ("--runs", 2, "--rows", 10, "--latency", 0.001, "--megabytes", 2, "--rounds", 1, "--large_rounds", 1)
+    done = run("artifact_downloads.py", *sizes, "--goal", 1e9, "--times_faster", 1e-9, "--large_goal", 1e9)
+
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall(r"^.+: [\d.e+-]+ s, baseline [\d.e+-]+ s, ratio [\d.]+$", done.stdout, MANY)) == 4
+    assert len(re.findall(r"^met: ", done.stdout, MANY)) == 3
+
+
+def test_artifact_history() -> None:
+    """The benchmark of long exports gets every row, in both forms."""
+    done = run("artifact_history.py", "--rows", 30, "--goal", 1e9)
+
+    assert done.returncode == 0, done.stderr
+    assert re.findall(r"^met: more memory for 30 rows as (\w+)", done.stdout, MANY) == ["json", "parquet"]
 
 
 def test_devserver_history() -> None:

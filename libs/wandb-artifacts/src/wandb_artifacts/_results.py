@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from wandb_artifacts._errors import DownloadError
 from wandb_artifacts._refs import RunRef, SweepRef
@@ -64,7 +64,7 @@ class RunDownload:
         """Whether the run was still going on, so that a later download may find more."""
         return self.run_state in LIVE_STATES
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """As values that JSON has."""
         return {**asdict(self), "is_live": self.is_live}
 
@@ -90,7 +90,7 @@ class SweepDownload:
         """Whether a run of it was still going on, so that a later download may find more."""
         return any(run.is_live for run in self.runs)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """As values that JSON has."""
         runs = [run.to_dict() for run in self.runs]
         return {**asdict(self), "runs": runs, "is_live": self.is_live}

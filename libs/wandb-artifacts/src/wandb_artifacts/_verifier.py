@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wandb_artifacts import _manifest
 from wandb_artifacts._disk import on_disk
@@ -40,7 +40,7 @@ class Verification:
         """Whether every file that was downloaded is there, unchanged, and none was missing at the download."""
         return not self.failed
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """As values that JSON has."""
         return {**asdict(self), "is_good": self.is_good}
 
