@@ -33,9 +33,9 @@ def failure(doing: str, error: OSError) -> DestinationError:
     return refusal(doing, reason, error.errno)
 
 
-def refusal(doing: str, reason: str, number: int | None = None) -> DestinationError:
+def refusal(doing: str, reason: str, number: object = None) -> DestinationError:
     found = DestinationError(f"cannot {doing}: {reason}")
-    found.errno = number
+    found.errno = number if isinstance(number, int) else None
     return found
 
 

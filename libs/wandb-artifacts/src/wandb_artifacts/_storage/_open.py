@@ -36,7 +36,10 @@ def open_target(destination: str | os.PathLike[str], storage_options: Mapping[st
         return LocalTarget(_absolute(text))
     if text.lower().startswith(("file://", "local://")):
         return LocalTarget(_from_url(text))
-    raise InvalidValueError(field="destination", value=text, reason="object stores come next; name a folder")
+    # Loads fsspec, which a folder does not need.
+    from wandb_artifacts._storage._remote import RemoteTarget
+
+    return RemoteTarget.open(text, storage_options)
 
 
 def _absolute(text: str) -> Path:
