@@ -19,7 +19,7 @@ from wandb_artifacts._strict import dump, strict
 if TYPE_CHECKING:
     from wandb_artifacts._storage._target import Part
 
-_GROUP_BYTES = 8_000_000
+_GROUP_BYTES = 4_000_000
 _BLOCK_BYTES = 1_000_000
 _EXACT = 2**53
 """Up to here a double holds every integer."""
