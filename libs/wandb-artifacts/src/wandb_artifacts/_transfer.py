@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from wandb_artifacts._refs import RunRef
-    from wandb_artifacts._storage._target import Part, Stat, Target
+    from wandb_artifacts._storage._target import Part, Sink, Stat
     from wandb_artifacts._wandb._api import Api, RemoteFile
 
 SMALL = 1024 * 1024
@@ -35,7 +35,7 @@ class Transfer:
     """The attempts at one file."""
 
     def __init__(
-        self, api: Api, run: RunRef, file: RemoteFile, target: Target, path: str, moved: Callable[[int], None]
+        self, api: Api, run: RunRef, file: RemoteFile, target: Sink, path: str, moved: Callable[[int], None]
     ) -> None:
         self._api = api
         self._run = run

@@ -51,7 +51,24 @@ class Part(Protocol):
         ...
 
 
-class Target(Protocol):
+class Sink(Protocol):
+    """Where a transfer puts a file."""
+
+    def part(self, path: str, key: str = "") -> Part:
+        """Begins a file, or goes on with one that an interrupted call left under the same key.
+
+        Args:
+            path: Its final name.
+            key: What identifies the contents awaited; with an empty key nothing is resumed.
+        """
+        ...
+
+    def write(self, path: str, data: bytes) -> Stat:
+        """Stores a small file, whole or not at all."""
+        ...
+
+
+class Target(Sink, Protocol):
     """A folder of files. Paths are relative, with '/', and were made safe by `_paths`."""
 
     @property
@@ -79,21 +96,8 @@ class Target(Protocol):
         """The target of a folder in this one; not locked by itself."""
         ...
 
-    def part(self, path: str, key: str = "") -> Part:
-        """Begins a file, or goes on with one that an interrupted call left under the same key.
-
-        Args:
-            path: Its final name.
-            key: What identifies the contents awaited; with an empty key nothing is resumed.
-        """
-        ...
-
     def read(self, path: str) -> bytes | None:
         """The contents of a small file; None where there is none."""
-        ...
-
-    def write(self, path: str, data: bytes) -> Stat:
-        """Stores a small file, whole or not at all."""
         ...
 
     def chunks(self, path: str) -> Iterator[bytes]:
