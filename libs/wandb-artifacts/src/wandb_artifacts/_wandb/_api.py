@@ -187,6 +187,13 @@ class Api:
 
     async def _ask(self, document: str, what: str, variables: Mapping[str, object], *, once: bool = False) -> _Object:
         """Asks, and returns what the answer says of the project."""
+        project = (await self.ask(document, what, variables, once=once)).get("project")
+        if not isinstance(project, dict):
+            raise error_of(404, what)
+        return project
+
+    async def ask(self, document: str, what: str, variables: Mapping[str, object], *, once: bool = False) -> _Object:
+        """Asks, and returns the data of the answer."""
 
         async def attempt() -> bytes:
             return await self._http.post_json("graphql", {"query": document, "variables": variables}, what=what)
@@ -196,10 +203,8 @@ class Api:
         answer = await on_disk(_loads, body, what) if len(body) > _LARGE else _loads(body, what)
         if errors := answer.get("errors"):
             raise _refusal(errors, what)
-        project = (answer.get("data") or {}).get("project")
-        if not isinstance(project, dict):
-            raise error_of(404, what)
-        return project
+        data = answer.get("data")
+        return data if isinstance(data, dict) else {}
 
 
 def _server(host: str | None) -> tuple[str, str]:
@@ -295,5 +300,3 @@ async def _slice(answer: aiohttp.ClientResponse, skip: int, length: int) -> byte
         if len(found) >= length:
             break
     return bytes(found[:length])
-
-
