@@ -1,0 +1,348 @@
+"""Files of W&B runs as an fsspec filesystem: `wandb://entity/project/run_id/path`.
+
+Registered with fsspec when this package is installed, so `fsspec.open("wandb://...")` and `pandas.read_csv("wandb://...")`
+work without importing this module. What it takes as the server and the key is in `WandbFileSystem`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import io
+import shutil
+import tempfile
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+from fsspec.asyn import AsyncFileSystem, sync
+from fsspec.callbacks import DEFAULT_CALLBACK
+from fsspec.utils import isfilelike
+
+from wandb_artifacts._disk import on_disk
+from wandb_artifacts._errors import InvalidValueError, NotFoundError
+from wandb_artifacts._fsspec import _lists
+from wandb_artifacts._fsspec._fetching import fetch, fetch_range
+from wandb_artifacts._fsspec._files import BLOCK_SIZE, BufferedFile, StreamedFile
+from wandb_artifacts._fsspec._listing import Listing, Place, folder_info
+from wandb_artifacts._fsspec._sessions import Sessions
+from wandb_artifacts._fsspec._sinks import Beside, Memory
+from wandb_artifacts._hosts import check_host
+from wandb_artifacts._options import DEFAULT_JOBS
+from wandb_artifacts._refs import RunRef
+
+if TYPE_CHECKING:
+    import datetime
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from wandb_artifacts._fsspec._listing import Info
+    from wandb_artifacts._wandb._api import Api, RemoteFile
+
+__all__ = ["WandbFileSystem"]
+
+T = TypeVar("T")
+
+EXPIRY = 30.0
+"""Seconds that a listing is used for, by default: a run that is still logging gets more files."""
+
+_DIRCACHE_OPTIONS = frozenset({"use_listings_cache", "max_paths"})
+_SECRETS = frozenset({"api_key", "key", "password", "secret", "token"})
+
+
+class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not typed
+    """The files of runs, for reading.
+
+    Paths are `entity/project/run_id/path`. A run's folders are those in the names of its files. Names that could lead
+    out of a folder, or that a file system would refuse, are shown encoded; the name at W&B leads to the file too.
+    Whole files are verified by size and MD5 digest and fetched again where they differ. `ls` of an entity gives its
+    projects, `ls` of a project its runs. Details of a file have its `md5` (hexadecimal) and `mtime`.
+
+    The key is that of the environment (`WANDB_API_KEY`) or of `wandb login`. There is no option for it: fsspec stores
+    options with whatever is made from a filesystem.
+
+    Args:
+        host: The API address of the W&B server; None for the one that this machine is set up for (`WANDB_BASE_URL`).
+        listings_expiry_time: Seconds after which a listing is asked for again, as files of a run that is still logging
+            change; None for never. `ls(..., refresh=True)` and `invalidate_cache()` do not wait for it.
+        asynchronous: Whether its coroutines are awaited on the caller's own loop.
+        loop: The loop that calls run on; None for fsspec's.
+        batch_size: How many files are fetched at the same time.
+        **options: `use_listings_cache` and `max_paths`, as fsspec describes them.
+
+    Raises:
+        InvalidValueError: `host` is no address, or an option is unknown.
+    """
+
+    protocol = "wandb"
+
+    def __init__(
+        self,
+        host: str | None = None,
+        *,
+        listings_expiry_time: float | None = EXPIRY,
+        asynchronous: bool = False,
+        loop: asyncio.AbstractEventLoop | None = None,
+        batch_size: int | None = None,
+        **options: object,
+    ) -> None:
+        _check_options(options)
+        self.host = None if host is None else check_host(host)
+        super().__init__(
+            asynchronous=asynchronous,
+            loop=loop,
+            batch_size=batch_size or DEFAULT_JOBS,
+            listings_expiry_time=listings_expiry_time,
+            **options,
+        )
+        self._sessions = Sessions(self.host, DEFAULT_JOBS, self.dircache.clear)
+        weakref.finalize(self, self._sessions.close)
+
+    @property
+    def fsid(self) -> str:
+        """The same for all that read from the same server."""
+        return f"wandb+{self.host}" if self.host else "wandb"
+
+    async def aclose(self) -> None:
+        """Closes the connections of the running loop: for an asynchronous instance, before its loop ends."""
+        await self._sessions.close_here()
+
+    @classmethod
+    def _strip_protocol(cls, path: Any) -> Any:
+        found = super()._strip_protocol(path)
+        return found.lstrip("/") if isinstance(found, str) else found
+
+    def invalidate_cache(self, path: str | None = None) -> None:
+        """Forgets what is known of a path, or of all: the next call asks W&B."""
+        if path is None:
+            self.dircache.clear()
+            return
+        place = Place.of(self._strip_protocol(path))
+        for known in (place.entity, f"{place.entity}/{place.project}", place.run_path):
+            self.dircache.pop(known, None)
+        super().invalidate_cache(path)
+
+    def modified(self, path: str) -> datetime.datetime | None:
+        """When a file was written; None where W&B does not tell."""
+        found: datetime.datetime | None = self.info(path).get("mtime")
+        return found
+
+    # Looking
+
+    async def _info(self, path: str, *, refresh: bool = False, **_: object) -> Info:
+        path = self._strip_protocol(path)
+        place = Place.of(path)
+        if place.run:
+            return await self._run_info(path, place, refresh=refresh)
+        if place.entity:
+            async with self._sessions.use() as session:
+                await _names(session.api, place, most=1)
+        return folder_info(path)
+
+    async def _run_info(self, path: str, place: Place, *, refresh: bool) -> Info:
+        info = (await self._listing(place, refresh=refresh)).info(place.rest)
+        if info is None:
+            raise _missing(path)
+        # As it was asked for, where that is W&B's name.
+        return {**info, "name": path}
+
+    async def _ls(self, path: str, detail: bool = True, *, refresh: bool = False, **_: object) -> list[Any]:
+        path = self._strip_protocol(path)
+        place = Place.of(path)
+        if place.run:
+            found = (await self._listing(place, refresh=refresh)).children(place.rest)
+            if found is None:
+                found = [await self._run_info(path, place, refresh=False)]
+        elif place.entity:
+            names = await self._ask_once(path, lambda api: _names(api, place), refresh=refresh)
+            found = [folder_info(f"{path}/{_lists.shown_part(name)}") for name in names]
+        else:
+            reason = "W&B has no list of all entities; begin with wandb://entity"
+            raise OSError(errno.EOPNOTSUPP, reason)
+        return found if detail else [info["name"] for info in found]
+
+    async def _walk(
+        self, path: str, maxdepth: int | None = None, on_error: Any = None, *, inherited: Any = None, **kwargs: Any
+    ) -> AsyncIterator[Any]:
+        # By default, fsspec leaves out what it cannot list: half a copy would look like a whole one.
+        on_error = on_error or inherited or _raise_unless_missing
+        # It does not hand down `on_error` by itself.
+        async for found in super()._walk(path, maxdepth=maxdepth, on_error=on_error, inherited=on_error, **kwargs):
+            yield found
+
+    async def _listing(self, place: Place, *, refresh: bool = False) -> Listing:
+        ref = RunRef(place.entity, _lists.hidden_part(place.project), place.run, self.host)
+        path = place.run_path
+
+        async def ask(api: Api) -> Listing:
+            try:
+                run = await api.run(ref)
+            except NotFoundError:
+                hidden = _lists.hidden_part(ref.id)
+                if hidden == ref.id:
+                    raise
+                run = await api.run(RunRef(ref.entity, ref.project, hidden, ref.host))
+            return Listing(run.ref, path, await api.files(run))
+
+        known = self.dircache.get(path)
+        found = await self._ask_once(path, ask, refresh=refresh)
+        if found is known and found.info(place.rest) is None:
+            # It may have been logged meanwhile.
+            found = await self._ask_once(path, ask, refresh=True)
+        return found
+
+    async def _ask_once(self, path: str, ask: Callable[[Api], Awaitable[T]], *, refresh: bool) -> T:
+        """What is known of a path, or else the answer; who asks the same at the same time gets the same answer."""
+        async with self._sessions.use() as session:
+            known = self.dircache.get(path)
+            async with session.lock(path):
+                now: T | None = self.dircache.get(path)
+                if now is not None and (not refresh or now is not known):
+                    return now
+                found = await ask(session.api)
+                self.dircache[path] = found
+                return found
+
+    # Reading
+
+    async def _file(self, path: str) -> tuple[RunRef, RemoteFile, Info]:
+        path = self._strip_protocol(path)
+        place = Place.of(path)
+        if not place.run:
+            raise IsADirectoryError(errno.EISDIR, "this is no file of a run", path)
+        listing = await self._listing(place)
+        file = listing.file(place.rest)
+        if file:
+            return listing.ref, file, await self._run_info(path, place, refresh=False)
+        if listing.info(place.rest):
+            raise IsADirectoryError(errno.EISDIR, "this is a folder", path)
+        raise _missing(path)
+
+    async def _cat_file(self, path: str, start: int | None = None, end: int | None = None, **_: object) -> bytes:
+        ref, file, _info = await self._file(path)
+        if file.size is None:
+            return (await self._read_whole(ref, file))[start:end]
+        begin, stop, _step = slice(start, end).indices(file.size)
+        if (begin, stop) == (0, file.size):
+            return await self._read_whole(ref, file)
+        return await self._read(ref, file, begin, stop)
+
+    async def _read_whole(self, ref: RunRef, file: RemoteFile) -> bytes:
+        sink = Memory()
+        async with self._sessions.use() as session:
+            await fetch(session.api, ref, file, sink)
+        return sink.data
+
+    async def _read(self, ref: RunRef, file: RemoteFile, start: int, end: int) -> bytes:
+        if start >= end:
+            return b""
+        if (start, end) == (0, file.size):
+            found = await self._read_whole(ref, file)
+            if len(found) == end:
+                return found
+            msg = f"file {file.name!r} of run {ref} has changed at W&B while it was read; open it again"
+            raise OSError(errno.ESTALE, msg)
+        async with self._sessions.use() as session:
+            return await fetch_range(session.api, ref, file, start, end)
+
+    async def _get_file(self, rpath: str, lpath: Any, callback: Any = DEFAULT_CALLBACK, **_: object) -> None:
+        if not isfilelike(lpath) and await self._isdir(rpath):
+            await on_disk(Path(lpath).mkdir, parents=True, exist_ok=True)
+            return
+        ref, file, _info = await self._file(rpath)
+        callback.set_size(file.size)
+        async with self._sessions.use() as session:
+            if isfilelike(lpath):
+                with tempfile.TemporaryDirectory() as folder:
+                    copy = Path(folder, "file")
+                    await fetch(session.api, ref, file, Beside(copy), callback.absolute_update)
+                    await on_disk(_pour, copy, lpath)
+                return
+            final = Path(lpath)
+            await on_disk(final.parent.mkdir, parents=True, exist_ok=True)
+            sink = Beside(final)
+            try:
+                await fetch(session.api, ref, file, sink, callback.absolute_update)
+            finally:
+                await on_disk(sink.discard)
+
+    def _open(
+        self,
+        path: str,
+        mode: str = "rb",
+        block_size: int | None = None,
+        *,
+        cache_type: str = "blockcache",
+        cache_options: dict[str, Any] | None = None,
+        **_: object,
+    ) -> Any:
+        if mode != "rb":
+            raise _read_only()
+        ref, file, info = sync(self.loop, self._file, path)
+        if file.size is None:
+            return io.BytesIO(sync(self.loop, self._read_whole, ref, file))
+        return BufferedFile(
+            self,
+            info,
+            lambda start, end: bytes(sync(self.loop, self._read, ref, file, start, end)),
+            block_size=block_size,
+            cache_type=cache_type,
+            cache_options=cache_options,
+        )
+
+    async def open_async(self, path: str, mode: str = "rb", *, block_size: int | None = None, **_: object) -> Any:
+        """Opens a file whose `read` is awaited, from its begin to its end."""
+        if mode != "rb":
+            raise _read_only()
+        ref, file, info = await self._file(path)
+        if file.size is None:
+            data = await self._read_whole(ref, file)
+
+            async def fetch_part(start: int, end: int) -> bytes:
+                return data[start:end]
+
+            return StreamedFile(self, {**info, "size": len(data)}, file, fetch_part, block_size or BLOCK_SIZE)
+        return StreamedFile(self, info, file, lambda s, e: self._read(ref, file, s, e), block_size or BLOCK_SIZE)
+
+    # What there is not
+
+    async def _refuse(self, *_args: object, **_kwargs: object) -> NoReturn:
+        raise _read_only()
+
+    _put_file = _put = _pipe_file = _pipe = _cp_file = _copy = _rm_file = _rm = _mkdir = _makedirs = _refuse
+
+    def rmdir(self, path: str) -> NoReturn:  # noqa: ARG002
+        """Refused: runs are written by who logs them."""
+        raise _read_only()
+
+
+async def _names(api: Api, place: Place, most: int | None = None) -> list[str]:
+    if place.project:
+        return await _lists.list_runs(api, place.entity, _lists.hidden_part(place.project), most=most)
+    return await _lists.list_projects(api, place.entity, most=most)
+
+
+def _check_options(options: dict[str, object]) -> None:
+    for name in sorted(options.keys() - _DIRCACHE_OPTIONS):
+        if name in _SECRETS:
+            reason = "is no option, as fsspec stores options; set WANDB_API_KEY, or run 'wandb login'"
+        else:
+            reason = "is no option of wandb://; there are host, listings_expiry_time, max_paths and use_listings_cache"
+        raise InvalidValueError(field=name, value=None, reason=reason)
+
+
+def _missing(path: str) -> FileNotFoundError:
+    return FileNotFoundError(errno.ENOENT, "there is no such file or folder at W&B", path)
+
+
+def _read_only() -> OSError:
+    return OSError(errno.EROFS, "wandb:// is read-only: files of a run are written by the program that logs it")
+
+
+def _raise_unless_missing(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
+
+
+def _pour(path: Path, file: Any) -> None:
+    with path.open("rb") as copy:
+        shutil.copyfileobj(copy, file)

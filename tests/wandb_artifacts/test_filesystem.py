@@ -1,0 +1,561 @@
+"""`wandb://` against a real server: what it reads, what it refuses, and what it does when the server misbehaves."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import gc
+import io
+import json
+import os
+import pickle
+import threading
+from typing import TYPE_CHECKING, Any
+
+import fsspec
+import fsspec.asyn
+import pytest
+from aiohttp import web
+from fsspec.generic import rsync
+from wandb_artifacts import AuthenticationError, InvalidValueError
+from wandb_artifacts._fsspec import _sessions
+from wandb_artifacts.filesystem import WandbFileSystem
+from wandb_devserver import DevServer, Fault
+
+from tests.wandb_artifacts.front import Front
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.wandb_artifacts.lab import Lab
+
+BIG = os.urandom(9_000_000)
+FILES = {"a.txt": b"alpha", "sub/b.txt": b"beta", "sub/deep/c.bin": bytes(range(256)), "empty": b""}
+
+
+@pytest.fixture(autouse=True)
+def no_instances() -> Iterator[None]:
+    """fsspec keeps instances for good: each test has its own."""
+    yield
+    WandbFileSystem.clear_instance_cache()
+
+
+@pytest.fixture
+def fs(lab: Lab) -> Any:
+    return fsspec.filesystem("wandb")
+
+
+@pytest.fixture
+def run(lab: Lab) -> str:
+    return lab.run(files=FILES)
+
+
+def test_the_tree_of_a_run(fs: Any, run: str) -> None:
+    """Names with slashes become folders; a trailing slash and the protocol make no difference."""
+    assert sorted(fs.ls(run, detail=False)) == [f"{run}/a.txt", f"{run}/empty", f"{run}/sub"]
+    assert sorted(fs.ls(f"wandb://{run}/sub/", detail=False)) == [f"{run}/sub/b.txt", f"{run}/sub/deep"]
+    assert fs.ls(f"{run}/a.txt", detail=False) == [f"{run}/a.txt"]
+    assert fs.find(run) == sorted(f"{run}/{name}" for name in FILES)
+    assert fs.glob(f"{run}/**/*.txt") == [f"{run}/a.txt", f"{run}/sub/b.txt"]
+    assert [folder for folder, _, _ in fs.walk(run)] == [run, f"{run}/sub", f"{run}/sub/deep"]
+    assert fs.du(run) == sum(map(len, FILES.values()))
+
+
+def test_details_of_a_file(fs: Any, run: str) -> None:
+    """Size, digest and time are W&B's; no address is among them."""
+    info = fs.info(f"{run}/a.txt")
+
+    assert info.pop("mtime") == fs.modified(f"{run}/a.txt")
+    assert info == {
+        "name": f"{run}/a.txt",
+        "size": 5,
+        "type": "file",
+        "md5": "2c1743a391305fbf367df8e4f069f9f9",
+    }
+    assert fs.isdir(f"{run}/sub")
+    assert fs.isfile(f"{run}/sub/b.txt")
+
+
+def test_projects_and_runs(fs: Any, lab: Lab, run: str) -> None:
+    """A project lists its runs, an entity its projects; what is above has no list."""
+    lab.run("other", files={"x": b"x"})
+
+    assert fs.ls("wandb://local", detail=False) == ["local/p"]
+    assert sorted(fs.ls("local/p", detail=False)) == ["local/p/other", run]
+    assert fs.find("local/p") == sorted(["local/p/other/x", *(f"{run}/{name}" for name in FILES)])
+    assert fs.isdir("wandb://")
+    assert fs.isdir("local/p")
+    assert not fs.exists("local/unknown")
+    with pytest.raises(OSError, match="begin with wandb://entity"):
+        fs.ls("wandb://")
+
+
+def test_a_run_of_many_pages(fs: Any, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Listings are complete however many answers they take."""
+    monkeypatch.setattr("wandb_artifacts._wandb._api._FILES_A_RUN", 3)
+    monkeypatch.setattr("wandb_artifacts._fsspec._lists._PAGE", 2)
+    names = [f"f{number}" for number in range(10)]
+    lab.run(files=dict.fromkeys(names, b""))
+    for number in range(4):
+        lab.run(f"more{number}")
+
+    assert len(fs.ls("local/p/r")) == 10
+    assert len(fs.ls("local/p")) == 5
+
+
+def test_reading(fs: Any, run: str) -> None:
+    """Whole, in part, counted from the end, as text, by the library function, and of many files together."""
+    path = f"{run}/sub/deep/c.bin"
+    contents = FILES["sub/deep/c.bin"]
+
+    assert fs.cat(path) == contents
+    assert fs.cat_file(path, 3, 9) == contents[3:9]
+    assert fs.cat_file(path, -7) == contents[-7:]
+    assert fs.cat_file(path, 250, 999) == contents[250:]
+    assert fs.cat_file(path, 256) == b""
+    assert fs.cat_ranges([path, path], [0, 5], [2, 7]) == [contents[:2], contents[5:7]]
+    assert fs.cat(fs.find(run)) == {f"{run}/{name}": data for name, data in FILES.items()}
+    with fsspec.open(f"wandb://{run}/a.txt", "rt") as file:
+        assert file.read() == "alpha"
+    with fsspec.open(f"wandb://{run}/empty") as file:
+        assert file.read() == b""
+
+
+def test_random_access(fs: Any, lab: Lab) -> None:
+    """Only the blocks that are read are fetched, and each once."""
+    path = lab.run(files={"big": BIG})
+    fs.info(f"{path}/big")
+
+    with fs.open(f"{path}/big", block_size=1_000_000) as file:
+        file.seek(8_999_990)
+        assert file.read() == BIG[-10:]
+        file.seek(2_999_999)
+        assert file.read(2) == BIG[2_999_999:3_000_001]
+        assert file.seek(2_500_000) == 2_500_000
+        assert file.read(10) == BIG[2_500_000:2_500_010]
+    assert lab.server.requests.count("download") == 3
+
+
+def test_get(fs: Any, run: str, tmp_path: Path) -> None:
+    """A tree arrives as a tree, one file as a file, and nothing else is there."""
+    fs.get(f"{run}/", str(tmp_path / "all"), recursive=True)
+    fs.get_file(f"wandb://{run}/a.txt", tmp_path / "new" / "one")
+    buffer = io.BytesIO()
+    fs.get_file(f"{run}/sub/b.txt", buffer)
+
+    copied = tmp_path / "all"
+    assert {str(p.relative_to(copied)): p.read_bytes() for p in copied.rglob("*") if p.is_file()} == FILES
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["one"]
+    assert buffer.getvalue() == b"beta"
+
+
+def test_copy_to_another_filesystem(fs: Any, run: str) -> None:
+    """fsspec's own copy knows what is there already."""
+    target = f"memory://{run}"
+
+    rsync(f"wandb://{run}", target)
+    again = rsync(f"wandb://{run}", target)
+
+    memory = fsspec.filesystem("memory")
+    assert {name: memory.cat(f"/{run}/{name}") for name in FILES} == FILES
+    assert again == {}
+    memory.rm("/local", recursive=True)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("download", status=503, headers={"Retry-After": "0"}, count=2),
+        Fault("download", drop_after=4_500_000),
+        Fault("download", truncate_to=300_000),
+        Fault("download", drop=True),
+        Fault("download", wrong_bytes=True),
+    ],
+    ids=["503", "drop_after", "truncate_to", "drop", "wrong_bytes"],
+)
+@pytest.mark.parametrize("way", ["cat", "get", "small"])
+def test_whole_files_are_verified(fs: Any, lab: Lab, fault: Fault, way: str, tmp_path: Path) -> None:
+    """Whatever happens to an answer, the true bytes arrive."""
+    data = BIG[:500_000] if way == "small" else BIG
+    path = lab.run(files={"f": data}) + "/f"
+    lab.server.faults.add(fault)
+
+    if way == "get":
+        fs.get(path, str(tmp_path / "f"))
+        found = (tmp_path / "f").read_bytes()
+    else:
+        found = fs.cat(path)
+
+    assert found == data
+    assert lab.server.faults.fired(fault)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("download", status=503, headers={"Retry-After": "0"}, count=2),
+        Fault("download", drop_after=50_000),
+        Fault("download", drop=True),
+    ],
+    ids=["503", "drop_after", "drop"],
+)
+def test_ranges_are_retried(fs: Any, lab: Lab, fault: Fault) -> None:
+    """A part of a file is complete, too."""
+    path = lab.run(files={"f": BIG}) + "/f"
+    lab.server.faults.add(fault)
+
+    assert fs.cat_file(path, 1_000_000, 1_200_000) == BIG[1_000_000:1_200_000]
+    assert lab.server.faults.fired(fault)
+
+
+def test_a_file_that_stays_wrong(fs: Any, lab: Lab, run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error in the end, what was there before stays, and nothing half is left."""
+    monkeypatch.setattr("wandb_artifacts._wandb._repeat.FIRST_WAIT", 0.0)
+    (tmp_path / "f").write_bytes(b"before")
+    lab.server.faults.add(Fault("download", wrong_bytes=True, count=None))
+
+    with pytest.raises(ConnectionError, match="MD5 digest"):
+        fs.get(f"{run}/a.txt", str(tmp_path / "f"))
+
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()} == {"f": b"before"}
+
+
+def test_an_outage_ends(fs: Any, lab: Lab, run: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An instance, which fsspec keeps for good, outlives the outage of a server."""
+    monkeypatch.setattr("wandb_artifacts._wandb._repeat.FIRST_WAIT", 0.0)
+    monkeypatch.setattr(_sessions, "_REST", 0.0)
+    fault = lab.server.faults.add(Fault("graphql", drop=True, count=None))
+    with pytest.raises(ConnectionError):
+        fs.ls(run)
+    assert lab.server.faults.fired(fault) > 1
+
+    lab.server.faults.clear()
+
+    assert fs.cat(f"{run}/a.txt") == b"alpha"
+
+
+def test_listing_that_fails_is_not_an_empty_one(
+    fs: Any, lab: Lab, run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tree of which a part cannot be listed is an error, not a smaller tree."""
+    monkeypatch.setattr("wandb_artifacts._wandb._repeat.FIRST_WAIT", 0.0)
+    lab.server.faults.add(Fault("graphql", operation="Run", status=403, count=None))
+
+    with pytest.raises(PermissionError):
+        fs.find("local/p")
+    with pytest.raises(PermissionError):
+        fs.get("local/p", str(tmp_path), recursive=True)
+    assert fs.find("local/p", on_error="omit") == []
+
+
+def test_what_is_not_there(fs: Any, run: str) -> None:
+    """The errors are those of any filesystem."""
+    for path in (f"{run}/nope", f"{run}/a.txt/x", "local/p/unknown/x", "local/unknown/r/x"):
+        assert not fs.exists(path)
+        with pytest.raises(FileNotFoundError):
+            fs.info(path)
+        with pytest.raises(FileNotFoundError):
+            fs.open(path)
+        with pytest.raises(FileNotFoundError):
+            fs.cat(path)
+        with pytest.raises(FileNotFoundError):
+            fs.ls(path)
+        assert fs.find(path) == []
+    for folder in (run, f"{run}/sub", "local/p"):
+        with pytest.raises(IsADirectoryError):
+            fs.open(folder)
+        with pytest.raises(IsADirectoryError):
+            fs.cat_file(folder)
+
+
+def test_refused_access(fs: Any, run: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong key and a missing one are refused access; the right one works in the same instance."""
+    key = os.environ["WANDB_API_KEY"]
+    for wrong in ("x" * 40, ""):
+        monkeypatch.setenv("WANDB_API_KEY", wrong)
+        with pytest.raises(PermissionError) as caught:
+            fs.exists(f"{run}/a.txt")
+        assert isinstance(caught.value, AuthenticationError)
+
+    monkeypatch.setenv("WANDB_API_KEY", key)
+
+    assert fs.exists(f"{run}/a.txt")
+
+
+def test_another_server(fs: Any, run: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is known of one server is not said of another."""
+    assert fs.exists(f"{run}/a.txt")
+    first = os.environ["WANDB_BASE_URL"]
+    pinned = fsspec.filesystem("wandb", host=f"{first}/")
+
+    with DevServer() as other:
+        monkeypatch.setenv("WANDB_BASE_URL", other.url)
+        monkeypatch.setenv("WANDB_API_KEY", other.api_key)
+        assert not fs.exists(f"{run}/a.txt")
+        with pytest.raises(AuthenticationError, match="WANDB_API_KEY is for another server"):
+            pinned.exists(f"{run}/a.txt")
+
+
+def write(fs: Any, path: str) -> None:
+    fs.open(path, "wb")
+
+
+REFUSED: dict[str, Any] = {
+    "open": write,
+    "append": lambda fs, path: fs.open(path, "ab"),
+    "pipe": lambda fs, path: fs.pipe(path, b""),
+    "write_text": lambda fs, path: fs.write_text(path, ""),
+    "put": lambda fs, path: fs.put(__file__, path),
+    "rm": lambda fs, path: fs.rm(path),
+    "rm_file": lambda fs, path: fs.rm_file(path),
+    "mv": lambda fs, path: fs.mv(path, f"{path}2"),
+    "cp": lambda fs, path: fs.cp(path, f"{path}2"),
+    "touch": lambda fs, path: fs.touch(path),
+    "mkdir": lambda fs, path: fs.mkdir(path),
+    "makedirs": lambda fs, path: fs.makedirs(path),
+    "rmdir": lambda fs, path: fs.rmdir(path),
+    "library": lambda _, path: fsspec.open(f"wandb://{path}", mode="w").open(),
+}
+
+
+@pytest.mark.parametrize("way", REFUSED)
+def test_writing_is_refused(fs: Any, run: str, way: str) -> None:
+    """Clearly, and before anything is sent."""
+    with pytest.raises(OSError, match="wandb:// is read-only") as caught:
+        REFUSED[way](fs, f"{run}/a.txt")
+
+    assert caught.value.errno == errno.EROFS
+    assert fs.cat(f"{run}/a.txt") == b"alpha"
+    with pytest.raises(NotImplementedError):
+        fs.sign(f"{run}/a.txt")
+
+
+@pytest.mark.parametrize("name", ["key", "api_key", "token", "hots", "block_size"])
+def test_options_are_checked(name: str) -> None:
+    """A key is not taken, and never shown; a slip of the pen does not lead to another server."""
+    with pytest.raises(InvalidValueError, match=name) as caught:
+        fsspec.open("wandb://e/p/r/f", **{name: "hush-hush"})
+
+    assert "hush" not in str(caught.value)
+    with pytest.raises(InvalidValueError, match="host"):
+        fsspec.filesystem("wandb", host="example.com")
+
+
+def test_live_run(lab: Lab) -> None:
+    """A listing is used for a while; what is not in it is asked for, and so is all on request."""
+    fs: Any = fsspec.filesystem("wandb", listings_expiry_time=1000)
+    path = lab.run(files={"a": b"1"}, ends=False)
+    assert fs.info(f"{path}/a")["size"] == 1
+    asked = lab.server.requests.count("graphql", "Run")
+
+    lab.upload("r", {"a": b"12"})
+    assert fs.info(f"{path}/a")["size"] == 1
+    assert lab.server.requests.count("graphql", "Run") == asked
+    assert fs.ls(path, refresh=True)[0]["size"] == 2
+
+    lab.upload("r", {"b": b"b"})
+    assert fs.cat(f"{path}/b") == b"b"
+
+    lab.upload("r", {"a": b"123"})
+    fs.invalidate_cache(f"{path}/a")
+    assert fs.info(f"{path}/a")["size"] == 3
+
+
+@pytest.mark.parametrize("options", [{"listings_expiry_time": 0.0}, {"use_listings_cache": False}], ids=str)
+def test_no_cache(lab: Lab, options: dict[str, Any]) -> None:
+    """Listings expire, or are not kept at all."""
+    fs: Any = fsspec.filesystem("wandb", **options)
+    path = lab.run(files={"a": b"1"}, ends=False)
+    assert fs.info(f"{path}/a")["size"] == 1
+
+    lab.upload("r", {"a": b"12"})
+
+    assert fs.info(f"{path}/a")["size"] == 2
+
+
+def test_file_that_changes_while_it_is_open(fs: Any, lab: Lab) -> None:
+    """Blocks of two versions are never put together."""
+    path = lab.run(files={"f": BIG}, ends=False) + "/f"
+    with fs.open(path, block_size=1_000_000) as file:
+        assert file.read(10) == BIG[:10]
+        lab.upload("r", {"f": BIG[::-1] + b"more"})
+        file.seek(5_000_000)
+        with pytest.raises(OSError, match="has changed") as caught:
+            file.read(10)
+
+    assert caught.value.errno == errno.ESTALE
+
+
+def test_one_question_for_many_readers(fs: Any, lab: Lab) -> None:
+    """Threads that read a run at the same time share one listing."""
+    files = {f"f{number}": bytes([number]) for number in range(40)}
+    path = lab.run(files=files)
+    found: dict[str, bytes] = {}
+    threads = [
+        threading.Thread(target=lambda name=name: found.update({name: fs.cat(f"{path}/{name}")})) for name in files
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert found == files
+    assert lab.server.requests.count("graphql", "Run") == 1
+
+
+def test_pickle(fs: Any, lab: Lab, run: str) -> None:
+    """Instances and open files go to other processes; the key does not go with them."""
+    with fs.open(f"{run}/sub/deep/c.bin") as file:
+        file.read(100)
+        data = pickle.dumps((fs, fsspec.filesystem("wandb", host=lab.server.url), file))
+    WandbFileSystem.clear_instance_cache()
+    restored, pinned, reopened = pickle.loads(data)
+
+    assert lab.server.api_key.encode() not in data
+    assert restored.cat(f"{run}/a.txt") == b"alpha"
+    assert pinned.host == lab.server.url
+    assert reopened.read(3) == bytes(range(100, 103))
+    for shown in (repr(restored), restored.to_json(), json.dumps(restored.to_dict()), str(vars(restored))):
+        assert lab.server.api_key not in shown
+    reopened.close()
+
+
+def test_asynchronous(lab: Lab, run: str, tmp_path: Path) -> None:
+    """The coroutines run on the caller's loop, on one after the other if need be."""
+    fs: Any = WandbFileSystem(asynchronous=True, skip_instance_cache=True)
+    big = lab.run("big", files={"f": BIG})
+
+    async def use() -> None:
+        assert await fs._cat_file(f"{run}/a.txt") == b"alpha"
+        async with await fs.open_async(f"{big}/f") as file:
+            assert file.size == len(BIG)
+            assert await file.read(10) + await file.read() == BIG
+            assert await file.read() == b""
+        await fs._get(f"{run}/", str(tmp_path), recursive=True)
+        assert (tmp_path / "a.txt").read_bytes() == b"alpha"
+        with pytest.raises(OSError, match="read-only"):
+            await fs.open_async(f"{run}/a.txt", "wb")
+        await fs.aclose()
+
+    asyncio.run(use())
+    asyncio.run(use())
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_forgotten_to_close(run: str) -> None:
+    """A loop that ended with connections open does not spoil the next one."""
+    fs: Any = WandbFileSystem(asynchronous=True, skip_instance_cache=True)
+    asyncio.run(fs._ls(run))
+
+    assert len(asyncio.run(fs._ls(run, refresh=True))) == 3
+
+    del fs
+    gc.collect()
+
+
+def test_a_stream_is_verified(lab: Lab) -> None:
+    """The digest of what was read block by block is known at its end."""
+    fs: Any = WandbFileSystem(asynchronous=True, skip_instance_cache=True)
+    path = lab.run(files={"f": BIG}) + "/f"
+    lab.server.faults.add(Fault("download", wrong_bytes=True))
+
+    async def use() -> None:
+        async with await fs.open_async(path, block_size=1_000_000) as file:
+            with pytest.raises(Exception, match="another MD5 digest"):
+                await file.read()
+        await fs.aclose()
+
+    asyncio.run(use())
+
+
+class Hostile(Front):
+    """Gives files names that the server here would not take, and knows no ranges."""
+
+    names: dict[str, str]
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        answer = await super()._answer(request)
+        assert isinstance(answer, web.Response)
+        assert answer.text is not None
+        text = answer.text
+        for name, shown in self.names.items():
+            for form in ('"name":"{}"', '"name": "{}"'):
+                text = text.replace(form.format(name), form.format(json.dumps(shown)[1:-1]))
+        return web.Response(text=text, status=answer.status, content_type="application/json")
+
+    async def _give(self, request: web.Request) -> web.StreamResponse:
+        path = request.raw_path.lstrip("/").partition("/")[2]
+        return web.Response(body=(await self._behind.get(f"/{path}")).content)
+
+
+NAMES = {
+    "n0": "../../out",
+    "n1": "/abs",
+    "n2": "a//b",
+    "n3": "..",
+    "n4": "sub/../../../out2",
+    "n5": "a\\..\\b",
+    "n6": "x/",
+}
+
+
+@pytest.fixture
+def hostile(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    path = lab.run(files={name: name.encode() * 1000 for name in NAMES})
+    server = Hostile(lab.server)
+    server.names = NAMES
+    with server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.url)
+        yield path
+
+
+def test_names_that_lead_elsewhere(hostile: str, tmp_path: Path) -> None:
+    """Every file arrives, within the folder; W&B's own name leads to it as well."""
+    fs: Any = fsspec.filesystem("wandb")
+    target = tmp_path / "one" / "two" / "three"
+
+    fs.get(f"{hostile}/", str(target), recursive=True)
+
+    arrived = [p for p in tmp_path.rglob("*") if p.is_file()]
+    assert sorted(p.read_bytes()[:2].decode() for p in arrived if p.is_relative_to(target)) == sorted(NAMES)
+    assert [p for p in arrived if not p.is_relative_to(target)] == []
+    assert fs.cat_file(f"{hostile}/../../out") == b"n0" * 1000
+    assert fs.cat_file(f"{hostile}/a//b") == b"n2" * 1000
+
+
+def test_server_without_ranges(hostile: str) -> None:
+    """Parts of a file are right even where a server sends all of it."""
+    fs: Any = fsspec.filesystem("wandb")
+
+    assert fs.cat_file(f"{hostile}/a//b", 501, 507) == b"2n2n2n"
+
+
+def test_an_address_that_expires(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listing may be older than the signatures in it."""
+    path = lab.run(files={"f": BIG})
+    with Front(lab.server) as front:
+        monkeypatch.setenv("WANDB_BASE_URL", front.url)
+        fs: Any = fsspec.filesystem("wandb")
+        with fs.open(f"{path}/f", block_size=1_000_000) as file:
+            file.read(10)
+            front.signature = "second"
+            assert file.read(1_000_000) == BIG[10:1_000_010]
+            front.signature = "third"
+            fs.get(f"{path}/f", str(tmp_path / "f"))
+
+    assert (tmp_path / "f").read_bytes() == BIG
+
+
+def test_connections_are_closed(run: str) -> None:
+    """An instance that nobody has any more leaves no connection open."""
+    fs: Any = WandbFileSystem(skip_instance_cache=True)
+    assert fs.exists(run)
+    sessions = fs._sessions
+    (opened,) = [session for each in sessions._opened.values() for session in each]
+
+    del fs
+    gc.collect()
+
+    assert sessions._opened == {}
+    assert opened.api._http._session.closed
