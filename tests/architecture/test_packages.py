@@ -90,7 +90,10 @@ def public_modules(package: Package) -> list[str]:
     return [name for name in names if not any(part.startswith("_") for part in Path(name).parts)]
 
 
-PUBLIC_MODULES = {"wandb-runtime": ["checks.py", "context.py", "hosting.py", "links.py"]}
+PUBLIC_MODULES = {
+    "wandb-artifacts": ["filesystem.py"],
+    "wandb-runtime": ["checks.py", "context.py", "hosting.py", "links.py"],
+}
 """Modules without an underscore, by distribution: what users may import beside the package itself."""
 
 
