@@ -4,6 +4,7 @@ import asyncio
 import importlib
 import json
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Support for class-based `config`
 
 # Modules of tests cannot be imported by their names everywhere: what this one has goes by value.
 TELLING = """
-import os, sys
+import os, signal, sys
 from flyte.syncify import syncify
 
 @syncify
@@ -43,6 +44,12 @@ def objective():
     sys.seen_by_a_trial = True
     with open(os.environ["TELLS"], "a") as file:
         print(json.dumps(seen), file=file)
+
+def freezing():
+    with open(os.environ["TELLS"], "w") as file:
+        file.write("started\\n")
+        file.flush()
+        os.kill(os.getpid(), signal.SIGSTOP)
 """
 
 
@@ -176,6 +183,28 @@ def test_keeper_that_is_killed(told: Callable[[], list[dict[str, Any]]], tmp_pat
             assert "SIGKILL" in str(interpreter.failure)
             await interpreter.dismiss()
             assert not interpreter.is_alive
+
+    asyncio.run(run())
+
+
+@pytest.mark.usefixtures("told")
+def test_dismissal(tmp_path: Path) -> None:
+    """A trial that reacts to nothing is ended by force, and has ended when that returns."""
+    os.mkfifo(tmp_path / "told")
+
+    async def run() -> None:
+        with _source.held():
+            interpreter = await Interpreter.start()
+            environment = {"WANDB_SWEEP_PARAM_PATH": str(tmp_path / "config.yaml")}
+            objective = importlib.import_module("telling").freezing
+            interpreter.assign(pickled(objective), Assignment(environment, {}, {}))
+            file = await asyncio.to_thread((tmp_path / "told").open)
+            assert await asyncio.to_thread(file.readline) == "started\n"
+            await interpreter.dismiss()
+            assert "SIGKILL" in str(interpreter.failure)
+            # At its end, because nobody is left to write to it.
+            assert select.select([file], [], [], 0)[0]
+            file.close()
 
     asyncio.run(run())
 

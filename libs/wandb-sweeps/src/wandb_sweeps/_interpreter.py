@@ -123,10 +123,12 @@ class Interpreter:
         """Ends everything at once."""
         if self.is_alive:
             _kill(self._keeper)
-            # All that hold the connection are no more: what they had of the machine is free again.
-            await off_loop(lambda: self._is_gone.wait(_FOR_EXITING))
+            if not self.exited.done():
+                # When nobody has the connection any more, what the trial had of the machine is free again.
+                await off_loop(lambda: self._is_gone.wait(_FOR_EXITING))
         self._is_gone.set()
         self._set_exited(-signal.SIGKILL)
+        await asyncio.wait({self.exited})
         self._channel.close()
 
     async def has_exited(self, within: float) -> bool:
