@@ -1,0 +1,120 @@
+"""What `fan_out_sweep_agents` says about a sweep and its agents, whatever they do."""
+
+import flyte
+import pytest
+import wandb
+from flyteplugins.wandb import (
+    SweepResult,
+    fan_out_sweep_agents,
+    get_wandb_sweep_id,
+    sweep_agent,
+    wandb_config,
+    wandb_init,
+    wandb_sweep,
+    wandb_sweep_config,
+)
+from wandb_devserver import DevServer, Fault
+from wandb_sweeps import _fan_out
+from wandb_sweeps._sdk import Connection
+
+from tests.e2e.support import run_locally
+
+env = flyte.TaskEnvironment(name="e2e_fan_out")
+
+# Flyte's types of dataclasses make it.
+pytestmark = pytest.mark.filterwarnings("ignore:Support for class-based `config`")
+
+PROJECT = wandb_config(project="e2e")
+
+
+@sweep_agent(env, max_failures=1)
+@wandb_init
+def failing() -> None:
+    msg = "too steep"
+    raise ValueError(msg)
+
+
+@sweep_agent(env, idle_timeout=0.1)
+@wandb_init
+def logging_lr() -> None:
+    wandb.log({"gain": wandb.config["lr"]})
+
+
+_agents: list[tuple[int, str, str | None]] = []
+
+
+@env.task
+async def doing_nothing(agent_id: int, sweep_id: str, count: int = 1) -> None:
+    _agents.append((agent_id, sweep_id, get_wandb_sweep_id()))
+
+
+@wandb_sweep
+@env.task
+async def search(task: str, agents: int = 1) -> SweepResult:
+    return await fan_out_sweep_agents(globals()[task], num_agents=agents)
+
+
+@env.task
+async def search_of(task: str, sweep: str, agents: int = 1) -> SweepResult:
+    return await fan_out_sweep_agents(globals()[task], num_agents=agents, sweep_id=sweep)
+
+
+def test_agents_whose_trials_fail(wandb_devserver: DevServer) -> None:
+    """Their tasks have not failed, but the result says why they have ended, and what was wrong with each trial."""
+    sweep = wandb_sweep_config(method="grid", parameters={"lr": {"values": [1, 2, 3]}})
+    result: SweepResult = run_locally(search, "failing", context={**PROJECT, **sweep})
+
+    assert result.errors == {"agent-1": "its last trials have failed, the last one: ValueError: too steep"}
+    assert [(trial.agent, trial.error) for trial in result.trials] == [("agent-1", "ValueError: too steep")]
+    assert (result.counts, result.best) == ({"failed": 1}, None)
+
+
+def test_a_metric_that_is_to_be_large(wandb_devserver: DevServer) -> None:
+    """The best trial is the one with the largest value."""
+    metric = {"name": "gain", "goal": "maximize"}
+    sweep = wandb_sweep_config(method="grid", metric=metric, parameters={"lr": {"values": [1, 3, 2]}})
+    result: SweepResult = run_locally(search, "logging_lr", context={**PROJECT, **sweep})
+
+    assert (result.metric, result.goal) == ("gain", "maximize")
+    assert [result.value_of(trial) for trial in result.ranked] == [3, 2, 1]
+
+
+def made_sweep(state: str | None = None) -> str:
+    connection = Connection.to(None, timeout=10)
+    config = "method: grid\nparameters: {lr: {values: [1]}}"
+    made = connection.upsert_sweep(config=config, entityName="local", projectName="e2e")["sweep"]
+    if state is not None:
+        connection.upsert_sweep(id=made["id"], state=state, entityName="local", projectName="e2e")
+    return f"local/e2e/{made['name']}"
+
+
+def test_agents_that_have_nothing_to_do(wandb_devserver: DevServer) -> None:
+    """They wait for as long as their objective's decorator says, and the fan-out says that the sweep is paused."""
+    result: SweepResult = run_locally(search_of, "logging_lr", made_sweep("PAUSED"))
+
+    assert (result.state, result.trials, result.errors) == ("paused", [], {})
+
+
+def test_the_sweep_of_the_agents(wandb_devserver: DevServer) -> None:
+    """It is told to each of them, and is in force there, though the task that fans out has none."""
+    _agents.clear()
+    sweep = made_sweep()
+    result: SweepResult = run_locally(search_of, "doing_nothing", sweep, 3)
+
+    name = sweep.rpartition("/")[2]
+    assert sorted(_agents) == [(number, name, name) for number in (1, 2, 3)]
+    assert (result.sweep_id, result.state) == (sweep, "pending")
+
+
+@pytest.mark.parametrize(("count", "patience", "state"), [(1, 60.0, "pending"), (None, 0.0, "unknown")])
+def test_an_outage_when_the_agents_have_ended(
+    count: int | None, patience: float, state: str, wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is waited out, for a while: the work is done, and what the agents tell must not be lost."""
+    monkeypatch.setattr(_fan_out, "_FOR_READING", patience)
+    monkeypatch.setattr(_fan_out, "_BETWEEN_READINGS", 0.1)
+    sweep = made_sweep()
+    wandb_devserver.faults.add(Fault("graphql", operation="Runs", status=403, count=count))
+    result: SweepResult = run_locally(search_of, "doing_nothing", sweep)
+
+    assert (result.state, result.errors) == (state, {})
