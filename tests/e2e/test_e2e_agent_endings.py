@@ -3,6 +3,7 @@
 import asyncio
 import atexit
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -27,6 +28,7 @@ from flyteplugins.wandb import (
     wandb_config,
     wandb_init,
 )
+from wandb_artifacts import InvalidValueError
 from wandb_devserver import DevServer, Fault
 from wandb_sweeps import _agent
 from wandb_sweeps._sdk import Connection
@@ -345,12 +347,41 @@ def test_a_sweep_elsewhere(flush: str | None, wandb_devserver: DevServer, monkey
     sweep = f"team/swept/{made['sweep']['name']}"
     configured = wandb_config(project="e2e", entity="local", host=wandb_devserver.url)
     monkeypatch.delenv("WANDB_BASE_URL")
+    wandb.teardown()  # what the SDK remembers of the address
     results: list[AgentResult] = run_locally(agents_elsewhere, sweep, context=configured)
 
     assert [result.sweep_id for result in results] == [sweep, sweep]
     (seen,), (seen_by_itself,) = (result.trials for result in results)
     assert seen.summary == {"context": ["team", "swept", wandb_devserver.url], "flush": float(flush or 1)}
     assert seen_by_itself.summary == {"place": ["team", "swept", sweep.rpartition("/")[2]]}
+
+
+# Bad input
+
+
+def with_parameters(lr: float) -> None: ...
+
+
+_LOCK = threading.Lock()
+
+
+@pytest.mark.parametrize(
+    ("objective", "arguments", "message"),
+    [
+        (logging, {"count": True}, "count=True: must be a whole number above 0"),
+        (logging, {"count": 0}, "count=0: must be"),
+        (logging, {"max_failures": 1.5}, r"max_failures=1\.5: must be"),
+        (with_parameters, {}, "is called without arguments, but missing a required argument: .lr."),
+        ("logging", {}, "objective='logging': must be a function that takes no arguments"),
+        (functools.partial(print, _LOCK), {}, "cannot be sent to the interpreters of its trials: TypeError: .*lock"),
+    ],
+)
+def test_bad_input(objective: Any, arguments: dict[str, Any], message: str, wandb_devserver: DevServer) -> None:
+    """It is told before W&B is asked."""
+    with pytest.raises(InvalidValueError, match=message):
+        asyncio.run(run_sweep_agent(objective, sweep_id="local/e2e/none", **arguments))
+
+    assert wandb_devserver.requests.count("graphql") == 0
 
 
 def test_no_key(wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch) -> None:

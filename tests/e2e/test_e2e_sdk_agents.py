@@ -43,6 +43,8 @@ CONTEXT = {
     **wandb_sweep_config(method="grid", parameters={"lr": {"values": [1.5, 2.5]}}),
 }
 
+OF_THE_SDK = pyagent.pyagent
+
 # It leaves the file open from which wandb.init reads the parameters of a trial.
 agents = pytest.mark.filterwarnings("ignore:Exception ignored in.*sweep-:pytest.PytestUnraisableExceptionWarning")
 
@@ -115,9 +117,8 @@ def test_exit(wandb_devserver: DevServer) -> None:
 
     When the task has ended, nothing of it is left in the SDK.
     """
-    of_the_sdk = pyagent.pyagent
     run_locally(agent_of_exiting, context=CONTEXT)
-    assert pyagent.pyagent is of_the_sdk
+    assert pyagent.pyagent is OF_THE_SDK
 
     assert [(run.state, run.exit_code) for run in wandb_devserver.runs()] == [("failed", 3)]
 
