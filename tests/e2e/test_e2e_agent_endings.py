@@ -27,6 +27,7 @@ from flyteplugins.wandb import (
     run_sweep_agent,
     wandb_config,
     wandb_init,
+    wandb_sweep,
 )
 from wandb_artifacts import InvalidValueError
 from wandb_devserver import DevServer, Fault
@@ -354,6 +355,20 @@ def test_a_sweep_elsewhere(flush: str | None, wandb_devserver: DevServer, monkey
     (seen,), (seen_by_itself,) = (result.trials for result in results)
     assert seen.summary == {"context": ["team", "swept", wandb_devserver.url], "flush": float(flush or 1)}
     assert seen_by_itself.summary == {"place": ["team", "swept", sweep.rpartition("/")[2]]}
+
+
+@wandb_sweep(project="decorated", entity="team", method="grid", parameters={"how": {"value": 1}})
+@env.task
+async def agent_of_its_own_sweep() -> AgentResult:
+    return await run_sweep_agent(logging, sweep_id=get_wandb_sweep_id())
+
+
+def test_the_id_of_the_sweep_in_force(wandb_devserver: DevServer) -> None:
+    """It is enough: where the sweep is, is known."""
+    result: AgentResult = run_locally(agent_of_its_own_sweep, context=wandb_config(project="e2e"))
+
+    (sweep,) = wandb_devserver.sweeps("team/decorated")
+    assert (result.sweep_id, result.counts) == (f"team/decorated/{sweep.id}", {"finished": 1})
 
 
 # Bad input

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import subprocess
 import sys
@@ -38,10 +39,8 @@ from tests.e2e.support import run_locally
 
 env = flyte.TaskEnvironment(name="e2e_sdk_agents")
 
-CONTEXT = {
-    **wandb_config(project="e2e"),
-    **wandb_sweep_config(method="grid", parameters={"lr": {"values": [1.5, 2.5]}}),
-}
+SWEEP = wandb_sweep_config(method="grid", parameters={"lr": {"values": [1.5, 2.5]}})
+CONTEXT = {**wandb_config(project="e2e"), **SWEEP}
 
 OF_THE_SDK = pyagent.pyagent
 
@@ -206,6 +205,40 @@ def test_a_second_agent_on_the_event_loop(wandb_devserver: DevServer) -> None:
     assert "await run_sweep_agent(...) instead" in refused
     (sweep,) = wandb_devserver.sweeps()
     assert [run.state for run in sweep.trials] == ["finished"]
+
+
+@wandb_sweep(name="beside", parameters={"lr": {"value": 1}})
+@env.task
+async def creating() -> str | None:
+    return get_wandb_sweep_id()
+
+
+class Waits(logging.Handler):
+    """Lets the agent end when a task is seen to wait for it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "A task waits" in record.getMessage():
+            _may_end.set()
+
+
+@wandb_sweep(project="e2e")
+@env.task
+async def creating_beside_an_agent() -> str | None:
+    async with agent_at_work():
+        return await creating()
+
+
+@agents
+def test_a_sweep_that_is_created_beside_an_agent(wandb_devserver: DevServer) -> None:
+    """Its task waits: what the agent has in the environment does not tell where it is to be."""
+    handler = Waits()
+    logging.getLogger("wandb_runtime").addHandler(handler)
+    try:
+        sweep_id = run_locally(creating_beside_an_agent, context=SWEEP)
+    finally:
+        logging.getLogger("wandb_runtime").removeHandler(handler)
+
+    assert [sweep.id for sweep in wandb_devserver.sweeps("local/uncategorized")] == [sweep_id]
 
 
 _is_open = threading.Event()
