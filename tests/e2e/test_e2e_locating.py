@@ -1,0 +1,41 @@
+"""Where an agent looks for its sweep when only the id is given."""
+
+import pytest
+from flyteplugins.wandb import wandb_config, wandb_sweep_config
+from wandb_devserver import DevServer
+from wandb_runtime.context import standing_in
+from wandb_sweeps._locate import Server, locate
+from wandb_sweeps._sdk import Connection
+
+PLACES = ("argument", "sweep configuration", "configuration", "environment")
+
+
+@pytest.mark.parametrize("strongest", range(len(PLACES)), ids=PLACES)
+def test_places(strongest: int, wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The strongest place that tells entity and project decides; those below are wrong here."""
+    config = "method: grid\nparameters: {lr: {values: [1]}}"
+    made = Connection.to(None, timeout=10).upsert_sweep(config=config, entityName="team", projectName="right")
+    entities: list[str | None] = [None] * strongest + ["team"] + ["wrong"] * len(PLACES)
+    projects: list[str | None] = [None] * strongest + ["right"] + ["wrong"] * len(PLACES)
+    monkeypatch.setenv("WANDB_ENTITY", entities[3] or "")
+    monkeypatch.setenv("WANDB_PROJECT", projects[3] or "")
+    context = {
+        **wandb_sweep_config(entity=entities[1], project=projects[1]),
+        **wandb_config(entity=entities[2], project=projects[2]),
+    }
+    with standing_in(context):
+        found = locate(Server(None), made["sweep"]["name"], projects[0], entities[0], None)
+
+    assert (found.address.entity, found.address.project) == ("team", "right")
+
+
+@pytest.mark.parametrize("form", ["{id}", "right/{id}", "local/right/{id}", "{url}/local/right/sweeps/{id}"])
+def test_forms(form: str, wandb_devserver: DevServer) -> None:
+    """An id, a path, an address of the app; the entity is that of the key's owner where nothing tells."""
+    config = "method: grid\nparameters: {lr: {values: [1]}}"
+    made = Connection.to(None, timeout=10).upsert_sweep(config=config, entityName="local", projectName="right")
+    with standing_in(wandb_config(project="right")):
+        found = locate(Server(None), form.format(url=wandb_devserver.url, id=made["sweep"]["name"]), None, None, None)
+
+    assert (found.address.entity, found.address.project) == ("local", "right")
+    assert found.state == "pending"
