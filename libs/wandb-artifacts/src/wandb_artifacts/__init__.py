@@ -23,21 +23,21 @@ from wandb_artifacts._errors import (
 from wandb_artifacts._hosts import app_url, check_host
 from wandb_artifacts._names import check_entity, check_id, check_project
 from wandb_artifacts._refs import RunRef, SweepRef
-from wandb_artifacts._results import (
-    DownloadedFile,
-    Failure,
-    HistoryFormat,
-    IncompleteDownloadError,
-    OnProgress,
-    Progress,
-    RunDownload,
-    SweepDownload,
-)
 from wandb_artifacts._retry import is_transient
 from wandb_artifacts._version import __version__
 
 if TYPE_CHECKING:
     from wandb_artifacts._download import download_run, download_sweep
+    from wandb_artifacts._results import (
+        DownloadedFile,
+        Failure,
+        HistoryFormat,
+        IncompleteDownloadError,
+        OnProgress,
+        Progress,
+        RunDownload,
+        SweepDownload,
+    )
     from wandb_artifacts._verifier import Verification, verify_download
 
 __all__ = [
@@ -75,10 +75,21 @@ __all__ = [
 ]
 
 _LAZY = {
-    "Verification": "wandb_artifacts._verifier",
-    "download_run": "wandb_artifacts._download",
-    "download_sweep": "wandb_artifacts._download",
-    "verify_download": "wandb_artifacts._verifier",
+    **dict.fromkeys(("download_run", "download_sweep"), "wandb_artifacts._download"),
+    **dict.fromkeys(("Verification", "verify_download"), "wandb_artifacts._verifier"),
+    **dict.fromkeys(
+        (
+            "DownloadedFile",
+            "Failure",
+            "HistoryFormat",
+            "IncompleteDownloadError",
+            "OnProgress",
+            "Progress",
+            "RunDownload",
+            "SweepDownload",
+        ),
+        "wandb_artifacts._results",
+    ),
 }
 
 

@@ -311,4 +311,3 @@ def _by_path(entries: Iterable[E]) -> tuple[E, ...]:
 def _reason(error: DownloadError, what: str) -> str:
     """The text of an error without what stands beside it anyway."""
     return str(error).removeprefix(f"{what}: ")
-

@@ -29,7 +29,9 @@ def open_target(destination: str | os.PathLike[str], storage_options: Mapping[st
     except TypeError:
         text = None
     if not isinstance(text, str) or not text.strip():
-        raise InvalidValueError(field="destination", value=destination, reason="must be a folder, or a URL such as 's3://bucket/folder'")
+        raise InvalidValueError(
+            field="destination", value=destination, reason="must be a folder, or a URL such as 's3://bucket/folder'"
+        )
     if "\0" in text:
         raise InvalidValueError(field="destination", value=destination, reason="must not hold a null character")
     if not _URL.match(text):
