@@ -1,0 +1,3 @@
+from wandb_artifacts._cli import main
+
+main()
