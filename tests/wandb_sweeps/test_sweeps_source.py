@@ -6,6 +6,7 @@ import json
 import os
 import select
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -152,8 +153,9 @@ def test_template_that_dies(told: Callable[[], list[dict[str, Any]]], tmp_path: 
     async def run() -> None:
         with _source.held():
             before = await Interpreter.start()
-            os.kill(template_id(), signal.SIGKILL)
-            await asyncio.to_thread(os.waitid, os.P_PID, template_id(), os.WEXITED | os.WNOWAIT)
+            assert _source._template is not None
+            _source._template.process.kill()
+            await asyncio.to_thread(_source._template.process.wait)
             after = await Interpreter.start()
             for interpreter in (before, after):
                 await try_once(interpreter, tmp_path)
@@ -161,6 +163,21 @@ def test_template_that_dies(told: Callable[[], list[dict[str, Any]]], tmp_path: 
 
     asyncio.run(run())
     assert len(told()) == 2
+
+
+DYING = """
+import os
+from wandb_sweeps import _source
+
+with _source.held():
+    made = _source.connect()
+    os._exit(0)
+"""
+
+
+def test_agent_that_dies() -> None:
+    """Nothing is left of its template and its keeper, which have its output: it does not end before they do."""
+    subprocess.run([sys.executable, "-c", DYING], capture_output=True, check=True, timeout=60)
 
 
 def test_template_that_never_starts(monkeypatch: pytest.MonkeyPatch) -> None:

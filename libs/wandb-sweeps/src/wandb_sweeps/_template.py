@@ -38,7 +38,7 @@ _NEEDED = (
     "requests",
     "yaml",
 )
-# What imports Flyte; in this order, the sooner the better for the ones above should Flyte be in the way.
+# The same of this project, which imports Flyte.
 _WITH_FLYTE = (
     "wandb_sweeps._trial",
     "wandb_sweeps._sdk",
