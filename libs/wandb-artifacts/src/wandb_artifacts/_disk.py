@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
@@ -18,6 +19,11 @@ _THREADS = 32
 @cache
 def _executor() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(_THREADS, thread_name_prefix="wandb-artifacts")
+
+
+if hasattr(os, "register_at_fork"):
+    # A forked process has the executor, but none of its threads.
+    os.register_at_fork(after_in_child=_executor.cache_clear)
 
 
 async def on_disk(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
