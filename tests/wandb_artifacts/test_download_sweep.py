@@ -41,7 +41,7 @@ def test_all_runs_of_a_sweep(lab: Lab, tmp_path: Path, monkeypatch: pytest.Monke
         assert run.history_rows == 2
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert (manifest["sweep"], manifest["folders"], manifest["is_complete"]) == (path, names, True)
-    assert result.to_dict()["runs"][0]["run"]["id"] == "e"
+    assert json.loads(json.dumps(result.to_dict()))["runs"][0]["run"]["id"] == "e"
 
 
 def test_a_second_call_fetches_nothing(lab: Lab, tmp_path: Path) -> None:
