@@ -21,7 +21,6 @@ from wandb_artifacts._history._rows import strict_rows
 from wandb_artifacts._history._scan import scan
 
 if TYPE_CHECKING:
-
     from wandb_artifacts._results import HistoryFormat
     from wandb_artifacts._storage._target import Stat
 
@@ -150,9 +149,7 @@ def refuse(name: str) -> NoReturn:
     raise AssertionError(name)
 
 
-gaps = st.one_of(
-    st.sampled_from([0, 1, 1, 1, 2, 10]), st.integers(0, 50), st.integers(1_000, 10**7), st.just(10**11)
-)
+gaps = st.one_of(st.sampled_from([0, 1, 1, 1, 2, 10]), st.integers(0, 50), st.integers(1_000, 10**7), st.just(10**11))
 
 
 @st.composite
@@ -423,12 +420,7 @@ def test_a_row_that_is_no_object_is_an_error(row: Any) -> None:
 
 words = st.text(st.characters(codec="utf-8"), max_size=6)
 values: st.SearchStrategy[Any] = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | words
-    | st.sampled_from(["NaN", "Infinity", "-Infinity"]),
+    st.none() | st.booleans() | st.integers() | st.floats() | words | st.sampled_from(["NaN", "Infinity", "-Infinity"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
     max_leaves=8,
 )
