@@ -1,0 +1,112 @@
+"""When something is tried again, and when no more."""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from wandb_artifacts import IncompleteDownloadError, ServerUnavailableError, download_run
+from wandb_artifacts._wandb import _repeat
+from wandb_artifacts._wandb._repeat import Repeater, TransientError, read_retry_after
+from wandb_devserver import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from tests.wandb_artifacts.lab import Lab
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_repeat, "FIRST_WAIT", 0.001)
+    monkeypatch.setattr(_repeat, "LONGEST_WAIT", 0.001)
+
+
+def failing(*errors: TransientError | None) -> Callable[[], Awaitable[float]]:
+    """Fails so, one error after the other, and then tells the time."""
+    left = list(errors)
+
+    async def attempt() -> float:
+        if left and (error := left.pop(0)):
+            raise error
+        return time.monotonic()
+
+    return attempt
+
+
+def test_progress_begins_the_count_anew() -> None:
+    """An attempt that got somewhere is not one of those in vain."""
+    gained = 0
+
+    async def attempt() -> int:
+        nonlocal gained
+        gained += 1
+        if gained < 3 * _repeat.ATTEMPTS:
+            msg = "broke off"
+            raise TransientError(msg)
+        return gained
+
+    assert asyncio.run(Repeater()(attempt, what="it", gained=lambda: gained)) == 3 * _repeat.ATTEMPTS
+
+
+def test_attempts_in_vain_end() -> None:
+    """The error says what was attempted, what happened and how often; nothing hangs on it that could tell more."""
+    attempt = failing(*[TransientError("W&B answered 500")] * 100)
+
+    with pytest.raises(ServerUnavailableError, match=r"the list: W&B answered 500 \(8 attempts\)") as caught:
+        asyncio.run(Repeater()(attempt, what="the list"))
+
+    assert caught.value.__cause__ is None
+
+
+def test_a_server_that_asks_for_quiet_gets_it() -> None:
+    """While one request waits as long as it was told, no other one is sent."""
+    told = TransientError("W&B answered 429", retry_after=0.3, is_for_all=True)
+
+    async def main() -> tuple[float, float]:
+        repeat, begin = Repeater(), time.monotonic()
+        first = asyncio.ensure_future(repeat(failing(told), what="first"))
+        await asyncio.sleep(0)
+        while repeat.last_trouble is None:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        second = await repeat(failing(), what="second")
+        return await first - begin, second - begin
+
+    assert min(asyncio.run(main())) >= 0.3
+
+
+def test_too_long_a_quiet_is_not_waited_for() -> None:
+    """A server that is to be left alone for a day is not there."""
+    attempt = failing(TransientError("W&B answered 503", retry_after=86400.0))
+
+    with pytest.raises(ServerUnavailableError):
+        asyncio.run(Repeater()(attempt, what="it"))
+
+
+@pytest.mark.parametrize(("text", "expected"), [(None, None), ("3", 3.0), ("-1", 0.0), ("soon", None), ("", None)])
+def test_retry_after(text: str | None, expected: float | None) -> None:
+    assert read_retry_after(text) == expected
+
+
+def test_retry_after_as_a_date() -> None:
+    """The header may name the moment."""
+    found = read_retry_after(email.utils.formatdate(time.time() + 100, usegmt=True))
+
+    assert found is not None
+    assert 50 < found <= 100
+
+
+def test_a_server_that_is_down_is_not_asked_for_each_file(lab: Lab, tmp_path: Path) -> None:
+    """Once something was given up while nothing else got through, the rest fails at once; all of it is listed."""
+    path = lab.run(files={f"f{index}": b"x" for index in range(5)})
+    fault = lab.server.faults.add(Fault("download", status=500, count=None))
+
+    with pytest.raises(IncompleteDownloadError) as caught:
+        download_run(path, tmp_path, jobs=1, include_history=False)
+
+    assert [failure.name for failure in caught.value.result.failed] == [f"f{index}" for index in range(5)]
+    assert lab.server.faults.fired(fault) == _repeat.ATTEMPTS
