@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from wandb_artifacts import InvalidValueError, ServerAnswerError
-from wandb_artifacts._history import IncompleteHistoryError, check_format, export_history, history_file
+from wandb_artifacts._history import IncompleteHistoryError, _export, check_format, export_history, history_file
 from wandb_artifacts._history._rows import strict_rows
 from wandb_artifacts._history._scan import scan
 
@@ -225,9 +225,10 @@ def test_pages_of_long_rows_have_few_of_them() -> None:
 
 
 def test_one_step_with_many_rows_is_asked_for_with_more_samples() -> None:
-    source = Source([0, *[7] * 30_000, 9], line_count=None)
+    source = Source([0, *[7] * 30_000, 9, 10**12], line_count=None)
 
     assert scanned(source) == source.expected
+    assert len(source.asked) < 40
 
 
 def test_rows_whose_step_is_unknown_or_another_are_kept() -> None:
@@ -344,6 +345,24 @@ def test_a_server_that_thins_out_early_is_asked_again_with_care() -> None:
 
     assert count == 20_000
     assert data.decode().splitlines() == source.expected
+
+
+def test_care_does_not_believe_a_page_that_is_fuller_than_awaited() -> None:
+    source = Source([*range(5_000), *range(10**6, 10**6 + 5_000)], most=900)
+
+    assert scanned(source, is_careful=True) == source.expected
+
+
+def test_rows_that_show_late_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Late(Source):
+        async def page(self, first: int, end: int, samples: int) -> list[str]:
+            rows = await super().page(first, end, samples)
+            return rows if len(self.asked) > 2 else []
+
+    monkeypatch.setattr(_export, "_PAUSES", (0, 0, 0))
+    count, _ = export(Late([0, 1, 2], last_step=-1), "json")
+
+    assert count == 3
 
 
 def test_missing_rows_are_an_error_with_the_rest_in_the_file() -> None:
@@ -510,6 +529,12 @@ def test_parquet_columns_have_the_types_of_their_values() -> None:
     assert found["wide"].to_pylist() == [None, None, str(2**60), "0.5"]
     assert found["big"].to_pylist() == [None, str(2**80), None, None]
     assert found["nan"].to_pylist() == [None] * 4
+
+
+def test_parquet_has_null_for_numbers_beyond_a_double() -> None:
+    rows = exported("parquet", '{"a": 1e999, "b": [1e999, 2]}', '{"a": 1.5}')
+
+    assert rows == [{"_step": None, "a": None, "b": "[null, 2]"}, {"_step": None, "a": 1.5, "b": None}]
 
 
 def test_parquet_brings_pages_of_different_columns_together() -> None:

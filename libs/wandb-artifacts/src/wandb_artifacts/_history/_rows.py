@@ -11,6 +11,7 @@ from wandb_artifacts._errors import ServerAnswerError
 _NAMES = ("NaN", "Infinity", "-Infinity")
 """Numbers that JSON lacks: bare as Python writes them, or as strings, which is what W&B's API makes of them."""
 
+_VALUES = tuple((f':{space}"{name}"', f":{space}null") for name in _NAMES for space in ("", " "))
 _TOKEN = re.compile(r'("(?:[^"\\]|\\.)*")(\s*:)?|-?Infinity|NaN', re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x1f]")
 
@@ -41,6 +42,13 @@ def _is_clean_object(row: str) -> bool:
 
 
 def _strict(row: str) -> str:
+    # The common case: a quote that follows a colon begins a value, since one within a text would be escaped.
+    for old, new in _VALUES:
+        row = row.replace(old, new)
+    return row if _is_clean_object(row) else _strict_tokens(row)
+
+
+def _strict_tokens(row: str) -> str:
     found = _TOKEN.sub(_replace, row).strip()
     if not found.startswith("{"):
         raise _refusal(row)

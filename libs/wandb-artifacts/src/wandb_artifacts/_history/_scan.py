@@ -64,8 +64,6 @@ class _Pages:
         self._queue: deque[_Page] = deque()
         self._position = 0
         self._end = _ALL_STEPS if source.last_step < 0 else source.last_step + 1
-        if source.last_step < 0 and source.line_count == 0:
-            self._end = 0
         self._found = 0
 
     async def next(self) -> list[str]:
