@@ -9,6 +9,7 @@ import io
 import json
 import os
 import pickle
+import signal
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -575,6 +576,8 @@ def test_in_a_forked_process(fs: Any, run: str) -> None:
     child = os.fork()
     if not child:
         code = 1
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(60)
         try:
             code = int(fsspec.filesystem("wandb").cat(f"{run}/a.txt") != b"alpha")
         finally:
