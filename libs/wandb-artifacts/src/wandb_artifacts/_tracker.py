@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from wandb_artifacts._refs import RunRef
 
 _INTERVAL = 0.05
-"""Seconds between two reports of bytes; ends of files are always reported."""
+"""Seconds between two reports of bytes; beginnings and ends of files are always reported."""
 
 
 class Tracker:
@@ -44,8 +44,9 @@ class Tracker:
         if self._report is None:
             return
         now = time.monotonic()
-        if state == "receiving" and now - self._last < _INTERVAL:
+        if state == "receiving" and follower.is_reported and now - self._last < _INTERVAL:
             return
+        follower.is_reported = True
         self._last = now
         self._report(
             Progress(
@@ -72,6 +73,7 @@ class Follower:
         self.name = name
         self.size = size
         self.received = 0
+        self.is_reported = False
 
     def moved(self, received: int) -> None:
         """So many bytes are there; fewer than before where a broken file begins anew."""
