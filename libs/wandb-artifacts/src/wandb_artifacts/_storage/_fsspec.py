@@ -80,7 +80,9 @@ class Address:
 
     def scrubbed(self, error: BaseException) -> str:
         """What an error says, on one line and without secrets."""
-        text = " ".join(str(error).split()) or type(error).__name__
+        # obstore's errors go on with a dump of themselves.
+        told = str(error).partition("Debug source:")[0]
+        text = " ".join(told.split()) or type(error).__name__
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return text[:400]

@@ -1,0 +1,116 @@
+"""An S3-compatible store as destination: by s3fs, and by the implementation of `s3://` that Flyte registers."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+
+import pytest
+from fsspec.registry import _registry as registered
+from wandb_artifacts._errors import DestinationError
+from wandb_artifacts._storage import open_target
+
+from tests.support.plane_store import ObjectStore
+from tests.support.target_contract import OPEN, TargetContract
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[ObjectStore]:
+    with ObjectStore() as store:
+        yield store
+
+
+@pytest.fixture
+def bucket(store: ObjectStore) -> str:
+    return store.new_bucket()
+
+
+@pytest.fixture
+def s3fs_options(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """What opens a store by s3fs, whatever else has taken its protocol in this process."""
+    from s3fs import S3FileSystem
+
+    monkeypatch.setitem(registered, "s3", S3FileSystem)
+    return {"key": "test", "secret": "test", "endpoint_url": store.endpoint}
+
+
+@pytest.fixture
+def flyte_options(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """What opens a store by the implementation of `s3://` that Flyte registers for its tasks."""
+    from obstore.fsspec import FsspecStore
+
+    kind = type("FsspecStore_s3", (FsspecStore,), {"protocol": "s3", "asynchronous": True})
+    monkeypatch.setitem(registered, "s3", kind)
+    config = {"access_key_id": "test", "secret_access_key": "test", "endpoint": store.endpoint, "region": "us-east-1"}
+    return {"config": config, "client_options": {"allow_http": True}}
+
+
+@pytest.fixture(params=["s3fs_options", "flyte_options"])
+def options(request: pytest.FixtureRequest) -> dict[str, object]:
+    found: dict[str, object] = request.getfixturevalue(request.param)
+    return found
+
+
+class TestS3(TargetContract):
+    @pytest.fixture
+    def opening(self, bucket: str, s3fs_options: dict[str, object]) -> OPEN:
+        return lambda: open_target(f"{bucket}/some/folder", s3fs_options)
+
+
+class TestS3ByFlyte(TargetContract):
+    @pytest.fixture
+    def opening(self, bucket: str, flyte_options: dict[str, object]) -> OPEN:
+        return lambda: open_target(f"{bucket}/some/folder", flyte_options)
+
+
+def test_bucket_alone(bucket: str, options: dict[str, object]) -> None:
+    """A bucket itself is a destination as well."""
+    target = open_target(f"{bucket}/", options)
+    target.prepare()
+    target.write("a/b", b"1")
+
+    assert target.paths() == ["a/b"]
+    assert target.url == bucket
+
+
+def test_objects_are_what_was_sent(store: ObjectStore, bucket: str, options: dict[str, object]) -> None:
+    """Under their own keys, with nothing beside them."""
+    target = open_target(f"{bucket}/x", options)
+    target.prepare()
+    with target.lock():
+        stat = target.write("a b/ü.txt", b"1")
+        part = target.part("c", "key")
+        part.write(b"22")
+        part.commit()
+        part.close()
+        target.tidy()
+
+    assert store.list(bucket) == {"x/a b/ü.txt": 1, "x/c": 2}
+    assert stat.stamp == f'1-"{hashlib.md5(b"1").hexdigest()}"'
+
+
+def test_no_such_bucket(options: dict[str, object]) -> None:
+    """One line says so, and no bucket is made."""
+    target = open_target("s3://no-such-bucket-at-all/x", options)
+    target.prepare()
+
+    with pytest.raises(DestinationError, match="cannot write s3://no-such-bucket-at-all/x/a: ") as caught:
+        target.write("a", b"1")
+    assert "\n" not in str(caught.value)
+    assert re.search("(?i)bucket", str(caught.value))
+    assert "Debug source" not in str(caught.value)
+
+
+def test_nobody_answers(options: dict[str, object]) -> None:
+    """Tried again, not for ever; credentials are not shown."""
+    retry: dict[str, object] = {"retries": {"max_attempts": 1}}
+    there = {"endpoint_url": "http://127.0.0.1:1", "secret": "S3CRET", "config_kwargs": retry}
+    if "config" in options:
+        config = {"access_key_id": "test", "secret_access_key": "S3CRET", "endpoint": "http://127.0.0.1:1"}
+        retry = {"max_retries": 1}
+        there = {"config": config, "client_options": {"allow_http": True}, "retry_config": retry}
+    target = open_target("s3://bucket/x", {**options, **there})
+
+    with pytest.raises(DestinationError, match="cannot write s3://bucket/x/a: ") as caught:
+        target.write("a", b"1")
+    assert "S3CRET" not in str(caught.value)
+    assert "\n" not in str(caught.value)
