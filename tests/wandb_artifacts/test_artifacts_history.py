@@ -122,10 +122,16 @@ def export(source: Source, form: HistoryFormat, **options: Any) -> tuple[int, by
 
 def exported(form: HistoryFormat, *texts: str) -> list[dict[str, Any]]:
     """The rows of an exported file, read by the strictest reader there is."""
+    need(form)
     count, data = export(Source(list(range(len(texts))), list(texts)), form)
     rows = read(form, data)
     assert len(rows) == count == len(texts)
     return rows
+
+
+def need(form: HistoryFormat) -> None:
+    if form == "parquet":
+        pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
 
 
 def read(form: HistoryFormat, data: bytes) -> list[dict[str, Any]]:
@@ -139,7 +145,7 @@ def read(form: HistoryFormat, data: bytes) -> list[dict[str, Any]]:
 
 
 def table(data: bytes) -> Any:
-    pa = pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     return pq.read_table(pa.BufferReader(data))
@@ -324,6 +330,7 @@ def test_the_error_of_a_page_ends_the_scan_after_the_pages_before_it() -> None:
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_an_export_has_every_row_and_tells_how_many(form: HistoryFormat) -> None:
+    need(form)
     source, told = Source(list(range(0, 70_000, 3))), list[int]()
 
     count, data = export(source, form, on_rows=told.append)
@@ -476,7 +483,7 @@ def test_half_a_surrogate_pair_can_be_written(form: HistoryFormat) -> None:
 @settings(deadline=None)
 @given(rows=st.lists(records, max_size=8), per_page=st.integers(1, 8))
 def test_parquet_keeps_every_value(rows: list[dict[str, Any]], per_page: int) -> None:
-    pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
+    need("parquet")
     from wandb_artifacts._history._parquet import ParquetWriter
 
     part = Memory()
@@ -505,7 +512,7 @@ def test_parquet_columns_have_the_types_of_their_values() -> None:
         {"_step": 2, "nan": "NaN", "both": "Infinity", "mixed": True, "wide": 2**60},
         {"_step": 3, "wide": 0.5, "both": 3},
     ]
-    pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
+    need("parquet")
     _, data = export(Source([0, 1, 2, 3], [json.dumps(row) for row in rows]), "parquet")
     found = table(data)
 
