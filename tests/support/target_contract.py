@@ -24,7 +24,7 @@ NAMES = [
     "con.txt",
     "tab\tnew\nline",
     "half\ud800",
-    "what?*<>|\":",
+    'what?*<>|":',
     "Case.txt",
     "case.txt",
     "file",
@@ -229,5 +229,3 @@ class TargetContract:
         second = target.write("a", b"two")
         assert other.stat("a") == second
         assert other.read("a") == b"two"
-
-

@@ -35,6 +35,7 @@ class Source:
     texts: list[str] | None = None
     line_count: int | None = -1
     last_step: int = -2
+    row_size: int = 30
     most: int | None = None
     """More rows than these never come, whatever is asked for."""
     asked: list[tuple[int, int, int]] = field(default_factory=list)
@@ -186,6 +187,14 @@ def test_every_row_comes_once_and_in_order(
     assert scanned(source, ahead, is_careful=is_careful) == source.expected
     assert source.most_at_once <= ahead
     assert source.now == 0
+
+
+def test_long_rows_come_few_at_a_time() -> None:
+    """A first page of rows that are long is not larger than the others are to be."""
+    source = Source(list(range(10_000)), row_size=100_000)
+
+    assert scanned(source) == source.expected
+    assert source.asked[0][1] <= 20
 
 
 @settings(deadline=None, max_examples=40)

@@ -14,7 +14,7 @@ DEVICES = ["CON", "prn", "Aux", "NUL", "COM1", "lpt9", "COM¹", "CONOUT$"]
 
 nasty = st.sampled_from(
     [
-        *"/\\.:% ~*?\"<>|\0\n\x7f\x85\ud800\udfffaAeEéß\u017f\u212a\u0301\u200c\u2028",
+        *'/\\.:% ~*?"<>|\0\n\x7f\x85\ud800\udfffaAeEéß\u017f\u212a\u0301\u200c\u2028',
         *DEVICES,
         *("..", "%2e", "%2F", "%~", "//", "manifest.json", ".wandb-artifacts", "x" * 254, "ü" * 130),
     ]

@@ -279,6 +279,11 @@ class RunHistory:
     def line_count(self) -> int | None:
         return self._run.line_count
 
+    @property
+    def row_size(self) -> int:
+        # The summary has the last value of each key.
+        return len(self._run.summary)
+
     async def page(self, first: int, end: int, samples: int) -> list[str]:
         return await self._api.page(self._run.ref, first, end, samples)
 

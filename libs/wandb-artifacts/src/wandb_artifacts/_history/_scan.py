@@ -139,7 +139,8 @@ class _Pace:
 
     def __init__(self, source: HistorySource, *, is_careful: bool) -> None:
         steps = _ALL_STEPS if source.last_step < 0 else source.last_step + 1
-        self._rows = _CAREFUL_ROWS if is_careful else _FIRST_ROWS
+        fit = max(2 * _PAGE_CHARS // max(source.row_size, 1), 1)
+        self._rows = min(_CAREFUL_ROWS if is_careful else _FIRST_ROWS, fit)
         self._is_careful = is_careful
         known = source.line_count
         # Rows a step. Unknown: one a step, or all of them wherever they are.

@@ -16,6 +16,11 @@ class HistorySource(Protocol):
         """How many rows W&B had then; None where it does not say."""
         ...
 
+    @property
+    def row_size(self) -> int:
+        """How long a row may be expected to be, in characters: a guess, for the first pages."""
+        ...
+
     async def page(self, first: int, end: int, samples: int) -> list[str]:
         """The rows with `first <= _step < end`, each a JSON object as text, in order.
 
