@@ -210,14 +210,16 @@ def test_ranges_are_retried(fs: Any, lab: Lab, fault: Fault) -> None:
     assert lab.server.faults.fired(fault)
 
 
-def test_a_file_that_stays_wrong(fs: Any, lab: Lab, run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("size", [1_000, 2_000_000])
+def test_a_file_that_stays_wrong(fs: Any, lab: Lab, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error in the end, what was there before stays, and nothing half is left."""
     monkeypatch.setattr("wandb_artifacts._wandb._repeat.FIRST_WAIT", 0.0)
     (tmp_path / "f").write_bytes(b"before")
+    path = lab.run(files={"f": BIG[:size]}) + "/f"
     lab.server.faults.add(Fault("download", wrong_bytes=True, count=None))
 
     with pytest.raises(ConnectionError, match="MD5 digest"):
-        fs.get(f"{run}/a.txt", str(tmp_path / "f"))
+        fs.get(path, str(tmp_path / "f"))
 
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()} == {"f": b"before"}
 
