@@ -110,3 +110,14 @@ def test_a_server_that_is_down_is_not_asked_for_each_file(lab: Lab, tmp_path: Pa
 
     assert [failure.name for failure in caught.value.result.failed] == [f"f{index}" for index in range(5)]
     assert lab.server.faults.fired(fault) == _repeat.ATTEMPTS
+
+
+def test_a_file_that_stays_wrong_does_not_stand_for_the_server(lab: Lab, tmp_path: Path) -> None:
+    """The server answers, if with the wrong bytes: the next file has its own attempts."""
+    path = lab.run(files={"a": b"a", "b": b"b"})
+    lab.server.faults.add(Fault("download", target="a", wrong_bytes=True, count=None))
+
+    with pytest.raises(IncompleteDownloadError) as caught:
+        download_run(path, tmp_path, jobs=1, include_history=False)
+
+    assert [failure.name for failure in caught.value.result.failed] == ["a"]

@@ -19,7 +19,6 @@ import pytest
 from aiohttp import web
 from fsspec.generic import rsync
 from wandb_artifacts import AuthenticationError, InvalidValueError
-from wandb_artifacts._fsspec import _sessions
 from wandb_artifacts.filesystem import WandbFileSystem
 from wandb_devserver import DevServer, Fault
 
@@ -227,7 +226,7 @@ def test_a_file_that_stays_wrong(fs: Any, lab: Lab, size: int, tmp_path: Path, m
 def test_an_outage_ends(fs: Any, lab: Lab, run: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An instance, which fsspec keeps for good, outlives the outage of a server."""
     monkeypatch.setattr("wandb_artifacts._wandb._repeat.FIRST_WAIT", 0.0)
-    monkeypatch.setattr(_sessions, "_REST", 0.0)
+    monkeypatch.setattr("wandb_artifacts._wandb._repeat.DOWN_FOR", 0.0)
     fault = lab.server.faults.add(Fault("graphql", drop=True, count=None))
     with pytest.raises(ConnectionError):
         fs.ls(run)

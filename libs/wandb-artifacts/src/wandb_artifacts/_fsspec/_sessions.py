@@ -6,22 +6,18 @@ import asyncio
 import contextlib
 import errno
 import os
-import time
 import weakref
 from typing import TYPE_CHECKING
 
 from wandb_artifacts._disk import on_disk
-from wandb_artifacts._errors import NotFoundError, ServerUnavailableError
+from wandb_artifacts._errors import NotFoundError
 from wandb_artifacts._wandb._api import Api
 from wandb_artifacts._wandb._http import Http
 from wandb_artifacts._wandb._key import configured_host, find_key
-from wandb_artifacts._wandb._repeat import Repeater
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-_REST = 5.0
-"""Seconds after which a server that was down is tried again; until then what is queued fails with the first."""
 _PATIENCE = 1.0
 """Seconds that closing may take."""
 
@@ -32,16 +28,6 @@ class _Session:
         address, key = server
         self.api = Api(Http(address, key, jobs=jobs))
         self.locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
-        self._failed_at: float | None = None
-
-    def note_failure(self) -> None:
-        self._failed_at = self._failed_at or time.monotonic()
-
-    def recover(self) -> None:
-        if self._failed_at and time.monotonic() - self._failed_at > _REST:
-            self._failed_at = None
-            # The old one holds the server for down for good, as is right for one download.
-            self.api.repeat = Repeater()
 
     def lock(self, path: str) -> asyncio.Lock:
         """Keeps others from asking for the same thing at the same time; lives as long as somebody holds it."""
@@ -72,14 +58,10 @@ class Sessions:
             FileNotFoundError: In place of NotFoundError, which is no OSError.
         """
         server = await on_disk(self._server)
-        session = self._session(server)
         try:
-            yield session
+            yield self._session(server)
         except NotFoundError as error:
             raise FileNotFoundError(errno.ENOENT, str(error)) from error
-        except ServerUnavailableError:
-            session.note_failure()
-            raise
 
     def _server(self) -> tuple[str, str]:
         address = self._host or configured_host()
@@ -93,7 +75,6 @@ class Sessions:
                 self._changed()
             # Those before stay open for who is still reading from them.
             sessions.append(_Session(server, self._jobs))
-        sessions[-1].recover()
         return sessions[-1]
 
     def _forget_closed_loops(self) -> None:

@@ -16,7 +16,7 @@ from wandb_artifacts._refs import RunRef, SweepRef
 from wandb_artifacts._wandb import _documents
 from wandb_artifacts._wandb._http import Http, error_of
 from wandb_artifacts._wandb._key import configured_host, find_key
-from wandb_artifacts._wandb._repeat import Repeater, TransientError
+from wandb_artifacts._wandb._repeat import Repeater
 
 if TYPE_CHECKING:
     import aiohttp
@@ -168,23 +168,6 @@ class Api:
         async with self._http.get_file(file.url, start=start, end=end, what=what) as answer:
             yield answer
 
-    async def read_range(self, ref: RunRef, file: RemoteFile, start: int, end: int) -> bytes:
-        """Bytes of a file, retried; whether the server knows ranges or not."""
-
-        async def attempt() -> bytes:
-            async with self.get(ref, file, start=start, end=end) as answer:
-                if answer.status == 416:
-                    return b""
-                skipped = start if answer.status == 200 else 0
-                found = await _slice(answer, skipped, end - start)
-            expected = end - start if file.size is None else max(min(end, file.size) - start, 0)
-            if file.size is not None and len(found) != expected:
-                msg = "the answer broke off"
-                raise TransientError(msg)
-            return found
-
-        return await self.repeat(attempt, what=f"file {file.name!r} of run {ref}")
-
     async def _ask(self, document: str, what: str, variables: Mapping[str, object], *, once: bool = False) -> _Object:
         """Asks, and returns what the answer says of the project."""
         project = (await self.ask(document, what, variables, once=once)).get("project")
@@ -290,13 +273,3 @@ def _digest(text: str | None) -> bytes | None:
     except binascii.Error:
         return None
     return found if len(found) == 16 else None
-
-
-async def _slice(answer: aiohttp.ClientResponse, skip: int, length: int) -> bytes:
-    found = bytearray()
-    async for chunk in answer.content.iter_any():
-        found += chunk[skip:]
-        skip = max(skip - len(chunk), 0)
-        if len(found) >= length:
-            break
-    return bytes(found[:length])

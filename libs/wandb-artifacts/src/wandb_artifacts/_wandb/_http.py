@@ -120,7 +120,7 @@ def _check(response: aiohttp.ClientResponse, what: str, body: bytes) -> None:
         retry_after = read_retry_after(response.headers.get("Retry-After"))
         is_for_all = status == 429 or (status == 503 and retry_after is not None)
         reason = f"W&B answered {status}"
-        raise TransientError(reason, retry_after=retry_after, is_for_all=is_for_all)
+        raise TransientError(reason, retry_after=retry_after, is_for_all=is_for_all, is_no_answer=True)
     raise error_of(status, what, _excerpt(body))
 
 
@@ -155,12 +155,12 @@ def _translated(what: str) -> Iterator[None]:
         raise ServerAnswerError(msg) from None
     except (TimeoutError, asyncio.TimeoutError):  # the same from Python 3.11 on
         msg = "no answer in time"
-        raise TransientError(msg) from None
+        raise TransientError(msg, is_no_answer=True) from None
     except aiohttp.ClientError as error:
-        raise TransientError(_reason(error)) from None
+        raise TransientError(_reason(error), is_no_answer=True) from None
     except ConnectionError:
         msg = "the connection broke"
-        raise TransientError(msg) from None
+        raise TransientError(msg, is_no_answer=True) from None
 
 
 def _reason(error: aiohttp.ClientError) -> str:

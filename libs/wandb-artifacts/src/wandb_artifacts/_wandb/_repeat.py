@@ -20,6 +20,8 @@ FIRST_WAIT = 0.5
 LONGEST_WAIT = 30.0
 ATTEMPTS = 8
 """How often something is tried without any progress: about a minute and a half at most, half of that on average."""
+DOWN_FOR = 5.0
+"""Seconds for which a server that was given up is not asked anything else."""
 LONGEST_RETRY_AFTER = 600.0
 """Seconds; a server that wants more is not waited for."""
 
@@ -31,12 +33,21 @@ class TransientError(Exception):
         reason: What happened; no address, no header.
         retry_after: Seconds that the server asks to be left alone.
         is_for_all: Whether every request should pause, not only this one (429).
+        is_no_answer: Whether it speaks against the server as a whole: no connection, or an error of its own.
     """
 
-    def __init__(self, reason: str, *, retry_after: float | None = None, is_for_all: bool = False) -> None:
+    def __init__(
+        self,
+        reason: str,
+        *,
+        retry_after: float | None = None,
+        is_for_all: bool = False,
+        is_no_answer: bool = False,
+    ) -> None:
         super().__init__(reason)
         self.retry_after = retry_after
         self.is_for_all = is_for_all
+        self.is_no_answer = is_no_answer
 
 
 class Repeater:
@@ -44,8 +55,8 @@ class Repeater:
 
     def __init__(self) -> None:
         self._quiet_until = 0.0
-        self._last_success = time.monotonic()
-        self._is_down: str | None = None
+        self._last_answer = time.monotonic()
+        self._given_up: tuple[float, str] | None = None
         self.last_trouble: str | None = None
 
     async def __call__(
@@ -61,8 +72,9 @@ class Repeater:
         Raises:
             ServerUnavailableError: It did not succeed in several attempts.
         """
-        if self._is_down:
-            raise ServerUnavailableError(self._is_down)
+        if self._given_up and time.monotonic() - self._given_up[0] < DOWN_FOR:
+            # The rest of what was to be fetched need not find that out one by one.
+            raise ServerUnavailableError(self._given_up[1])
         began = time.monotonic()
         tries = _Tries(gained)
         retrying = AsyncRetrying(
@@ -77,16 +89,15 @@ class Repeater:
         async def once() -> R:
             await self._quiet()
             found = await attempt()
-            self._last_success = time.monotonic()
+            self._last_answer = time.monotonic()
             return found
 
         try:
             return await retrying(once)
         except TransientError as error:
             msg = f"{what}: {error} ({tries.count} attempts)"
-            if self._last_success < began:
-                # Nothing else got through either: the rest need not find that out one by one.
-                self._is_down = msg
+            if error.is_no_answer and self._last_answer < began:
+                self._given_up = time.monotonic(), msg
             raise ServerUnavailableError(msg) from None
 
     def _note(self, state: RetryCallState) -> None:
