@@ -327,6 +327,14 @@ def test_addresses(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert (result.run.id, result.run.host) == ("r", lab.server.url)
 
 
+def test_a_page_of_the_cloud(lab: Lab, tmp_path: Path) -> None:
+    """It is not looked for on another server, nor is the key of that one sent to the cloud."""
+    lab.run(files={"a": b"a"})
+
+    with pytest.raises(AuthenticationError, match="another server"):
+        download_run("https://wandb.ai/local/p/runs/r", tmp_path)
+
+
 def test_no_key(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a key nothing is asked, and the error says what to do."""
     path = lab.run()

@@ -6,10 +6,11 @@ import fnmatch
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar, get_args
 
 from wandb_artifacts._errors import InvalidValueError
+from wandb_artifacts._hosts import DEFAULT_HOST
 from wandb_artifacts._refs import RunRef, SweepRef
 from wandb_artifacts._results import HistoryFormat, OnProgress
 
@@ -120,4 +121,6 @@ def read_ref(kind: type[Ref], value: Ref | str) -> Ref:
         reason = f"must be a {kind.__name__}, entity/project/id, or the address of its page"
         raise InvalidValueError(name, value, reason)
     entity, project = (os.environ.get(f"WANDB_{part}") or None for part in ("ENTITY", "PROJECT"))
-    return kind.parse(value, entity=entity, project=project)
+    ref = kind.parse(value, entity=entity, project=project)
+    # A page of W&B's cloud is never one of the server that this machine is set up for.
+    return replace(ref, host=DEFAULT_HOST) if "://" in value and ref.host is None else ref
