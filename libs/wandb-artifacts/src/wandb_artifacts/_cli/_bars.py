@@ -42,17 +42,18 @@ class _Rate(ProgressColumn):
 class Bars(Progress):
     """Bars on stderr. They are drawn by a thread of their own from a tally that the download adds to."""
 
-    def __init__(self) -> None:
+    def __init__(self, console: Console | None = None) -> None:
         self.tally = Tally()
         self._shown: dict[tuple[str, str], TaskID] = {}
         self._total: TaskID | None = None
+        self._is_taking_over = False
         super().__init__(
             _Name(),
             BarColumn(bar_width=None),
             _Amount(),
             _Rate(),
             TimeRemainingColumn(compact=True),
-            console=Console(stderr=True),
+            console=console or Console(stderr=True),
             refresh_per_second=8,
             transient=True,
             expand=True,
@@ -60,9 +61,14 @@ class Bars(Progress):
         self._total = self.add_task("total", total=None, amount="")
 
     def get_renderables(self) -> Iterable[RenderableType]:
-        if self._total is not None:  # It renders itself once before it is complete.
-            with self._lock:
-                self._take_over(self._total)
+        with self._lock:
+            # It renders itself before it is complete, and while a bar is being added.
+            if self._total is not None and not self._is_taking_over:
+                self._is_taking_over = True
+                try:
+                    self._take_over(self._total)
+                finally:
+                    self._is_taking_over = False
         return super().get_renderables()
 
     def _take_over(self, total: TaskID) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import traceback
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +12,7 @@ import click
 from wandb_artifacts._cli import _output
 from wandb_artifacts._cli._commands import group
 from wandb_artifacts._cli._exits import Exit, code_of
-from wandb_artifacts._cli._terminated import Terminated, heed_termination
+from wandb_artifacts._cli._stopped import Stopped, heed_signals
 from wandb_artifacts._cli._wording import incomplete, one_line, refusal
 from wandb_artifacts._errors import DestinationError, InvalidValueError, WandbPluginError
 from wandb_artifacts._results import IncompleteDownloadError
@@ -22,7 +23,7 @@ def call(arguments: Sequence[str]) -> int:
     _output.prepare()
     wants_json = "--json" in arguments
     try:
-        heed_termination()
+        heed_signals()
         return _call(arguments, wants_json=wants_json)
     except DestinationError as error:
         # Standard output itself.
@@ -39,10 +40,10 @@ def _call(arguments: Sequence[str], *, wants_json: bool) -> int:
     except click.ClickException as error:
         _report("UsageError", _usage(error), wants_json=wants_json)
         return Exit.USAGE
-    except (KeyboardInterrupt, click.Abort) as error:
+    except Stopped as error:
         text = "stopped; what has arrived is kept, and the same command goes on from there"
-        _report("Terminated" if isinstance(error, Terminated) else "Interrupted", text, wants_json=wants_json)
-        return Exit.TERMINATED if isinstance(error, Terminated) else Exit.INTERRUPTED
+        _report("Terminated" if error.number == signal.SIGTERM else "Interrupted", text, wants_json=wants_json)
+        return 128 + error.number
     except IncompleteDownloadError as error:
         _report(type(error).__name__, incomplete(error.result), wants_json=wants_json, **error.result.to_dict())
         return Exit.INCOMPLETE

@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from wandb_artifacts._cli._output import say
-from wandb_artifacts._cli._terminated import Terminated
+from wandb_artifacts._cli._stopped import Stopped, heed_signals
 
 R = TypeVar("R")
 
@@ -25,15 +25,16 @@ def run(work: Callable[[], Coroutine[Any, Any, R]]) -> R:
     """Runs a coroutine to its end, or until the process is told to stop: then it is cancelled, and tidies up.
 
     Raises:
-        KeyboardInterrupt: The process was told to stop. Told a second time, it ends on the spot.
+        Stopped: The process was told to stop. Told a second time, it ends on the spot.
     """
     found = asyncio.run(_heeding(work))
-    if isinstance(found, KeyboardInterrupt):
+    heed_signals()  # The loop has left its own handlers' defaults.
+    if isinstance(found, Stopped):
         raise found
     return found
 
 
-async def _heeding(work: Callable[[], Coroutine[Any, Any, R]]) -> R | KeyboardInterrupt:
+async def _heeding(work: Callable[[], Coroutine[Any, Any, R]]) -> R | Stopped:
     loop, task, told = asyncio.get_running_loop(), asyncio.ensure_future(work()), list[int]()
 
     def stop(number: int) -> None:
@@ -43,7 +44,7 @@ async def _heeding(work: Callable[[], Coroutine[Any, Any, R]]) -> R | KeyboardIn
         task.cancel()
         loop.call_later(_PATIENCE, say, "Stopping; once more ends it on the spot.")
 
-    # Windows has no such handlers; Ctrl-C is an exception there.
+    # Windows has no such handlers; there, the exception ends the loop.
     with contextlib.suppress(NotImplementedError):
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop, number)
@@ -52,7 +53,7 @@ async def _heeding(work: Callable[[], Coroutine[Any, Any, R]]) -> R | KeyboardIn
     except asyncio.CancelledError:
         if not told:
             raise
-        return Terminated() if told[0] == signal.SIGTERM else KeyboardInterrupt()
+        return Stopped(told[0])
     finally:
         with contextlib.suppress(NotImplementedError):
             for number in (signal.SIGINT, signal.SIGTERM):

@@ -1,0 +1,379 @@
+"""The installed command against a real server: what it brings, what it says, and what it ends with."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import wandb
+from wandb_devserver import DevServer, Fault
+
+from tests.wandb_artifacts.lab import Lab
+
+COMMAND = str(Path(sys.executable).with_name("wandb-artifacts"))
+KEPT_LINE = "what has arrived is kept, and the same command goes on from there"
+
+
+@dataclass
+class Command:
+    """Runs it in a folder and an environment of its own; its output never holds the key."""
+
+    folder: Path
+    environment: dict[str, str]
+    secrets: list[str] = field(default_factory=list)
+
+    def __call__(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        with self.start(*arguments, **environment) as process:
+            return self.end(process, *arguments)
+
+    def start(self, *arguments: str, stdout: Any = subprocess.PIPE, **environment: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [COMMAND, *arguments],
+            cwd=self.folder,
+            env={**self.environment, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def end(self, process: subprocess.Popen[str], *arguments: str) -> subprocess.CompletedProcess[str]:
+        output, errors = process.communicate(timeout=90)
+        assert not any(secret in f"{output}{errors}" for secret in self.secrets)
+        assert "Traceback" not in errors
+        return subprocess.CompletedProcess(arguments, process.returncode, output, errors)
+
+
+@pytest.fixture
+def lab(wandb_devserver: DevServer) -> Iterator[Lab]:
+    auth = ("api", wandb_devserver.api_key)
+    with httpx.Client(base_url=wandb_devserver.url, auth=auth, timeout=30) as http:
+        yield Lab(wandb_devserver, http)
+
+
+@pytest.fixture
+def command(lab: Lab, tmp_path: Path) -> Command:
+    folder = tmp_path / "here"
+    folder.mkdir()
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
+    environment = {**kept, **lab.server.env, "HOME": str(tmp_path), "NETRC": str(tmp_path / "netrc")}
+    return Command(folder, environment, [lab.server.api_key])
+
+
+def error_line(done: subprocess.CompletedProcess[str]) -> str:
+    (line,) = (line for line in done.stderr.splitlines() if not line.startswith("Downloading "))
+    return line
+
+
+def test_a_run_of_the_sdk(command: Command, wandb_devserver: DevServer, tmp_path: Path) -> None:
+    """Everything it logged arrives, is verified, and is not fetched again."""
+    (tmp_path / "model.txt").write_text("weights")
+    with wandb.init(project="p", id="sdk", config={"lr": 0.1}) as run:
+        run.save(str(tmp_path / "model.txt"), base_path=str(tmp_path))
+        for step in range(20):
+            run.log({"loss": 1 / (step + 1)})
+    wandb_devserver.wait_for_run("local/p/sdk", "finished")
+
+    done = command("run", "local/p/sdk")
+    again = command("run", "local/p/sdk")
+    verified = command("verify", "sdk")
+
+    folder = command.folder / "sdk"
+    assert (done.returncode, again.returncode, verified.returncode) == (0, 0, 0), done.stderr
+    assert (folder / "model.txt").read_text() == "weights"
+    assert len(json.loads((folder / "metrics_history.json").read_text())) == 20
+    assert json.loads((folder / "summary.json").read_text())["loss"] == 0.05
+    assert done.stdout.startswith(f"run local/p/sdk (finished) is complete in {folder}\n")
+    assert "20 rows of history" in done.stdout
+    assert " 0 new (0 B)" not in done.stdout
+    assert " new (" not in again.stdout
+    assert "is complete and unchanged" in verified.stdout
+
+
+def test_plain_lines_where_there_is_no_terminal(command: Command, lab: Lab) -> None:
+    """What is downloaded to where; nothing that only a terminal understands. With --quiet nothing at all."""
+    path = lab.run(files={"a": b"1"})
+    done = command("run", path, "data")
+    quiet = command("run", path, "data", "--quiet")
+
+    assert done.stderr == f"Downloading run {path} to data\n"
+    assert "\x1b" not in done.stdout
+    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
+
+
+def test_json_is_one_document(command: Command, lab: Lab) -> None:
+    """What was found, and what went wrong."""
+    path = lab.run(files={"a": b"1", "b": b"2"}, rows=[{"x": 1}], ends=False)
+    lab.server.faults.add(Fault("download", target="b", status=404, count=None))
+    partial = command("run", path, "--json")
+    lab.server.faults.clear()
+    whole = json.loads(command("run", path, "--json").stdout)
+    lost = json.loads(command("run", "local/p/none", "--json").stdout)
+    good = json.loads(command("verify", "r", "--json").stdout)
+
+    found = json.loads(partial.stdout)
+    assert partial.returncode == 1
+    assert found["error"]["type"] == "IncompleteDownloadError"
+    assert [failure["name"] for failure in found["failed"]] == ["b"]
+    assert {file["name"]: file["state"] for file in whole["files"]}["b"] == "new"
+    assert (whole["is_live"], whole["history_rows"], whole["run"]["id"]) == (True, 1, "r")
+    assert "error" not in whole
+    assert lost.keys() == {"error"}
+    assert lost["error"]["type"] == "NotFoundError"
+    assert good["is_good"]
+
+
+def test_a_sweep_and_its_list(command: Command, lab: Lab) -> None:
+    """A folder a run; a row a run."""
+    path = lab.sweep(["s1", "s2"], files={"f": b"1"}, rows=[{"x": 1}])
+    sweep = path.rpartition("/")[2]
+    done = command("sweep", path)
+    listed = command("ls", f"local/p/sweeps/{sweep}")
+    as_json = json.loads(command("ls", "--sweep", sweep, "--json", WANDB_ENTITY="local", WANDB_PROJECT="p").stdout)
+
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in (command.folder / sweep).iterdir() if path.is_dir()) == ["s1", "s2"]
+    assert f"sweep {path} (" in done.stdout
+    assert "2 runs) is complete" in done.stdout
+    assert [line.split()[0] for line in listed.stdout.splitlines()] == ["STATE", "finished", "finished"]
+    assert [run["run"]["id"] for run in as_json["runs"]] == ["s1", "s2"]
+
+
+def test_the_files_of_a_run_are_listed(command: Command, lab: Lab) -> None:
+    """Whatever they are called, and whatever the terminal can show."""
+    path = lab.run(files={"a.bin": b"x" * 1500, "evil\x1b[31m": b"", "ünïcode": b"1"})
+    listed = command("ls", path, PYTHONIOENCODING="ascii")
+    as_json = json.loads(command("ls", path, "--json").stdout)
+
+    assert [line.split()[-1] for line in listed.stdout.splitlines()] == [
+        "NAME",
+        "a.bin",
+        "evil\\x1b[31m",
+        "\\xfcn\\xefcode",
+    ]
+    assert "1.50 kB" in listed.stdout
+    assert {file["name"]: file["size"] for file in as_json["files"]} == {"a.bin": 1500, "evil\x1b[31m": 0, "ünïcode": 1}
+    assert all("url" not in file for file in as_json["files"])
+
+
+def test_what_differs_is_named(command: Command, lab: Lab) -> None:
+    """Changed, missing, and unknown files."""
+    command("run", lab.run(files={"a": b"1", "b": b"2"}))
+    (command.folder / "r/a").write_text("3")
+    (command.folder / "r/b").unlink()
+    (command.folder / "r/other").write_text("")
+    done = command("verify", "r")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "  a: has other contents" in done.stderr
+    assert "  b: is missing" in done.stderr
+    assert "not of this download:\n  other\n" in done.stderr
+
+
+def test_stale_files_are_warned_of(command: Command, lab: Lab) -> None:
+    """They are no failure."""
+    path = lab.run(files={"a": b"1", "old": b"2"})
+    command("run", path)
+    lab.delete_files("r", "old")
+    done = command("run", path)
+
+    assert done.returncode == 0
+    assert "Warning" in done.stderr
+    assert done.stderr.endswith("\n  old\n")
+
+
+def test_a_run_that_goes_on_is_said(command: Command, lab: Lab) -> None:
+    """More may come."""
+    done = command("run", lab.run(rows=[{"x": 1}], ends=False))
+
+    assert done.returncode == 0
+    assert "still going on" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "code", "expected"),
+    [
+        (["run", "local/p/r"], {"WANDB_API_KEY": ""}, 3, "no API key"),
+        (["run", "local/p/r"], {"WANDB_API_KEY": "w" * 40}, 3, "refused the API key"),
+        (["ls", "local/p/r"], {"WANDB_API_KEY": ""}, 3, "no API key"),
+        (["run", "local/p/none"], {}, 4, "run local/p/none"),
+        (["sweep", "local/p/none"], {}, 4, "sweep local/p/none"),
+        (["ls", "local/p/none"], {}, 4, "run local/p/none"),
+        (["run", "local/p/r", "--deadline", "0.001"], {}, 5, "deadline"),
+        (["run", "local/p/r", "/dev/null/x"], {}, 6, "/dev/null"),
+        (["run", "local/p/r", "nosuch://x/y"], {}, 2, "DEST"),
+    ],
+)
+def test_each_failure_is_one_line_and_a_code(
+    command: Command, lab: Lab, arguments: list[str], environment: dict[str, str], code: int, expected: str
+) -> None:
+    """Of its own."""
+    lab.run()
+    done = command(*arguments, **environment)
+
+    assert (done.returncode, done.stdout) == (code, ""), done.stderr
+    assert error_line(done).startswith("Error: ")
+    assert expected in error_line(done)
+
+
+def test_a_server_that_is_not_there(command: Command, lab: Lab) -> None:
+    """The deadline ends the patience, and the trouble is named."""
+    done = command("run", "local/p/r", "--deadline", "1", WANDB_BASE_URL="http://127.0.0.1:9")
+
+    assert done.returncode == 5
+    assert "no connection" in error_line(done)
+
+
+def test_another_server(command: Command, lab: Lab) -> None:
+    """Named by --host, it is trusted with the key."""
+    path = lab.run(files={"a": b"1"})
+    done = command("run", path, "--host", lab.server.url, WANDB_BASE_URL="http://127.0.0.1:9")
+
+    assert done.returncode == 0, done.stderr
+
+
+@contextmanager
+def download_that_hangs(command: Command, lab: Lab, *arguments: str, **given: Any) -> Iterator[subprocess.Popen[str]]:
+    """A download of which one file is complete, and another has its first half."""
+    small, big = b"1", b"x" * 2_000_000
+    path = lab.run(files={"small": small, "big": big})
+    lab.server.faults.add(Fault("download", target="big", drop_after=1_000_000))
+    hanging = lab.server.faults.add(Fault("download", target="big", delay=60, status=503))
+    with command.start("run", path, *arguments, **given) as process:
+        try:
+            lab.server.faults.wait(hanging)
+            yield process
+        finally:
+            process.kill()
+    lab.server.faults.clear()
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "code"), [(signal.SIGINT, "Interrupted", 130), (signal.SIGTERM, "Terminated", 143)]
+)
+def test_stopped_in_the_midst_it_goes_on(
+    command: Command, lab: Lab, number: signal.Signals, kind: str, code: int
+) -> None:
+    """One line; no half file has a final name; the next call fetches what is missing."""
+    with download_that_hangs(command, lab, "--json") as process:
+        process.send_signal(number)
+        done = command.end(process)
+    left = {path.name for path in (command.folder / "r").iterdir()}
+    again = json.loads(command("run", "local/p/r", "--json").stdout)
+
+    assert done.returncode == code
+    assert KEPT_LINE in error_line(done)
+    assert json.loads(done.stdout)["error"]["type"] == kind
+    assert "small" in left
+    assert "big" not in left
+    assert {file["name"]: file["state"] for file in again["files"]}["small"] == "kept"
+    assert (command.folder / "r/big").read_bytes() == b"x" * 2_000_000
+
+
+def test_two_at_once(command: Command, lab: Lab) -> None:
+    """The second one says that the folder is in use."""
+    with download_that_hangs(command, lab):
+        done = command("run", "local/p/r")
+
+    assert done.returncode == 6, done.stderr
+    assert str(command.folder / "r") in error_line(done)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system with room for a megabyte."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("only root can mount a small file system")
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder)], check=False).returncode:
+        pytest.skip("this machine lets nobody mount a file system")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk(command: Command, lab: Lab, small_disk: Path) -> None:
+    """One line; with more room, the same command completes it."""
+    path = lab.run(files={"big": b"x" * 3_000_000, "small": b"1"})
+    done = command("run", path, str(small_disk))
+    left = {path.name for path in small_disk.iterdir()}
+    subprocess.run(["mount", "-o", "remount,size=16m", str(small_disk)], check=True)
+    again = command("run", path, str(small_disk))
+
+    assert done.returncode == 6
+    assert "no room left" in error_line(done)
+    assert "big" not in left
+    assert again.returncode == 0, again.stderr
+    assert (small_disk / "big").stat().st_size == 3_000_000
+
+
+def test_a_reader_that_has_seen_enough(command: Command, lab: Lab) -> None:
+    """As `| head` is; nothing is said of it."""
+    path = lab.run(files={"a": b"1"})
+    reading, writing = os.pipe()
+    os.close(reading)
+    with command.start("ls", path, stdout=writing) as process:
+        os.close(writing)
+        done = command.end(process)
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+def test_standard_output_that_takes_no_more(command: Command, lab: Lab) -> None:
+    """It is a place that cannot be written."""
+    path = lab.run(files={"a": b"1"})
+    with Path("/dev/full").open("w") as full, command.start("ls", path, stdout=full.fileno()) as process:
+        done = command.end(process)
+
+    assert done.returncode == 6
+    assert "standard output cannot be written" in error_line(done)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
+def test_bars_on_a_terminal(command: Command, lab: Lab) -> None:
+    """A bar for the file that is on its way, and one for all; Ctrl-C leaves the terminal as it was."""
+    screen, terminal = os.openpty()
+    path = lab.run(files={"[b]big": b"x" * 2_000_000})
+    lab.server.faults.add(Fault("download", drop_after=1_000_000))
+    lab.server.faults.add(Fault("download", delay=60, status=503))
+    environment = {**command.environment, "TERM": "xterm", "COLUMNS": "120"}
+    arguments = [COMMAND, "run", path]
+    with subprocess.Popen(
+        arguments, cwd=command.folder, env=environment, stdout=subprocess.PIPE, stderr=terminal
+    ) as process:
+        os.close(terminal)
+        seen = b""
+        while not (b"[b]big" in seen and b"total" in seen and b"of 2.00 MB" in seen):
+            seen += os.read(screen, 4096)
+        process.send_signal(signal.SIGINT)
+        seen += read_to_the_end(screen)
+        output, _ = process.communicate(timeout=30)
+
+    assert (process.returncode, output) == (130, b"")
+    assert KEPT_LINE.encode() in seen
+    assert seen.rfind(b"\x1b[?25h") > seen.rfind(b"\x1b[?25l") >= 0
+    assert lab.server.api_key.encode() not in seen
+
+
+def read_to_the_end(screen: int) -> bytes:
+    seen = b""
+    while True:
+        try:
+            found = os.read(screen, 4096)
+        except OSError:  # How Linux says that nobody has the terminal any more.
+            found = b""
+        if not found:
+            os.close(screen)
+            return seen
+        seen += found
