@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from typing import ParamSpec, TypeVar
@@ -12,6 +13,7 @@ from typing import ParamSpec, TypeVar
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_CHUNKS_AT_ONCE = 32
 _THREADS = 32
 """More than the loop's own executor has: an upload to an object store keeps a thread until its end."""
 
@@ -39,3 +41,21 @@ async def on_disk(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         if not future.cancelled():
             future.exception()
         raise
+
+
+async def read_md5(chunks: Iterator[bytes]) -> tuple[int, bytes]:
+    """The size and the MD5 digest of a file, a piece at a time: cancelling does not wait for the end of a large one."""
+    digest, size = hashlib.md5(usedforsecurity=False), 0
+
+    def read_on() -> bool:
+        nonlocal size
+        for count, chunk in enumerate(chunks, 1):
+            digest.update(chunk)
+            size += len(chunk)
+            if count == _CHUNKS_AT_ONCE:
+                return True
+        return False
+
+    while await on_disk(read_on):
+        pass
+    return size, digest.digest()

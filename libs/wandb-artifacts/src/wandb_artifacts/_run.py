@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, TypeVar
 
 from wandb_artifacts import _manifest
-from wandb_artifacts._disk import on_disk
+from wandb_artifacts._disk import on_disk, read_md5
 from wandb_artifacts._errors import AuthenticationError, DestinationError, DownloadError
 from wandb_artifacts._history import export_history, history_file
 from wandb_artifacts._manifest import MANIFEST, SUMMARY, Entry, HistoryEntry, RunManifest
@@ -33,6 +33,8 @@ RESERVED = frozenset({MANIFEST, SUMMARY, *HISTORY_FILES})
 """Names that the download itself uses; a file of the user's that has one gets a mark in its name."""
 
 _PAGES_AHEAD = 4
+_READERS = 4
+"""How many files of the destination are read at once."""
 _FOR_ALL = (AuthenticationError, DestinationError)
 """Errors that the next file would meet as well."""
 
@@ -87,7 +89,13 @@ class RunJob:
         files = await self._work.api.files(self._run)
         paths = safe_paths([file.name for file in files], reserved=RESERVED)
         self._listed = set(paths.values())
-        missing = await on_disk(self._sort, files, paths)
+        missing, doubtful = await on_disk(self._sort, files, paths)
+
+        async def compare(file: RemoteFile) -> None:
+            if not await self._is_there(file, paths[file.name]):
+                missing.append(file)
+
+        await for_each(doubtful, compare, workers=_READERS)
         kept = await on_disk(self._history_kept)
         self._report_kept()
         if missing or (self._work.options.include_history and not kept):
@@ -103,40 +111,37 @@ class RunJob:
         self._target.prepare()
         return _manifest.load_run(self._target)
 
-    def _sort(self, files: Iterable[RemoteFile], paths: dict[str, str]) -> list[RemoteFile]:
-        """Finds out what is to be fetched; the rest is there already, or was not asked for."""
+    def _sort(self, files: Iterable[RemoteFile], paths: dict[str, str]) -> tuple[list[RemoteFile], list[RemoteFile]]:
+        """Finds out what is to be fetched, and what is to be read first; the rest is there, or was not asked for."""
         known = {entry.path: entry for entry in self._before.files} if self._before else {}
-        missing = []
+        missing, doubtful = list["RemoteFile"](), list["RemoteFile"]()
         for file in files:
             path, is_wanted = paths[file.name], self._work.options.wants(file.name)
-            entry = self._present(file, path, known.get(path), may_read=is_wanted)
-            if entry:
+            stat, entry = self._target.stat(path), known.get(path)
+            has_size = stat is not None and file.size in (None, stat.size)
+            if entry and stat and has_size and entry.stamp == stat.stamp and _is_same(file, entry):
                 (self._found.entries if is_wanted else self._found.carried).append(entry)
             elif is_wanted:
-                missing.append(file)
-        return missing
+                (doubtful if has_size and file.md5 else missing).append(file)
+        return missing, doubtful
+
+    async def _is_there(self, file: RemoteFile, path: str) -> bool:
+        """Reads what is at the destination, and takes note of it if it is what W&B has."""
+        stat = await on_disk(self._target.stat, path)
+        try:
+            size, md5 = await read_md5(self._target.chunks(path))
+        except FileNotFoundError:
+            return False
+        if stat is None or md5 != file.md5:
+            return False
+        self._found.entries.append(Entry(file.name, path, size, md5.hex(), stat.stamp, file.updated_at))
+        return True
 
     def _report_kept(self) -> None:
         entries = self._found.entries
         self._work.tracker.expect(len(entries), sum(entry.size for entry in entries))
         for entry in entries:
             self._work.tracker.follow(self._run.ref, entry.name, entry.size).end("kept", entry.size)
-
-    def _present(self, file: RemoteFile, path: str, known: Entry | None, *, may_read: bool) -> Entry | None:
-        """The file as it is at the destination, if it is what W&B has."""
-        stat = self._target.stat(path)
-        if stat is None or file.size not in (None, stat.size):
-            return None
-        if known and known.stamp == stat.stamp and _is_same(file, known):
-            return known
-        if not may_read or file.md5 is None:
-            return None
-        digest = hashlib.md5(usedforsecurity=False)
-        for chunk in self._target.chunks(path):
-            digest.update(chunk)
-        if digest.digest() != file.md5:
-            return None
-        return Entry(file.name, path, stat.size, file.md5.hex(), stat.stamp, file.updated_at)
 
     async def _fetch(self, file: RemoteFile, path: str) -> None:
         follower = self._work.tracker.follow(self._run.ref, file.name, file.size)

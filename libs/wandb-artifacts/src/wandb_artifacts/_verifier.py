@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from wandb_artifacts import _manifest
-from wandb_artifacts._disk import on_disk
+from wandb_artifacts._disk import on_disk, read_md5
 from wandb_artifacts._errors import NotFoundError
 from wandb_artifacts._manifest import MANIFEST, Entry, RunManifest, SweepManifest
 from wandb_artifacts._options import check_storage_options
@@ -65,14 +64,9 @@ async def verify_download(
         NotFoundError: There is no manifest: nothing was downloaded to it.
         DestinationError: It cannot be read.
     """
-    options = check_storage_options(storage_options)
-    return await on_disk(_verify, destination, options)
-
-
-def _verify(destination: str | os.PathLike[str], options: dict[str, object]) -> Verification:
-    target = open_target(destination, options)
+    target = await on_disk(open_target, destination, check_storage_options(storage_options))
     checked, size, failed, known = 0, 0, list[Failure](), set[str]()
-    for prefix, folder, manifest in _manifests(target):
+    for prefix, folder, manifest in await on_disk(_manifests, target):
         known.add(f"{prefix}{MANIFEST}")
         if isinstance(manifest, Failure):
             failed.append(manifest)
@@ -83,33 +77,30 @@ def _verify(destination: str | os.PathLike[str], options: dict[str, object]) -> 
             for entry in manifest.entries():
                 known.add(f"{prefix}{entry.path}")
                 checked, size = checked + 1, size + entry.size
-                if reason := _difference(folder, entry):
+                if reason := await _difference(folder, entry):
                     failed.append(Failure(f"{prefix}{entry.path}", reason))
-    stale = tuple(path for path in target.paths() if path not in known)
+    stale = tuple(path for path in await on_disk(target.paths) if path not in known)
     return Verification(target.url, checked, size, tuple(failed), stale)
 
 
-def _manifests(target: Target) -> Iterator[tuple[str, Target, RunManifest | SweepManifest | Failure]]:
+def _manifests(target: Target) -> list[tuple[str, Target, RunManifest | SweepManifest | Failure]]:
     manifest = _manifest.load(target)
     if manifest is None:
         msg = f"{target.url} has no {MANIFEST} of a download; name the folder that a run or sweep was downloaded to"
         raise NotFoundError(msg)
-    yield "", target, manifest
-    if isinstance(manifest, RunManifest):
-        return
-    for folder in manifest.folders:
+    found: list[tuple[str, Target, RunManifest | SweepManifest | Failure]] = [("", target, manifest)]
+    for folder in manifest.folders if isinstance(manifest, SweepManifest) else ():
         run = target.within(folder)
-        yield f"{folder}/", run, _manifest.load_run(run) or Failure(f"{folder}/{MANIFEST}", "is missing")
+        path = f"{folder}/"
+        found.append((path, run, _manifest.load_run(run) or Failure(f"{path}{MANIFEST}", "is missing")))
+    return found
 
 
-def _difference(target: Target, entry: Entry) -> str | None:
-    digest, size = hashlib.md5(usedforsecurity=False), 0
+async def _difference(target: Target, entry: Entry) -> str | None:
     try:
-        for chunk in target.chunks(entry.path):
-            digest.update(chunk)
-            size += len(chunk)
+        size, md5 = await read_md5(target.chunks(entry.path))
     except FileNotFoundError:
         return "is missing"
     if size != entry.size:
         return f"has {size} bytes, not {entry.size}"
-    return None if digest.hexdigest() == entry.md5 else "has other contents (MD5)"
+    return None if md5.hex() == entry.md5 else "has other contents (MD5)"
