@@ -88,6 +88,23 @@ def test_objects_are_what_was_sent(store: ObjectStore, bucket: str, options: dic
     assert stat.stamp == f'1-"{hashlib.md5(b"1").hexdigest()}"'
 
 
+def test_what_others_write_is_seen(store: ObjectStore, bucket: str, options: dict[str, object]) -> None:
+    """File systems keep listings; none of them is believed."""
+    target = open_target(f"{bucket}/x", options)
+    target.write("a", b"1")
+    assert target.paths() == ["a"]
+    before = target.stat("a")
+    store.write(f"{bucket}/x/b", b"2")
+    store.write(f"{bucket}/x/a", b"333")
+
+    after = target.stat("a")
+    assert before is not None
+    assert after is not None
+    assert (before.size, after.size) == (1, 3)
+    assert target.paths() == ["a", "b"]
+    assert target.read("b") == b"2"
+
+
 def test_no_such_bucket(options: dict[str, object]) -> None:
     """One line says so, and no bucket is made."""
     target = open_target("s3://no-such-bucket-at-all/x", options)

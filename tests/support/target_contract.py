@@ -213,6 +213,11 @@ class TargetContract:
             target.write("a", b"1")
             target.tidy()
             lock.__exit__(None, None, None)
+            lock = target.lock()
+            pool.submit(lock.__enter__).result()
+            lock.__exit__(None, None, None)
+            with target.lock():
+                target.tidy()
 
         assert target.paths() == ["a"]
         with target.lock():

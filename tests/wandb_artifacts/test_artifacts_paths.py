@@ -161,6 +161,14 @@ def test_marks() -> None:
     assert paths["log.txt"] == safe_paths(["log.txt", "LOG.TXT"])["log.txt"]
 
 
+@pytest.mark.parametrize("other", ["a\u200cb", "\ufeffab", "AB", "aB"])
+def test_names_that_some_file_system_takes_for_the_same(other: str) -> None:
+    """HFS+ overlooks some characters."""
+    paths = safe_paths(["ab", other])
+
+    assert all("%~" in path for path in paths.values())
+
+
 def test_marks_in_every_folder_stay_short_enough() -> None:
     deep = "a/" * 300
     paths = safe_paths([deep + "x", deep.upper() + "x", deep + "X"])

@@ -97,6 +97,19 @@ def test_part_is_resumed(root: Path, target: Target) -> None:
     assert work_files(root) == set()
 
 
+def test_part_without_a_key_is_never_resumed(root: Path, target: Target) -> None:
+    """Not even where a killed call left it."""
+    left = target.part("a")
+    left.write(b"1")
+
+    part = open_target(root, {}).part("a")
+    size = part.size
+    part.close()
+    left.close()
+
+    assert size == 0
+
+
 def test_tidy_removes_what_is_left(root: Path, target: Target) -> None:
     """After a complete download nothing of it but the files is there; before, its parts are."""
     with target.lock():
@@ -388,7 +401,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     except (OSError, subprocess.CalledProcessError) as error:
         pytest.skip(f"a small file system cannot be mounted: {error}")
     yield disk
-    subprocess.run(["umount", str(disk)], check=True, timeout=30)
+    # Lazily: a test that fails leaves files open.
+    subprocess.run(["umount", "--lazy", str(disk)], check=True, timeout=30)
 
 
 def test_disk_full(small_disk: Path) -> None:
