@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
@@ -54,7 +55,9 @@ def _in_thread(coroutine: Coroutine[Any, Any, R]) -> R:
         except BaseException as error:  # noqa: BLE001 - it is raised where the caller waits
             found.set_exception(error)
 
-    thread = threading.Thread(target=work, name="wandb-artifacts", daemon=True)
+    # With the caller's context variables: in a Flyte task they say where outputs go.
+    context = contextvars.copy_context()
+    thread = threading.Thread(target=context.run, args=(work,), name="wandb-artifacts", daemon=True)
     thread.start()
     try:
         return found.result()

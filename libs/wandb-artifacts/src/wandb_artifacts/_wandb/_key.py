@@ -14,6 +14,13 @@ from wandb_artifacts._hosts import DEFAULT_HOST, app_url, check_host
 _UPSTREAM = {"api.forge.coreweave.com": "api.wandb.ai"}
 """Hosts whose keys the SDK also finds under an older name (wandb.sdk.lib.urls)."""
 
+_trusted: set[str] = set()
+
+
+def trust(host: str) -> None:
+    """Lets the key in `WANDB_API_KEY` be sent to a server that the user's own code has named for it."""
+    _trusted.add(app_url(host))
+
 
 def configured_host() -> str:
     """The API address that this machine is set up for: environment, then what `wandb login --host` stored."""
@@ -36,8 +43,8 @@ def _stored_host() -> str | None:
 def find_key(host: str) -> str:
     """The API key for a server.
 
-    The key in `WANDB_API_KEY` is for the configured server only: the address of another one may have been pasted from
-    anywhere.
+    The key in `WANDB_API_KEY` is for the configured server, and those named by `trust`: the address of another one may
+    have been pasted from anywhere.
 
     Args:
         host: The API address.
@@ -46,7 +53,7 @@ def find_key(host: str) -> str:
         AuthenticationError: There is none.
     """
     given = os.environ.get("WANDB_API_KEY", "").strip()
-    is_configured = app_url(host) == app_url(configured_host())
+    is_configured = app_url(host) in {app_url(configured_host()), *_trusted}
     key = (given if is_configured else "") or _netrc_key(host)
     if key:
         return key
