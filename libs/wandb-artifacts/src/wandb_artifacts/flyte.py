@@ -1,0 +1,304 @@
+"""Downloads for Flyte tasks: as a `flyte.io.Dir`, and to folders of a pod.
+
+The one module of this package that imports Flyte; it needs `wandb-artifacts[flyte]`. `download_run_to_dir` and
+`download_sweep_to_dir` block; `await download_run_to_dir.aio(...)` does not.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wandb_artifacts._disk import on_disk
+from wandb_artifacts._download import download_run, download_sweep
+from wandb_artifacts._errors import AuthenticationError, DestinationError, DownloadError
+from wandb_artifacts._manifest import MANIFEST
+from wandb_artifacts._options import DEFAULT_JOBS, read_ref
+from wandb_artifacts._refs import RunRef, SweepRef
+from wandb_artifacts._results import Failure, IncompleteDownloadError, RunDownload, SweepDownload
+from wandb_artifacts._settling import run_settled, sweep_settled
+from wandb_artifacts._storage._paths import WORK_FOLDER, safe_paths
+from wandb_artifacts._storage._private import private_folder
+from wandb_artifacts._twins import Twin
+from wandb_artifacts._wandb._api import Api
+from wandb_artifacts._wandb._key import trust
+from wandb_artifacts._workers import for_each
+
+if TYPE_CHECKING:
+    from flyte.io import Dir
+
+    from wandb_artifacts._results import HistoryFormat, OnProgress
+
+__all__ = [
+    "download_run_to_dir",
+    "download_run_to_folder",
+    "download_sweep_to_dir",
+    "download_sweep_to_folders",
+    "trust_host",
+    "wait_for_run",
+    "wait_for_sweep",
+]
+
+_RUNS_AT_ONCE = 4
+
+
+@Twin
+async def download_run_to_dir(
+    run: RunRef | str,
+    *,
+    include_history: bool = True,
+    include: Sequence[str] | str | None = None,
+    exclude: Sequence[str] | str | None = None,
+    jobs: int = DEFAULT_JOBS,
+    deadline: float | None = None,
+    progress: OnProgress | None = None,
+    history_format: HistoryFormat = "json",
+) -> Dir:
+    """Downloads a run and stores it as a directory of Flyte's, which holds what was asked for and nothing else.
+
+    In Flyte's local mode the directory is a temporary folder that stays.
+
+    Args:
+        run: As of `download_run`.
+        include_history: As of `download_run`.
+        include: As of `download_run`.
+        exclude: As of `download_run`.
+        jobs: As of `download_run`.
+        deadline: Seconds that the download may take in all, the upload aside.
+        progress: As of `download_run`.
+        history_format: As of `download_run`.
+
+    Returns:
+        The directory.
+
+    Raises:
+        DownloadError: As of `download_run`. Nothing is stored then.
+    """
+    ref = read_ref(RunRef, run)
+    async with _temporary(ref.id) as place:
+        await download_run.aio(
+            ref,
+            place.folder,
+            include_history=include_history,
+            include=include,
+            exclude=exclude,
+            jobs=jobs,
+            deadline=deadline,
+            progress=progress,
+            history_format=history_format,
+        )
+        return await place.store([place.folder])
+
+
+@Twin
+async def download_sweep_to_dir(
+    sweep: SweepRef | str,
+    *,
+    include_history: bool = True,
+    include: Sequence[str] | str | None = None,
+    exclude: Sequence[str] | str | None = None,
+    jobs: int = DEFAULT_JOBS,
+    deadline: float | None = None,
+    progress: OnProgress | None = None,
+    history_format: HistoryFormat = "json",
+) -> Dir:
+    """Downloads all runs of a sweep and stores them as a directory of Flyte's, with one folder a run.
+
+    In Flyte's local mode the directory is a temporary folder that stays.
+
+    Args:
+        sweep: As of `download_sweep`.
+        include_history: As of `download_sweep`.
+        include: As of `download_sweep`.
+        exclude: As of `download_sweep`.
+        jobs: As of `download_sweep`.
+        deadline: Seconds that the download may take in all, the upload aside.
+        progress: As of `download_sweep`.
+        history_format: As of `download_sweep`.
+
+    Returns:
+        The directory. It holds the runs and nothing else.
+
+    Raises:
+        DownloadError: As of `download_sweep`. Nothing is stored then.
+    """
+    ref = read_ref(SweepRef, sweep)
+    async with _temporary(ref.id) as place:
+        found = await download_sweep.aio(
+            ref,
+            place.folder,
+            include_history=include_history,
+            include=include,
+            exclude=exclude,
+            jobs=jobs,
+            deadline=deadline,
+            progress=progress,
+            history_format=history_format,
+        )
+        return await place.store([place.folder, *(Path(run.destination) for run in found.runs)])
+
+
+@Twin
+async def download_run_to_folder(
+    run: RunRef, path: str | os.PathLike[str] | None = None, *, include_history: bool = True
+) -> RunDownload:
+    """Downloads a run to a folder of this machine.
+
+    Args:
+        run: The run.
+        path: The folder, or an fsspec URL; None for one that is named by the id, in the user's own default folder.
+        include_history: Whether to store all logged rows.
+
+    Returns:
+        What is there now.
+
+    Raises:
+        DownloadError: As of `download_run`.
+    """
+    if path is None:
+        path = await on_disk(private_folder, safe_paths([run.id])[run.id])
+    return await download_run.aio(run, path, include_history=include_history)
+
+
+@Twin
+async def download_sweep_to_folders(
+    sweep: SweepRef, base_path: str | os.PathLike[str] | None = None, *, include_history: bool = True
+) -> SweepDownload:
+    """Downloads all runs of a sweep, each to a folder of its own that other calls may use, too.
+
+    Unlike `download_sweep` it takes no notice of what else is beside these folders, nor leaves anything there.
+
+    Args:
+        sweep: The sweep.
+        base_path: The folder for those of the runs, or an fsspec URL; None for the user's own default folder.
+        include_history: Whether to store all logged rows.
+
+    Returns:
+        What is there now, run by run.
+
+    Raises:
+        DownloadError: As of `download_sweep`.
+    """
+    async with await Api.open(sweep.host, jobs=1) as api:
+        state = await api.sweep_state(sweep)
+        refs = [run.ref async for _, page in api.runs(sweep) for run in page]
+    folders = safe_paths([ref.id for ref in refs])
+    found: dict[str, RunDownload] = {}
+    failed: list[Failure] = []
+
+    async def one(ref: RunRef) -> None:
+        if base_path is None:
+            path = str(await on_disk(private_folder, folders[ref.id]))
+        else:
+            path = f"{os.fspath(base_path).rstrip('/')}/{folders[ref.id]}"
+        jobs = DEFAULT_JOBS // _RUNS_AT_ONCE
+        try:
+            found[ref.id] = await download_run.aio(ref, path, include_history=include_history, jobs=jobs)
+        except (AuthenticationError, DestinationError):
+            raise
+        except DownloadError as error:
+            partial = error.result if isinstance(error, IncompleteDownloadError) else None
+            if isinstance(partial, RunDownload):
+                found[ref.id] = partial
+            else:
+                failed.append(Failure(ref.id, str(error)))
+
+    await for_each(refs, one, workers=_RUNS_AT_ONCE)
+    runs = tuple(found[ref.id] for ref in refs if ref.id in found)
+    base = str(await on_disk(private_folder) if base_path is None else base_path)
+    result = SweepDownload(sweep=sweep, destination=base, sweep_state=state, runs=runs, failed=tuple(failed))
+    if failed or any(run.failed for run in runs):
+        raise IncompleteDownloadError(result)
+    return result
+
+
+@Twin
+async def wait_for_run(run: RunRef, *, last_step: int = -1, ends: bool = True, timeout: float) -> str | None:
+    """Waits until W&B shows all of a run that it was sent.
+
+    Args:
+        run: The run.
+        last_step: The last step that is known to have been logged; -1 where that is not known.
+        ends: Whether the run is over, or about to be, so that nothing of it is to change any more.
+        timeout: Seconds to wait at most.
+
+    Returns:
+        None where W&B has all; or what it still lacks, to follow "W&B" in a message.
+
+    Raises:
+        DownloadError: W&B cannot be asked, or does not know of the run.
+    """
+    return await run_settled(run, last_step=last_step, ends=ends, timeout=timeout)
+
+
+@Twin
+async def wait_for_sweep(sweep: SweepRef, *, timeout: float) -> str | None:
+    """Waits until W&B shows all that it was sent of a sweep's runs, and all have ended.
+
+    Args:
+        sweep: The sweep.
+        timeout: Seconds to wait at most.
+
+    Returns:
+        None where W&B has all; or what it still lacks, to follow "W&B" in a message.
+
+    Raises:
+        DownloadError: W&B cannot be asked, or does not know of the sweep.
+    """
+    return await sweep_settled(sweep, timeout=timeout)
+
+
+def trust_host(host: str) -> None:
+    """Lets `WANDB_API_KEY` be sent to a server that is not the one of `WANDB_BASE_URL`.
+
+    Args:
+        host: The API address of a server that the user's own code or configuration names, not one that was received.
+    """
+    trust(host)
+
+
+class _Place:
+    """A folder that is nobody else's."""
+
+    def __init__(self, root: Path, folder: Path) -> None:
+        self.root = root
+        self.folder = folder
+        self.is_in_use = False
+
+    async def store(self, folders: Sequence[Path]) -> Dir:
+        """Makes a directory of Flyte's of it, without what the download itself has left in the folders of runs."""
+        await on_disk(_remove_traces_of_download, folders)
+        dirs = await on_disk(_dir_type)
+        stored = await dirs.from_local(self.folder)
+        self.is_in_use = Path(stored.path).is_relative_to(self.root)
+        return stored
+
+
+@asynccontextmanager
+async def _temporary(name: str) -> AsyncIterator[_Place]:
+    """A new folder of this name, gone afterwards unless Flyte took it as it is."""
+    root = Path(await on_disk(tempfile.mkdtemp, prefix="wandb-artifacts-"))
+    place = _Place(root, root / safe_paths([name])[name])
+    try:
+        yield place
+    finally:
+        if not place.is_in_use:
+            await on_disk(shutil.rmtree, root, ignore_errors=True)
+
+
+def _remove_traces_of_download(folders: Sequence[Path]) -> None:
+    for folder in folders:
+        (folder / MANIFEST).unlink(missing_ok=True)
+        shutil.rmtree(folder / WORK_FOLDER, ignore_errors=True)
+
+
+def _dir_type() -> type[Dir]:
+    """Imported on first use, beside the loop: it takes long."""
+    from flyte.io import Dir
+
+    return Dir
