@@ -30,6 +30,8 @@ if __name__ == "__main__":
 | `wandb_config`, `get_wandb_context` | settings for the runs of a Flyte run or of a `with` block; those in force |
 | `wandb_sweep_config`, `get_wandb_sweep_context` | the same for sweeps |
 | `wandb_sweep`, `get_wandb_sweep_id` | decorator: creates the sweep of a task, once, or joins one; its id |
+| `download_wandb_run_dir`, `download_wandb_run_logs` | a run's files and rows: in a folder; as an output |
+| `download_wandb_sweep_dirs`, `download_wandb_sweep_logs` | the same for all runs of a sweep |
 | `get_distributed_info` | which of several processes of a distributed task this one is |
 | `fan_out_sweep_agents`, `sweep_agent` | many sweep agents as Flyte tasks; makes such a task of an objective |
 | `run_sweep_agent` | one agent in a task, each trial in an interpreter of its own |
@@ -50,6 +52,7 @@ Importing this module does not import wandb.
 
 from typing import TYPE_CHECKING
 
+import wandb_runtime
 import wandb_sweeps
 from flyteplugins.wandb._version import __version__
 from wandb_artifacts import InvalidValueError, WandbPluginError
@@ -97,22 +100,25 @@ from wandb_sweeps import (
 )
 
 if TYPE_CHECKING:
+    from wandb_runtime import download_wandb_run_dir, download_wandb_run_logs
     from wandb_sweeps import (
         AgentResult,
         AgentTask,
         SweepResult,
         Trial,
+        download_wandb_sweep_dirs,
+        download_wandb_sweep_logs,
         fan_out_sweep_agents,
         run_sweep_agent,
         sweep_agent,
     )
 else:
-    # What wandb-sweeps itself loads on first use.
+    # What the libraries themselves load on first use.
     def __getattr__(name: str) -> object:
         if name not in __all__:
             msg = f"module {__name__!r} has no attribute {name!r}"
             raise AttributeError(msg)
-        return getattr(wandb_sweeps, name)
+        return getattr(wandb_runtime if name in wandb_runtime.__all__ else wandb_sweeps, name)
 
 
 __all__ = [
@@ -151,6 +157,10 @@ __all__ = [
     "WandbSweep",
     "WandbSweepConfig",
     "__version__",
+    "download_wandb_run_dir",
+    "download_wandb_run_logs",
+    "download_wandb_sweep_dirs",
+    "download_wandb_sweep_logs",
     "fan_out_sweep_agents",
     "get_distributed_info",
     "get_wandb_context",

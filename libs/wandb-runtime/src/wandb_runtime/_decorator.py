@@ -100,7 +100,8 @@ def wandb_init(
     Args:
         _func: The task or function, when the decorator stands bare.
         run_mode: "auto" (default), "new" or "shared": see above.
-        download_logs: Whether to download the run's files when the task has ended.
+        download_logs: Whether the files of a run that the task opens are to be an output of the task when it has ended,
+            on failure too.
         project: The W&B project.
         entity: The user or team that owns it.
         rank_scope: Whether the ranks of a distributed task log to one run ("global") or to one a worker ("worker").

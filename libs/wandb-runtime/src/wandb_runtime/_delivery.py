@@ -11,10 +11,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wandb_runtime._off_loop import in_thread
+from wandb_runtime._off_loop import in_thread, off_loop
 from wandb_runtime._stopping import is_stopping
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
+    from flyte.io import Dir
     from wandb import Run
 
 _logger = logging.getLogger("wandb_runtime")
@@ -37,6 +40,8 @@ class LocalRun:
     is_offline: bool
     shared_by: str | None = None
     """What tells this writer from the others, of a run that has several."""
+    is_asked_for: bool = False
+    """Whether the user wants it as an output of the task, too."""
 
     @classmethod
     def of(cls, run: Run) -> LocalRun:
@@ -60,6 +65,52 @@ class LocalRun:
             how = ", as a run of its own because others write to this one"
         command = shlex.join(["wandb", "sync", *options, directory or self.directory])
         return f"`WANDB_BASE_URL={shlex.quote(self.host)} {command}` delivers it{how}"
+
+    def store(self, attempt: str) -> Dir:
+        """Uploads the directory; see `Keepable`."""
+        from wandb_runtime import _traces
+
+        stored: Dir = _traces.wandb_run_directory_sync(self.directory, attempt)
+        return stored
+
+    async def store_async(self, attempt: str) -> Dir:
+        """Uploads the directory."""
+        traces = await off_loop(_load_traces)
+        stored: Dir = await traces.wandb_run_directory(self.directory, attempt)
+        return stored
+
+    def say_kept(self, uri: str) -> None:
+        """Says where it can be had, if that is not where it was."""
+        if uri != self.directory:
+            _logger.warning(
+                "W&B run %s is kept by Flyte, as the output of a trace: %s. Download that; %s",
+                self.name,
+                uri,
+                self.delivered_by(os.path.basename(self.directory)),  # noqa: PTH119
+            )
+
+    def say_failed(self, failure: Exception) -> None:
+        """Warns that nothing but this machine has the data of a run, because Flyte did not take it."""
+        _logger.error(
+            "W&B run %s could not be kept by Flyte (%s: %s): it exists only in %s, and will be gone with this "
+            "container",
+            self.name,
+            type(failure).__name__,
+            failure,
+            self.directory,
+        )
+
+    def say_lost(self, reason: str) -> None:
+        """Warns that nothing but this container has the data of a run."""
+        _logger.warning(
+            "W&B run %s exists only in %s, and will be gone with this container: %s", self.name, self.directory, reason
+        )
+
+
+def _load_traces() -> ModuleType:
+    from wandb_runtime import _traces
+
+    return _traces
 
 
 def deliver(run: Run, exit_code: int, *, ends_run: bool) -> LocalRun | None:
@@ -93,16 +144,9 @@ def deliver(run: Run, exit_code: int, *, ends_run: bool) -> LocalRun | None:
     if problem is None and not local.is_offline:
         return None
     if is_stopping():
-        say_lost(local, "the task is being stopped")
+        local.say_lost("the task is being stopped")
         return None
     return local
-
-
-def say_lost(local: LocalRun, reason: str) -> None:
-    """Warns that nothing but this container has the data of a run."""
-    _logger.warning(
-        "W&B run %s exists only in %s, and will be gone with this container: %s", local.name, local.directory, reason
-    )
 
 
 def _problem(run: Run, host: str) -> str | None:

@@ -1,83 +1,93 @@
-"""What Flyte keeps of a run that W&B does not have: its directory, which would be gone with the pod."""
+"""What Flyte keeps of a task's run or sweep when it is over: as a directory that is the output of a trace."""
 
 from __future__ import annotations
 
-import logging
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from wandb_runtime._delivery import say_lost
 from wandb_runtime._ranks import is_launched
+from wandb_runtime._stopping import is_stopping
 from wandb_runtime._task import current_task
 
 if TYPE_CHECKING:
-    from wandb_runtime._delivery import LocalRun
-
-_logger = logging.getLogger("wandb_runtime")
+    from flyte.io import Dir
 
 
-def keep(local: LocalRun | None, error: BaseException | None = None) -> None:
-    """Uploads the directory of a run as the output of a trace, in a remote task. Never raises.
+class Keepable(Protocol):
+    """What there is to keep, and what to say about it."""
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether the user wants it as an output, rather than that it would be lost with its pod."""
+
+    def store(self, attempt: str) -> Dir:
+        """Calls the trace that stores it. Blocks.
+
+        Args:
+            attempt: What tells this attempt of the task from others: Flyte replays the traces of earlier ones.
+        """
+
+    async def store_async(self, attempt: str) -> Dir:
+        """`store` without blocking the event loop."""
+
+    def say_kept(self, uri: str) -> None:
+        """Says where it is."""
+
+    def say_failed(self, failure: Exception) -> None:
+        """Says that it could not be stored, and what to do."""
+
+    def say_lost(self, reason: str) -> None:
+        """Says that it was not tried, and what to do."""
+
+
+def keep(what: Keepable | None, error: BaseException | None = None) -> None:
+    """Stores something as the output of a trace, where there is a task to have it. Raises nothing by itself.
 
     Args:
-        local: A run that W&B does not have, or None.
+        what: The thing, or None.
         error: What the body has raised.
     """
-    if local is None or (attempt := _attempt(local, error)) is None:
+    if what is None or (attempt := _attempt(what, error)) is None:
         return
-    from wandb_runtime import _traces
-
     try:
-        uploaded = _traces.wandb_run_directory_sync(local.directory, attempt)
+        stored = what.store(attempt)
     except Exception as failure:  # noqa: BLE001
-        _say_failed(local, failure)
+        what.say_failed(failure)
     else:
-        _say_kept(local, uploaded.path)
+        what.say_kept(stored.path)
 
 
-async def keep_async(local: LocalRun | None, error: BaseException | None = None) -> None:
-    """`keep` for coroutine functions."""
-    if local is None or (attempt := _attempt(local, error)) is None:
+async def keep_async(what: Keepable | None, error: BaseException | None = None) -> None:
+    """`keep` for coroutine functions. When it is cancelled it says so, and ends at once."""
+    if what is None or (attempt := _attempt(what, error)) is None:
         return
-    from wandb_runtime import _traces
-
     try:
-        uploaded = await _traces.wandb_run_directory(local.directory, attempt)
+        stored = await what.store_async(attempt)
     except Exception as failure:  # noqa: BLE001
-        _say_failed(local, failure)
+        what.say_failed(failure)
+    except BaseException as end:
+        what.say_lost(_ended_by(end))
+        raise
     else:
-        _say_kept(local, uploaded.path)
+        what.say_kept(stored.path)
 
 
-def _attempt(local: LocalRun, error: BaseException | None) -> int | None:
-    """The attempt to keep the directory for; None if it is not to be kept, or cannot be."""
+def _attempt(what: Keepable, error: BaseException | None) -> str | None:
+    """The attempt to keep it for; None if it is not to be kept, or cannot be."""
     task = current_task()
-    if task is None or task.is_local:
+    if not what.is_asked_for and (task is None or task.is_local):
         return None
-    if is_launched(os.environ):
+    if task is None:
+        reason = "there is no Flyte task to keep them"
+    elif is_launched(os.environ):
         reason = "Flyte takes no files from the workers of a distributed task"
-    elif error is None or isinstance(error, (Exception, SystemExit)):
-        return task.attempt or 0
+    elif is_stopping() or not (error is None or isinstance(error, (Exception, SystemExit))):
+        reason = _ended_by(error)
     else:
-        reason = f"the task was ended by {type(error).__name__}"
-    say_lost(local, reason)
+        return task.attempt_key
+    what.say_lost(reason)
     return None
 
 
-def _say_kept(local: LocalRun, uri: str) -> None:
-    _logger.warning(
-        "W&B run %s is kept by Flyte, as the output of a trace: %s. Download that; %s",
-        local.name,
-        uri,
-        local.delivered_by(os.path.basename(local.directory)),  # noqa: PTH119
-    )
-
-
-def _say_failed(local: LocalRun, failure: Exception) -> None:
-    _logger.error(
-        "W&B run %s could not be kept by Flyte (%s: %s): it exists only in %s, and will be gone with this container",
-        local.name,
-        type(failure).__name__,
-        failure,
-        local.directory,
-    )
+def _ended_by(error: BaseException | None) -> str:
+    return "the task is being stopped" if is_stopping() else f"the task was ended by {type(error).__name__}"

@@ -222,6 +222,10 @@ _ONE_WRITER = (
     "{what}: the parent's W&B run {id!r} takes no second writer. Give the parent task "
     '@wandb_init(mode="shared"), or use run_mode="auto", which opens a run of its own'
 )
+_NO_TASK_FOR_LOGS = (
+    "download_logs=True has no effect on a function that is not called as a Flyte task, which alone has outputs: "
+    "download_wandb_run_dir() downloads its run to a folder"
+)
 _OPENS_ITS_OWN = (
     "The parent task's W&B run {parent!r} takes no second writer: this task opens a run of its own in group {group!r}. "
     'For one run of both, give the parent task @wandb_init(mode="shared")'
@@ -325,7 +329,8 @@ def _plan_open(
         settings=settings,
         metadata=None if effective.get("flyte_metadata") is False else _metadata(around),
         otherwise=None,
-        downloads_logs=effective.get("download_logs", False),
+        downloads_logs=around.task is not None and effective.get("download_logs", False),
+        notice=_NO_TASK_FOR_LOGS if around.task is None and decorator.download_logs else None,
     )
     if effective.get("on_unavailable") == "offline":
         plan = replace(plan, otherwise=replace(plan, init={**init, "mode": "offline"}))

@@ -54,3 +54,13 @@ def find_run(host: str, path: str, *, timeout: int) -> Run:
         Exception: The server has no such run, refuses or does not answer.
     """
     return despite_teardown(lambda: connect(host, timeout).run(path))
+
+
+def default_entity(host: str, *, timeout: int) -> str | None:
+    """The entity that the API key's owner logs to where none is named.
+
+    Raises:
+        Exception: The server refuses or does not answer.
+    """
+    entity: str | None = despite_teardown(lambda: connect(host, timeout).default_entity)
+    return entity

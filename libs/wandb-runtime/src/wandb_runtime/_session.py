@@ -14,8 +14,9 @@ import flyte
 
 from wandb_runtime import _current, _open_runs
 from wandb_runtime._additions import add, add_as_writer, keep_tags, update_config
-from wandb_runtime._delivery import LocalRun, deliver
+from wandb_runtime._delivery import deliver
 from wandb_runtime._errors import RunOpenError, UnavailableError
+from wandb_runtime._logs import deliver_for_download
 from wandb_runtime._opening import Opening, explain, require_api_key
 from wandb_runtime._plan import JoinPlan, OpenPlan, Plan, RunAddress, SilentPlan, WriterPlan
 from wandb_runtime._ranks import is_launched
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from wandb import Run
+
+    from wandb_runtime._keeping import Keepable
 
 _logger = logging.getLogger("wandb_runtime")
 
@@ -45,6 +48,8 @@ class Session:
     role: Role
     tags: tuple[str, ...] = ()
     """The tags that the function has added to a run of another process."""
+    downloads_logs: bool = False
+    """Whether the files of the run are wanted when it is over."""
     _closing: threading.Lock = field(default_factory=threading.Lock)
 
     @contextlib.contextmanager
@@ -59,11 +64,12 @@ class Session:
             with contextlib.suppress(Exception):
                 self.run.mark_preempting()
 
-    def close(self, exit_code: int) -> LocalRun | None:
+    def close(self, exit_code: int) -> Keepable | None:
         """Ends what the session has to end, once. Never raises: the work is done, and its result must not be lost.
 
         Returns:
-            The local copy of the run, if it has what W&B may not have.
+            What Flyte is to keep: the local copy of the run, if it has what W&B may not have; the files of the run, if
+            they are wanted.
         """
         if self.role is Role.GUEST or not self._closing.acquire(blocking=False):
             return None
@@ -71,6 +77,8 @@ class Session:
             keep_tags(self.run, self.address, self.tags)
             return _open_runs.leave(self.address, lambda run: deliver(run, exit_code, ends_run=False))
         _open_runs.remove(self.address)
+        if self.downloads_logs:
+            return deliver_for_download(self.run, exit_code)
         return deliver(self.run, exit_code, ends_run=True)
 
 
@@ -84,7 +92,7 @@ class Silence:
     def mark_preempting(self) -> None:
         """Does nothing."""
 
-    def close(self, exit_code: int) -> LocalRun | None:  # noqa: ARG002 - as a session's
+    def close(self, exit_code: int) -> Keepable | None:  # noqa: ARG002 - as a session's
         """Does nothing."""
         return None
 
@@ -133,14 +141,13 @@ def _write(plan: WriterPlan) -> Session:
 
 
 def _open(plan: OpenPlan) -> Session:
-    if plan.downloads_logs and is_launched(os.environ):
+    downloads_logs = plan.downloads_logs and not is_launched(os.environ)
+    if plan.downloads_logs and not downloads_logs:
         _logger.warning(
             "download_logs=True: Flyte takes no files from the processes of a distributed task; download those of W&B "
             "run %s in the parent task",
             plan.init.get("id"),
         )
-    elif plan.downloads_logs:
-        _logger.warning("download_logs=True has no effect yet: this version of wandb-runtime downloads nothing")
     if plan.notice:
         _logger.warning(plan.notice)
     run = _init(plan.init, plan.settings)
@@ -153,7 +160,7 @@ def _open(plan: OpenPlan) -> Session:
         group=run.group or None,
     )
     _open_runs.add(address, run)
-    session = Session(run, address, Role.OPENER)
+    session = Session(run, address, Role.OPENER, downloads_logs=downloads_logs)
     try:
         if plan.metadata is not None:
             _describe_action(run, plan.metadata)

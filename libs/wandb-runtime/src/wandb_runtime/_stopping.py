@@ -19,18 +19,22 @@ learns of the signal from the descriptor that Python writes to as it arrives.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import os
 import signal
 import threading
 import time
-from typing import TYPE_CHECKING, NoReturn, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
 
+from wandb_runtime._off_loop import in_thread
 from wandb_runtime._ranks import is_launched
 from wandb_runtime._task import is_pod_process
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+T = TypeVar("T")
 
 EXIT_CODE = 128 + signal.SIGTERM
 """What a shell reports for a process that SIGTERM has ended."""
@@ -42,6 +46,7 @@ _FOR_INTERRUPTING = 4.0
 _FOR_FINALLY = 15.0
 _FOR_CLOSING = 10.0
 _FOR_EXITING = 3.0
+_POLL = 0.5
 
 # Without a lock: the interruption of a body may come while its thread holds one.
 _bodies: list[Body] = []
@@ -82,6 +87,26 @@ def exit_code_of(error: BaseException) -> int:
         return 255
     # The event loop of a process that is being stopped ends its tasks by cancelling them.
     return EXIT_CODE if isinstance(error, asyncio.CancelledError) and is_stopping() else 1
+
+
+def until_stopped(call: Callable[[], T]) -> T:
+    """Makes a blocking call in a thread, and waits for its end, or for SIGTERM.
+
+    Raises:
+        StoppedError: SIGTERM came first. The call goes on in its thread until the process ends.
+    """
+    running = in_thread(call)
+    while not concurrent.futures.wait([running], _POLL).done:
+        if is_stopping():
+            raise StoppedError
+    return running.result()
+
+
+class StoppedError(RuntimeError):
+    """Something was not finished because the process is being stopped."""
+
+    def __init__(self) -> None:
+        super().__init__("the task is being stopped")
 
 
 class Closable(Protocol):

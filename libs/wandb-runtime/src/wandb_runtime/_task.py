@@ -8,6 +8,7 @@ notice when that moves.
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,11 @@ class TaskIdentity:
     def key(self) -> tuple[str, str]:
         """What tells actions apart."""
         return self.run_name, self.action_name
+
+    @property
+    def attempt_key(self) -> str:
+        """What tells this attempt from others; where Flyte does not tell, what no other moment has."""
+        return str(self.attempt) if self.attempt is not None else f"at {time.time_ns()}"
 
 
 def current_task() -> TaskIdentity | None:

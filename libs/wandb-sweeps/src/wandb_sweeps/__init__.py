@@ -34,6 +34,7 @@ from wandb_sweeps._version import __version__
 
 if TYPE_CHECKING:
     from wandb_sweeps._agent import run_sweep_agent
+    from wandb_sweeps._downloads import download_wandb_sweep_dirs, download_wandb_sweep_logs
     from wandb_sweeps._fan_out import AgentTask, fan_out_sweep_agents, sweep_agent
     from wandb_sweeps._results import AgentResult, SweepResult, Trial
 else:
@@ -43,6 +44,8 @@ else:
         "AgentTask": "_fan_out",
         "SweepResult": "_results",
         "Trial": "_results",
+        "download_wandb_sweep_dirs": "_downloads",
+        "download_wandb_sweep_logs": "_downloads",
         "fan_out_sweep_agents": "_fan_out",
         "run_sweep_agent": "_agent",
         "sweep_agent": "_fan_out",
@@ -75,6 +78,8 @@ __all__ = [
     "WandbSweep",
     "WandbSweepConfig",
     "__version__",
+    "download_wandb_sweep_dirs",
+    "download_wandb_sweep_logs",
     "fan_out_sweep_agents",
     "get_wandb_sweep_context",
     "get_wandb_sweep_id",

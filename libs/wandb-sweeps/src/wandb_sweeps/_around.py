@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import flyte
 from wandb_runtime import get_distributed_info
-from wandb_runtime.hosting import current_task, exit_code_of, off_loop, watched
+from wandb_runtime.hosting import current_task, exit_code_of, keep, keep_async, off_loop, watched
 
 from wandb_sweeps._plan import Plan, Surroundings, plan_sweep
 from wandb_sweeps._session import SweepSession, start
@@ -29,9 +29,9 @@ def sweep_around(wrapper: Callable[..., Any]) -> Iterator[None]:
             with body.running(session), session.active():
                 yield
         except BaseException as error:
-            session.close(exit_code_of(error))
+            keep(session.close(exit_code_of(error)), error)
             raise
-        session.close(0)
+        keep(session.close(0))
 
 
 @asynccontextmanager
@@ -43,9 +43,9 @@ async def sweep_around_async(wrapper: Callable[..., Any]) -> AsyncIterator[None]
             with body.running(session), session.active():
                 yield
         except BaseException as error:
-            await off_loop(functools.partial(session.close, exit_code_of(error)))
+            await keep_async(await off_loop(functools.partial(session.close, exit_code_of(error))), error)
             raise
-        await off_loop(functools.partial(session.close, 0))
+        await keep_async(await off_loop(functools.partial(session.close, 0)))
 
 
 def _abandon(session: SweepSession) -> None:

@@ -15,10 +15,13 @@ import flyte
 from wandb_runtime.hosting import in_thread, is_stopping, opening
 
 from wandb_sweeps import _sdk_agent
+from wandb_sweeps._logs import SweepLogs
 from wandb_sweeps._plan import CreatePlan, JoinPlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from wandb_runtime.hosting import Keepable
 
     from wandb_sweeps._address import SweepAddress
     from wandb_sweeps._create import OwnSweep
@@ -55,18 +58,30 @@ class SweepSession:
     def mark_preempting(self) -> None:
         """There is nothing to say: it is the agents, wherever they are, that run."""
 
-    def close(self, exit_code: int) -> None:
-        """Does with the sweep what is wished for, once. Never raises: the body's outcome is what matters."""
-        self._close(exit_code, _in_time)
+    def close(self, exit_code: int) -> Keepable | None:
+        """Does with the sweep what is wished for, once. Never raises: the body's outcome is what matters.
+
+        Returns:
+            What Flyte is to keep: the files of the sweep's runs, if they are wanted.
+        """
+        if self.owned is None or not self._closing.acquire(blocking=False):
+            return None
+        plan, own = self.owned
+        self._end(plan, own, exit_code, _in_time)
+        if not plan.downloads_logs:
+            return None
+        logs = SweepLogs(own.address)
+        if is_stopping():
+            logs.say_lost("the task is being stopped")
+            return None
+        return logs
 
     def _close_at_exit(self) -> None:
         """When the process ends with the body running, as on Ctrl-C in local mode. No thread can be started then."""
-        self._close(1, lambda ending: ending())
+        if self.owned is not None and self._closing.acquire(blocking=False):
+            self._end(*self.owned, 1, lambda ending: ending())
 
-    def _close(self, exit_code: int, run: Callable[[Callable[[], None]], None]) -> None:
-        if self.owned is None or not self._closing.acquire(blocking=False):
-            return
-        plan, own = self.owned
+    def _end(self, plan: CreatePlan, own: OwnSweep, exit_code: int, run: Callable[[Callable[[], None]], None]) -> None:
         has_failed = exit_code != 0
         state = state_after(plan, has_failed=has_failed)
         if state is None:
@@ -120,7 +135,5 @@ def _create(plan: CreatePlan) -> SweepSession:
     # Imports wandb.
     from wandb_sweeps import _create
 
-    if plan.downloads_logs:
-        _logger.warning("download_logs=True has no effect yet: this version of wandb-sweeps downloads nothing")
     own = _create.create_or_find(plan)
     return SweepSession(own.address, (plan, own))
