@@ -91,7 +91,7 @@ def public_modules(package: Package) -> list[str]:
 
 
 PUBLIC_MODULES = {
-    "wandb-artifacts": ["filesystem.py"],
+    "wandb-artifacts": ["filesystem.py", "flyte.py"],
     "wandb-runtime": ["checks.py", "context.py", "hosting.py", "links.py"],
 }
 """Modules without an underscore, by distribution: what users may import beside the package itself."""

@@ -1,0 +1,408 @@
+"""Downloads in Flyte's local mode: what users call, and what download_logs makes of a run or a sweep."""
+
+import asyncio
+import concurrent.futures
+import json
+import logging
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import flyte
+import flyte.errors
+import pytest
+import wandb
+from flyte.io import Dir
+from flyteplugins.wandb import (
+    InvalidValueError,
+    download_wandb_run_dir,
+    download_wandb_run_logs,
+    download_wandb_sweep_dirs,
+    download_wandb_sweep_logs,
+    get_wandb_run,
+    get_wandb_run_dir,
+    get_wandb_sweep_id,
+    wandb_config,
+    wandb_init,
+    wandb_sweep,
+    wandb_sweep_config,
+)
+from wandb_devserver import DevServer, Fault
+
+from tests.e2e.support import run_locally
+
+env = flyte.TaskEnvironment(name="e2e_downloads")
+
+CONTEXT = wandb_config(project="e2e", settings={"x_file_stream_transmit_interval": 1})
+LOGS = {**CONTEXT, **wandb_config(download_logs=True)}
+SWEEP = wandb_sweep_config(method="grid", parameters={"lr": {"values": [1.5, 2.5]}})
+ROWS = list(range(5))
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where temporary files go."""
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    caplog.set_level(logging.INFO, logger="wandb_runtime")
+    caplog.set_level(logging.INFO, logger="wandb_sweeps")
+    return caplog
+
+
+def said(log: pytest.LogCaptureFixture, level: int = logging.WARNING) -> list[str]:
+    return [
+        record.message
+        for record in log.records
+        if record.name in ("wandb_runtime", "wandb_sweeps") and record.levelno >= level
+    ]
+
+
+def stored(log: pytest.LogCaptureFixture) -> list[Path]:
+    """Where the outputs of traces are that download_logs has asked for."""
+    mark = "are downloaded, as the output of a trace: "
+    return [Path(text.partition(mark)[2]) for text in said(log, logging.INFO) if mark in text]
+
+
+def log_rows() -> str:
+    run = get_wandb_run()
+    assert run is not None
+    for x in ROWS:
+        run.log({"x": x})
+    (Path(run.dir) / "notes.txt").write_text("a file of the user's")
+    run.save("notes.txt", policy="now")
+    return str(run.id)
+
+
+def files_in(folder: Path | str) -> set[str]:
+    return {str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file()}
+
+
+def assert_holds(folder: Path | str, server: DevServer, run_id: str, project: str = "local/e2e") -> None:
+    """It has all of a run, and nothing else."""
+    folder, run = Path(folder), server.run(f"{project}/{run_id}")
+    assert files_in(folder) == {*run.files, "summary.json", "metrics_history.json"}
+    assert all((folder / name).read_bytes() == file.read_bytes() for name, file in run.files.items())
+    rows = json.loads((folder / "metrics_history.json").read_text())
+    assert [row["x"] for row in rows] == [row["x"] for row in run.history] != []
+    assert json.loads((folder / "summary.json").read_text())["x"] == run.summary["x"]
+
+
+@wandb_init
+@env.task
+async def child() -> str:
+    """Joins its parent's run, or opens one."""
+    return log_rows()
+
+
+@wandb_init
+@env.task
+def child_sync() -> str:
+    return log_rows()
+
+
+# What users call
+
+
+@wandb_init
+@env.task
+def downloading() -> list[str]:
+    run_id = log_rows()
+    return [run_id, download_wandb_run_dir(), download_wandb_run_dir(include_history=False)]
+
+
+@wandb_init
+@env.task
+async def downloading_async(folder: str) -> list[str]:
+    """The calls block; they must not wait for the loop that they block."""
+    run_id = log_rows()
+    return [run_id, download_wandb_run_dir(path=folder)]
+
+
+def test_the_current_run(wandb_devserver: DevServer, temporary: Path, tmp_path: Path) -> None:
+    """By default in /tmp/wandb_runs; every row logged by then is there, although the run goes on."""
+    run_id, found, again = run_locally(downloading, context=CONTEXT)
+    assert found == again == str(temporary / "wandb_runs" / run_id)
+    other_id, other = run_locally(downloading_async, str(tmp_path / "here"), context=CONTEXT)
+    assert other == str(tmp_path / "here")
+
+    for folder in (found, other):
+        rows = json.loads((Path(folder) / "metrics_history.json").read_text())
+        assert [row["x"] for row in rows] == ROWS
+        assert json.loads((Path(folder) / "summary.json").read_text())["x"] == ROWS[-1]
+    assert {run.id for run in wandb_devserver.runs()} == {run_id, other_id}
+
+
+@env.task
+async def calling() -> tuple[str, Dir]:
+    """Names the run of a child by its id alone."""
+    run_id = await child()
+    return run_id, await download_wandb_run_logs(run_id)
+
+
+def test_as_a_trace(wandb_devserver: DevServer) -> None:
+    """A Dir that holds exactly what was asked for."""
+    flyte.init()
+    run = flyte.with_runcontext(mode="local", custom_context=dict(CONTEXT)).run(calling)
+    run_id, found = run.outputs()[0], run.outputs()[1]
+
+    assert_holds(found.path, wandb_devserver, run_id)
+
+
+@pytest.mark.parametrize("form", ["{id}", "e2e/{id}", "local/e2e/{id}", "{url}"])
+def test_how_a_run_is_named(
+    form: str, wandb_devserver: DevServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Outside of a task too; what the id does not name is the environment's, and the key's own."""
+    run_id = run_locally(child, context=CONTEXT)
+    monkeypatch.setenv("WANDB_PROJECT", "e2e")
+
+    found = download_wandb_run_dir(
+        form.format(id=run_id, url=wandb_devserver.run(f"local/e2e/{run_id}").url), tmp_path / "x", False
+    )
+
+    assert files_in(found) > {"summary.json", "notes.txt"}
+    assert "metrics_history.json" not in files_in(found)
+
+
+def test_there_is_none() -> None:
+    """Each says which parameter to give."""
+    with pytest.raises(InvalidValueError, match=r"run_id: there is no current W&B run here; give the run_id"):
+        download_wandb_run_dir()
+    with pytest.raises(InvalidValueError, match=r"sweep_id: there is no W&B sweep in force here; give the sweep_id"):
+        download_wandb_sweep_dirs()
+    with pytest.raises(InvalidValueError, match=r"run_id='x': names no project; write entity/project/run-id$"):
+        asyncio.run(download_wandb_run_logs("x"))
+
+
+@wandb_init(mode="offline")
+@env.task
+async def offline() -> list[str]:
+    log_rows()
+    logs = await download_wandb_run_logs(get_wandb_run().id)  # type: ignore[union-attr]
+    return [str(get_wandb_run_dir()), download_wandb_run_dir(), logs.path]
+
+
+@wandb_init(mode="disabled")
+@env.task
+async def disabled() -> str:
+    return download_wandb_run_dir()
+
+
+def test_runs_that_are_not_at_wandb(wandb_devserver: DevServer, log: pytest.LogCaptureFixture) -> None:
+    """An offline run is its local directory; a disabled one is nothing."""
+    asked = wandb_devserver.faults.add(Fault("graphql", status=500, count=None))
+    of_run, found, logs = run_locally(offline, context=LOGS)
+    assert found == logs == str(Path(of_run).parent)
+    assert any(Path(found).glob("*.wandb"))
+    with pytest.raises(flyte.errors.RuntimeUserError, match="is a disabled run"):
+        run_locally(disabled, context=LOGS)
+
+    assert wandb_devserver.faults.fired(asked) == 0
+    assert said(log) == []
+
+
+# download_logs
+
+
+@wandb_init
+@env.task
+async def parent() -> list[str]:
+    with wandb_config(run_mode="new"):
+        own = await child()
+    return [log_rows(), await child(), await child_sync.aio(), own]
+
+
+def test_once_for_each_run(wandb_devserver: DevServer, log: pytest.LogCaptureFixture) -> None:
+    """By the task that has opened it, when it is over; not by those that have joined it."""
+    mine, joined, joined_too, own = run_locally(parent, context=LOGS)
+    assert mine == joined == joined_too
+
+    first, last = stored(log)
+    assert_holds(first, wandb_devserver, own)
+    assert_holds(last, wandb_devserver, mine)
+    assert len(wandb_devserver.run(f"local/e2e/{mine}").history) == 3 * len(ROWS)
+    assert said(log) == []
+
+
+@wandb_init(download_logs=True)
+@env.task
+def failing() -> None:
+    log_rows()
+    msg = "the body's own reason"
+    raise ValueError(msg)
+
+
+def test_of_a_task_that_fails(wandb_devserver: DevServer, log: pytest.LogCaptureFixture) -> None:
+    """Its logs are what one looks at then; they take nobody's exception away. Here in a sync task."""
+    with pytest.raises(flyte.errors.RuntimeUserError, match="the body's own reason"):
+        run_locally(failing, context=CONTEXT)
+
+    (folder,) = stored(log)
+    (run,) = wandb_devserver.runs()
+    assert run.state == "failed"
+    assert_holds(folder, wandb_devserver, run.id)
+
+
+@pytest.mark.parametrize("task", [child, child_sync], ids=lambda task: task.name)
+def test_a_download_that_fails(
+    task: Any, wandb_devserver: DevServer, log: pytest.LogCaptureFixture, temporary: Path
+) -> None:
+    """Is said loudly, with what is missing and what to do, and costs the task nothing."""
+    wandb_devserver.faults.add(Fault("download", target="notes.txt", status=403, count=None))
+    run_id = run_locally(task, context=LOGS)
+
+    (text,) = said(log)
+    assert f"files of W&B run local/e2e/{run_id} could not be downloaded for Flyte (IncompleteDownloadError" in text
+    assert "notes.txt" in text
+    assert f"`WANDB_BASE_URL={wandb_devserver.url} wandb-artifacts run local/e2e/{run_id}` downloads them" in text
+    assert wandb_devserver.api_key not in text
+    assert not [path for path in temporary.rglob("*") if path.is_file() and "notes" in path.name]
+
+
+def test_a_host_of_the_configuration(
+    wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
+) -> None:
+    """The key is for it, as it was for the run."""
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:1")
+    run_id = run_locally(child, context={**LOGS, **wandb_config(host=wandb_devserver.url)})
+
+    (folder,) = stored(log)
+    assert_holds(folder, wandb_devserver, run_id)
+
+
+def test_a_run_that_wandb_did_not_take(wandb_devserver: DevServer, log: pytest.LogCaptureFixture) -> None:
+    """There is nothing to download: that is said, and it is not waited for."""
+    wandb_devserver.faults.add(Fault("file_stream", status=403))
+    run_id = run_locally(child, context=LOGS)
+
+    (text,) = said(log)
+    assert f"local/e2e/{run_id} was not delivered completely" in text
+    assert stored(log) == []
+
+
+@wandb_init(download_logs=True)
+def function() -> str:
+    return log_rows()
+
+
+def test_a_plain_function(wandb_devserver: DevServer, log: pytest.LogCaptureFixture) -> None:
+    """Has no outputs: it is told so."""
+    function()
+
+    (text,) = said(log)
+    assert "download_logs=True has no effect on a function that is not called as a Flyte task" in text
+    assert len(wandb_devserver.runs()) == 1
+
+
+@wandb_init
+@env.task
+async def cancelled() -> None:
+    log_rows()
+    asyncio.current_task().cancel()  # type: ignore[union-attr]
+    await asyncio.sleep(0)
+
+
+def test_a_task_that_is_cancelled(wandb_devserver: DevServer, log: pytest.LogCaptureFixture) -> None:
+    """Is not held up by a download; it is said that there is none."""
+    asked = wandb_devserver.faults.add(Fault("download", delay=60, count=None))
+    with pytest.raises(concurrent.futures.CancelledError):
+        run_locally(cancelled, context=LOGS)
+
+    (text,) = said(log)
+    assert "are not downloaded: the task was ended by CancelledError" in text
+    assert wandb_devserver.faults.fired(asked) == 0
+
+
+# Sweeps
+
+# W&B's SDK leaves the file of each trial's configuration to the garbage collector.
+agents = pytest.mark.filterwarnings("ignore:Exception ignored in.*sweep-:pytest.PytestUnraisableExceptionWarning")
+
+
+@wandb_init
+def objective() -> None:
+    run = get_wandb_run()
+    assert run is not None
+    for x in ROWS:
+        run.log({"x": x, "lr": run.config["lr"]})
+
+
+@wandb_sweep
+@env.task
+async def joining() -> str | None:
+    return get_wandb_sweep_id()
+
+
+@wandb_sweep(download_logs=True)
+@env.task
+async def searching(folder: str) -> tuple[str, Dir, list[str], list[str]]:
+    sweep_id = str(get_wandb_sweep_id())
+    wandb.agent(sweep_id, function=objective)
+    await joining()
+    return (
+        sweep_id,
+        await download_wandb_sweep_logs(sweep_id),
+        download_wandb_sweep_dirs(),
+        download_wandb_sweep_dirs(f"local/e2e/{sweep_id}", folder, False),
+    )
+
+
+@wandb_sweep(download_logs=True, on_failure="stop")
+@env.task
+def failing_search() -> None:
+    wandb.agent(str(get_wandb_sweep_id()), function=objective, count=1)
+    msg = "the body's own reason"
+    raise ValueError(msg)
+
+
+@agents
+def test_sweeps(wandb_devserver: DevServer, log: pytest.LogCaptureFixture, temporary: Path, tmp_path: Path) -> None:
+    """Once, by the task that has created it; one folder a run, and nothing beside them."""
+    flyte.init()
+    run = flyte.with_runcontext(mode="local", custom_context={**CONTEXT, **SWEEP}).run(searching, str(tmp_path / "x"))
+    sweep_id, logs, folders, others = run.outputs()
+
+    (sweep,) = wandb_devserver.sweeps()
+    trials = [trial.id for trial in sorted(sweep.trials, key=lambda trial: trial.created_at)]
+    assert (sweep.id, len(trials)) == (sweep_id, 2)
+    (kept,) = stored(log)
+    for place in (Path(logs.path), kept):
+        assert {path.name for path in place.iterdir()} == set(trials)
+        for trial in trials:
+            assert_holds(place / trial, wandb_devserver, trial)
+    assert folders == [str(temporary / "wandb_runs" / trial) for trial in trials]
+    assert others == [str(tmp_path / "x" / trial) for trial in trials]
+    assert all((Path(folder) / "metrics_history.json").exists() for folder in folders)
+    assert not any((Path(folder) / "metrics_history.json").exists() for folder in others)
+    assert said(log) == []
+
+
+@agents
+def test_of_a_sweep_task_that_fails(wandb_devserver: DevServer, log: pytest.LogCaptureFixture) -> None:
+    """The sweep is ended, and its runs are downloaded, and the body's exception is what the user sees."""
+    with pytest.raises(flyte.errors.RuntimeUserError, match="the body's own reason"):
+        run_locally(failing_search, context={**CONTEXT, **SWEEP})
+
+    (sweep,) = wandb_devserver.sweeps()
+    assert sweep.state == "FINISHED"
+    (kept,) = stored(log)
+    (trial,) = sweep.trials
+    assert_holds(kept / trial.id, wandb_devserver, trial.id)
+
+
+@agents
+def test_a_sweep_download_that_fails(wandb_devserver: DevServer, log: pytest.LogCaptureFixture) -> None:
+    """Is said loudly, and the body's own exception survives."""
+    wandb_devserver.faults.add(Fault("download", status=403, count=None))
+    with pytest.raises(flyte.errors.RuntimeUserError, match="the body's own reason"):
+        run_locally(failing_search, context={**CONTEXT, **SWEEP})
+
+    (text,) = said(log)
+    assert "could not be downloaded for Flyte (IncompleteDownloadError" in text
+    assert "wandb-artifacts sweep local/e2e/" in text

@@ -1,0 +1,55 @@
+"""What is waited for before a run is downloaded: a run that goes on, rows that have not arrived."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import wandb
+from wandb_artifacts import NotFoundError, RunRef, SweepRef
+from wandb_artifacts.flyte import wait_for_run, wait_for_sweep
+from wandb_devserver import DevServer
+
+LONG = 20.0
+SHORT = 0.5
+
+
+@pytest.fixture
+def run(wandb_devserver: DevServer, tmp_path: Path) -> Any:
+    """One that goes on, and of which the server has a row."""
+    settings = wandb.Settings(x_file_stream_transmit_interval=1, console="off")
+    with wandb.init(project="e2e", dir=tmp_path, settings=settings) as run:
+        run.log({"x": 0})
+        yield run
+
+
+def test_the_end_of_a_run(run: Any) -> None:
+    """It is asked again until the run is over; not for longer than it was told to."""
+    ref = RunRef("local", "e2e", run.id)
+    assert wait_for_run(ref, timeout=SHORT) == f"says of {run.id} that it still runs"
+    assert wait_for_run(ref, ends=False, timeout=LONG) is None
+
+    found: list[str | None] = []
+    waiting = threading.Thread(target=lambda: found.append(wait_for_run(ref, last_step=0, timeout=LONG)))
+    waiting.start()
+    run.finish()
+    waiting.join()
+    assert found == [None]
+
+
+def test_rows(run: Any) -> None:
+    """Those that are known to be under way are waited for, of a run that goes on, too."""
+    ref = RunRef("local", "e2e", run.id)
+    assert wait_for_run(ref, last_step=0, ends=False, timeout=LONG) is None
+    assert wait_for_run(ref, last_step=1, ends=False, timeout=SHORT) == "has it up to step 0 of 1"
+    run.log({"x": 1})
+    assert wait_for_run(ref, last_step=1, ends=False, timeout=LONG) is None
+
+
+@pytest.mark.usefixtures("wandb_devserver")
+def test_what_is_not_there() -> None:
+    """Nobody waits for it."""
+    with pytest.raises(NotFoundError):
+        wait_for_run(RunRef("local", "e2e", "nowhere"), timeout=LONG)
+    with pytest.raises(NotFoundError):
+        wait_for_sweep(SweepRef("local", "e2e", "nowhere"), timeout=LONG)
