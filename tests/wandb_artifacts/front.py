@@ -28,10 +28,14 @@ class Front:
     server: DevServer
     redirects: bool = False
     """Whether W&B's own address of a file leads to the storage, rather than being the storage's."""
+    ranges: str = "known"
+    """Whether the storage knows ranges: it may be "unknown" to it, or it may give "others" than it was asked for."""
     signature: str = "first"
     """What is good now; addresses that were given out before have expired."""
     seen: list[dict[str, str]] = field(default_factory=list)
     """The headers of each request to the storage."""
+    given: int = 0
+    """Bytes of files that the storage has sent."""
     url: str = ""
     storage: str = ""
 
@@ -84,7 +88,11 @@ class Front:
         signature, _, path = request.raw_path.lstrip("/").partition("/")
         if signature != self.signature:
             return web.Response(status=403, text="<Error><Code>ExpiredToken</Code></Error>")
-        passed = {name: value for name, value in request.headers.items() if name == "Range"}
+        asked = request.headers.get("Range")
+        passed = {"Range": asked} if asked and self.ranges != "unknown" else {}
+        if self.ranges == "others" and passed:
+            passed = {"Range": "bytes=7-"}
         answer = await self._behind.get(f"/{path}", headers=passed)
+        self.given += len(answer.content)
         kept = {name: value for name, value in answer.headers.items() if name.lower() == "content-range"}
         return web.Response(body=answer.content, status=answer.status_code, headers=kept)

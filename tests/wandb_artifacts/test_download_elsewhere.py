@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from wandb_artifacts import Progress, download_run
+from wandb_artifacts import Progress, _tracker, download_run
 
 from tests.wandb_artifacts.front import Front
 
@@ -52,3 +52,25 @@ def test_an_address_that_expires(lab: Lab, tmp_path: Path, monkeypatch: pytest.M
         download_run(path, tmp_path, jobs=1, progress=expire)
 
     assert {name: (tmp_path / name).read_bytes() for name in files} == files
+
+
+@pytest.mark.parametrize("ranges", ["known", "unknown", "others"])
+def test_what_an_interrupted_call_left(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ranges: str) -> None:
+    """The next call goes on where the server knows ranges, and begins anew where it does not."""
+    monkeypatch.setattr(_tracker, "_INTERVAL", 0.0)
+    data = os.urandom(4 * 1024 * 1024)
+    path = lab.run(files={"large": data})
+
+    def interrupt(progress: Progress) -> None:
+        if progress.received > 2_000_000 and progress.state == "receiving":
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        download_run(path, tmp_path, progress=interrupt, include_history=False)
+    with Front(lab.server, ranges=ranges) as front:
+        monkeypatch.setenv("WANDB_BASE_URL", front.url)
+        download_run(path, tmp_path, include_history=False)
+
+    assert (tmp_path / "large").read_bytes() == data
+    assert front.seen[0]["Range"].startswith("bytes=")
+    assert (front.given < len(data) - 1_000_000) == (ranges == "known")

@@ -8,6 +8,7 @@ import json
 import math
 import os
 import pickle
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -173,6 +174,88 @@ def test_include_and_exclude(lab: Lab, tmp_path: Path) -> None:
     assert set(states(again).values()) == {"kept"}
 
 
+def test_what_was_left_out_is_not_forgotten(lab: Lab, tmp_path: Path) -> None:
+    """The manifest keeps what is there and good, though the last call did not ask for it."""
+    path = lab.run(files={"a.pt": b"1", "d.txt": b"4"})
+    download_run(path, tmp_path)
+
+    download_run(path, tmp_path, include="*.pt")
+
+    assert [file["name"] for file in strict(tree(tmp_path)["manifest.json"])["files"]] == ["a.pt", "d.txt"]
+
+
+def test_a_manifest_is_taken_back_first(lab: Lab, tmp_path: Path) -> None:
+    """From the moment that something changes until it is all there, the destination does not say it is complete."""
+    path = lab.run(files={"a": b"1"})
+    download_run(path, tmp_path)
+    lab.upload("r", {"a": b"2"})
+
+    def interrupt(progress: Progress) -> None:
+        if progress.name == "a":
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        download_run(path, tmp_path, progress=interrupt)
+
+    assert not strict(tree(tmp_path)["manifest.json"])["is_complete"]
+
+
+def test_a_file_that_fails_is_not_stale(lab: Lab, tmp_path: Path) -> None:
+    """What lies there is old, but W&B has such a file."""
+    path = lab.run(files={"a": b"1"})
+    download_run(path, tmp_path)
+    lab.upload("r", {"a": b"2"})
+    lab.server.faults.add(Fault("download", status=404, count=None))
+
+    with pytest.raises(IncompleteDownloadError) as caught:
+        download_run(path, tmp_path)
+
+    assert caught.value.result.stale == ()
+
+
+def test_a_file_that_changes_meanwhile(lab: Lab, tmp_path: Path) -> None:
+    """A file that is replaced between the list and its turn arrives as it is then."""
+    path = lab.run(files={"a": b"a", "b": b"old"}, ends=False)
+
+    def replace(progress: Progress) -> None:
+        if progress.name == "a" and progress.state == "done":
+            lab.upload("r", {"b": b"newer"})
+
+    result = download_run(path, tmp_path, jobs=1, progress=replace, include_history=False)
+
+    assert tree(tmp_path)["b"] == b"newer"
+    assert {file.path: file.size for file in result.files}["b"] == 5
+
+
+def test_a_history_is_exported_again(lab: Lab, tmp_path: Path) -> None:
+    """When it was altered here, when another format is asked for, and always while the run goes on."""
+    path = lab.run(rows=[{"x": 1}], ends=False)
+    assert states(download_run(path, tmp_path))["metrics_history.json"] == "new"
+    assert states(download_run(path, tmp_path))["metrics_history.json"] == "new"
+    lab.end("r")
+    download_run(path, tmp_path)
+    assert states(download_run(path, tmp_path))["metrics_history.json"] == "kept"
+
+    (tmp_path / "metrics_history.json").write_bytes(b"[]")
+    assert states(download_run(path, tmp_path))["metrics_history.json"] == "new"
+
+    result = download_run(path, tmp_path, history_format="jsonl")
+    assert (result.history_path, result.stale) == ("metrics_history.jsonl", ("metrics_history.json",))
+    assert strict(tree(tmp_path)["metrics_history.jsonl"]) == {"_step": 0, "x": 1}
+
+
+def test_parquet_without_pyarrow(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refused before anything is asked, with what to install."""
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    asked = lab.server.requests.count("graphql")
+
+    with pytest.raises(InvalidValueError, match="parquet"):
+        download_run(lab.path("r"), tmp_path, history_format="parquet")
+
+    assert lab.server.requests.count("graphql") == asked
+
+
 def test_a_live_run(lab: Lab, tmp_path: Path) -> None:
     """A run that goes on is said to be live; the next call brings what came since."""
     path = lab.run(files={"output.log": b"1"}, rows=[{"x": 1}], ends=False)
@@ -314,6 +397,16 @@ def test_the_deadline(lab: Lab, tmp_path: Path) -> None:
         download_run(path, tmp_path, deadline=1.5)
 
     assert tree(tmp_path)["a"] == b"a"
+
+
+def test_the_deadline_says_what_was_in_the_way(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rather than only that time has passed."""
+    monkeypatch.setattr(_repeat, "ATTEMPTS", 1000)
+    path = lab.run()
+    lab.server.faults.add(Fault("graphql", status=502, count=None))
+
+    with pytest.raises(DeadlineError, match="last trouble: W&B answered 502"):
+        download_run(path, tmp_path, deadline=1.0)
 
 
 def test_addresses(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,9 +76,7 @@ class Call:
 async def _bounded(work: Awaitable[R], deadline: float | None, api: Api) -> R:
     try:
         return await asyncio.wait_for(work, deadline)
-    except (TimeoutError, asyncio.TimeoutError) as error:
-        if isinstance(error, DownloadError):
-            raise
+    except (TimeoutError, asyncio.TimeoutError):
         trouble = f" (last trouble: {api.repeat.last_trouble})" if api.repeat.last_trouble else ""
         msg = f"deadline={deadline} seconds have passed{trouble}; what arrived is kept, call again to go on"
         raise DeadlineError(msg) from None
