@@ -36,8 +36,12 @@ class Front:
     """The headers of each request to the storage."""
     given: int = 0
     """Bytes of files that the storage has sent."""
+    most: int = 0
+    """How many requests to the storage were under way at once."""
     url: str = ""
     storage: str = ""
+
+    _now: int = 0
 
     def __enter__(self) -> Self:
         started = threading.Event()
@@ -85,6 +89,14 @@ class Front:
 
     async def _give(self, request: web.Request) -> web.StreamResponse:
         self.seen.append(dict(request.headers))
+        self._now += 1
+        self.most = max(self.most, self._now)
+        try:
+            return await self._file(request)
+        finally:
+            self._now -= 1
+
+    async def _file(self, request: web.Request) -> web.StreamResponse:
         signature, _, path = request.raw_path.lstrip("/").partition("/")
         if signature != self.signature:
             return web.Response(status=403, text="<Error><Code>ExpiredToken</Code></Error>")

@@ -79,6 +79,15 @@ def test_a_server_that_asks_for_quiet_gets_it() -> None:
     assert min(asyncio.run(main())) >= 0.3
 
 
+def test_retry_after_is_obeyed() -> None:
+    """Also where it concerns one request alone."""
+    begin = time.monotonic()
+
+    end = asyncio.run(Repeater()(failing(TransientError("W&B answered 500", retry_after=0.2)), what="it"))
+
+    assert end - begin >= 0.2
+
+
 def test_too_long_a_quiet_is_not_waited_for() -> None:
     """A server that is to be left alone for a day is not there."""
     attempt = failing(TransientError("W&B answered 503", retry_after=86400.0))

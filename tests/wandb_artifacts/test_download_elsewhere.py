@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from wandb_artifacts import Progress, _tracker, download_run
+from wandb_artifacts import Progress, _tracker, download_run, download_sweep
 
 from tests.wandb_artifacts.front import Front
 
@@ -33,8 +33,21 @@ def test_the_key_stays_at_home(lab: Lab, front: Front, tmp_path: Path) -> None:
     assert (tmp_path / "sub/b").read_bytes() == b"b"
     assert len(front.seen) == 2
     assert not [headers for headers in front.seen if {"authorization", "cookie"} & {name.lower() for name in headers}]
+    assert {headers["Accept-Encoding"] for headers in front.seen} == {"identity"}
     assert front.signature not in (tmp_path / "manifest.json").read_text()
     assert front.signature not in repr(result)
+
+
+def test_connections_are_bounded(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Across the files and the runs of a sweep."""
+    path = lab.sweep(["a", "b", "c", "d"], files={f"f{index}": os.urandom(10_000) for index in range(6)})
+
+    with Front(lab.server) as front:
+        monkeypatch.setenv("WANDB_BASE_URL", front.url)
+        download_sweep(path, tmp_path, jobs=3)
+
+    assert len(front.seen) == 24
+    assert 1 < front.most <= 3
 
 
 def test_an_address_that_expires(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
