@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import httpx
+from wandb_devserver import DevServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
-    from wandb_devserver import DevServer
+    import pytest
 
 _UPSERT = "mutation U($input: UpsertBucketInput!) { upsertBucket(input: $input) { bucket { id name } } }"
 _CREATE_FILES = (
@@ -110,3 +113,17 @@ class Lab:
         for each in runs:
             self.run(each, sweep=name, **run)
         return self.path(name)
+
+
+@contextmanager
+def open_lab(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Lab]:
+    """A server of the test's own, and an environment that knows no other."""
+    for name in ("WANDB_ENTITY", "WANDB_PROJECT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("WANDB_CONFIG_DIR", str(folder / "config"))
+    monkeypatch.setenv("NETRC", str(folder / "netrc"))
+    with DevServer() as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.url)
+        monkeypatch.setenv("WANDB_API_KEY", server.api_key)
+        with httpx.Client(base_url=server.url, auth=("api", server.api_key), timeout=30) as http:
+            yield Lab(server, http)

@@ -9,6 +9,7 @@ import math
 import os
 import pickle
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -269,6 +270,35 @@ def test_a_live_run(lab: Lab, tmp_path: Path) -> None:
     assert (first.is_live, first.history_rows) == (True, 1)
     assert (second.is_live, second.history_rows) == (False, 2)
     assert tree(tmp_path)["output.log"] == b"12"
+
+
+def test_a_run_that_logs_meanwhile(lab: Lab, tmp_path: Path) -> None:
+    """Each download of a run that goes on has its rows up to some moment, every one of them; the last one has all."""
+    path = lab.run(rows=[{"x": 0}], ends=False)
+    is_over = threading.Event()
+
+    def train() -> None:
+        for step in range(1, 200):
+            lab.log("r", [{"x": step}], offset=step)
+        lab.end("r")
+        is_over.set()
+
+    def rows() -> list[int]:
+        return [row["x"] for row in strict((tmp_path / "metrics_history.json").read_bytes())]
+
+    training = threading.Thread(target=train)
+    training.start()
+    seen = 0
+    while not is_over.is_set():
+        result = download_run(path, tmp_path)
+        assert rows() == list(range(len(rows())))
+        assert len(rows()) == result.history_rows
+        assert len(rows()) >= seen
+        seen = len(rows())
+    training.join()
+
+    assert not download_run(path, tmp_path).is_live
+    assert rows() == list(range(200))
 
 
 def test_names_that_lead_elsewhere(lab: Lab, tmp_path: Path) -> None:

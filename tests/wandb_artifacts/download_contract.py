@@ -1,0 +1,120 @@
+"""What a download is, wherever it goes: inherited by a class for each kind of place."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+from wandb_artifacts import IncompleteDownloadError, download_run, download_sweep, verify_download
+from wandb_artifacts._wandb import _repeat
+from wandb_devserver import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.wandb_artifacts.lab import Lab
+
+LARGE = os.urandom(2 * 1024 * 1024 + 17)
+FILES = {"model.pt": LARGE, "media/a b.png": b"png", "empty": b"", "\u00fc.txt": b"text"}
+FAULTS = {
+    "status": Fault("download", status=500, count=3),
+    "quiet": Fault("download", status=429, headers={"Retry-After": "0"}, count=2),
+    "drop": Fault("download", drop=True, count=2),
+    "break": Fault("download", target="model.pt", drop_after=1_500_000),
+    "truncate": Fault("download", truncate_to=1, count=2),
+    "bytes": Fault("download", wrong_bytes=True, count=3),
+    "delay": Fault("download", delay=0.05, count=2),
+    "digest": Fault("graphql", operation="Run", wrong_md5=True),
+    "question": Fault("graphql", status=503, count=2),
+    "lost": Fault("graphql", drop=True, applied=True),
+    "page": Fault("graphql", operation="HistoryPage", drop_after=30),
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Somewhere a download can go."""
+
+    destination: str
+    options: dict[str, object]
+    read: Callable[[], dict[str, bytes]]
+    """All files that are there, by their paths."""
+
+
+class DownloadContract:
+    """Inherited with a fixture `place`."""
+
+    @pytest.fixture(autouse=True)
+    def quick(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(_repeat, "FIRST_WAIT", 0.01)
+
+    def test_whole_once_and_again(self, lab: Lab, place: Place) -> None:
+        """Everything arrives; a second call fetches nothing; what was read again is good."""
+        path = lab.run(files=FILES, rows=[{"x": 1}, {"x": 2}], summary={"x": 2})
+
+        first = download_run(path, place.destination, storage_options=place.options)
+        fetched = lab.server.requests.count("download")
+        second = download_run(path, place.destination, storage_options=place.options)
+
+        found = place.read()
+        assert {name: found[name] for name in FILES} == FILES
+        assert [row["x"] for row in json.loads(found["metrics_history.json"])] == [1, 2]
+        assert set(found) == {*FILES, "summary.json", "metrics_history.json", "manifest.json"}
+        assert {file.state for file in first.files} == {"new"}
+        assert {file.state for file in second.files} == {"kept"}
+        assert lab.server.requests.count("download") == fetched == len(FILES)
+        assert verify_download(place.destination, storage_options=place.options).is_good
+
+    @pytest.mark.parametrize("fault", FAULTS)
+    def test_faults_that_pass(self, lab: Lab, place: Place, fault: str) -> None:
+        """Whatever W&B does meanwhile, what arrives is right."""
+        path = lab.run(files=FILES, rows=[{"x": 1}])
+        lab.server.faults.add(FAULTS[fault])
+
+        result = download_run(path, place.destination, storage_options=place.options, jobs=2)
+
+        found = place.read()
+        assert {name: found[name] for name in FILES} == FILES
+        assert result.history_rows == 1
+        assert lab.server.faults.fired(FAULTS[fault])
+
+    def test_one_file_of_many(self, lab: Lab, place: Place) -> None:
+        """The rest arrives and stays; the next call brings what was missing."""
+        path = lab.run(files=FILES)
+        lab.server.faults.add(Fault("download", target="model.pt", wrong_bytes=True, count=None))
+
+        with pytest.raises(IncompleteDownloadError, match=r"model\.pt"):
+            download_run(path, place.destination, storage_options=place.options)
+        assert "model.pt" not in place.read()
+
+        lab.server.faults.clear()
+        result = download_run(path, place.destination, storage_options=place.options)
+        assert [file.name for file in result.files if file.state == "new"] == ["model.pt"]
+        assert place.read()["model.pt"] == LARGE
+
+    def test_what_changed(self, lab: Lab, place: Place) -> None:
+        """New contents replace the old ones; what W&B has no more is stale."""
+        path = lab.run(files={"a": b"1", "b": b"1", "c": b"1"})
+        download_run(path, place.destination, storage_options=place.options)
+        lab.upload("r", {"a": b"22"})
+        lab.delete_files("r", "c")
+
+        result = download_run(path, place.destination, storage_options=place.options)
+
+        assert result.stale == ("c",)
+        assert place.read()["a"] == b"22"
+
+    def test_a_sweep(self, lab: Lab, place: Place) -> None:
+        """One folder a run."""
+        path = lab.sweep(["one", "two"], files={"a": b"a"}, rows=[{"x": 1}])
+
+        result = download_sweep(path, place.destination, storage_options=place.options, history_format="jsonl")
+
+        found = place.read()
+        assert found["one/a"] == found["two/a"] == b"a"
+        assert json.loads(found["two/metrics_history.jsonl"])["x"] == 1
+        assert [run.history_rows for run in result.runs] == [1, 1]
+        assert verify_download(place.destination, storage_options=place.options).is_good
