@@ -33,8 +33,10 @@ RESERVED = frozenset({MANIFEST, SUMMARY, *HISTORY_FILES})
 """Names that the download itself uses; a file of the user's that has one gets a mark in its name."""
 
 _PAGES_AHEAD = 4
-_READERS = 4
-"""How many files of the destination are read at once."""
+_READERS = 8
+"""How many files of the destination are looked at, or read, at once."""
+_LOOKS = 32
+"""How many are looked at in one go."""
 _FOR_ALL = (AuthenticationError, DestinationError)
 """Errors that the next file would meet as well."""
 
@@ -89,12 +91,19 @@ class RunJob:
         files = await self._work.api.files(self._run)
         paths = safe_paths([file.name for file in files], reserved=RESERVED)
         self._listed = set(paths.values())
-        missing, doubtful = await on_disk(self._sort, files, paths)
+        missing, doubtful = list["RemoteFile"](), list["RemoteFile"]()
+
+        async def sort(some: list[RemoteFile]) -> None:
+            absent, unknown = await on_disk(self._sort, some, paths)
+            missing.extend(absent)
+            doubtful.extend(unknown)
 
         async def compare(file: RemoteFile) -> None:
             if not await self._is_there(file, paths[file.name]):
                 missing.append(file)
 
+        # Where the destination is far away, each look at a file takes a moment.
+        await for_each((files[at : at + _LOOKS] for at in range(0, len(files), _LOOKS)), sort, workers=_READERS)
         await for_each(doubtful, compare, workers=_READERS)
         kept = await on_disk(self._history_kept)
         self._report_kept()
