@@ -94,7 +94,6 @@ class _Ref:
         return f"{self.entity}/{self.project}/{self.id}"
 
 
-@dataclass(frozen=True)
 class RunRef(_Ref):
     """The address of a W&B run. Prints as `entity/project/id`, as `wandb.Api().run()` takes it.
 
@@ -112,7 +111,6 @@ class RunRef(_Ref):
     _collection = "runs"
 
 
-@dataclass(frozen=True)
 class SweepRef(_Ref):
     """The address of a W&B sweep. Prints as `entity/project/id`, as `wandb.Api().sweep()` takes it.
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wandb_runtime.hosting import listen
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -28,5 +26,7 @@ class SweepDecoration:
 
 def _unpickled(settings: WandbSweepConfig) -> SweepDecoration:
     """A pod that gets its task pickled does not run the decorator: what that does for the process is done here."""
+    from wandb_runtime.hosting import listen
+
     listen()
     return SweepDecoration(settings)

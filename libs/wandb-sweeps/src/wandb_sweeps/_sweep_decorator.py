@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import flyte
-from wandb_runtime.hosting import listen
 
 from wandb_sweeps._config import OnExit, OnFailure, SweepSettings, WandbSweepConfig
 from wandb_sweeps._link import TaskLink
@@ -97,6 +96,8 @@ def _decorate(target: F, settings: WandbSweepConfig) -> F:
         hint = "; put it above @env.task" if inspect.isfunction(target) else ""
         msg = f"@wandb_sweep decorates Flyte tasks of Python functions, not {target!r}{hint}"
         raise TypeError(msg)
+    from wandb_runtime.hosting import listen
+
     listen()
     # In place: Flyte deploys tasks from its own registry, and override() copies fields.
     target.func = _wrap(target.func, SweepDecoration(settings))
