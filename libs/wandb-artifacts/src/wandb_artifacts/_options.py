@@ -29,7 +29,6 @@ class Options:
     progress: OnProgress | None
     wants: Callable[[str], bool]
     """Whether a file of the run, by its name at W&B, was asked for."""
-    wants_all: bool
 
 
 def make_options(
@@ -64,7 +63,6 @@ def make_options(
         deadline=deadline,
         progress=progress,
         wants=_chooser(included, excluded or ()),
-        wants_all=included is None and not excluded,
     )
 
 
