@@ -32,6 +32,8 @@ class Front:
     """Whether the storage knows ranges: it may be "unknown" to it, or it may give "others" than it was asked for."""
     signature: str = "first"
     """What is good now; addresses that were given out before have expired."""
+    expired: int = 403
+    """How the storage answers to others: S3 with 403, Google's with 400."""
     seen: list[dict[str, str]] = field(default_factory=list)
     """The headers of each request to the storage."""
     given: int = 0
@@ -99,7 +101,7 @@ class Front:
     async def _file(self, request: web.Request) -> web.StreamResponse:
         signature, _, path = request.raw_path.lstrip("/").partition("/")
         if signature != self.signature:
-            return web.Response(status=403, text="<Error><Code>ExpiredToken</Code></Error>")
+            return web.Response(status=self.expired, text="<Error><Code>ExpiredToken</Code></Error>")
         asked = request.headers.get("Range")
         passed = {"Range": asked} if asked and self.ranges != "unknown" else {}
         if self.ranges == "others" and passed:

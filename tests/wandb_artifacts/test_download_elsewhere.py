@@ -50,12 +50,13 @@ def test_connections_are_bounded(lab: Lab, tmp_path: Path, monkeypatch: pytest.M
     assert 1 < front.most <= 3
 
 
-def test_an_address_that_expires(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("status", [400, 403])
+def test_an_address_that_expires(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int) -> None:
     """A signature that is no longer good when the file's turn comes is asked for anew."""
     files = {"a": os.urandom(2_000_000), "b": b"b"}
     path = lab.run(files=files)
 
-    with Front(lab.server) as front:
+    with Front(lab.server, expired=status) as front:
         monkeypatch.setenv("WANDB_BASE_URL", front.url)
 
         def expire(progress: Progress) -> None:

@@ -7,7 +7,7 @@ import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from wandb_artifacts._disk import on_disk
-from wandb_artifacts._errors import AccessDeniedError, AuthenticationError, NotFoundError
+from wandb_artifacts._errors import AccessDeniedError, AuthenticationError, NotFoundError, ServerAnswerError
 from wandb_artifacts._wandb._repeat import TransientError
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 SMALL = 1024 * 1024
 """Bytes; a file up to this size is kept in memory until it is verified, and stored in one go."""
 _PIECE = 1024 * 1024
+REFUSALS = (AuthenticationError, AccessDeniedError, NotFoundError, ServerAnswerError)
+"""What an address that has expired may be answered with: S3 says 403, Google 400, others 410."""
 _OK, _PARTIAL, _UNSATISFIABLE = 200, 206, 416
 
 
@@ -61,7 +63,7 @@ class Transfer:
         try:
             async with self._api.get(self._run, self._file) as answer:
                 body = await answer.read()
-        except (AuthenticationError, AccessDeniedError, NotFoundError) as error:
+        except REFUSALS as error:
             await self._renew(error)
         self._moved(len(body))
         digest = hashlib.md5(body, usedforsecurity=False).digest()
@@ -93,7 +95,7 @@ class Transfer:
                         msg = "the server does not know the range"
                         raise TransientError(msg)
                 await self._pour(answer, part)
-        except (AuthenticationError, AccessDeniedError, NotFoundError) as error:
+        except REFUSALS as error:
             await self._renew(error)
 
     async def _pour(self, answer: aiohttp.ClientResponse, part: Part) -> None:

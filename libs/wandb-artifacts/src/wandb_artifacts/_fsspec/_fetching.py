@@ -5,8 +5,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from wandb_artifacts._errors import AccessDeniedError, AuthenticationError, NotFoundError
-from wandb_artifacts._transfer import Transfer
+from wandb_artifacts._transfer import REFUSALS, Transfer
 from wandb_artifacts._wandb._repeat import TransientError
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ async def fetch_range(api: Api, run: RunRef, file: RemoteFile, start: int, end: 
 
     try:
         return await api.repeat(attempt, what=what)
-    except (AuthenticationError, AccessDeniedError, NotFoundError):
+    except REFUSALS:
         if api.is_own(file):
             raise
     # Elsewhere, a refusal may mean that the signed address has expired.
