@@ -62,8 +62,9 @@ class Call:
             async def locked() -> R:
                 lock = target.lock()
                 await on_disk(target.prepare)
-                await on_disk(lock.__enter__)
                 try:
+                    # Within: cancelled meanwhile, it has been taken nevertheless.
+                    await on_disk(lock.__enter__)
                     found = await work(Work(api, self._options, Tracker(self._options.progress)), target)
                     await on_disk(target.tidy)
                     return found
