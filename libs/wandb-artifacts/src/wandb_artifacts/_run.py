@@ -77,6 +77,7 @@ class RunJob:
         self._before: RunManifest | None = None
         self._found = _Found([], [], set(), [])
         self._listed: set[str] = set()
+        self._known: dict[str, Entry] = {}
 
     async def __call__(self) -> RunDownload:
         """Brings the folder up to date.
@@ -118,15 +119,16 @@ class RunJob:
 
     def _prepare(self) -> RunManifest | None:
         self._target.prepare()
-        return _manifest.load_run(self._target)
+        before = _manifest.load_run(self._target)
+        self._known = {entry.path: entry for entry in before.files} if before else {}
+        return before
 
     def _sort(self, files: Iterable[RemoteFile], paths: dict[str, str]) -> tuple[list[RemoteFile], list[RemoteFile]]:
         """Finds out what is to be fetched, and what is to be read first; the rest is there, or was not asked for."""
-        known = {entry.path: entry for entry in self._before.files} if self._before else {}
         missing, doubtful = list["RemoteFile"](), list["RemoteFile"]()
         for file in files:
             path, is_wanted = paths[file.name], self._work.options.wants(file.name)
-            stat, entry = self._target.stat(path), known.get(path)
+            stat, entry = self._target.stat(path), self._known.get(path)
             has_size = stat is not None and file.size in (None, stat.size)
             if entry and stat and has_size and entry.stamp == stat.stamp and _is_same(file, entry):
                 (self._found.entries if is_wanted else self._found.carried).append(entry)
