@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from filelock import FileLock
 from wandb_artifacts import Progress, download_run, verify_download
 from wandb_devserver import Fault
 
@@ -76,6 +79,50 @@ def test_cancelled(lab: Lab, tmp_path: Path) -> None:
     lab.server.faults.clear()
     download_run(path, tmp_path)
     assert (tmp_path / "a").read_bytes() == LARGE
+
+
+def test_cancelled_while_the_lock_is_taken(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lock is let go of, also while somebody still looks at the exception."""
+    path = lab.run(files={"a": b"a"})
+    taken, cancelled, acquire = threading.Event(), threading.Event(), FileLock.acquire
+
+    def slow(self: FileLock, *args: Any, **kwargs: Any) -> object:
+        found = acquire(self, *args, **kwargs)
+        taken.set()
+        cancelled.wait(30)
+        return found
+
+    monkeypatch.setattr(FileLock, "acquire", slow)
+
+    async def main() -> None:
+        task = asyncio.ensure_future(download_run.aio(path, tmp_path))
+        await asyncio.to_thread(taken.wait, 30)
+        task.cancel()
+        await asyncio.sleep(0)
+        cancelled.set()
+        await task
+
+    with pytest.raises(asyncio.CancelledError) as info:
+        asyncio.run(main())
+
+    download_run(path, tmp_path)
+    assert info.tb
+    assert (tmp_path / "a").read_bytes() == b"a"
+
+
+def test_no_loop_to_be_had(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a loop runs already and the system refuses another one, the call ends with that error."""
+
+    def refuse() -> None:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    async def cell() -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(asyncio.events, "new_event_loop", refuse)
+            download_run(lab.path("r"), tmp_path)
+
+    with pytest.raises(OSError, match="too many"):
+        asyncio.run(cell())
 
 
 @pytest.mark.parametrize("moment", range(4))

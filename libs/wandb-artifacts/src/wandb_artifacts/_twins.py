@@ -50,9 +50,15 @@ def _in_thread(coroutine: Coroutine[Any, Any, R]) -> R:
         return await task
 
     def work() -> None:
+        whole = body()
         try:
-            found.set_result(asyncio.run(body()))
+            found.set_result(asyncio.run(whole))
         except BaseException as error:  # noqa: BLE001 - it is raised where the caller waits
+            if not loops.done():
+                # No loop was to be had, so nothing has begun.
+                whole.close()
+                coroutine.close()
+                loops.set_exception(error)
             found.set_exception(error)
 
     # With the caller's context variables: in a Flyte task they say where outputs go.
@@ -63,8 +69,8 @@ def _in_thread(coroutine: Coroutine[Any, Any, R]) -> R:
         return found.result()
     except BaseException:
         # A KeyboardInterrupt while waiting: nothing goes on behind the caller's back.
-        loop, task = loops.result()
-        if thread.is_alive():
+        if loops.exception() is None and thread.is_alive():
+            loop, task = loops.result()
             loop.call_soon_threadsafe(task.cancel)
             thread.join()
         raise
