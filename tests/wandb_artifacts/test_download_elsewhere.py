@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import pytest
-from wandb_artifacts import Progress, _tracker, download_run, download_sweep
+from wandb_artifacts import IncompleteDownloadError, Progress, _tracker, download_run, download_sweep
 
 from tests.wandb_artifacts.front import Front
 
@@ -88,3 +89,53 @@ def test_what_an_interrupted_call_left(lab: Lab, tmp_path: Path, monkeypatch: py
     assert (tmp_path / "large").read_bytes() == data
     assert front.seen[0]["Range"].startswith("bytes=")
     assert (front.given < len(data) - 1_000_000) == (ranges == "known")
+
+
+def test_a_file_that_is_listed_twice(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As happens where files come between two pages of a list: it is one file."""
+    path = lab.run(files={"a": b"a", "b": b"b"})
+
+    with Front(lab.server, edit=lambda edges: edges.extend(edges[:])) as front:
+        monkeypatch.setenv("WANDB_BASE_URL", front.url)
+        result = download_run(path, tmp_path, include_history=False)
+
+    assert [file.name for file in result.files] == ["a", "b", "summary.json"]
+    assert len(front.seen) == 2
+
+
+@pytest.mark.parametrize("address", ["", None, "http://[::1", "http://host:999999/a", "data:a"])
+def test_an_address_that_is_none(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str | None
+) -> None:
+    """The other files arrive; what the server says on its own page is not taken for the file."""
+    path = lab.run(files={"a": b"a", "b": b"b"})
+
+    def spoil(edges: list[dict[str, Any]]) -> None:
+        for edge in edges:
+            if edge["node"]["name"] == "a":
+                edge["node"].update(url=address, sizeBytes=None, md5=None)
+
+    with Front(lab.server, edit=spoil) as front:
+        monkeypatch.setenv("WANDB_BASE_URL", front.url)
+        with pytest.raises(IncompleteDownloadError) as error:
+            download_run(path, tmp_path, include_history=False)
+
+    assert [(lost.name, lost.reason) for lost in error.value.result.failed] == [
+        ("a", "W&B gave an address that is none")
+    ]
+    assert (tmp_path / "b").read_bytes() == b"b"
+
+
+def test_an_address_that_is_not_encoded(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK takes it too."""
+    path = lab.run(files={"a b\u00e9": b"a"})
+
+    def decode(edges: list[dict[str, Any]]) -> None:
+        for edge in edges:
+            edge["node"]["url"] = unquote(edge["node"]["url"])
+
+    with Front(lab.server, edit=decode) as front:
+        monkeypatch.setenv("WANDB_BASE_URL", front.url)
+        download_run(path, tmp_path, include_history=False)
+
+    assert (tmp_path / "a b\u00e9").read_bytes() == b"a"

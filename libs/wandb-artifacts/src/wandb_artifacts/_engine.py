@@ -91,6 +91,7 @@ async def _sweep(work: Work, ref: SweepRef, target: Target) -> SweepDownload:
     state, runs = "", list["RemoteRun"]()
     async for state, page in work.api.runs(ref):  # noqa: B007
         runs += page
+    runs = list({run.ref.id: run for run in runs}.values())
     before = await on_disk(_manifest.load_sweep, target)
     await on_disk(_manifest.take_back, target, before)
     folders = safe_paths([run.ref.id for run in runs], reserved=RESERVED)

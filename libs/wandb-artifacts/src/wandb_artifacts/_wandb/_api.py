@@ -106,7 +106,8 @@ class Api:
             more, following = _files(answer)
             files += more
             cursor = following if following != cursor else None
-        return files
+        # Files that come between two pages move others from the one to the other.
+        return list({file.name: file for file in files}.values())
 
     async def file(self, ref: RunRef, name: str, *, once: bool = False) -> RemoteFile:
         """One file, with an address that is fresh.

@@ -104,11 +104,24 @@ class Http:
                 yield response
 
     def _address(self, text: str) -> URL:
-        return self._url.join(URL(text, encoded=True))
+        # What is encoded stays as it was signed; a space or a letter beyond ASCII could not be sent as it is.
+        is_encoded = text.isascii() and text.isprintable() and " " not in text
+        try:
+            found = self._url.join(URL(text, encoded=is_encoded))
+            found.origin(), found.port  # noqa: B018 - both refuse what is none
+        except ValueError:
+            text = ""
+        if not text:
+            raise aiohttp.InvalidURL(text)
+        return found
 
     def is_own(self, text: str) -> bool:
         """Whether an address is below that of the server, and so may be sent the key."""
-        url, path = self._address(text), self._url.path.rstrip("/")
+        try:
+            url = self._address(text)
+        except aiohttp.InvalidURL:
+            return False
+        path = self._url.path.rstrip("/")
         return url.origin() == self._url.origin() and (url.path == path or url.path.startswith(f"{path}/"))
 
 
