@@ -245,6 +245,26 @@ def test_a_history_is_exported_again(lab: Lab, tmp_path: Path) -> None:
     assert strict(tree(tmp_path)["metrics_history.jsonl"]) == {"_step": 0, "x": 1}
 
 
+def test_the_folder_of_another_run(lab: Lab, tmp_path: Path) -> None:
+    """What the runs have in common is kept, nothing else is taken for the other's; runs may end at the same moment."""
+    first = lab.run("first", rows=[{"x": 1}], files={"both": b"same", "mine": b"1"})
+    second = lab.run("second", rows=[{"x": 2}], files={"both": b"same"})
+    here, there = tmp_path / "here", tmp_path / "there"
+    download_run(first, here)
+    download_run(second, there)
+    manifests = [strict((folder / "manifest.json").read_bytes()) for folder in (here, there)]
+    manifests[0]["history"]["heartbeat_at"] = manifests[1]["history"]["heartbeat_at"]
+    (here / "manifest.json").write_text(json.dumps(manifests[0]))
+
+    without = download_run(second, here, include_history=False)
+    result = download_run(second, here)
+
+    assert without.stale == ("metrics_history.json", "mine")
+    assert strict(tree(here)["metrics_history.json"]) == [{"_step": 0, "x": 2}]
+    assert states(result)["both"] == "kept"
+    assert result.stale == ("mine",)
+
+
 def test_parquet_without_pyarrow(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Refused before anything is asked, with what to install."""
     monkeypatch.setitem(sys.modules, "pyarrow", None)

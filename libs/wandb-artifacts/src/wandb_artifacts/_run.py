@@ -120,6 +120,10 @@ class RunJob:
     def _prepare(self) -> RunManifest | None:
         self._target.prepare()
         before = _manifest.load_run(self._target)
+        if before and before.url != self._run.ref.url:
+            # Of another run: what is there is left of it, until it is seen to be this one's too.
+            left = {*before.stale, *(entry.path for entry in before.entries())}
+            before = replace(before, files=(), summary=None, history=None, stale=tuple(sorted(left)))
         self._known = {entry.path: entry for entry in before.files} if before else {}
         return before
 
