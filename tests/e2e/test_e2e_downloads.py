@@ -27,6 +27,7 @@ from flyteplugins.wandb import (
     wandb_sweep,
     wandb_sweep_config,
 )
+from fsspec.implementations.memory import MemoryFileSystem
 from wandb_devserver import DevServer, Fault
 
 from tests.e2e.support import run_locally
@@ -381,6 +382,27 @@ def test_sweeps(wandb_devserver: DevServer, log: pytest.LogCaptureFixture, tempo
     assert all((Path(folder) / "metrics_history.json").exists() for folder in folders)
     assert not any((Path(folder) / "metrics_history.json").exists() for folder in others)
     assert said(log) == []
+
+
+@agents
+def test_where_a_sweep_goes(wandb_devserver: DevServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the root of a store too; what cannot be meant is refused, and is not the root of this machine."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(flyte.errors.RuntimeUserError):
+        run_locally(failing_search, context={**CONTEXT, **SWEEP})
+    (sweep,) = wandb_devserver.sweeps()
+    (trial,) = sweep.trials
+    name = f"local/e2e/{sweep.id}"
+
+    (found,) = download_wandb_sweep_dirs(name, "memory://")
+    assert MemoryFileSystem().exists(f"/{trial.id}/summary.json")
+    assert found == f"memory://{trial.id}"
+    assert not (tmp_path / "memory:").exists()
+    assert download_wandb_run_dir(f"local/e2e/{trial.id}", "memory://") == "memory://"
+    assert download_wandb_sweep_dirs(name, f"{tmp_path}/x/") == [str(tmp_path / "x" / trial.id)]
+    for base_path in ("", 5):
+        with pytest.raises(InvalidValueError, match="must be a folder"):
+            download_wandb_sweep_dirs(name, base_path)  # type: ignore[arg-type]
 
 
 @agents

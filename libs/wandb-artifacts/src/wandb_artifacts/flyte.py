@@ -22,6 +22,7 @@ from wandb_artifacts._options import DEFAULT_JOBS, read_ref
 from wandb_artifacts._refs import RunRef, SweepRef
 from wandb_artifacts._results import Failure, IncompleteDownloadError, RunDownload, SweepDownload
 from wandb_artifacts._settling import run_settled, sweep_settled
+from wandb_artifacts._storage._open import open_target
 from wandb_artifacts._storage._paths import WORK_FOLDER, safe_paths
 from wandb_artifacts._storage._private import private_folder
 from wandb_artifacts._twins import Twin
@@ -184,6 +185,9 @@ async def download_sweep_to_folders(
     Raises:
         DownloadError: As of `download_sweep`.
     """
+    if base_path is not None:
+        # Refused, if it is to be, before anything is asked.
+        await on_disk(open_target, base_path, {})
     async with await Api.open(sweep.host, jobs=1) as api:
         state = await api.sweep_state(sweep)
         refs = [run.ref async for _, page in api.runs(sweep) for run in page]
@@ -195,7 +199,8 @@ async def download_sweep_to_folders(
         if base_path is None:
             path = str(await on_disk(private_folder, folders[ref.id]))
         else:
-            path = f"{os.fspath(base_path).rstrip('/')}/{folders[ref.id]}"
+            top = os.fspath(base_path)
+            path = f"{top}{'' if top.endswith('/') else '/'}{folders[ref.id]}"
         jobs = DEFAULT_JOBS // _RUNS_AT_ONCE
         try:
             found[ref.id] = await download_run.aio(ref, path, include_history=include_history, jobs=jobs)

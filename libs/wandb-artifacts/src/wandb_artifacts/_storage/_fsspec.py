@@ -52,7 +52,8 @@ class Address:
     def __init__(self, url: str, storage_options: Mapping[str, object]) -> None:
         self._url = url
         self._options = dict(storage_options)
-        self.shown = _QUERY.sub("", _USER.sub("", url)).rstrip("/")
+        shown = _QUERY.sub("", _USER.sub("", url)).rstrip("/")
+        self.shown = f"{shown}//" if shown.endswith(":") else shown
         self.protocol = url.partition("://")[0].lower()
         self._secrets = sorted({secret for secret in self._find_secrets() if len(secret) > 1}, key=len, reverse=True)
 
