@@ -185,8 +185,11 @@ def test_there_is_none() -> None:
 @env.task
 async def offline() -> list[str]:
     log_rows()
-    logs = await download_wandb_run_logs(get_wandb_run().id)  # type: ignore[union-attr]
-    return [str(get_wandb_run_dir()), download_wandb_run_dir(), logs.path]
+    run = get_wandb_run()
+    assert run is not None
+    logs = await download_wandb_run_logs(run.id)
+    named = [download_wandb_run_dir(name) for name in (run.path, f"{run.entity or 'local'}/{run.project}/{run.id}")]
+    return [str(get_wandb_run_dir()), download_wandb_run_dir(), logs.path, *named]
 
 
 @wandb_init(mode="disabled")
@@ -198,9 +201,10 @@ async def disabled() -> str:
 def test_runs_that_are_not_at_wandb(wandb_devserver: DevServer, log: pytest.LogCaptureFixture) -> None:
     """An offline run is its local directory; a disabled one is nothing."""
     asked = wandb_devserver.faults.add(Fault("graphql", status=500, count=None))
-    of_run, found, logs = run_locally(offline, context=LOGS)
-    assert found == logs == str(Path(of_run).parent)
-    assert any(Path(found).glob("*.wandb"))
+    for context in (LOGS, {**LOGS, **wandb_config(entity="local")}):
+        of_run, *found = run_locally(offline, context=context)
+        assert set(found) == {str(Path(of_run).parent)}
+        assert any(Path(found[0]).glob("*.wandb"))
     with pytest.raises(flyte.errors.RuntimeUserError, match="is a disabled run"):
         run_locally(disabled, context=LOGS)
 

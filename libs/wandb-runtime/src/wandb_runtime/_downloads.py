@@ -109,7 +109,7 @@ def _find(run_id: str | None) -> _Wanted | str:
             reason = "there is no current W&B run here; give the run_id, or call it where get_wandb_run() has a run"
             raise InvalidValueError(field="run_id", value=None, reason=reason)
         run_id = address.id
-    if run is not None and run_id == run.id and (local := _local(run)):
+    if run is not None and _names(run_id, run) and (local := _local(run)):
         return local
     inherited = address or RunAddress.from_context(carried())
     config = WandbConfig.current()
@@ -123,6 +123,17 @@ def _find(run_id: str | None) -> _Wanted | str:
     if run is not None and (ref.id, ref.entity, ref.project) == (run.id, run.entity, run.project):
         return _Wanted(ref, last_step_of(run), is_over=False)
     return _Wanted(ref)
+
+
+def _names(text: str, run: Run) -> bool:
+    """Whether an id, a path or the address of a page can be that of a run; what the run itself lacks matches all."""
+    if not isinstance(text, str):
+        return False
+    try:
+        ref = RunRef.parse(text, entity=run.entity or "any", project=run.project or "any")
+    except InvalidValueError:
+        return False
+    return (ref.id, ref.project, ref.entity) == (run.id, run.project or ref.project, run.entity or ref.entity)
 
 
 def _local(run: Run) -> str | None:
