@@ -96,7 +96,9 @@ def test_too_long_a_quiet_is_not_waited_for() -> None:
         asyncio.run(Repeater()(attempt, what="it"))
 
 
-@pytest.mark.parametrize(("text", "expected"), [(None, None), ("3", 3.0), ("-1", 0.0), ("soon", None), ("", None), ("nan", None)])
+@pytest.mark.parametrize(
+    ("text", "expected"), [(None, None), ("3", 3.0), ("-1", 0.0), ("soon", None), ("", None), ("nan", None)]
+)
 def test_retry_after(text: str | None, expected: float | None) -> None:
     assert read_retry_after(text) == expected
 

@@ -125,7 +125,7 @@ def _find(run_id: str | None) -> _Wanted | str:
     return _Wanted(ref)
 
 
-def _names(text: str, run: Run) -> bool:
+def _names(text: object, run: Run) -> bool:
     """Whether an id, a path or the address of a page can be that of a run; what the run itself lacks matches all."""
     if not isinstance(text, str):
         return False

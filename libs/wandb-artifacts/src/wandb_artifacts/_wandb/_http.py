@@ -108,7 +108,7 @@ class Http:
         is_encoded = text.isascii() and text.isprintable() and " " not in text
         try:
             found = self._url.join(URL(text, encoded=is_encoded))
-            found.origin(), found.port  # noqa: B018 - both refuse what is none
+            found.origin(), found.port
         except ValueError:
             text = ""
         if not text:
