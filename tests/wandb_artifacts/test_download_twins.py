@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from filelock import FileLock
-from wandb_artifacts import Progress, download_run, verify_download
+from wandb_artifacts import Progress, download_run, download_sweep, verify_download
 from wandb_devserver import Fault
 
 if TYPE_CHECKING:
@@ -79,6 +80,23 @@ def test_cancelled(lab: Lab, tmp_path: Path) -> None:
     lab.server.faults.clear()
     download_run(path, tmp_path)
     assert (tmp_path / "a").read_bytes() == LARGE
+
+
+def test_cancelled_before_its_turn(lab: Lab, tmp_path: Path) -> None:
+    """What waits for a connection ends without a word (a coroutine that was never awaited would be warned of)."""
+    path = lab.sweep(["r", "s"], files={"a": b"a", "b": b"b"}, rows=[{"x": 1}])
+    lab.server.faults.add(Fault("download", delay=100.0))
+
+    async def main() -> None:
+        task = asyncio.ensure_future(download_sweep.aio(path, tmp_path, jobs=2))
+        await asyncio.to_thread(lab.server.faults.wait, count=2, timeout=5.0)
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+    gc.collect()
 
 
 def test_cancelled_while_the_lock_is_taken(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

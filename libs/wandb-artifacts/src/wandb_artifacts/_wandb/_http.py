@@ -76,10 +76,10 @@ class Http:
         """Sends a question and returns the answer's body."""
         url = self._url / path
         timeout = aiohttp.ClientTimeout(total=GRAPHQL_TIMEOUT, sock_connect=CONNECT_TIMEOUT)
-        sent = self._session.post(
-            url, json=body, headers=self._auth, proxy=_proxy(url), allow_redirects=False, timeout=timeout
-        )
         async with self._slots:
+            sent = self._session.post(
+                url, json=body, headers=self._auth, proxy=_proxy(url), allow_redirects=False, timeout=timeout
+            )
             with _translated(what):
                 async with sent as response:
                     answer = await response.read()
@@ -97,8 +97,7 @@ class Http:
             headers = dict(self._auth) if self.is_own(url) else {}
             if start or end is not None:
                 headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
-            sent = self._files.get(address, headers=headers, proxy=_proxy(address))
-            async with self._slots, sent as response:
+            async with self._slots, self._files.get(address, headers=headers, proxy=_proxy(address)) as response:
                 if response.status != 416:
                     _check(response, what, b"")
                 yield response
