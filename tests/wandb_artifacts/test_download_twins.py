@@ -85,7 +85,7 @@ def test_cancelled(lab: Lab, tmp_path: Path) -> None:
 def test_cancelled_before_its_turn(lab: Lab, tmp_path: Path) -> None:
     """What waits for a connection ends without a word (a coroutine that was never awaited would be warned of)."""
     path = lab.sweep(["r", "s"], files={"a": b"a", "b": b"b"}, rows=[{"x": 1}])
-    lab.server.faults.add(Fault("download", delay=100.0))
+    lab.server.faults.add(Fault("download", delay=100.0, count=None))
 
     async def main() -> None:
         task = asyncio.ensure_future(download_sweep.aio(path, tmp_path, jobs=2))

@@ -69,8 +69,9 @@ def _default_entity(field: str, text: str, host: str | None) -> str:
         if getattr(response, "http_status", None) == _UNAUTHORIZED:
             msg = f"W&B at {host} refuses the API key (401); check WANDB_API_KEY"
             raise AuthenticationError(msg) from error
-        msg = f"{field}={text!r} names no entity, and W&B at {host} cannot be asked for that of the API key; is it up?"
-        raise ServerUnavailableError(f"{msg} {in_one_line(error)}") from error
+        reason = f"W&B at {host} cannot be asked for that of the API key; is it up? {in_one_line(error)}"
+        msg = f"{field}={text!r} names no entity, and {reason}"
+        raise ServerUnavailableError(msg) from error
     if not entity:
         reason = "names no entity, and the API key has no default one; write entity/project/id"
         raise InvalidValueError(field, text, reason)
