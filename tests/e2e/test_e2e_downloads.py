@@ -28,7 +28,6 @@ from flyteplugins.wandb import (
     wandb_sweep_config,
 )
 from fsspec.implementations.memory import MemoryFileSystem
-from wandb_artifacts import AuthenticationError, ServerUnavailableError
 from wandb_devserver import DevServer, Fault
 
 from tests.e2e.support import run_locally
@@ -180,21 +179,6 @@ def test_there_is_none() -> None:
         download_wandb_sweep_dirs()
     with pytest.raises(InvalidValueError, match=r"run_id='x': names no project; write entity/project/run-id$"):
         asyncio.run(download_wandb_run_logs("x"))
-
-
-@pytest.mark.parametrize("download", [download_wandb_run_dir, download_wandb_sweep_dirs])
-def test_whose_the_key_is_cannot_be_asked(
-    download: Any, wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Without an entity it has to be; what goes wrong is an error of downloads, and no riddle of the SDK's."""
-    monkeypatch.setenv("WANDB_PROJECT", "e2e")
-    wandb_devserver.faults.add(Fault("graphql", status=401, count=None))
-    with pytest.raises(AuthenticationError, match="refuses the API key"):
-        download("some")
-    wandb_devserver.faults.clear()
-    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:1")
-    with pytest.raises(ServerUnavailableError, match=r"'some' names no entity, and W&B at http://127.0.0.1:1 "):
-        download("some")
 
 
 @wandb_init(mode="offline")

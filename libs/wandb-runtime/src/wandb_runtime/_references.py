@@ -7,12 +7,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TypeVar
 
-from wandb_artifacts import AuthenticationError, InvalidValueError, RunRef, ServerUnavailableError, SweepRef
+from wandb_artifacts import InvalidValueError, RunRef, SweepRef
 
 Ref = TypeVar("Ref", RunRef, SweepRef)
 
 _TIMEOUT = 10
-_UNAUTHORIZED = 401
 
 
 def read_reference(
@@ -30,8 +29,6 @@ def read_reference(
 
     Raises:
         InvalidValueError: It is none, or names no project and there is none to be had.
-        AuthenticationError: W&B has to be asked, and there is no API key, or W&B refuses it.
-        ServerUnavailableError: W&B has to be asked, and does not answer.
     """
     if not isinstance(text, str):
         raise InvalidValueError(field, text, "must be an id, entity/project/id, or the address of a page")
@@ -52,26 +49,10 @@ _UNKNOWN = "<unknown>"
 
 
 def _default_entity(field: str, text: str, host: str | None) -> str:
-    import wandb
-
-    from wandb_runtime._errors import MissingApiKeyError
-    from wandb_runtime._opening import in_one_line, require_key_of_server
+    from wandb_runtime._opening import require_key_of_server
     from wandb_runtime._server import default_entity
 
-    try:
-        host = require_key_of_server(host)
-    except (MissingApiKeyError, wandb.Error) as error:
-        raise AuthenticationError(in_one_line(error)) from error
-    try:
-        entity = default_entity(host, timeout=_TIMEOUT)
-    except Exception as error:  # the SDK has no common class
-        response = getattr(error.__cause__, "response", None)
-        if getattr(response, "http_status", None) == _UNAUTHORIZED:
-            msg = f"W&B at {host} refuses the API key (401); check WANDB_API_KEY"
-            raise AuthenticationError(msg) from error
-        reason = f"W&B at {host} cannot be asked for that of the API key; is it up? {in_one_line(error)}"
-        msg = f"{field}={text!r} names no entity, and {reason}"
-        raise ServerUnavailableError(msg) from error
+    entity = default_entity(require_key_of_server(host), timeout=_TIMEOUT)
     if not entity:
         reason = "names no entity, and the API key has no default one; write entity/project/id"
         raise InvalidValueError(field, text, reason)
