@@ -200,7 +200,7 @@ class RunJob:
         if entry is None or run.state in LIVE_STATES:
             return None
         now = (run.line_count, run.last_step, run.heartbeat_at)
-        if now != (entry.line_count, entry.last_step, entry.heartbeat_at):
+        if now == (None, -1, None) or now != (entry.line_count, entry.last_step, entry.heartbeat_at):
             return None
         stat = self._target.stat(entry.path)
         return entry if stat and stat.stamp == entry.stamp else None

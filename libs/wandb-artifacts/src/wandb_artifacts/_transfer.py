@@ -120,6 +120,8 @@ class Transfer:
     async def _store(self, part: Part, data: bytes) -> None:
         await on_disk(part.write, data)
         self._most = max(self._most, part.size)
+        # A long file may outlive several addresses.
+        self._is_fresh = False
         self._moved(part.size)
 
     @property

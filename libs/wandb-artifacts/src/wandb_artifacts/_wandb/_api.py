@@ -105,7 +105,9 @@ class Api:
             answer = _found(await self._ask(_documents.RUN_FILES, what, variables), "run", what)
             more, following = _files(answer)
             files += more
-            cursor = following if following != cursor else None
+            if following == cursor:
+                raise _endless(what)
+            cursor = following
         # Files that come between two pages move others from the one to the other.
         return list({file.name: file for file in files}.values())
 
@@ -148,9 +150,11 @@ class Api:
             project = await self._ask(_documents.SWEEP_RUNS, what, variables)
             state = str(_found(project, "sweep", what)["state"])
             found, edges = project["runs"], project["runs"]["edges"]
-            yield state, [_run_of(ref, edge["node"]) for edge in edges]
+            yield state, [_run_of(ref, edge["node"]) for edge in edges if edge["node"]]
             if not edges or not found["pageInfo"]["hasNextPage"]:
                 return
+            if cursor == edges[-1]["cursor"]:
+                raise _endless(what)
             cursor = edges[-1]["cursor"]
 
     async def page(self, ref: RunRef, first: int, end: int, samples: int) -> list[str]:
@@ -229,6 +233,10 @@ def _found(project: _Object, field: str, what: str) -> _Object:
     return found
 
 
+def _endless(what: str) -> ServerAnswerError:
+    return ServerAnswerError(f"{what}: W&B's list of them does not go on")
+
+
 def _run_of(sweep: SweepRef, node: _Object) -> RemoteRun:
     return _run(RunRef(sweep.entity, sweep.project, node["name"], sweep.host), node)
 
@@ -253,7 +261,7 @@ def _files(node: _Object) -> tuple[list[RemoteFile], str | None]:
     connection = node.get("files") or {"edges": []}
     edges = connection["edges"]
     more = connection.get("pageInfo", {}).get("hasNextPage") and edges
-    return [_file(edge["node"]) for edge in edges], edges[-1]["cursor"] if more else None
+    return [_file(edge["node"]) for edge in edges if edge["node"]], edges[-1]["cursor"] if more else None
 
 
 def _file(node: _Object) -> RemoteFile:
