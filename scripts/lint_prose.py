@@ -1,0 +1,113 @@
+"""Lint for plain technical English: `hatch run lint:prose`.
+
+`prose.toml` beside this file lists the refused phrases, what to write instead, and every exception with its reason.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[1]
+WORDS = Path(__file__).with_name("prose.toml")
+SUFFIXES = {".py", ".md", ".toml", ".html", ".graphql", ".sql", ".js", ".css"}
+# A phrase may be broken over two lines, of a comment too.
+GAP = r"(?:\s|\n\s*(?:#|//|--)\s*)+"
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """A refused phrase, and what to write instead."""
+
+    text: str
+    instead: str
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """The words of the phrase as whole words, in any case; `(s)` at its end makes the plural optional."""
+        text = self.text.strip()
+        plural = text.endswith("(s)")
+        words = GAP.join(map(re.escape, text.removesuffix("(s)").split()))
+        return re.compile(rf"\b{words}{'s?' if plural else ''}\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Exemption:
+    """Text that may stand as it is, in the files that a glob names."""
+
+    file: str
+    text: str
+
+    def covers(self, path: str, content: str, start: int, end: int) -> bool:
+        """Whether the text at this place of a file is exempt."""
+        if not fnmatch(path, self.file):
+            return False
+        pattern = re.compile(GAP.join(map(re.escape, self.text.split())), re.IGNORECASE)
+        return any(found.start() <= start and end <= found.end() for found in pattern.finditer(content))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("paths", nargs="*", help="files or folders, relative to the repository; all by default")
+    paths = parser.parse_args().paths
+    words = tomllib.loads(WORDS.read_text(encoding="utf-8"))
+    phrases = [Phrase(entry["text"], entry["instead"]) for entry in words["phrase"]]
+    exemptions = [Exemption(entry["file"], entry["text"]) for entry in words["exception"] if entry["reason"]]
+    used: set[Exemption] = set()
+    problems = [problem for path in files(paths) for problem in lint(path, phrases, exemptions, used)]
+    if not paths:
+        unused = [exemption for exemption in exemptions if exemption not in used]
+        problems += [f"{WORDS.name}: the exception {one.text!r} in {one.file!r} covers nothing" for one in unused]
+    for problem in problems:
+        print(problem)
+    return 1 if problems else 0
+
+
+def files(paths: list[str]) -> list[str]:
+    """The tracked documents and sources below the paths."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", *paths],
+        cwd=ROOT, check=True, capture_output=True, text=True,
+    ).stdout.splitlines()
+    own = {"scripts/prose.toml", "scripts/lint_prose.py"}
+    return [path for path in listed if Path(path).suffix in SUFFIXES and path not in own and (ROOT / path).exists()]
+
+
+def lint(path: str, phrases: list[Phrase], exemptions: list[Exemption], used: set[Exemption]) -> Iterator[str]:
+    """The problems of one file, one line each."""
+    content = (ROOT / path).read_text(encoding="utf-8")
+    for phrase in phrases:
+        for found in phrase.pattern.finditer(content):
+            covering = [e for e in exemptions if e.covers(path, content, found.start(), found.end())]
+            used.update(covering)
+            if not covering:
+                line = content.count("\n", 0, found.start()) + 1
+                yield f"{path}:{line}: {' '.join(found.group().split())!r}: write {phrase.instead}"
+    if path.endswith(".py"):
+        yield from lint_module_docstring(path, content)
+
+
+def lint_module_docstring(path: str, content: str) -> Iterator[str]:
+    """A module docstring that is a riddle."""
+    docstring: Any = ast.get_docstring(ast.parse(content))
+    if docstring and re.match(r"(What|Which|Who|Whose)\b", docstring):
+        yield f"{path}:1: the module docstring begins with {docstring.split()[0]!r}: begin with a noun phrase"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
