@@ -82,7 +82,10 @@ def files(paths: list[str]) -> list[str]:
     """The tracked documents and sources below the paths."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", *paths],
-        cwd=ROOT, check=True, capture_output=True, text=True,
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout.splitlines()
     own = {"scripts/prose.toml", "scripts/lint_prose.py"}
     return [path for path in listed if Path(path).suffix in SUFFIXES and path not in own and (ROOT / path).exists()]
