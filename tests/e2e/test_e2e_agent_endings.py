@@ -31,8 +31,8 @@ from flyteplugins.wandb import (
 )
 from wandb_artifacts import InvalidValueError
 from wandb_devserver import DevServer, Fault
-from wandb_sweeps import _agent
-from wandb_sweeps._sdk import Connection
+from wandb_sweeps._agents import agent
+from wandb_sweeps._server.requests import Connection
 
 from tests.e2e.support import run_locally
 
@@ -264,7 +264,7 @@ def test_an_interpreter_that_does_not_exit(
     wandb_devserver: DevServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is registered with atexit is run; the agent waits for it a while, and goes on with the next trial."""
-    monkeypatch.setattr(_agent, "_FOR_EXITING", 0.5)
+    monkeypatch.setattr(agent, "_FOR_EXITING", 0.5)
     mark = tmp_path / "mark"
     result: AgentResult = run_locally(agent_of, "never_leaving", sweep_of("stuck", str(mark)))
 

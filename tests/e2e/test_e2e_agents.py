@@ -31,9 +31,9 @@ from flyteplugins.wandb import (
     wandb_sweep_config,
 )
 from wandb_devserver import DevServer, Fault
-from wandb_sweeps import _source
 from wandb_sweeps._address import SweepAddress
-from wandb_sweeps._sdk import Connection, SweepState
+from wandb_sweeps._agents.forkserver import client
+from wandb_sweeps._server.requests import Connection, SweepState
 
 from tests.e2e.support import run_locally
 
@@ -430,7 +430,7 @@ _templates: list[object] = []
 @env.task
 async def noting_its_template(agent_id: int, sweep_id: str, count: int = 1) -> AgentResult:
     result = await run_sweep_agent(loss_is_lr, sweep_id=sweep_id, count=count)
-    _templates.append(_source._template)
+    _templates.append(client._template)
     return result
 
 
@@ -449,7 +449,7 @@ def test_template(wandb_devserver: DevServer) -> None:
     assert len(_templates) == 3
     assert _templates[0] is not None
     assert _templates[0] is _templates[1] is _templates[2]
-    assert _source._template is None
+    assert client._template is None
 
 
 def test_failing_agents(wandb_devserver: DevServer) -> None:

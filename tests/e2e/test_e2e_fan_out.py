@@ -14,8 +14,8 @@ from flyteplugins.wandb import (
     wandb_sweep_config,
 )
 from wandb_devserver import DevServer, Fault
-from wandb_sweeps import _fan_out
-from wandb_sweeps._sdk import Connection
+from wandb_sweeps._agents import fan_out
+from wandb_sweeps._server.requests import Connection
 
 from tests.e2e.support import run_locally
 
@@ -111,8 +111,8 @@ def test_an_outage_when_the_agents_have_ended(
     count: int | None, patience: float, state: str, wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is waited out, for a while: the work is done, and what the agents tell must not be lost."""
-    monkeypatch.setattr(_fan_out, "_FOR_READING", patience)
-    monkeypatch.setattr(_fan_out, "_BETWEEN_READINGS", 0.1)
+    monkeypatch.setattr(fan_out, "_FOR_READING", patience)
+    monkeypatch.setattr(fan_out, "_BETWEEN_READINGS", 0.1)
     sweep = made_sweep()
     wandb_devserver.faults.add(Fault("graphql", operation="Runs", status=403, count=count))
     result: SweepResult = run_locally(search_of, "doing_nothing", sweep)

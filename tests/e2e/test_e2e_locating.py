@@ -4,8 +4,8 @@ import pytest
 from flyteplugins.wandb import wandb_config, wandb_sweep_config
 from wandb_devserver import DevServer
 from wandb_runtime.context import standing_in
-from wandb_sweeps._locate import Server, locate
-from wandb_sweeps._sdk import Connection
+from wandb_sweeps._server.lookup import Server, locate
+from wandb_sweeps._server.requests import Connection
 
 PLACES = ("argument", "sweep configuration", "configuration", "environment")
 

@@ -28,12 +28,13 @@ from wandb.sdk.lib.service import service_process
 from wandb.util import get_core_path
 from wandb_devserver import DevServer, Fault
 from wandb_runtime import _server
-from wandb_sweeps import AgentBusyError, _create
+from wandb_sweeps import AgentBusyError
 from wandb_sweeps._address import SweepAddress
-from wandb_sweeps._create import OwnSweep
-from wandb_sweeps._locate import Server, look_up
-from wandb_sweeps._runs import read_trials
-from wandb_sweeps._sdk import Connection
+from wandb_sweeps._server import manage
+from wandb_sweeps._server.lookup import Server, look_up
+from wandb_sweeps._server.manage import OwnSweep
+from wandb_sweeps._server.requests import Connection
+from wandb_sweeps._server.runs import read_trials
 
 from tests.e2e.support import run_locally
 
@@ -293,7 +294,7 @@ def reading_trials(own: OwnSweep) -> object:
 
 
 def ending(own: OwnSweep) -> object:
-    _create.end(own, "FINISHED", has_failed=False)
+    manage.end(own, "FINISHED", has_failed=False)
     return looking_up(own)
 
 

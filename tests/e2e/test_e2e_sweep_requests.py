@@ -21,8 +21,8 @@ from graphql import FieldNode, ObjectValueNode, OperationDefinitionNode, Selecti
 from wandb.agents.pyagent import Agent
 from wandb_devserver import DevServer
 from wandb_sweeps._address import SweepAddress
-from wandb_sweeps._create import OwnSweep, as_yaml, end
-from wandb_sweeps._sdk import Connection, parse_yaml
+from wandb_sweeps._server.manage import OwnSweep, as_yaml, end
+from wandb_sweeps._server.requests import Connection, parse_yaml
 
 CONFIG = {"method": "grid", "name": "named", "description": "for", "parameters": {"lr": {"values": [1.5, 1e-5]}}}
 

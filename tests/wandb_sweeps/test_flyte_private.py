@@ -5,9 +5,9 @@ import sys
 
 IN_A_FORK = """
 import os, threading
-from wandb_sweeps import _flyte
+from wandb_sweeps import _sdk_private
 
-resume = _flyte.pause()
+resume = _sdk_private.pause()
 assert resume is not None, "Flyte has moved its event loop"
 assert threading.active_count() == 1, threading.enumerate()
 from flyte.syncify import syncify

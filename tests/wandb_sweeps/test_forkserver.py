@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from wandb_sweeps import _source, _template
-from wandb_sweeps._interpreter import Assignment, Interpreter, pickled
+from wandb_sweeps._agents.forkserver import client, main
+from wandb_sweeps._agents.forkserver.runner import Assignment, Interpreter, pickled
 
 pytestmark = pytest.mark.filterwarnings("ignore:Support for class-based `config`")
 
@@ -74,8 +74,8 @@ async def try_once(interpreter: Interpreter, folder: Path) -> None:
 
 
 def template_id() -> int:
-    assert _source._template is not None
-    return _source._template.process.pid
+    assert client._template is not None
+    return client._template.process.pid
 
 
 def test_interpreters(
@@ -91,7 +91,7 @@ def test_interpreters(
             monkeypatch.setenv("GIVEN", str(number))
             (tmp_path / str(number)).mkdir()
             monkeypatch.chdir(tmp_path / str(number))
-            with _source.held():
+            with client.held():
                 interpreter = await Interpreter.start()
                 templates.append(template_id())
                 for _ in range(2):
@@ -99,13 +99,13 @@ def test_interpreters(
                 await interpreter.dismiss()
                 assert not interpreter.is_alive
 
-    with _source.held():
+    with client.held():
         asyncio.run(run())
         assert template_id() == templates[0]
     seen = told()
 
     assert len(set(templates)) == 1
-    assert _source._template is None
+    assert client._template is None
     assert [(trial["given"], Path(trial["folder"]).name) for trial in seen] == [("0", "0")] * 2 + [("1", "1")] * 2
     assert len({trial["random"] for trial in seen}) == 4
     first, second, third, _ = (trial["keeper"] for trial in seen)
@@ -136,7 +136,7 @@ def test_flyte_in_the_way(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
     async def run() -> None:
-        with _source.held():
+        with client.held():
             interpreter = await Interpreter.start()
             await try_once(interpreter, tmp_path)
             await interpreter.dismiss()
@@ -151,11 +151,11 @@ def test_template_that_dies(told: Callable[[], list[dict[str, Any]]], tmp_path: 
     """Those that it has made go on, and there is another one the next time."""
 
     async def run() -> None:
-        with _source.held():
+        with client.held():
             before = await Interpreter.start()
-            assert _source._template is not None
-            _source._template.process.kill()
-            await asyncio.to_thread(_source._template.process.wait)
+            assert client._template is not None
+            client._template.process.kill()
+            await asyncio.to_thread(client._template.process.wait)
             after = await Interpreter.start()
             for interpreter in (before, after):
                 await try_once(interpreter, tmp_path)
@@ -167,10 +167,10 @@ def test_template_that_dies(told: Callable[[], list[dict[str, Any]]], tmp_path: 
 
 DYING = """
 import os
-from wandb_sweeps import _source
+from wandb_sweeps._agents.forkserver import client
 
-with _source.held():
-    made = _source.connect()
+with client.held():
+    made = client.connect()
     os._exit(0)
 """
 
@@ -183,15 +183,15 @@ def test_agent_that_dies() -> None:
 def test_template_that_never_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     """An error, rather than waiting for ever."""
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    with _source.held(), pytest.raises(ConnectionError, match="has died while it was being started"):
-        _source.connect()
+    with client.held(), pytest.raises(ConnectionError, match="has died while it was being started"):
+        client.connect()
 
 
 def test_keeper_that_is_killed(told: Callable[[], list[dict[str, Any]]], tmp_path: Path) -> None:
     """What it was to do has failed; the agent takes another one."""
 
     async def run() -> None:
-        with _source.held():
+        with client.held():
             interpreter = await Interpreter.start()
             await try_once(interpreter, tmp_path)
             os.killpg(told()[0]["keeper"], signal.SIGKILL)
@@ -210,7 +210,7 @@ def test_dismissal(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "told")
 
     async def run() -> None:
-        with _source.held():
+        with client.held():
             interpreter = await Interpreter.start()
             environment = {"WANDB_SWEEP_PARAM_PATH": str(tmp_path / "config.yaml")}
             objective = importlib.import_module("telling").freezing
@@ -226,7 +226,7 @@ def test_dismissal(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("module", [*_template._NEEDED, *_template._WITH_FLYTE])
+@pytest.mark.parametrize("module", [*main._NEEDED, *main._WITH_FLYTE])
 def test_loaded(module: str) -> None:
     """What is loaded in advance is there: a release that moves it makes trials slower."""
     assert importlib.import_module(module)

@@ -17,9 +17,9 @@ from wandb_sweeps import (
     wandb_sweep_config,
 )
 from wandb_sweeps._address import SweepAddress
-from wandb_sweeps._config import SCOPE_KEY
-from wandb_sweeps._plan import CreatePlan, JoinPlan, SilentPlan, Surroundings, fingerprint, plan_sweep
-from wandb_sweeps._session import state_after
+from wandb_sweeps._config.sweep import SCOPE_KEY
+from wandb_sweeps._lifecycle.planning import CreatePlan, JoinPlan, SilentPlan, Surroundings, fingerprint, plan_sweep
+from wandb_sweeps._lifecycle.session import state_after
 
 TASK = TaskIdentity("run", "a0", is_top_level=True, is_local=False, project="p", domain="d", attempt=0)
 SWEEP = wandb_sweep_config(method="grid", parameters={"lr": {"values": [1, 2]}})

@@ -10,7 +10,7 @@ from wandb.agents import pyagent
 from wandb.apis.public.service_api import ServiceApi
 from wandb.sdk import wandb_setup
 from wandb.sdk.lib.service import service_port_file
-from wandb_sweeps import _sdk
+from wandb_sweeps._server import requests
 
 
 def test_requests() -> None:
@@ -43,7 +43,7 @@ def test_polling(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         (tmp_path / "port").write_text("sock=1\nEOF\n")
 
     monkeypatch.setattr(service_port_file, "_SLEEP", pause)
-    _sdk.poll_often()
+    requests.poll_often()
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as service:
         service_port_file.poll_for_token(tmp_path / "port", service, timeout=10)
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 import wandb
-from wandb_sweeps._create import as_yaml
-from wandb_sweeps._validation import problems_of, with_distributions
+from wandb_sweeps._config.validation import problems_of, with_distributions
+from wandb_sweeps._server.manage import as_yaml
 
 GOOD: dict[str, Any] = {"method": "random", "parameters": {"lr": {"values": [1, 2]}}}
 METRIC = {"name": "loss", "goal": "minimize"}

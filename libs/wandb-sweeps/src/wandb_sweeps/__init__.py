@@ -8,7 +8,7 @@ does not import wandb.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from wandb_sweeps._config import (
+from wandb_sweeps._config.sweep import (
     OnExit,
     OnFailure,
     SweepMethod,
@@ -28,27 +28,27 @@ from wandb_sweeps._errors import (
     SweepNotFoundError,
     SweepUnavailableError,
 )
-from wandb_sweeps._link import WandbSweep
-from wandb_sweeps._sweep_decorator import wandb_sweep
+from wandb_sweeps._lifecycle.decorator import wandb_sweep
+from wandb_sweeps._lifecycle.link import WandbSweep
 from wandb_sweeps._version import __version__
 
 if TYPE_CHECKING:
-    from wandb_sweeps._agent import run_sweep_agent
-    from wandb_sweeps._downloads import download_wandb_sweep_dirs, download_wandb_sweep_logs
-    from wandb_sweeps._fan_out import AgentTask, fan_out_sweep_agents, sweep_agent
+    from wandb_sweeps._agents.agent import run_sweep_agent
+    from wandb_sweeps._agents.fan_out import AgentTask, fan_out_sweep_agents, sweep_agent
+    from wandb_sweeps._download import download_wandb_sweep_dirs, download_wandb_sweep_logs
     from wandb_sweeps._results import AgentResult, SweepResult, Trial
 else:
     # Loaded on first use (PEP 562): most tasks run no agents, and importing the package is to cost little.
     _LATER = {
         "AgentResult": "_results",
-        "AgentTask": "_fan_out",
+        "AgentTask": "_agents.fan_out",
         "SweepResult": "_results",
         "Trial": "_results",
-        "download_wandb_sweep_dirs": "_downloads",
-        "download_wandb_sweep_logs": "_downloads",
-        "fan_out_sweep_agents": "_fan_out",
-        "run_sweep_agent": "_agent",
-        "sweep_agent": "_fan_out",
+        "download_wandb_sweep_dirs": "_download",
+        "download_wandb_sweep_logs": "_download",
+        "fan_out_sweep_agents": "_agents.fan_out",
+        "run_sweep_agent": "_agents.agent",
+        "sweep_agent": "_agents.fan_out",
     }
 
     def __getattr__(name: str) -> object:

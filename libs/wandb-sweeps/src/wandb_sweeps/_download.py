@@ -9,10 +9,10 @@ from wandb_artifacts.flyte import download_sweep_to_folders
 from wandb_runtime import WandbConfig
 from wandb_runtime.hosting import current_task, off_loop, read_reference
 
-from wandb_sweeps import _traces
-from wandb_sweeps._config import WandbSweepConfig
-from wandb_sweeps._locate import sweep_in_force
-from wandb_sweeps._logs import load_traces
+from wandb_sweeps._config.sweep import WandbSweepConfig
+from wandb_sweeps._lifecycle import traces
+from wandb_sweeps._lifecycle.logs import load_traces
+from wandb_sweeps._server.lookup import sweep_in_force
 
 if TYPE_CHECKING:
     import os
@@ -48,7 +48,7 @@ def download_wandb_sweep_dirs(
         DownloadError: Something is missing; `IncompleteDownloadError` says what.
     """
     sweep = _find(sweep_id)
-    _traces.settle(sweep)
+    traces.settle(sweep)
     found = download_sweep_to_folders(sweep, base_path, include_history=include_history)
     return [run.destination for run in found.runs]
 
@@ -73,7 +73,7 @@ async def download_wandb_sweep_logs(sweep_id: str) -> Dir:
     sweep = await off_loop(lambda: _find(sweep_id))
     task = current_task()
     attempt = task.attempt_key if task else ""
-    return await _traces.download_wandb_sweep_logs(str(sweep), sweep.host or "", attempt)
+    return await traces.download_wandb_sweep_logs(str(sweep), sweep.host or "", attempt)
 
 
 def _find(sweep_id: str | None) -> SweepRef:

@@ -1,4 +1,4 @@
-"""What has no public way in Flyte: its background event loop. `test_sweeps_flyte.py` notices when it moves.
+"""What has no public way in Flyte: its background event loop. `test_flyte_private.py` notices when it moves.
 
 Importing Flyte starts a thread with an event loop, on which its blocking functions run what they have to await. A fork
 has the loop without the thread, so these functions would wait for ever; and it would share the loop's epoll descriptor.

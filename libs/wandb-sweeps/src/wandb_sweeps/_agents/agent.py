@@ -17,12 +17,12 @@ from wandb_artifacts import InvalidValueError
 from wandb_runtime.context import RUN_ID_KEY, RUN_KEY, carried
 from wandb_runtime.hosting import off_loop, watched
 
-from wandb_sweeps import _protocol, _source
+from wandb_sweeps._agents.forkserver import client, messages
+from wandb_sweeps._agents.forkserver.runner import Assignment, Interpreter, pickled
 from wandb_sweeps._errors import SweepNotFoundError, SweepUnavailableError
-from wandb_sweeps._interpreter import Assignment, Interpreter, pickled
-from wandb_sweeps._locate import Server, Sweep, locate, look_up, sweep_in_force
 from wandb_sweeps._results import AgentResult, Trial
-from wandb_sweeps._runs import read_trials
+from wandb_sweeps._server.lookup import Server, Sweep, locate, look_up, sweep_in_force
+from wandb_sweeps._server.runs import read_trials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -95,9 +95,9 @@ async def run_sweep_agent(
     in_force = sweep_in_force()
     server = Server.of(in_force)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_source.held())
+        stack.enter_context(client.held())
         # It loads what trials need while W&B is asked.
-        await off_loop(_source.load)
+        await off_loop(client.load)
         sweep = await off_loop(lambda: locate(server, sweep_id, project, entity, in_force))
         agent_id = await off_loop(
             lambda: server.ask(lambda connection: connection.create_agent(sweep.address, socket.gethostname()))
@@ -188,7 +188,7 @@ class Agent:
     def mark_preempting(self) -> None:
         """The process is about to be stopped: the trial is told at once. Never raises."""
         if self._interpreter is not None:
-            self._interpreter.tell(_protocol.PREEMPT)
+            self._interpreter.tell(messages.PREEMPT)
 
     def close(self, exit_code: int) -> None:
         """The process ends whatever the agent does: so does the trial, which notices."""
@@ -253,7 +253,7 @@ class Agent:
             for command in commands:
                 is_exit = command.get("type") == "exit"
                 if is_exit or (command.get("type") == "stop" and command.get("run_id") == run_id):
-                    await interpreter.stop(_protocol.STOP)
+                    await interpreter.stop(messages.STOP)
                     return "stopped by W&B", "finished" if is_exit else None
         return None, None
 
@@ -279,7 +279,7 @@ class Agent:
 
     async def _abandon(self, command: Mapping[str, Any], interpreter: Interpreter) -> None:
         """The agent is being ended: so is the trial."""
-        await interpreter.stop(_protocol.PREEMPT)
+        await interpreter.stop(messages.PREEMPT)
         if not interpreter.has_said_its_end:
             trial, is_known = await self._read(str(command["run_id"]))
             if is_known and (trial is None or trial.state in ("pending", *_GOING_ON)):
@@ -289,7 +289,7 @@ class Agent:
         """Ends the run of a trial that could not do it."""
         try:
             interpreter = await self.ready()
-            interpreter.assign(pickled(_protocol.close_run), self._assignment(command))
+            interpreter.assign(pickled(messages.close_run), self._assignment(command))
             if not await interpreter.has_exited(within=_FOR_CLOSING):
                 await interpreter.dismiss()
             elif (error := interpreter.failure) is not None:

@@ -13,12 +13,12 @@ import flyte
 from wandb_artifacts import InvalidValueError
 from wandb_runtime.hosting import off_loop
 
-from wandb_sweeps import _source
-from wandb_sweeps._agent import check_number, run_sweep_agent
+from wandb_sweeps._agents.agent import check_number, run_sweep_agent
+from wandb_sweeps._agents.forkserver import client
 from wandb_sweeps._errors import AgentsFailedError, SweepUnavailableError
-from wandb_sweeps._locate import Server, Sweep, locate, look_up, sweep_in_force
 from wandb_sweeps._results import AgentResult, SweepResult, Trial
-from wandb_sweeps._runs import read_trials
+from wandb_sweeps._server.lookup import Server, Sweep, locate, look_up, sweep_in_force
+from wandb_sweeps._server.runs import read_trials
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,7 +135,7 @@ async def fan_out_sweep_agents(
                 _logger.warning("Sweep agent %s has failed", name, exc_info=True)
 
     # In local mode the agents are in this process.
-    with _source.held(), flyte.group(group), flyte.custom_context(**sweep.address.to_context()):
+    with client.held(), flyte.group(group), flyte.custom_context(**sweep.address.to_context()):
         await asyncio.gather(*(run(agent_id) for agent_id in range(1, num_agents + 1)))
     if len(errors) == num_agents:
         raise AgentsFailedError(errors)

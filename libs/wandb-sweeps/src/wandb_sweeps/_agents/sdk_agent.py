@@ -28,7 +28,7 @@ from wandb_runtime.hosting import exclusive, exit_code_of, in_trial, is_mine, is
 
 from wandb_sweeps._address import SweepAddress
 from wandb_sweeps._errors import AgentBusyError
-from wandb_sweeps._locate import Server, locate
+from wandb_sweeps._server.lookup import Server, locate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,9 +12,9 @@ import flyte
 from wandb_runtime import get_distributed_info
 from wandb_runtime.hosting import current_task, exit_code_of, keep, keep_async, off_loop, watched
 
-from wandb_sweeps._plan import Plan, Surroundings, plan_sweep
-from wandb_sweeps._session import SweepSession, start
-from wandb_sweeps._sweep_decoration import MARKER, SweepDecoration
+from wandb_sweeps._lifecycle.decoration import MARKER, SweepDecoration
+from wandb_sweeps._lifecycle.planning import Plan, Surroundings, plan_sweep
+from wandb_sweeps._lifecycle.session import SweepSession, start
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wandb_sweeps._config import WandbSweepConfig
+    from wandb_sweeps._config.sweep import WandbSweepConfig
 
 MARKER = "__wandb_sweep__"
 """The attribute of a wrapper that holds its `SweepDecoration`."""

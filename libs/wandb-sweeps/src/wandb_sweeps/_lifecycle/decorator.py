@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import flyte
 
-from wandb_sweeps._config import OnExit, OnFailure, SweepSettings, WandbSweepConfig
-from wandb_sweeps._link import TaskLink
-from wandb_sweeps._sweep_decoration import MARKER, SweepDecoration
+from wandb_sweeps._config.sweep import OnExit, OnFailure, SweepSettings, WandbSweepConfig
+from wandb_sweeps._lifecycle.decoration import MARKER, SweepDecoration
+from wandb_sweeps._lifecycle.link import TaskLink
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -112,7 +112,7 @@ def _wrap(function: Callable[..., Any], decoration: SweepDecoration) -> Any:
 
         @functools.wraps(function)
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            from wandb_sweeps._around import sweep_around_async
+            from wandb_sweeps._lifecycle.around import sweep_around_async
 
             async with sweep_around_async(wrapper):
                 return await function(*args, **kwargs)
@@ -121,7 +121,7 @@ def _wrap(function: Callable[..., Any], decoration: SweepDecoration) -> Any:
 
         @functools.wraps(function)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            from wandb_sweeps._around import sweep_around
+            from wandb_sweeps._lifecycle.around import sweep_around
 
             with sweep_around(wrapper):
                 return function(*args, **kwargs)

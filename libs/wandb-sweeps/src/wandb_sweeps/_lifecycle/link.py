@@ -10,7 +10,7 @@ from wandb_runtime.context import SWEEP_ID_KEY
 from wandb_runtime.links import ICON_URI, app_address, project_address
 
 from wandb_sweeps._address import SWEEP_KEY
-from wandb_sweeps._config import WandbSweepConfig
+from wandb_sweeps._config.sweep import WandbSweepConfig
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -89,7 +89,7 @@ class WandbSweep(flyte.Link):
 
     def _inherited(self, context: dict[str, str]) -> SweepAddress | str | None:
         """The sweep of a task above, which a task joins; its id, where no more is known of it."""
-        from wandb_sweeps._plan import sweep_to_join
+        from wandb_sweeps._lifecycle.planning import sweep_to_join
 
         if SWEEP_KEY not in context:
             return context.get(SWEEP_ID_KEY)

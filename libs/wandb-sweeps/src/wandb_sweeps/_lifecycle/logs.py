@@ -69,8 +69,8 @@ def load_traces(host: str | None) -> ModuleType:
     """
     from wandb_artifacts.flyte import trust_host
 
-    from wandb_sweeps import _traces
+    from wandb_sweeps._lifecycle import traces
 
     if host:
         trust_host(host)
-    return _traces
+    return traces

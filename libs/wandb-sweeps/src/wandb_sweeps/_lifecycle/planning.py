@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 from wandb_runtime import WandbConfig
 
 from wandb_sweeps._address import SweepAddress
-from wandb_sweeps._config import SCOPE_KEY, WandbSweepConfig
+from wandb_sweeps._config.sweep import SCOPE_KEY, WandbSweepConfig
+from wandb_sweeps._config.validation import problems_of, with_distributions
 from wandb_sweeps._errors import NoSweepConfigError, SweepConfigError
-from wandb_sweeps._validation import problems_of, with_distributions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wandb_runtime.hosting import TaskIdentity
 
-    from wandb_sweeps._config import OnExit, OnFailure
+    from wandb_sweeps._config.sweep import OnExit, OnFailure
 
 # Fields of the configuration that are no part of what W&B calls a sweep configuration.
 _NOT_SENT = frozenset({"download_logs", "entity", "on_exit", "on_failure", "prior_runs", "project"})

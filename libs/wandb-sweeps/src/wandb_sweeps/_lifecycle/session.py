@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import flyte
 from wandb_runtime.hosting import in_thread, is_stopping, opening
 
-from wandb_sweeps import _sdk_agent
-from wandb_sweeps._logs import SweepLogs
-from wandb_sweeps._plan import CreatePlan, JoinPlan
+from wandb_sweeps._agents import sdk_agent
+from wandb_sweeps._lifecycle.logs import SweepLogs
+from wandb_sweeps._lifecycle.planning import CreatePlan, JoinPlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from wandb_runtime.hosting import Keepable
 
     from wandb_sweeps._address import SweepAddress
-    from wandb_sweeps._create import OwnSweep
-    from wandb_sweeps._plan import Plan
-    from wandb_sweeps._sdk import SweepState
+    from wandb_sweeps._lifecycle.planning import Plan
+    from wandb_sweeps._server.manage import OwnSweep
+    from wandb_sweeps._server.requests import SweepState
 
 _logger = logging.getLogger("wandb_sweeps")
 
@@ -50,7 +50,7 @@ class SweepSession:
         carried = {} if self.address is None else self.address.to_context()
         atexit.register(self._close_at_exit)
         try:
-            with flyte.custom_context(**carried), _sdk_agent.at_home():
+            with flyte.custom_context(**carried), sdk_agent.at_home():
                 yield
         finally:
             atexit.unregister(self._close_at_exit)
@@ -86,10 +86,10 @@ class SweepSession:
         state = state_after(plan, has_failed=has_failed)
         if state is None:
             return
-        from wandb_sweeps import _create
+        from wandb_sweeps._server import manage
 
         try:
-            run(functools.partial(_create.end, own, state, has_failed=has_failed))
+            run(functools.partial(manage.end, own, state, has_failed=has_failed))
         except (Exception, FutureTimeoutError) as error:  # noqa: BLE001
             _logger.error(
                 "W&B sweep %s goes on, although it was to be ended with its task (%s: %s). Stop it there: %s",
@@ -122,7 +122,7 @@ def start(plan: Callable[[], Plan]) -> SweepSession:
     """
     planned = plan()
     # Here, off the event loop, rather than where the body starts.
-    _sdk_agent.load()
+    sdk_agent.load()
     if isinstance(planned, CreatePlan):
         with opening():
             planned = plan()
@@ -133,7 +133,7 @@ def start(plan: Callable[[], Plan]) -> SweepSession:
 
 def _create(plan: CreatePlan) -> SweepSession:
     # Imports wandb.
-    from wandb_sweeps import _create
+    from wandb_sweeps._server import manage
 
-    own = _create.create_or_find(plan)
+    own = manage.create_or_find(plan)
     return SweepSession(own.address, (plan, own))

@@ -12,13 +12,13 @@ from wandb_runtime.context import carried
 from wandb_runtime.hosting import despite_teardown, require_key_of_server
 
 from wandb_sweeps._address import SweepAddress
-from wandb_sweeps._config import WandbSweepConfig
+from wandb_sweeps._config.sweep import WandbSweepConfig
 from wandb_sweeps._errors import SweepNotFoundError, SweepUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wandb_sweeps._sdk import Connection
+    from wandb_sweeps._server.requests import Connection
 
 _TIMEOUT = 10.0
 _IS_OVER = frozenset({"finished", "canceled", "cancelled", "stopped", "failed", "crashed"})
@@ -64,7 +64,7 @@ class Server:
 
     def connection(self) -> Connection:
         """A connection that has not failed yet."""
-        from wandb_sweeps._sdk import Connection
+        from wandb_sweeps._server.requests import Connection
 
         if self._connection is None:
             self._connection = Connection.to(self._host, timeout=_TIMEOUT)
@@ -143,7 +143,7 @@ def look_up(server: Server, address: SweepAddress) -> Sweep:
     """
 
     def find(connection: Connection) -> Sweep | None:
-        from wandb_sweeps._sdk import parse_yaml
+        from wandb_sweeps._server.requests import parse_yaml
 
         found = connection.find_sweep(address.entity, address.project, address.id)
         if found is None:
@@ -175,7 +175,7 @@ def _default_entity(server: Server, named: str) -> str | None:
 
 def _explained(error: Exception, host: str | None) -> str:
     where = host or os.environ.get("WANDB_BASE_URL") or "W&B"
-    from wandb_sweeps._sdk import WandbApiFailedError, status_of
+    from wandb_sweeps._server.requests import WandbApiFailedError, status_of
 
     code = status_of(error) if isinstance(error, WandbApiFailedError) else None
     status = "" if code is None else f"HTTP {code}: "

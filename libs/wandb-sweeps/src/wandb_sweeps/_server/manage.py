@@ -14,11 +14,11 @@ from wandb_runtime.hosting import advice_on, despite_teardown, in_one_line, requ
 
 from wandb_sweeps._address import SweepAddress
 from wandb_sweeps._errors import SweepCreateError
-from wandb_sweeps._sdk import Connection, WandbApiFailedError
+from wandb_sweeps._server.requests import Connection, WandbApiFailedError
 
 if TYPE_CHECKING:
-    from wandb_sweeps._plan import CreatePlan
-    from wandb_sweeps._sdk import SweepState
+    from wandb_sweeps._lifecycle.planning import CreatePlan
+    from wandb_sweeps._server.requests import SweepState
 
 _logger = logging.getLogger("wandb_sweeps")
 

@@ -1,4 +1,4 @@
-"""What has no public way in the wandb SDK. `tests/wandb_sweeps/test_sweeps_sdk.py` notices when it moves.
+"""What has no public way in the wandb SDK. `tests/wandb_sweeps/test_sdk_private.py` notices when it moves.
 
 `wandb.sweep` and the functions under it set WANDB_PROJECT and WANDB_ENTITY for the process, and repeat a creation that
 has failed in up to five spellings of the request. So requests are sent here, by the SDK's own connection.

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wandb_sweeps._address import SweepAddress
-    from wandb_sweeps._locate import Server
+    from wandb_sweeps._server.lookup import Server
 
 
 def read_trials(server: Server, sweep: SweepAddress, filters: Mapping[str, Any]) -> list[Trial]:

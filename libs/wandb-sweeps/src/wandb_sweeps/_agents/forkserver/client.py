@@ -76,7 +76,7 @@ class _Template:
     @classmethod
     def start(cls) -> _Template:
         ours, theirs = socket.socketpair()
-        script = str(Path(__file__).with_name("_template.py"))
+        script = str(Path(__file__).with_name("main.py"))
         try:
             with theirs:
                 process = subprocess.Popen(  # noqa: S603

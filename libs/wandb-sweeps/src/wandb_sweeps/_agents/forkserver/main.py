@@ -1,4 +1,4 @@
-"""The interpreter that those of all trials of a process are copies of; `_source` runs it as a script.
+"""The interpreter that those of all trials of a process are copies of; `client` runs it as a script.
 
     agent -> template   a connection, for a keeper of the agent's own
     agent -> keeper     what to run with (JSON); then, for each trial, "trial", the objective (pickled), the rest (JSON)
@@ -40,8 +40,8 @@ _NEEDED = (
 )
 # The same of this project, which imports Flyte.
 _WITH_FLYTE = (
-    "wandb_sweeps._trial",
-    "wandb_sweeps._sdk",
+    "wandb_sweeps._agents.forkserver.worker",
+    "wandb_sweeps._server.requests",
     "wandb_runtime._decorator",
     "wandb_runtime._session",
     "wandb_runtime._sdk",
@@ -80,9 +80,9 @@ def _load(*, with_flyte: bool) -> Callable[[], None]:
     if with_flyte:
         before = threading.active_count()
         try:
-            from wandb_sweeps import _flyte
+            from wandb_sweeps import _sdk_private
 
-            resume = _flyte.pause()
+            resume = _sdk_private.pause()
         except Exception:  # noqa: BLE001 - the trials import it by themselves, and tell
             resume = None
         if resume is None or threading.active_count() > before:
@@ -115,7 +115,7 @@ def _keep(channel: Connection[bytes, bytes], resume: Callable[[], None]) -> None
         pid = os.fork()
         if pid == 0:
             resume()
-            from wandb_sweeps._trial import run
+            from wandb_sweeps._agents.forkserver.worker import run
 
             run(channel, objective, trial)
         _, status = os.waitpid(pid, 0)

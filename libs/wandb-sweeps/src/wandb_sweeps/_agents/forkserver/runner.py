@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from wandb_artifacts import InvalidValueError
 from wandb_runtime.hosting import in_thread, off_loop
 
-from wandb_sweeps import _protocol, _source
+from wandb_sweeps._agents.forkserver import client, messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -86,8 +86,8 @@ class Interpreter:
 
     @classmethod
     async def start(cls) -> Interpreter:
-        """Has a process made for them; the template is to be held (`_source`)."""
-        return cls(*await off_loop(_source.connect, undo=lambda made: _end(*made)))
+        """Has a process made for them; the template is to be held (`client`)."""
+        return cls(*await off_loop(client.connect, undo=lambda made: _end(*made)))
 
     @property
     def is_alive(self) -> bool:
@@ -113,9 +113,9 @@ class Interpreter:
     async def stop(self, message: str) -> None:
         """Ends the trial: by an exception in the objective; by closing its run; by force."""
         self.tell(message)
-        if await self.has_exited(within=_protocol.PATIENCE[message] + _FOR_REACTING):
+        if await self.has_exited(within=messages.PATIENCE[message] + _FOR_REACTING):
             return
-        if self._told and await self.has_exited(within=_protocol.FOR_CLOSING):
+        if self._told and await self.has_exited(within=messages.FOR_CLOSING):
             return
         await self.dismiss()
 

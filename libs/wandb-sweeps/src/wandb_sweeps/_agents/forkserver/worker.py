@@ -1,4 +1,4 @@
-"""What the interpreter of one trial does: a copy of `_template`.
+"""What the interpreter of one trial does: a copy of `main`.
 
     agent -> trial   "stop" or "preempt"
     trial -> agent   {"error": ...} when the objective has ended, null if well; {"closing": true} when it does not end
@@ -23,7 +23,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from wandb_sweeps._protocol import EXIT_CODES, FOR_CLOSING, PATIENCE, PREEMPT
+from wandb_sweeps._agents.forkserver.messages import EXIT_CODES, FOR_CLOSING, PATIENCE, PREEMPT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -42,11 +42,11 @@ def run(channel: Connection[bytes, bytes], objective: bytes, trial: dict[str, An
     # Before the decorator of the objective takes over the signal, as it does in pods.
     signal.signal(signal.SIGTERM, _leave)
     threading.Thread(target=_listen, args=(channel,), name="wandb-sweeps-agent", daemon=True).start()
-    from wandb_sweeps import _sdk
+    from wandb_sweeps._server import requests
 
-    _sdk.poll_often()
+    requests.poll_often()
     os.environ.update(trial["environment"])
-    _sdk.write_parameters(os.environ["WANDB_SWEEP_PARAM_PATH"], trial["parameters"])
+    requests.write_parameters(os.environ["WANDB_SWEEP_PARAM_PATH"], trial["parameters"])
     code, error = _run(objective, trial["context"])
     with suppress(OSError):
         channel.send_bytes(json.dumps({"error": error}).encode())
