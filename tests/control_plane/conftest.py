@@ -1,3 +1,3 @@
-from tests.support.plane_fixtures import flyte_plane, object_store
+from tests.support.fixtures import flyte_plane, object_store
 
 __all__ = ["flyte_plane", "object_store"]

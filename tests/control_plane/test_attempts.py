@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.control_plane import tasks
-from tests.support.control_plane import ControlPlane, PlaneError
-from tests.support.plane_actions import Phase
+from tests.support.control_plane.actions import Phase
+from tests.support.control_plane.plane import ControlPlane, PlaneError
 
 
 def test_retry_after_an_exception(flyte_plane: ControlPlane) -> None:

@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from tests.control_plane import tasks
-from tests.support.control_plane import ControlPlane, PlaneError
-from tests.support.plane_actions import Kind, Link, Phase
-from tests.support.plane_driver import PROJECT
+from tests.support.control_plane.actions import Kind, Link, Phase
+from tests.support.control_plane.driver import PROJECT
+from tests.support.control_plane.plane import ControlPlane, PlaneError
 
 
 @pytest.mark.parametrize("driver_env", [{}, {"_U_USE_ACTIONS": "1"}], ids=["queue", "actions"])

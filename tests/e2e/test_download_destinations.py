@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from fsspec.registry import _registry as registered
 
-from tests.support.plane_store import ObjectStore
+from tests.support.object_store import ObjectStore
 from tests.wandb_artifacts.download_contract import DownloadContract, Place
 from tests.wandb_artifacts.lab import open_lab
 

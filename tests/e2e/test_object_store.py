@@ -9,7 +9,7 @@ from fsspec.registry import _registry as registered
 from wandb_artifacts._errors import DestinationError
 from wandb_artifacts._storage import open_target
 
-from tests.support.plane_store import ObjectStore
+from tests.support.object_store import ObjectStore
 from tests.support.target_contract import OPEN, TargetContract
 
 

@@ -1,3 +1,3 @@
-from tests.support.plane_fixtures import object_store
+from tests.support.fixtures import object_store
 
 __all__ = ["object_store"]

@@ -8,9 +8,9 @@ import pytest
 from flyteplugins.wandb import wandb_config
 from wandb_devserver import DevServer
 
-from tests.support.control_plane import ControlPlane, Run
-from tests.support.plane_actions import Phase
-from tests.support.plane_store import ObjectStore
+from tests.support.control_plane.actions import Phase
+from tests.support.control_plane.plane import ControlPlane, Run
+from tests.support.object_store import ObjectStore
 
 PROJECT = "local/elastic"
 CONTEXT = wandb_config(project="elastic", entity="local")

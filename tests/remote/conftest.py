@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 from wandb_devserver import DevServer
 
-from tests.support.control_plane import ControlPlane
-from tests.support.plane_fixtures import object_store
-from tests.support.plane_store import ObjectStore
+from tests.support.control_plane.plane import ControlPlane
+from tests.support.fixtures import object_store
+from tests.support.object_store import ObjectStore
 
 __all__ = ["object_store", "plane"]
 

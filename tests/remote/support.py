@@ -9,7 +9,7 @@ from flyteplugins.wandb import wandb_config
 if TYPE_CHECKING:
     from wandb_devserver import DevServer, RunRecord
 
-    from tests.support.plane_actions import Action
+    from tests.support.control_plane.actions import Action
 
 PROJECT = "local/remote"
 CONTEXT = wandb_config(project="remote", entity="local")

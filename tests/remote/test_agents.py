@@ -7,7 +7,7 @@ import signal
 from flyteplugins.wandb import wandb_config, wandb_sweep_config
 from wandb_devserver import DevServer
 
-from tests.support.control_plane import ControlPlane
+from tests.support.control_plane.plane import ControlPlane
 
 SWEEP = wandb_sweep_config(
     method="grid", metric={"name": "loss", "goal": "minimize"}, parameters={"lr": {"values": [1.5, 2.5]}}

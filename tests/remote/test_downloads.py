@@ -9,8 +9,8 @@ from flyteplugins.wandb import wandb_config, wandb_sweep_config
 from wandb_devserver import DevServer, Fault, RunRecord
 
 from tests.remote.support import CONTEXT, PROJECT, run_of
-from tests.support.control_plane import ControlPlane, Run
-from tests.support.plane_actions import Action, Kind, Phase
+from tests.support.control_plane.actions import Action, Kind, Phase
+from tests.support.control_plane.plane import ControlPlane, Run
 
 LOGS = {**CONTEXT, **wandb_config(download_logs=True)}
 SWEEP = wandb_sweep_config(method="grid", parameters={"lr": {"values": [1.5, 2.5]}})

@@ -8,8 +8,8 @@ from flyteplugins.wandb import wandb_config
 from wandb_devserver import DevServer, RunRecord
 
 from tests.remote.support import CONTEXT, PROJECT, link_of, logged, run_of
-from tests.support.control_plane import ControlPlane
-from tests.support.plane_actions import Phase
+from tests.support.control_plane.actions import Phase
+from tests.support.control_plane.plane import ControlPlane
 
 
 def labels(run: RunRecord) -> set[str]:

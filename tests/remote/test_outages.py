@@ -16,8 +16,8 @@ from flyteplugins.wandb import wandb_config
 from wandb_devserver import DevServer, Fault
 
 from tests.remote.support import CONTEXT, PROJECT, logged, run_of
-from tests.support.control_plane import ControlPlane, Run
-from tests.support.plane_actions import Kind, Phase
+from tests.support.control_plane.actions import Kind, Phase
+from tests.support.control_plane.plane import ControlPlane, Run
 
 IMPATIENT = {"WANDB_INIT_TIMEOUT": "1"}
 

@@ -13,8 +13,8 @@ from flyteplugins.wandb import wandb_config
 from wandb_devserver import DevServer, RunRecord
 
 from tests.remote.support import CONTEXT, PROJECT, link_of
-from tests.support.control_plane import ControlPlane, Run
-from tests.support.plane_actions import Phase
+from tests.support.control_plane.actions import Phase
+from tests.support.control_plane.plane import ControlPlane, Run
 from tests.support.rank_launcher import launcher_env
 
 STEPS = 3

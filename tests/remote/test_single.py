@@ -7,10 +7,10 @@ import wandb
 from wandb_devserver import DevServer, Fault
 
 from tests.remote.support import CONTEXT, PROJECT, link_of, logged, run_of
-from tests.support.control_plane import ControlPlane
-from tests.support.plane_actions import Phase
-from tests.support.plane_driver import DOMAIN
-from tests.support.plane_driver import PROJECT as FLYTE_PROJECT
+from tests.support.control_plane.actions import Phase
+from tests.support.control_plane.driver import DOMAIN
+from tests.support.control_plane.driver import PROJECT as FLYTE_PROJECT
+from tests.support.control_plane.plane import ControlPlane
 
 
 def test_run_of_a_single_task(plane: ControlPlane, wandb_devserver: DevServer) -> None:

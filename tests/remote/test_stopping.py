@@ -9,8 +9,8 @@ import pytest
 from wandb_devserver import DevServer, Fault
 
 from tests.remote.support import CONTEXT, logged, run_of
-from tests.support.control_plane import ControlPlane
-from tests.support.plane_actions import Action, Phase
+from tests.support.control_plane.actions import Action, Phase
+from tests.support.control_plane.plane import ControlPlane
 
 GRACE = 30.0
 """Seconds from SIGTERM to SIGKILL, as in Kubernetes."""

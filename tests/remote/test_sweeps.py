@@ -8,8 +8,8 @@ import pytest
 from flyteplugins.wandb import wandb_config, wandb_sweep_config
 from wandb_devserver import DevServer
 
-from tests.support.control_plane import ControlPlane
-from tests.support.plane_actions import Action, Phase
+from tests.support.control_plane.actions import Action, Phase
+from tests.support.control_plane.plane import ControlPlane
 
 SWEEP = wandb_sweep_config(method="grid", parameters={"lr": {"values": [1.5, 2.5]}})
 CONTEXT = {**wandb_config(project="remote", entity="team"), **SWEEP}

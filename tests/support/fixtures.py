@@ -1,4 +1,4 @@
-"""Fixtures to import into a conftest: `from tests.support.plane_fixtures import flyte_plane, object_store`."""
+"""Fixtures to import into a conftest: `from tests.support.fixtures import flyte_plane, object_store`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.control_plane import ControlPlane
-from tests.support.plane_store import ObjectStore
+from tests.support.control_plane.plane import ControlPlane
+from tests.support.object_store import ObjectStore
 
 with warnings.catch_warnings():
     # Importing it warns about Flyte's own use of pydantic, which would fail the first test that does.

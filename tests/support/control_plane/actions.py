@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flyteidl2.common.identifier_pb2 import ActionIdentifier
     from flyteidl2.task.task_definition_pb2 import TaskSpec
 
-    from tests.support.plane_processes import Process
+    from tests.support.control_plane.processes import Process
 
 TAIL = 2_000
 """How many characters of a pod's output an error message repeats."""

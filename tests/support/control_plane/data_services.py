@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from flyteidl2.dataproxy import dataproxy_service_connect, dataproxy_service_pb2
 from flyteidl2.task import common_pb2
 
-from tests.support.plane_actions import Kind
-from tests.support.plane_service import Service
+from tests.support.control_plane.actions import Kind
+from tests.support.control_plane.service import Service
 
 if TYPE_CHECKING:
-    from tests.support.plane_service import Context
+    from tests.support.control_plane.service import Context
 
 
 class DataProxy(Service, dataproxy_service_connect.DataProxyService):

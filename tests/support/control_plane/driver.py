@@ -4,8 +4,8 @@
 to the control plane. Tests of Flyte's local mode share the pytest process; so drivers do not run in it. It is also
 what users do, and lets a test choose the driver's environment, where links of top-level tasks are computed.
 
-The test's process writes a `Job`, this module runs it (`python -m tests.support.plane_driver FOLDER`) and writes what
-came out.
+The test's process writes a `Job`; this module (`python -m tests.support.control_plane.driver FOLDER`) runs it and
+writes the result.
 """
 
 from __future__ import annotations
@@ -117,4 +117,4 @@ def _leave(folder: Path) -> NoReturn:
 
 if __name__ == "__main__":
     # Under its own name, so that what is pickled is found by the test's process too.
-    importlib.import_module("tests.support.plane_driver")._leave(Path(sys.argv[1]))
+    importlib.import_module("tests.support.control_plane.driver")._leave(Path(sys.argv[1]))

@@ -6,7 +6,7 @@ from flyteidl2.core import catalog_pb2, execution_pb2
 from flyteidl2.task import common_pb2
 from flyteidl2.workflow import run_definition_pb2, state_service_pb2
 
-from tests.support.plane_actions import Action, ActionError, Attempt, Kind
+from tests.support.control_plane.actions import Action, ActionError, Attempt, Kind
 
 
 def update(action: Action) -> state_service_pb2.ActionUpdate:

@@ -5,15 +5,15 @@ It depends on the wire protocol alone: the messages and the generated servers of
 
     test process                                          processes of their own
     +------------------------------------------+
-    | test  -- run(), abort(), wait_for() --.  |          driver (plane_driver)
+    | test  -- run(), abort(), wait_for() --.  |          driver (driver.py)
     |                                       |  |   RPC      flyte.init(endpoint), flyte.run(task)
     | thread "flyte-plane"                  v  | <--------
-    |   plane_*services   RPCs  ->  Scheduler  |            pods (plane_processes), one for each attempt
-    |   plane_messages    actions as messages  | <--------    a0 --inputs ... <task>; children, traces
-    |   plane_scheduler   attempts, retries,   |              clean environment, code from the bundle
+    |   *services.py      RPCs  ->  Scheduler  |            pods (processes.py), one for each attempt
+    |   messages.py       actions as messages  | <--------    a0 --inputs ... <task>; children, traces
+    |   scheduler.py      attempts, retries,   |              clean environment, code from the bundle
     |                     abort, timeout ----- start, ---->
-    |   plane_pods        arguments, results   | signal
-    |   plane_store  ------------------------- HTTP ----->  moto (S3): bundles, inputs.pb, outputs.pb,
+    |   pods.py           arguments, results   | signal
+    |   object_store.py -------------------- HTTP -------->  moto (S3): bundles, inputs.pb, outputs.pb,
     +------------------------------------------+              error.pb, Dir; driver and pods use it too
 
 How an attempt ended is read as the platform does: from `error.pb` (recoverable or not) and the exit code.
@@ -36,13 +36,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tests.support import plane_driver
-from tests.support.plane_actions import TAIL, Action, Phase
-from tests.support.plane_processes import Process, clean_environment
-from tests.support.plane_scheduler import Pods, Scheduler
-from tests.support.plane_server import Server
-from tests.support.plane_services import ROOT
-from tests.support.plane_store import ObjectStore
+from tests.support.control_plane.actions import TAIL, Action, Phase
+from tests.support.control_plane.driver import Job, outputs, read_result, reference
+from tests.support.control_plane.processes import Process, clean_environment
+from tests.support.control_plane.scheduler import PodSettings, Scheduler
+from tests.support.control_plane.server import Server
+from tests.support.control_plane.services import ROOT
+from tests.support.object_store import ObjectStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 TIMEOUT = 60.0
 """Seconds that a wait takes at most, unless the test says otherwise."""
-_REPOSITORY = Path(__file__).parents[2]
+_REPOSITORY = Path(__file__).parents[3]
 _SWITCH_TIMEOUT = 20
 
 
@@ -96,7 +96,7 @@ class ControlPlane:
         store: ObjectStore | None = None,
         root: Path = _REPOSITORY,
     ) -> None:
-        self.pods = Pods(dict(env or {}), dict(secrets or {}))
+        self.pods = PodSettings(dict(env or {}), dict(secrets or {}))
         self.driver_env = dict(driver_env or {})
         self.store = store or ObjectStore()
         self._owns_store = store is None
@@ -145,7 +145,7 @@ class ControlPlane:
         env: Mapping[str, str] | None = None,
         overrides: Mapping[str, Any] | None = None,
         options: Mapping[str, Any] | None = None,
-        then: Callable[..., Any] = plane_driver.outputs,
+        then: Callable[..., Any] = outputs,
         **kwargs: Any,
     ) -> Run:
         """Run a task in a driver process of its own, and return as soon as the run exists.
@@ -162,10 +162,10 @@ class ControlPlane:
             **kwargs: The task's inputs.
         """
         name = f"r{uuid.uuid4().hex[:12]}"
-        job = plane_driver.Job(
+        job = Job(
             endpoint=self.endpoint,
             root=self._root,
-            task=plane_driver.reference(task),
+            task=reference(task),
             args=args,
             kwargs=kwargs,
             overrides=dict(overrides or {}),
@@ -175,7 +175,7 @@ class ControlPlane:
                 "env_vars": dict(env or {}),
                 **(options or {}),
             },
-            then=plane_driver.reference(then),
+            then=reference(then),
         )
         driver = self._call(self._drive(job.write(self._driver_folder(name))))
         self.wait_for("the driver to create a run", lambda: self._root_of(name) or driver.return_code is not None)
@@ -197,7 +197,7 @@ class ControlPlane:
 
         self.wait_for(f"the end of run {run.name}", has_ended, timeout)
         if run.driver.return_code == 0:
-            run.result = plane_driver.read_result(self._driver_folder(run.name))
+            run.result = read_result(self._driver_folder(run.name))
         if run.phase is not expect or run.driver.return_code != 0:
             msg = f"run {run.name} ended {run.phase.name}, not {expect.name}\n{self.describe()}"
             raise PlaneError(msg)

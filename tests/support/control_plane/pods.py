@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from flyteidl2.core import execution_pb2, security_pb2
 
-from tests.support.plane_actions import Action, ActionError, Attempt, Link, Phase
+from tests.support.control_plane.actions import Action, ActionError, Attempt, Link, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flyteidl2.core.tasks_pb2 import TaskTemplate
 
-    from tests.support.plane_store import ObjectStore
+    from tests.support.object_store import ObjectStore
 
 _LINES = 20
 _VARIABLE = re.compile(r"\{\{\s*\.(\w+)\s*\}\}")

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from flyteidl2.task import common_pb2
 
-from tests.support import plane_pods
-from tests.support.plane_actions import Action, ActionError, Attempt, Kind, Phase
-from tests.support.plane_literals import to_python
-from tests.support.plane_processes import Process, clean_environment
+from tests.support.control_plane import pods
+from tests.support.control_plane.actions import Action, ActionError, Attempt, Kind, Phase
+from tests.support.control_plane.literals import to_python
+from tests.support.control_plane.processes import Process, clean_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from flyteidl2.core.literals_pb2 import KeyValuePair
     from flyteidl2.task.run_pb2 import RunSpec
 
-    from tests.support.plane_store import ObjectStore
+    from tests.support.object_store import ObjectStore
 
 T = TypeVar("T")
 
@@ -60,7 +60,7 @@ class Changes:
 
 
 @dataclass
-class Pods:
+class PodSettings:
     """What pods are like; a test may change it between runs."""
 
     env: dict[str, str]
@@ -86,7 +86,7 @@ class RunRecord:
 class Scheduler:
     """All runs of a plane."""
 
-    def __init__(self, folder: Path, executables: Path, store: ObjectStore, pods: Pods) -> None:
+    def __init__(self, folder: Path, executables: Path, store: ObjectStore, pod_settings: PodSettings) -> None:
         self.runs: dict[str, RunRecord] = {}
         self.bucket = ""
         self.endpoint = ""
@@ -95,7 +95,7 @@ class Scheduler:
         self.is_closed = False
         self._folder = folder
         self._executables = executables
-        self._pods = pods
+        self._pod_settings = pod_settings
         self._cache: dict[str, Action] = {}
         self._stops: dict[tuple[str, str], asyncio.Event] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -118,7 +118,7 @@ class Scheduler:
     async def record_trace(self, action: Action) -> None:
         """Keep what a task says about a traced function; a retry may say it again."""
         if action.phase is Phase.FAILED:
-            action.error = await plane_pods.read_error(self.store, f"{self.runs[action.run].base}/{action.name}")
+            action.error = await pods.read_error(self.store, f"{self.runs[action.run].base}/{action.name}")
         elif action.output_uri:
             action.outputs = await self._outputs(action.output_uri)
         self.runs[action.run].actions[action.name] = action
@@ -183,13 +183,13 @@ class Scheduler:
     async def _attempt(self, action: Action, attempt: Attempt) -> None:
         assert action.spec is not None
         run = self.runs[action.run]
-        values = plane_pods.variables(action, attempt, run.base, run.started)
-        action.links = plane_pods.links(action.spec.task_template, values)
+        values = pods.variables(action, attempt, run.base, run.started)
+        action.links = pods.links(action.spec.task_template, values)
         action.attempts.append(attempt)
         folder = self._folder / attempt.pod_name
         folder.mkdir()
         process = await Process.start(
-            [plane_pods.substitute(word, values) for word in action.spec.task_template.container.args],
+            [pods.substitute(word, values) for word in action.spec.task_template.container.args],
             self._environment(action, attempt),
             folder,
             self.changes.notify,
@@ -211,9 +211,9 @@ class Scheduler:
         await asyncio.wait([exit_, stop], timeout=limit or None, return_when=asyncio.FIRST_COMPLETED)
         stop.cancel()
         if exit_.done():
-            await plane_pods.conclude(action, attempt, self.store, self._output(action, attempt))
+            await pods.conclude(action, attempt, self.store, self._output(action, attempt))
             return
-        await process.stop(self._pods.grace, is_pid1=self._pods.is_pid1)
+        await process.stop(self._pod_settings.grace, is_pid1=self._pod_settings.is_pid1)
         await exit_
         attempt.phase = Phase.ABORTED
         if action.abort_reason is None:
@@ -226,10 +226,10 @@ class Scheduler:
         return {
             **clean_environment(self._folder / attempt.pod_name / ".home", self._executables),
             **self.store.env,
-            **self._pods.env,
+            **self._pod_settings.env,
             **_pairs(action.spec.task_template.container.env),
             **_pairs(run.spec.envs.values),
-            **plane_pods.environment(action, attempt, run.base, self.endpoint, self._pods.secrets),
+            **pods.environment(action, attempt, run.base, self.endpoint, self._pod_settings.secrets),
         }
 
     def _output(self, action: Action, attempt: Attempt) -> str:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from tests.support.plane_services import application
+from tests.support.control_plane.services import application
 
 if TYPE_CHECKING:
     import socket
 
-    from tests.support.plane_scheduler import Scheduler
+    from tests.support.control_plane.scheduler import Scheduler
 
 
 class Server(uvicorn.Server):

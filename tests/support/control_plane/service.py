@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from connectrpc.request import RequestContext
     from flyteidl2.common.identifier_pb2 import ActionIdentifier
 
-    from tests.support.plane_actions import Action
-    from tests.support.plane_scheduler import Scheduler
+    from tests.support.control_plane.actions import Action
+    from tests.support.control_plane.scheduler import Scheduler
 
     Context: TypeAlias = RequestContext[Any, Any]
 

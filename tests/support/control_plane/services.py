@@ -26,17 +26,17 @@ from flyteidl2.workflow import (
     state_service_connect,
 )
 
-from tests.support import plane_messages
-from tests.support.plane_actions import Action
-from tests.support.plane_data_services import DataProxy
-from tests.support.plane_scheduler import RunRecord, Scheduler
-from tests.support.plane_service import Service
-from tests.support.plane_task_services import Actions, Queue, State
+from tests.support.control_plane import messages
+from tests.support.control_plane.actions import Action
+from tests.support.control_plane.data_services import DataProxy
+from tests.support.control_plane.scheduler import RunRecord, Scheduler
+from tests.support.control_plane.service import Service
+from tests.support.control_plane.task_services import Actions, Queue, State
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.support.plane_service import Context
+    from tests.support.control_plane.service import Context
 
 ROOT = "a0"
 """The name of every run's first action."""
@@ -92,7 +92,7 @@ class Runs(Service, run_service_connect.RunService):
             f"{self.scheduler.bucket}/{run_id.name}", request.run_spec, started
         )
         self.scheduler.submit(action)
-        return run_service_pb2.CreateRunResponse(run=run_definition_pb2.Run(action=plane_messages.summary(action)))
+        return run_service_pb2.CreateRunResponse(run=run_definition_pb2.Run(action=messages.summary(action)))
 
     async def abort_run(
         self, request: run_service_pb2.AbortRunRequest, ctx: Context
@@ -112,13 +112,13 @@ class Runs(Service, run_service_connect.RunService):
     ) -> run_service_pb2.GetRunDetailsResponse:
         root = self.action(identifier_pb2.ActionIdentifier(run=request.run_id, name=ROOT))
         spec = self.scheduler.runs[request.run_id.name].spec
-        details = run_definition_pb2.RunDetails(run_spec=spec, action=plane_messages.details(root))
+        details = run_definition_pb2.RunDetails(run_spec=spec, action=messages.details(root))
         return run_service_pb2.GetRunDetailsResponse(details=details)
 
     async def get_action_details(
         self, request: run_service_pb2.GetActionDetailsRequest, ctx: Context
     ) -> run_service_pb2.GetActionDetailsResponse:
-        details = plane_messages.details(self.action(request.action_id))
+        details = messages.details(self.action(request.action_id))
         return run_service_pb2.GetActionDetailsResponse(details=details)
 
     async def watch_action_details(
@@ -128,7 +128,7 @@ class Runs(Service, run_service_connect.RunService):
         sent: run_definition_pb2.ActionDetails | None = None
         while not self.scheduler.is_closed:
             change, is_final = self.scheduler.changes.next, action.phase.is_final
-            if (details := plane_messages.details(action)) != sent:
+            if (details := messages.details(action)) != sent:
                 sent = details
                 yield run_service_pb2.WatchActionDetailsResponse(details=details)
             if is_final:
@@ -139,14 +139,14 @@ class Runs(Service, run_service_connect.RunService):
         self, request: run_service_pb2.ListRunsRequest, ctx: Context
     ) -> run_service_pb2.ListRunsResponse:
         roots = [run.actions[ROOT] for run in self.scheduler.runs.values()]
-        runs = [run_definition_pb2.Run(action=plane_messages.summary(root)) for root in roots]
+        runs = [run_definition_pb2.Run(action=messages.summary(root)) for root in roots]
         return run_service_pb2.ListRunsResponse(runs=runs)
 
     async def list_actions(
         self, request: run_service_pb2.ListActionsRequest, ctx: Context
     ) -> run_service_pb2.ListActionsResponse:
         actions = self.scheduler.runs[request.run_id.name].actions.values()
-        return run_service_pb2.ListActionsResponse(actions=map(plane_messages.summary, actions))
+        return run_service_pb2.ListActionsResponse(actions=map(messages.summary, actions))
 
 
 class Cluster(cluster_connect.ClusterService):

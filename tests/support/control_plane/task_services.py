@@ -16,16 +16,16 @@ from flyteidl2.workflow import (
     state_service_pb2,
 )
 
-from tests.support import plane_messages
-from tests.support.plane_actions import Action, Kind, Phase
-from tests.support.plane_service import Service
+from tests.support.control_plane import messages
+from tests.support.control_plane.actions import Action, Kind, Phase
+from tests.support.control_plane.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from flyteidl2.common.identifier_pb2 import ActionIdentifier
 
-    from tests.support.plane_service import Context
+    from tests.support.control_plane.service import Context
 
 _CANCELLED = "cancelled by its parent"
 
@@ -58,7 +58,7 @@ class _Family(Service):
         while not self.scheduler.is_closed:
             change = self.scheduler.changes.next
             for child in self.scheduler.children(parent.run.name, parent.name):
-                update = plane_messages.update(child)
+                update = messages.update(child)
                 if seen.get(child.name) != (state := update.SerializeToString(deterministic=True)):
                     seen[child.name] = state
                     yield update, None

@@ -1,4 +1,4 @@
-"""What has no public way in the wandb SDK. `tests/e2e/test_e2e_opening.py` notices when it moves."""
+"""What has no public way in the wandb SDK. `tests/e2e/test_open_errors.py` notices when it moves."""
 
 from __future__ import annotations
 
