@@ -127,10 +127,10 @@ def measure(role: str, plan: Path) -> float:
 async def requests_of(path: str, *, is_sweep: bool) -> list[dict[str, Any]]:
     """What a download of ours sends for files and history, read from the server and from our own scan."""
     from wandb_artifacts import RunRef, SweepRef
-    from wandb_artifacts._history import _scan
-    from wandb_artifacts._run import RunHistory
-    from wandb_artifacts._wandb._api import Api
-    from wandb_artifacts._wandb._documents import HISTORY_PAGE
+    from wandb_artifacts._history import scan as _scan
+    from wandb_artifacts._download.run import RunHistory
+    from wandb_artifacts._client.api import Api
+    from wandb_artifacts._client.queries import HISTORY_PAGE
 
     class Recorder(RunHistory):
         async def page(self, first: int, end: int, samples: int) -> list[str]:

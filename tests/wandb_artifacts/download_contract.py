@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from wandb_artifacts import IncompleteDownloadError, download_run, download_sweep, verify_download
-from wandb_artifacts._wandb import _repeat
+from wandb_artifacts._client import retry as _repeat
 from wandb_devserver import Fault
 
 if TYPE_CHECKING:

@@ -28,11 +28,12 @@ from wandb_artifacts import (
     SweepDownload,
     SweepRef,
 )
-from wandb_artifacts._cli import _text, _wording
-from wandb_artifacts._cli._bars import Bars
-from wandb_artifacts._cli._commands import group
-from wandb_artifacts._cli._exits import Exit, code_of
-from wandb_artifacts._cli._progress import Lines, Tally
+from wandb_artifacts._cli import messages as _wording
+from wandb_artifacts._cli import text as _text
+from wandb_artifacts._cli.bars import Bars
+from wandb_artifacts._cli.commands import group
+from wandb_artifacts._cli.exit_codes import Exit, code_of
+from wandb_artifacts._cli.progress import Lines, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,7 +94,7 @@ def test_version() -> None:
 def test_help_loads_nothing_heavy() -> None:
     """What downloads need is loaded by downloads."""
     code = (
-        "import sys; from wandb_artifacts._cli._call import call; call(['--help']);"
+        "import sys; from wandb_artifacts._cli.main import call; call(['--help']);"
         "print([name for name in ('aiohttp', 'asyncio', 'rich', 'fsspec', 'tenacity', 'wandb') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)

@@ -17,12 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from wandb_artifacts import InvalidValueError, ServerAnswerError
 from wandb_artifacts._history import IncompleteHistoryError, _export, check_format, export_history, history_file
-from wandb_artifacts._history._rows import strict_rows
-from wandb_artifacts._history._scan import scan
+from wandb_artifacts._history.rows import strict_rows
+from wandb_artifacts._history.scan import scan
 
 if TYPE_CHECKING:
-    from wandb_artifacts._results import HistoryFormat
-    from wandb_artifacts._storage._target import Stat
+    from wandb_artifacts._download.results import HistoryFormat
+    from wandb_artifacts._destination.base import Stat
 
 FORMATS: tuple[HistoryFormat, ...] = ("json", "jsonl", "parquet")
 
@@ -493,7 +493,7 @@ def test_half_a_surrogate_pair_can_be_written(form: HistoryFormat) -> None:
 @given(rows=st.lists(records, max_size=8), per_page=st.integers(1, 8))
 def test_parquet_keeps_every_value(rows: list[dict[str, Any]], per_page: int) -> None:
     need("parquet")
-    from wandb_artifacts._history._parquet import ParquetWriter
+    from wandb_artifacts._history.parquet import ParquetWriter
 
     part = Memory()
     writer = ParquetWriter(part)

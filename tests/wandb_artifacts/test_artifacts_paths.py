@@ -7,7 +7,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from wandb_artifacts._storage._paths import safe_path, safe_paths
+from wandb_artifacts._destination.safe_names import safe_path, safe_paths
 
 RESERVED = frozenset({"manifest.json", "summary.json"})
 DEVICES = ["CON", "prn", "Aux", "NUL", "COM1", "lpt9", "COM¹", "CONOUT$"]

@@ -13,8 +13,8 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.registry import register_implementation
 from wandb_artifacts._errors import DestinationError
-from wandb_artifacts._storage import open_target
-from wandb_artifacts._storage._target import Stat, Target
+from wandb_artifacts._destination import open_target
+from wandb_artifacts._destination.base import Stat, Target
 
 
 class Faulty(MemoryFileSystem):  # type: ignore[misc]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from wandb_artifacts import IncompleteDownloadError, ServerUnavailableError, download_run
-from wandb_artifacts._wandb import _repeat
-from wandb_artifacts._wandb._repeat import Repeater, TransientError, read_retry_after
+from wandb_artifacts._client import retry as _repeat
+from wandb_artifacts._client.retry import Repeater, TransientError, read_retry_after
 from wandb_devserver import Fault
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 from wandb_artifacts import InvalidValueError
 from wandb_artifacts._errors import DestinationError
-from wandb_artifacts._storage import open_target
-from wandb_artifacts._storage._fsspec import Address, open_filesystem
-from wandb_artifacts._storage._objects import Information
-from wandb_artifacts._storage._private import private_folder
-from wandb_artifacts._storage._target import Target
+from wandb_artifacts._destination import open_target
+from wandb_artifacts._destination.url import Address, open_filesystem
+from wandb_artifacts._destination.store import Information
+from wandb_artifacts._download.folders import private_folder
+from wandb_artifacts._destination.base import Target
 
 from tests.support.target_contract import OPEN, TargetContract
 
@@ -149,7 +149,7 @@ def test_user_file_named_like_a_part_folder(target: Target) -> None:
 
 KILLED = """
 import os, signal, sys
-from wandb_artifacts._storage import open_target
+from wandb_artifacts._destination import open_target
 target = open_target(sys.argv[1], {})
 target.prepare()
 lock = target.lock()
@@ -432,7 +432,7 @@ def test_disk_full(small_disk: Path) -> None:
 TOO_LARGE = """
 import resource, sys
 from wandb_artifacts._errors import DestinationError
-from wandb_artifacts._storage import open_target
+from wandb_artifacts._destination import open_target
 target = open_target(sys.argv[1], {})
 target.prepare()
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))

@@ -28,7 +28,7 @@ from wandb_artifacts import (
     ServerUnavailableError,
     download_run,
 )
-from wandb_artifacts._wandb import _repeat
+from wandb_artifacts._client import retry as _repeat
 from wandb_devserver import Fault
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from wandb_artifacts import IncompleteDownloadError, NotFoundError, Progress, SweepDownload, SweepRef, download_sweep
-from wandb_artifacts._wandb import _api, _repeat
+from wandb_artifacts._client import api as _api
+from wandb_artifacts._client import retry as _repeat
 from wandb_devserver import Fault
 
 if TYPE_CHECKING:

@@ -93,8 +93,8 @@ def test_projects_and_runs(fs: Any, lab: Lab, run: str) -> None:
 
 def test_a_run_of_many_pages(fs: Any, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """Listings are complete however many answers they take."""
-    monkeypatch.setattr("wandb_artifacts._wandb._api._FILES_A_RUN", 3)
-    monkeypatch.setattr("wandb_artifacts._fsspec._lists._PAGE", 2)
+    monkeypatch.setattr("wandb_artifacts._client.api._FILES_A_RUN", 3)
+    monkeypatch.setattr("wandb_artifacts._filesystem.lists._PAGE", 2)
     names = [f"f{number}" for number in range(10)]
     lab.run(files=dict.fromkeys(names, b""))
     for number in range(4):
@@ -212,7 +212,7 @@ def test_ranges_are_retried(fs: Any, lab: Lab, fault: Fault) -> None:
 @pytest.mark.parametrize("size", [1_000, 2_000_000])
 def test_a_file_that_stays_wrong(fs: Any, lab: Lab, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error in the end, what was there before stays, and nothing half is left."""
-    monkeypatch.setattr("wandb_artifacts._wandb._repeat.FIRST_WAIT", 0.0)
+    monkeypatch.setattr("wandb_artifacts._client.retry.FIRST_WAIT", 0.0)
     (tmp_path / "f").write_bytes(b"before")
     path = lab.run(files={"f": BIG[:size]}) + "/f"
     lab.server.faults.add(Fault("download", wrong_bytes=True, count=None))
@@ -225,8 +225,8 @@ def test_a_file_that_stays_wrong(fs: Any, lab: Lab, size: int, tmp_path: Path, m
 
 def test_an_outage_ends(fs: Any, lab: Lab, run: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An instance, which fsspec keeps for good, outlives the outage of a server."""
-    monkeypatch.setattr("wandb_artifacts._wandb._repeat.FIRST_WAIT", 0.0)
-    monkeypatch.setattr("wandb_artifacts._wandb._repeat.DOWN_FOR", 0.0)
+    monkeypatch.setattr("wandb_artifacts._client.retry.FIRST_WAIT", 0.0)
+    monkeypatch.setattr("wandb_artifacts._client.retry.DOWN_FOR", 0.0)
     fault = lab.server.faults.add(Fault("graphql", drop=True, count=None))
     with pytest.raises(ConnectionError):
         fs.ls(run)
@@ -241,7 +241,7 @@ def test_listing_that_fails_is_not_an_empty_one(
     fs: Any, lab: Lab, run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A tree of which a part cannot be listed is an error, not a smaller tree."""
-    monkeypatch.setattr("wandb_artifacts._wandb._repeat.FIRST_WAIT", 0.0)
+    monkeypatch.setattr("wandb_artifacts._client.retry.FIRST_WAIT", 0.0)
     lab.server.faults.add(Fault("graphql", operation="Run", status=403, count=None))
 
     with pytest.raises(PermissionError):

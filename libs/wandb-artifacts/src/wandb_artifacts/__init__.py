@@ -27,8 +27,8 @@ from wandb_artifacts._retry import is_transient
 from wandb_artifacts._version import __version__
 
 if TYPE_CHECKING:
-    from wandb_artifacts._download import download_run, download_sweep
-    from wandb_artifacts._results import (
+    from wandb_artifacts._download.api import download_run, download_sweep
+    from wandb_artifacts._download.results import (
         DownloadedFile,
         Failure,
         HistoryFormat,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         RunDownload,
         SweepDownload,
     )
-    from wandb_artifacts._verifier import Verification, verify_download
+    from wandb_artifacts._download.verify import Verification, verify_download
 
 __all__ = [
     "AccessDeniedError",
@@ -75,8 +75,8 @@ __all__ = [
 ]
 
 _LAZY = {
-    **dict.fromkeys(("download_run", "download_sweep"), "wandb_artifacts._download"),
-    **dict.fromkeys(("Verification", "verify_download"), "wandb_artifacts._verifier"),
+    **dict.fromkeys(("download_run", "download_sweep"), "wandb_artifacts._download.api"),
+    **dict.fromkeys(("Verification", "verify_download"), "wandb_artifacts._download.verify"),
     **dict.fromkeys(
         (
             "DownloadedFile",
@@ -88,7 +88,7 @@ _LAZY = {
             "RunDownload",
             "SweepDownload",
         ),
-        "wandb_artifacts._results",
+        "wandb_artifacts._download.results",
     ),
 }
 

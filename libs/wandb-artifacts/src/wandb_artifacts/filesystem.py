@@ -19,24 +19,24 @@ from fsspec.asyn import AsyncFileSystem, sync
 from fsspec.callbacks import DEFAULT_CALLBACK
 from fsspec.utils import isfilelike
 
-from wandb_artifacts._disk import on_disk
+from wandb_artifacts._asyncio import on_disk
 from wandb_artifacts._errors import InvalidValueError, NotFoundError
-from wandb_artifacts._fsspec import _lists
-from wandb_artifacts._fsspec._fetching import fetch, fetch_range
-from wandb_artifacts._fsspec._files import BLOCK_SIZE, BufferedFile, StreamedFile
-from wandb_artifacts._fsspec._listing import Listing, Place, folder_info
-from wandb_artifacts._fsspec._sessions import Sessions
-from wandb_artifacts._fsspec._sinks import Beside, Memory
+from wandb_artifacts._filesystem import lists as _lists
+from wandb_artifacts._filesystem.fetching import fetch, fetch_range
+from wandb_artifacts._filesystem.reading import BLOCK_SIZE, BufferedFile, StreamedFile
+from wandb_artifacts._filesystem.listing import Listing, Place, folder_info
+from wandb_artifacts._filesystem.sessions import Sessions
+from wandb_artifacts._filesystem.sinks import Beside, Memory
 from wandb_artifacts._hosts import check_host
-from wandb_artifacts._options import DEFAULT_JOBS
+from wandb_artifacts._download.options import DEFAULT_JOBS
 from wandb_artifacts._refs import RunRef
 
 if TYPE_CHECKING:
     import datetime
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from wandb_artifacts._fsspec._listing import Info
-    from wandb_artifacts._wandb._api import Api, RemoteFile
+    from wandb_artifacts._filesystem.listing import Info
+    from wandb_artifacts._client.api import Api, RemoteFile
 
 __all__ = ["WandbFileSystem"]
 

@@ -14,26 +14,26 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wandb_artifacts._disk import on_disk
-from wandb_artifacts._download import download_run, download_sweep
+from wandb_artifacts._asyncio import on_disk
+from wandb_artifacts._download.api import download_run, download_sweep
 from wandb_artifacts._errors import AuthenticationError, DestinationError, DownloadError
-from wandb_artifacts._manifest import MANIFEST
-from wandb_artifacts._options import DEFAULT_JOBS, read_ref
+from wandb_artifacts._download.manifest import MANIFEST
+from wandb_artifacts._download.options import DEFAULT_JOBS, read_ref
 from wandb_artifacts._refs import RunRef, SweepRef
-from wandb_artifacts._results import Failure, IncompleteDownloadError, RunDownload, SweepDownload
-from wandb_artifacts._settling import run_settled, sweep_settled
-from wandb_artifacts._storage._open import open_target
-from wandb_artifacts._storage._paths import WORK_FOLDER, safe_paths
-from wandb_artifacts._storage._private import private_folder
+from wandb_artifacts._download.results import Failure, IncompleteDownloadError, RunDownload, SweepDownload
+from wandb_artifacts._download.wait import run_settled, sweep_settled
+from wandb_artifacts._destination.open import open_target
+from wandb_artifacts._destination.safe_names import WORK_FOLDER, safe_paths
+from wandb_artifacts._download.folders import private_folder
 from wandb_artifacts._twins import Twin
-from wandb_artifacts._wandb._api import Api
-from wandb_artifacts._wandb._key import trust
+from wandb_artifacts._client.api import Api
+from wandb_artifacts._client.credentials import trust
 from wandb_artifacts._workers import for_each
 
 if TYPE_CHECKING:
     from flyte.io import Dir
 
-    from wandb_artifacts._results import HistoryFormat, OnProgress
+    from wandb_artifacts._download.results import HistoryFormat, OnProgress
 
 __all__ = [
     "download_run_to_dir",

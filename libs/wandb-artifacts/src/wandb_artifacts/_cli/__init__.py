@@ -10,7 +10,7 @@ from typing import NoReturn
 def main() -> NoReturn:
     """Runs the command and ends the process with one of the codes that `--help` names."""
     try:
-        from wandb_artifacts._cli._call import call
+        from wandb_artifacts._cli.main import call
 
         code = call(sys.argv[1:])
     except KeyboardInterrupt:

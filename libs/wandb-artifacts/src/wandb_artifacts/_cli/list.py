@@ -1,0 +1,101 @@
+"""`wandb-artifacts ls`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from wandb_artifacts._cli import text as _text
+from wandb_artifacts._cli.exit_codes import Exit
+from wandb_artifacts._cli.output import put, put_json
+from wandb_artifacts._cli.place import read_place
+from wandb_artifacts._cli.signals import run
+from wandb_artifacts._hosts import DEFAULT_HOST
+from wandb_artifacts._download.options import Ref
+from wandb_artifacts._refs import RunRef, SweepRef
+from wandb_artifacts._client.api import Api, RemoteFile, RemoteRun
+
+_JOBS = 2
+
+
+def list_ref(*, ref: str, is_sweep: bool, host: str | None, as_json: bool) -> int:
+    if is_sweep or "/sweeps/" in ref:
+        sweep = read_place(SweepRef, ref, host)
+        state, runs = run(lambda: _sweep(sweep))
+        if as_json:
+            put_json({"sweep": _place(sweep), "state": state, "runs": [_run_values(each) for each in runs]})
+        else:
+            put(_runs_table(runs))
+        return Exit.COMPLETE
+    place = read_place(RunRef, ref, host)
+    found, files = run(lambda: _run(place))
+    if as_json:
+        put_json({**_run_values(found), "files": [_file_values(file) for file in files]})
+    else:
+        put(_files_table(files))
+    return Exit.COMPLETE
+
+
+async def _run(ref: RunRef) -> tuple[RemoteRun, list[RemoteFile]]:
+    async with await Api.open(ref.host, jobs=_JOBS) as api:
+        found = await api.run(_at(ref, api.host))
+        return found, sorted(await api.files(found), key=lambda file: file.name)
+
+
+async def _sweep(ref: SweepRef) -> tuple[str, list[RemoteRun]]:
+    state, runs = "", list[RemoteRun]()
+    async with await Api.open(ref.host, jobs=_JOBS) as api:
+        async for state, page in api.runs(_at(ref, api.host)):  # noqa: B007
+            runs += page
+    return state, runs
+
+
+def _at(ref: Ref, host: str) -> Ref:
+    """The address with the server that was asked, as downloads tell it."""
+    return replace(ref, host=None if host == DEFAULT_HOST else host)
+
+
+def _place(ref: RunRef | SweepRef) -> dict[str, Any]:
+    return {"entity": ref.entity, "project": ref.project, "id": ref.id, "host": ref.host}
+
+
+def _run_values(found: RemoteRun) -> dict[str, Any]:
+    return {
+        "run": _place(found.ref),
+        "state": found.state,
+        "rows": found.line_count,
+        "last_step": found.last_step if found.last_step >= 0 else None,
+        "heartbeat_at": found.heartbeat_at,
+    }
+
+
+def _file_values(file: RemoteFile) -> dict[str, Any]:
+    # Not the address: it may be signed.
+    md5 = None if file.md5 is None else file.md5.hex()
+    return {"name": file.name, "size": file.size, "md5": md5, "updated_at": file.updated_at}
+
+
+def _files_table(files: list[RemoteFile]) -> str:
+    rows = [
+        (
+            "-" if file.size is None else _text.size(file.size),
+            _text.time(file.updated_at),
+            _text.printable(file.name),
+        )
+        for file in files
+    ]
+    return _text.table(("SIZE", "UPDATED (UTC)", "NAME"), rows, right=frozenset({0}))
+
+
+def _runs_table(runs: list[RemoteRun]) -> str:
+    rows = [
+        (
+            _text.printable(found.state),
+            "-" if found.line_count is None else f"{found.line_count:,}",
+            f"{len(found.files):,}{'+' if found.more_files else ''}",
+            _text.time(found.heartbeat_at),
+            _text.printable(found.ref.id),
+        )
+        for found in runs
+    ]
+    return _text.table(("STATE", "ROWS", "FILES", "LAST SIGN (UTC)", "RUN"), rows, right=frozenset({1, 2}))

@@ -1,0 +1,78 @@
+"""A call of the command, from its arguments to the code that it ends with."""
+
+from __future__ import annotations
+
+import signal
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from wandb_artifacts._cli import output as _output
+from wandb_artifacts._cli.commands import group
+from wandb_artifacts._cli.exit_codes import Exit, code_of
+from wandb_artifacts._cli.stopped import Stopped, heed_signals
+from wandb_artifacts._cli.messages import incomplete, one_line, refusal
+from wandb_artifacts._errors import DestinationError, InvalidValueError, WandbPluginError
+from wandb_artifacts._download.results import IncompleteDownloadError
+from wandb_artifacts._version import __version__
+
+
+def call(arguments: Sequence[str]) -> int:
+    _output.prepare()
+    wants_json = "--json" in arguments
+    try:
+        heed_signals()
+        return _call(arguments, wants_json=wants_json)
+    except DestinationError as error:
+        # Standard output itself.
+        _output.say(f"Error: {error}")
+        return Exit.DESTINATION
+
+
+def _call(arguments: Sequence[str], *, wants_json: bool) -> int:
+    try:
+        if not arguments:
+            group.main(["--help"], "wandb-artifacts", standalone_mode=False)
+            return Exit.USAGE
+        return int(group.main(list(arguments), "wandb-artifacts", standalone_mode=False) or Exit.COMPLETE)
+    except click.ClickException as error:
+        _report("UsageError", _usage(error), wants_json=wants_json)
+        return Exit.USAGE
+    except Stopped as error:
+        text = "stopped; what has arrived is kept, and the same command goes on from there"
+        _report("Terminated" if error.number == signal.SIGTERM else "Interrupted", text, wants_json=wants_json)
+        return 128 + error.number
+    except IncompleteDownloadError as error:
+        _report(type(error).__name__, incomplete(error.result), wants_json=wants_json, **error.result.to_dict())
+        return Exit.INCOMPLETE
+    except WandbPluginError as error:
+        _report(type(error).__name__, _text(error), wants_json=wants_json)
+        return code_of(error)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the user sees one line
+        _report(type(error).__name__, _bug(error), wants_json=wants_json)
+        return Exit.BUG
+
+
+def _report(kind: str, text: str, *, wants_json: bool, **found: Any) -> None:
+    _output.say(f"Error: {text}")
+    if wants_json:
+        _output.put_json({**found, "error": {"type": kind, "message": text}})
+
+
+def _usage(error: click.ClickException) -> str:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    more = f" ('{context.command_path} --help' says more)" if context else ""
+    return one_line(error.format_message().rstrip(".")) + more
+
+
+def _text(error: WandbPluginError) -> str:
+    return one_line(refusal(error) if isinstance(error, InvalidValueError) else str(error))
+
+
+def _bug(error: Exception) -> str:
+    """Where it happened, and not what it says: that may hold anything, a signed address too."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    return f"unexpected {type(error).__name__}{where}; this is a bug of wandb-artifacts {__version__}, please report it"

@@ -1,0 +1,109 @@
+"""What the command says about what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from wandb_artifacts._cli.text import count, listed, printable, seconds, size
+from wandb_artifacts._download.results import RunDownload, SweepDownload
+
+if TYPE_CHECKING:
+    from wandb_artifacts._errors import InvalidValueError
+    from wandb_artifacts._download.results import DownloadedFile
+    from wandb_artifacts._download.verify import Verification
+
+_GIVEN_AS = {
+    "deadline": "--deadline",
+    "destination": "DEST",
+    "exclude": "--exclude",
+    "history_format": "--history-format",
+    "host": "--host",
+    "include": "--include",
+    "jobs": "--jobs",
+    "run": "REF",
+    "storage_options": "--storage-option",
+    "sweep": "REF",
+}
+"""How the command names what the library's functions take."""
+
+
+def refusal(error: InvalidValueError) -> str:
+    """The text of an error in the words of the command line."""
+    reason = error.reason
+    for name in ("entity", "project"):
+        reason = reason.replace(f"or give {name}=...", f"or set WANDB_{name.upper()}")
+    given = "" if error.value is None else f" {error.value!r}"
+    return f"{_GIVEN_AS.get(error.field, error.field)}{given}: {reason}"
+
+
+def one_line(text: str) -> str:
+    return printable(" ".join(text.split()))
+
+
+def incomplete(result: RunDownload | SweepDownload) -> str:
+    if isinstance(result, RunDownload):
+        what, runs = f"run {result.run}", list[str]()
+        files = [f"{failure.name}: {failure.reason}" for failure in result.failed]
+    else:
+        what, runs = f"sweep {result.sweep}", [f"{failure.name}: {failure.reason}" for failure in result.failed]
+        files = [f"{run.run.id}/{failure.name}: {failure.reason}" for run in result.runs for failure in run.failed]
+    lost = " and ".join(count(len(names), kind) for names, kind in ((runs, "run"), (files, "file")) if names)
+    verb = "is" if len(runs + files) == 1 else "are"
+    head = f"{one_line(what)} is incomplete in {printable(result.destination)}: {lost} {verb} missing"
+    return f"{head}; the same command fetches only what is missing{listed(runs + files)}"
+
+
+def summary(result: RunDownload | SweepDownload, elapsed: float) -> str:
+    if isinstance(result, RunDownload):
+        runs: Sequence[RunDownload] = (result,)
+        head = f"run {result.run} ({result.run_state})"
+    else:
+        runs = result.runs
+        head = f"sweep {result.sweep} ({result.sweep_state}, {count(len(runs), 'run')})"
+    files = [file for run in runs for file in run.files]
+    rows = [run.history_rows for run in runs if run.history_rows is not None]
+    parts = [f"{count(len(files), 'file')}: {', '.join(_sums(files))}"]
+    parts += [f"{count(sum(rows), 'row')} of history"] if rows else []
+    parts += [seconds(elapsed)]
+    lines = [f"{one_line(head)} is complete in {printable(result.destination)}", f"  {'; '.join(parts)}"]
+    if result.is_live:
+        going = "it was" if isinstance(result, RunDownload) else "some of its runs were"
+        lines.append(f"  {going} still going on; the same command fetches what comes later")
+    return "\n".join(lines)
+
+
+def _sums(files: Sequence[DownloadedFile]) -> Iterator[str]:
+    for state in ("new", "kept"):
+        found = [file.size for file in files if file.state == state]
+        if found or not files:
+            yield f"{len(found):,} {state} ({size(sum(found))})"
+
+
+def stale(result: RunDownload | SweepDownload) -> str | None:
+    """A warning of what an earlier download left."""
+    if isinstance(result, RunDownload):
+        left = list(result.stale)
+    else:
+        folders = [f"{folder}/" for folder in result.stale]
+        left = folders + [f"{run.run.id}/{path}" for run in result.runs for path in run.stale]
+    if not left:
+        return None
+    head = f"Warning: left in {printable(result.destination)} by an earlier download, and no longer at W&B:"
+    return head + listed(left)
+
+
+def verification(found: Verification) -> str:
+    what = f"{count(found.checked, 'file')} ({size(found.bytes)})"
+    if found.is_good:
+        return f"{printable(found.destination)} is complete and unchanged: {what}"
+    lost = [f"{failure.name}: {failure.reason}" for failure in found.failed]
+    verb = "is" if len(lost) == 1 else "are"
+    return f"{printable(found.destination)} differs: {len(lost):,} of {what} {verb} not as downloaded{listed(lost)}"
+
+
+def unknown(found: Verification) -> str | None:
+    """A warning of files that no manifest knows."""
+    if not found.stale:
+        return None
+    return f"Warning: in {printable(found.destination)}, but not of this download:{listed(found.stale)}"

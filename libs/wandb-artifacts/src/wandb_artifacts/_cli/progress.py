@@ -1,0 +1,103 @@
+"""How far a download is, on stderr: bars on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from wandb_artifacts._cli import text as _text
+from wandb_artifacts._cli.output import say
+
+if TYPE_CHECKING:
+    from wandb_artifacts._download.results import OnProgress, Progress
+
+_LINE_EVERY = 5.0
+"""Seconds."""
+
+
+class Tally:
+    """What the reports of a download add up to. One thread adds; another may look at any moment."""
+
+    def __init__(self) -> None:
+        self.active: dict[tuple[str, str], Progress] = {}
+        """Files on their way, in the order in which they began."""
+        self.kept_files = 0
+        self.kept_bytes = 0
+        self.failed = 0
+        self.latest: Progress | None = None
+
+    def add(self, moment: Progress) -> None:
+        key = (moment.run.id, moment.name)
+        if moment.state == "receiving":
+            self.active[key] = moment
+        else:
+            self.active.pop(key, None)
+        if moment.state == "kept":
+            self.kept_files += 1
+            self.kept_bytes += moment.size or 0
+        self.failed += moment.state == "failed"
+        self.latest = moment
+
+    @property
+    def files(self) -> tuple[int, int]:
+        """Of the files that were not there before: how many are complete, and how many are known."""
+        if self.latest is None:
+            return 0, 0
+        return self.latest.files_done - self.kept_files, self.latest.files_known - self.kept_files
+
+    @property
+    def bytes(self) -> tuple[int, int]:
+        """The same in bytes."""
+        if self.latest is None:
+            return 0, 0
+        return self.latest.bytes_done - self.kept_bytes, self.latest.bytes_known - self.kept_bytes
+
+
+class Lines:
+    """A line every few seconds at most: for logs."""
+
+    def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._tally = Tally()
+        self._say = say
+        self._clock = clock
+        self._begin = self._last = clock()
+
+    def __call__(self, moment: Progress) -> None:
+        self._tally.add(moment)
+        now = self._clock()
+        if now - self._last >= _LINE_EVERY:
+            self._last = now
+            self._say(self._line(now))
+
+    def _line(self, now: float) -> str:
+        tally = self._tally
+        (files, all_files), (done, known) = tally.files, tally.bytes
+        parts = [
+            f"{files:,} of {_text.count(all_files, 'file')}",
+            f"{_text.size(done)} of {_text.size(max(known, done))}",
+            f"{_text.size(done / (now - self._begin))}/s",
+        ]
+        rows = sum(moment.rows or 0 for moment in tally.active.values())
+        parts += [f"{_text.count(rows, 'row')} of history"] if rows else []
+        parts += [f"{tally.failed:,} failed"] if tally.failed else []
+        return f"  {_text.seconds(now - self._begin)}: {', '.join(parts)}"
+
+
+@contextlib.contextmanager
+def shown_progress(what: str, dest: str, *, quiet: bool) -> Iterator[OnProgress | None]:
+    """Shows what is going on as long as the context lasts; yields what to report to."""
+    if quiet or sys.stderr is None:
+        yield None
+        return
+    say(f"Downloading {_text.printable(what)} to {_text.printable(dest)}")
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        yield Lines(say)
+        return
+    from wandb_artifacts._cli.bars import Bars
+
+    with Bars() as bars:
+        yield bars.tally.add

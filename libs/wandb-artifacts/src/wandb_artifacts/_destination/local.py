@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from wandb_artifacts._errors import DestinationError
+from wandb_artifacts._destination.errors import explained, refusal
+from wandb_artifacts._destination.no_follow import Folder, open_folder
+from wandb_artifacts._destination.part_file import PIECE, LocalPart, stat_of
+from wandb_artifacts._destination.safe_names import WORK_FOLDER
+from wandb_artifacts._destination.base import Stat
+
+_LOCK = "lock"
+_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ENAMETOOLONG})
+
+
+class LocalTarget:
+    """A folder of this machine.
+
+    What is on its way is in `.wandb-artifacts` in the root, on the same file system as what is complete.
+
+    Args:
+        root: The folder that the user named; the only one on the way that may be a link.
+        folder: The folder in it that paths start from, with '/'.
+    """
+
+    def __init__(self, root: Path, folder: str = "") -> None:
+        self._root = root
+        self._folder = folder
+        self._is_tidy = False
+
+    @property
+    def url(self) -> str:
+        return str(self._root / self._folder)
+
+    def prepare(self) -> None:
+        with explained(f"make the folder {self.url}"):
+            self._root.mkdir(parents=True, exist_ok=True)
+            with open_folder(self._root, self._folder.split("/") if self._folder else [], make=True):
+                pass
+            if not os.access(self._root, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    def lock(self) -> AbstractContextManager[None]:
+        return self._locked()
+
+    def within(self, folder: str) -> LocalTarget:
+        return LocalTarget(self._root, self._full(folder))
+
+    def part(self, path: str, key: str = "") -> LocalPart:
+        return LocalPart(self._root, self._full(path), key)
+
+    def read(self, path: str) -> bytes | None:
+        try:
+            return b"".join(self.chunks(path))
+        except FileNotFoundError:
+            return None
+
+    def write(self, path: str, data: bytes) -> Stat:
+        part = self.part(path)
+        try:
+            part.write(data)
+            return part.commit()
+        finally:
+            part.close()
+
+    def chunks(self, path: str) -> Iterator[bytes]:
+        fd = self._open(path)
+        try:
+            with explained(f"read {self._root / self._full(path)}"):
+                while piece := os.read(fd, PIECE):
+                    yield piece
+        finally:
+            os.close(fd)
+
+    def stat(self, path: str) -> Stat | None:
+        try:
+            with self._parent(path) as (folder, name):
+                found = folder.stat(name)
+        except FileNotFoundError:
+            return None
+        return stat_of(found) if stat.S_ISREG(found.st_mode) else None
+
+    def tidy(self) -> None:
+        if self._folder:
+            return
+        self._is_tidy = True
+        # What cannot be removed does no harm.
+        with suppress(OSError), open_folder(self._root, [WORK_FOLDER]) as folder:
+            for name in folder.names():
+                if name != _LOCK:
+                    with suppress(OSError):
+                        folder.remove(name)
+        self._remove_work_folder()
+
+    def paths(self) -> list[str]:
+        top = self._root / self._folder
+        found: list[str] = []
+        for parent, folders, names in os.walk(top):
+            folders[:] = [name for name in folders if name != WORK_FOLDER]
+            files = (Path(parent, name) for name in names)
+            found += [file.relative_to(top).as_posix() for file in files if file.is_file() and not file.is_symlink()]
+        return sorted(found)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self._is_tidy = False
+        work = self._root / self._folder / WORK_FOLDER
+        with explained(f"lock {self.url}"):
+            with open_folder(self._root, [*filter(None, self._folder.split("/")), WORK_FOLDER], make=True):
+                pass
+            # A thread may let go of what another one took.
+            lock = FileLock(work / _LOCK, thread_local=False)
+            try:
+                lock.acquire(blocking=False)
+            except Timeout:
+                doing, reason = f"download to {self.url}", "another download is at it; wait for its end"
+                raise refusal(doing, reason, errno.EAGAIN) from None
+        try:
+            yield
+        finally:
+            # While it is held, so that nobody else can hold it yet: who opened it before finds it removed.
+            self._remove_lock(work)
+            lock.release()
+            self._remove_lock(work, only_on="nt")
+            self._remove_work_folder()
+
+    def _remove_lock(self, work: Path, *, only_on: str = os.name) -> None:
+        if self._is_tidy and os.name == only_on:
+            with suppress(OSError):
+                (work / _LOCK).unlink()
+
+    def _remove_work_folder(self) -> None:
+        if self._is_tidy:
+            with suppress(OSError):
+                (self._root / self._folder / WORK_FOLDER).rmdir()
+
+    def _open(self, path: str) -> int:
+        with self._parent(path) as (folder, name):
+            fd = folder.open(name, os.O_RDONLY)
+        if stat.S_ISREG(os.fstat(fd).st_mode):
+            return fd
+        os.close(fd)
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+
+    @contextmanager
+    def _parent(self, path: str) -> Iterator[tuple[Folder, str]]:
+        """The folder of a file, to read it. Behind a link there is nothing."""
+        *folders, name = self._full(path).split("/")
+        try:
+            with explained(f"read {self._root / self._full(path)}"), open_folder(self._root, folders) as folder:
+                yield folder, name
+        except (DestinationError, UnicodeEncodeError) as error:
+            if isinstance(error, DestinationError) and error.errno not in _ABSENT:
+                raise
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
+
+    def _full(self, path: str) -> str:
+        return f"{self._folder}/{path}" if self._folder else path

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from wandb_artifacts._destination.errors import explained
+from wandb_artifacts._destination.no_follow import Folder, open_folder
+from wandb_artifacts._destination.safe_names import WORK_FOLDER
+from wandb_artifacts._destination.base import Stat
+
+PIECE = 1024 * 1024
+
+
+class LocalPart:
+    """A file on its way, in the folder of parts until it is whole.
+
+    Args:
+        root: The folder of the download.
+        path: The final name, below `root`.
+        key: What identifies the contents awaited.
+    """
+
+    def __init__(self, root: Path, path: str, key: str) -> None:
+        self._root = root
+        self._path = path
+        self._key = key
+        digest = hashlib.sha256(f"{path}\0{key}".encode("utf-8", "surrogatepass")).hexdigest()
+        self._name = f"{digest[:40]}.part"
+        self._digest = hashlib.md5(usedforsecurity=False)
+        self._size = 0
+        self._fd: int | None = None
+        with self._explained(), self._parts() as parts:
+            self._fd = self._open(parts)
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    def write(self, data: bytes) -> None:
+        left = memoryview(data)
+        with self._explained():
+            while left:
+                count = os.write(self._opened(), left)
+                self._digest.update(left[:count])
+                self._size += count
+                left = left[count:]
+
+    def restart(self) -> None:
+        with self._explained():
+            fd = self._opened()
+            os.ftruncate(fd, 0)
+            os.lseek(fd, 0, os.SEEK_SET)
+        self._digest = hashlib.md5(usedforsecurity=False)
+        self._size = 0
+
+    def md5(self) -> bytes:
+        return self._digest.digest()
+
+    def commit(self) -> Stat:
+        *folders, name = self._path.split("/")
+        with self._explained():
+            self._release()
+            with self._parts() as parts, open_folder(self._root, folders, make=True) as folder:
+                found = stat_of(parts.stat(self._name))
+                parts.replace(self._name, folder, name)
+        self._key = ""
+        return found
+
+    def close(self) -> None:
+        if self._fd is None:
+            return
+        if not (self._key and self._size):
+            self.discard()
+            return
+        with self._explained():
+            self._release()
+
+    def discard(self) -> None:
+        with self._explained():
+            self._release()
+            with suppress(FileNotFoundError), self._parts() as parts:
+                parts.remove(self._name)
+
+    def _open(self, parts: Folder) -> int:
+        if self._key and (fd := self._left(parts)) is not None:
+            return fd
+        with suppress(FileNotFoundError):
+            parts.remove(self._name)
+        return parts.open(self._name, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+
+    def _left(self, parts: Folder) -> int | None:
+        """What an interrupted call left, read to its end; not what somebody else may have put there."""
+        try:
+            fd = parts.open(self._name, os.O_RDWR)
+        except OSError:
+            return None
+        try:
+            found = os.fstat(fd)
+            if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
+                while piece := os.read(fd, PIECE):
+                    self._digest.update(piece)
+                    self._size += len(piece)
+                return fd
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)
+        return None
+
+    def _opened(self) -> int:
+        if self._fd is None:
+            msg = f"the part of {self._path} is closed"
+            raise ValueError(msg)
+        return self._fd
+
+    def _release(self) -> None:
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            os.close(fd)
+
+    @contextmanager
+    def _parts(self) -> Iterator[Folder]:
+        with open_folder(self._root, [WORK_FOLDER], make=True) as folder:
+            yield folder
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        with explained(f"write {self._root / self._path}"):
+            yield
+
+
+def stat_of(found: os.stat_result) -> Stat:
+    return Stat(found.st_size, f"{found.st_size}-{found.st_mtime_ns}-{found.st_ino}")

@@ -1,0 +1,129 @@
+"""fsspec, which has no types: what is used of it, and the only place that imports it for a destination."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Protocol, cast
+from urllib.parse import unquote
+
+from wandb_artifacts._errors import InvalidValueError
+from wandb_artifacts._destination.errors import refusal
+
+if TYPE_CHECKING:
+    from typing import IO
+
+_USER = re.compile(r"(?<=://)[^/?#]*@")
+_QUERY = re.compile(r"[?#].*\Z", re.DOTALL)
+_SECRET = re.compile(r"key|secret|token|pass|cred|account|conn|sas|auth", re.IGNORECASE)
+
+
+class FileSystem(Protocol):
+    """What a destination needs of an fsspec file system."""
+
+    @property
+    def async_impl(self) -> bool: ...
+
+    def info(self, path: str) -> Mapping[str, object]: ...
+
+    def find(self, path: str) -> Iterable[str]: ...
+
+    def cat_file(self, path: str) -> bytes: ...
+
+    def pipe_file(self, path: str, value: bytes) -> object: ...
+
+    def put_file(self, lpath: str, rpath: str) -> object: ...
+
+    def open(self, path: str, mode: str) -> IO[bytes]: ...
+
+    def makedirs(self, path: str, exist_ok: bool) -> None: ...
+
+    def invalidate_cache(self, path: str | None = None) -> None: ...
+
+
+class Address:
+    """A URL with what may be shown of it.
+
+    Args:
+        url: As its user wrote it.
+        storage_options: What else its file system is opened with.
+    """
+
+    def __init__(self, url: str, storage_options: Mapping[str, object]) -> None:
+        self._url = url
+        self._options = dict(storage_options)
+        shown = _QUERY.sub("", _USER.sub("", url)).rstrip("/")
+        self.shown = f"{shown}//" if shown.endswith(":") else shown
+        self.protocol = url.partition("://")[0].lower()
+        self._secrets = sorted({secret for secret in self._find_secrets() if len(secret) > 1}, key=len, reverse=True)
+
+    def open(self) -> tuple[FileSystem, str]:
+        """Its file system, and the path in it.
+
+        Raises:
+            InvalidValueError: There is no such file system, its driver is not installed, or it takes no such options.
+            DestinationError: It cannot be reached.
+        """
+        from fsspec.core import url_to_fs
+
+        self._check()
+        try:
+            found = url_to_fs(self._url, **self._options)
+        except (TypeError, ValueError) as error:
+            reason = f"{self.shown} cannot be opened with them: {self.scrubbed(error)}"
+            raise InvalidValueError(field="storage_options", value=None, reason=reason) from None
+        except Exception as error:  # noqa: BLE001, what drivers raise has no base in common
+            doing = f"open {self.shown}"
+            raise refusal(doing, self.scrubbed(error), getattr(error, "errno", None)) from None
+        # The one cast between fsspec and what has types.
+        file_system, path = cast("tuple[FileSystem, str]", found)
+        return file_system, path.rstrip("/")
+
+    def scrubbed(self, error: BaseException) -> str:
+        """What an error says, on one line and without secrets."""
+        # obstore's errors go on with a dump of themselves.
+        told = str(error).partition("Debug source:")[0]
+        text = " ".join(told.split()) or type(error).__name__
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text[:400]
+
+    def is_told_by(self, error: BaseException) -> bool:
+        """Whether an error's own text shows a secret, so that it must not be chained."""
+        return any(secret in repr(error) for secret in self._secrets)
+
+    def _check(self) -> None:
+        from fsspec.registry import get_filesystem_class
+
+        if "::" in self._url:
+            reason = "is a chain of file systems, which cannot be written to safely; name the store itself"
+            raise InvalidValueError(field="destination", value=self.shown, reason=reason)
+        try:
+            get_filesystem_class(self.protocol)
+        except ImportError as error:
+            reason = f"needs a package that is not installed: {error.args[0] if error.args else self.protocol}"
+            raise InvalidValueError(field="destination", value=self.shown, reason=reason) from error
+        except ValueError:
+            reason = f"fsspec knows no {self.protocol}://; install the package that brings it, or name a folder"
+            raise InvalidValueError(field="destination", value=self.shown, reason=reason) from None
+
+    def _find_secrets(self) -> Iterable[str]:
+        if user := _USER.search(self._url):
+            for text in (user.group()[:-1], *user.group()[:-1].split(":", 1)):
+                yield from (text, unquote(text))
+        if query := _QUERY.search(self._url):
+            yield query.group()
+        yield from _secret_values(self._options)
+
+
+def _secret_values(options: Mapping[str, object]) -> Iterable[str]:
+    for name, value in options.items():
+        if isinstance(value, Mapping):
+            yield from _secret_values(value)
+        elif isinstance(value, str) and _SECRET.search(name):
+            yield value
+
+
+def open_filesystem(url: str, storage_options: Mapping[str, object]) -> tuple[FileSystem, str]:
+    """The file system of a URL, and the path in it; see `Address.open`."""
+    return Address(url, storage_options).open()

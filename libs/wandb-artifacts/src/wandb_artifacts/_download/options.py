@@ -1,0 +1,124 @@
+"""What a call of a download may ask for, checked before anything starts."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar, get_args
+
+from wandb_artifacts._errors import InvalidValueError
+from wandb_artifacts._hosts import DEFAULT_HOST
+from wandb_artifacts._refs import RunRef, SweepRef
+from wandb_artifacts._download.results import HistoryFormat, OnProgress
+
+Ref = TypeVar("Ref", RunRef, SweepRef)
+
+DEFAULT_JOBS = 16
+_MOST_JOBS = 128
+
+
+@dataclass(frozen=True)
+class Options:
+    include_history: bool
+    history_format: HistoryFormat
+    jobs: int
+    deadline: float | None
+    progress: OnProgress | None
+    wants: Callable[[str], bool]
+    """Whether a file of the run, by its name at W&B, was asked for."""
+
+
+def make_options(
+    *,
+    include_history: bool,
+    history_format: HistoryFormat,
+    include: Sequence[str] | str | None,
+    exclude: Sequence[str] | str | None,
+    jobs: int,
+    deadline: float | None,
+    progress: OnProgress | None,
+) -> Options:
+    """Checks and brings together what a call was given.
+
+    Raises:
+        InvalidValueError: One of the values cannot be meant.
+    """
+    if history_format not in get_args(HistoryFormat):
+        reason = "must be 'json', 'jsonl' or 'parquet'"
+        raise InvalidValueError(field="history_format", value=history_format, reason=reason)
+    if not _is_number(jobs, int) or not 1 <= jobs <= _MOST_JOBS:
+        reason = f"must be a number of connections from 1 to {_MOST_JOBS}"
+        raise InvalidValueError(field="jobs", value=jobs, reason=reason)
+    if deadline is not None and not (_is_number(deadline, int, float) and deadline > 0):
+        reason = "must be a number of seconds above 0, or None for no limit"
+        raise InvalidValueError(field="deadline", value=deadline, reason=reason)
+    included, excluded = _patterns("include", include), _patterns("exclude", exclude)
+    return Options(
+        include_history=include_history,
+        history_format=history_format,
+        jobs=jobs,
+        deadline=deadline,
+        progress=progress,
+        wants=_chooser(included, excluded or ()),
+    )
+
+
+def _is_number(value: object, *kinds: type) -> bool:
+    return isinstance(value, kinds) and not isinstance(value, bool)
+
+
+def _patterns(field: str, value: Sequence[str] | str | None) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    patterns = (value,) if isinstance(value, str) else tuple(value)
+    for pattern in patterns:
+        if not isinstance(pattern, str) or not pattern:
+            raise InvalidValueError(field, pattern, "must be a pattern such as 'media/*' or '*.pt'")
+    return patterns
+
+
+def _chooser(included: tuple[str, ...] | None, excluded: tuple[str, ...]) -> Callable[[str], bool]:
+    take, leave = _matcher(included), _matcher(excluded)
+    return lambda name: (take is None or bool(take.match(name))) and not (leave and leave.match(name))
+
+
+def _matcher(patterns: tuple[str, ...] | None) -> re.Pattern[str] | None:
+    if patterns is None:
+        return None
+    return re.compile("|".join(fnmatch.translate(pattern) for pattern in patterns) or r"(?!)", re.DOTALL)
+
+
+def check_storage_options(value: Mapping[str, object] | None) -> dict[str, object]:
+    """The options of an fsspec file system, copied.
+
+    Raises:
+        InvalidValueError: They are no mapping of names.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        # Not shown: it may hold credentials.
+        reason = "must be a dictionary that fsspec takes, such as {'anon': True}"
+        raise InvalidValueError(field="storage_options", value=None, reason=reason)
+    return dict(value)
+
+
+def read_ref(kind: type[Ref], value: Ref | str) -> Ref:
+    """The address that a call was given, in whatever form.
+
+    Raises:
+        InvalidValueError: It is none.
+    """
+    if isinstance(value, kind):
+        return value
+    name = "run" if kind is RunRef else "sweep"
+    if not isinstance(value, str):
+        reason = f"must be a {kind.__name__}, entity/project/id, or the address of its page"
+        raise InvalidValueError(name, value, reason)
+    entity, project = (os.environ.get(f"WANDB_{part}") or None for part in ("ENTITY", "PROJECT"))
+    ref = kind.parse(value, entity=entity, project=project)
+    # A page of W&B's cloud is never one of the server that this machine is set up for.
+    return replace(ref, host=DEFAULT_HOST) if "://" in value and ref.host is None else ref

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Literal
+
+from wandb_artifacts._download.results import OnProgress, Progress
+
+if TYPE_CHECKING:
+    from wandb_artifacts._refs import RunRef
+
+_INTERVAL = 0.05
+"""Seconds between two reports of bytes; beginnings and ends of files are always reported."""
+
+
+class Tracker:
+    """Adds up what a call has fetched, and reports it."""
+
+    def __init__(self, report: OnProgress | None) -> None:
+        self._report = report
+        self._files_done = 0
+        self._files_known = 0
+        self._bytes_done = 0
+        self._bytes_known = 0
+        self._last = 0.0
+
+    def expect(self, files: int, size: int) -> None:
+        self._files_known += files
+        self._bytes_known += size
+
+    def follow(self, run: RunRef, name: str, size: int | None) -> Follower:
+        return Follower(self, run, name, size)
+
+    def tell(
+        self,
+        follower: Follower,
+        state: Literal["receiving", "done", "kept", "failed"],
+        *,
+        gained: int = 0,
+        rows: int | None = None,
+    ) -> None:
+        self._bytes_done += gained
+        if state in ("done", "kept"):
+            self._files_done += 1
+        if self._report is None:
+            return
+        now = time.monotonic()
+        if state == "receiving" and follower.is_reported and now - self._last < _INTERVAL:
+            return
+        follower.is_reported = True
+        self._last = now
+        self._report(
+            Progress(
+                run=follower.run,
+                name=follower.name,
+                received=follower.received,
+                size=follower.size,
+                state=state,
+                rows=rows,
+                files_done=self._files_done,
+                files_known=self._files_known,
+                bytes_done=self._bytes_done,
+                bytes_known=self._bytes_known,
+            )
+        )
+
+
+class Follower:
+    """The reports of one file."""
+
+    def __init__(self, tracker: Tracker, run: RunRef, name: str, size: int | None) -> None:
+        self._tracker = tracker
+        self.run = run
+        self.name = name
+        self.size = size
+        self.received = 0
+        self.is_reported = False
+
+    def moved(self, received: int) -> None:
+        """So many bytes are there; fewer than before where a broken file begins anew."""
+        gained, self.received = received - self.received, received
+        self._tracker.tell(self, "receiving", gained=gained)
+
+    def rows(self, rows: int) -> None:
+        self._tracker.tell(self, "receiving", rows=rows)
+
+    def end(self, state: Literal["done", "kept", "failed"], size: int | None = None) -> None:
+        gained = 0 if size is None else size - self.received
+        self.received += gained
+        self._tracker.tell(self, state, gained=gained)

@@ -1,0 +1,158 @@
+"""One file from W&B to the destination: resumed, verified, moved into place."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import TYPE_CHECKING, NamedTuple
+
+from wandb_artifacts._asyncio import on_disk
+from wandb_artifacts._errors import AccessDeniedError, AuthenticationError, NotFoundError, ServerAnswerError
+from wandb_artifacts._client.retry import TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import aiohttp
+
+    from wandb_artifacts._refs import RunRef
+    from wandb_artifacts._destination.base import Part, Sink, Stat
+    from wandb_artifacts._client.api import Api, RemoteFile
+
+SMALL = 1024 * 1024
+"""Bytes; a file up to this size is kept in memory until it is verified, and stored in one go."""
+_PIECE = 1024 * 1024
+REFUSALS = (AuthenticationError, AccessDeniedError, NotFoundError, ServerAnswerError)
+"""What an address that has expired may be answered with: S3 says 403, Google 400, others 410."""
+_OK, _PARTIAL, _UNSATISFIABLE = 200, 206, 416
+
+
+class Arrived(NamedTuple):
+    size: int
+    md5: bytes
+    stat: Stat
+
+
+class Transfer:
+    """The attempts at one file."""
+
+    def __init__(
+        self, api: Api, run: RunRef, file: RemoteFile, target: Sink, path: str, moved: Callable[[int], None]
+    ) -> None:
+        self._api = api
+        self._run = run
+        self._file = file
+        self._target = target
+        self._path = path
+        self._moved = moved
+        self._most = 0
+        self._is_fresh = False
+
+    async def __call__(self) -> Arrived:
+        """Fetches the file.
+
+        Raises:
+            DownloadError: It cannot be had, or not be stored.
+        """
+        is_small = self._file.size is not None and self._file.size <= SMALL
+        attempt = self._small if is_small else self._large
+        what = f"file {self._file.name!r} of run {self._run}"
+        return await self._api.repeat(attempt, what=what, gained=lambda: self._most)
+
+    async def _small(self) -> Arrived:
+        try:
+            async with self._api.get(self._run, self._file) as answer:
+                body = await answer.read()
+        except REFUSALS as error:
+            await self._renew(error)
+        self._moved(len(body))
+        digest = hashlib.md5(body, usedforsecurity=False).digest()
+        if not self._is_right(len(body), digest):
+            await self._look_again()
+        return Arrived(len(body), digest, await on_disk(self._target.write, self._path, body))
+
+    async def _large(self) -> Arrived:
+        part = await on_disk(self._target.part, self._path, self._key)
+        try:
+            if part.size != self._file.size:
+                await self._append(part)
+            digest = await on_disk(part.md5)
+            if not self._is_right(part.size, digest):
+                if self._file.size is None or part.size >= self._file.size:
+                    await on_disk(part.restart)
+                await self._look_again()
+            return Arrived(part.size, digest, await on_disk(part.commit))
+        finally:
+            await on_disk(part.close)
+
+    async def _append(self, part: Part) -> None:
+        start = part.size
+        try:
+            async with self._api.get(self._run, self._file, start=start) as answer:
+                if answer.status == _UNSATISFIABLE or not _begins_at(answer, start):
+                    await on_disk(part.restart)
+                    if answer.status != _OK:
+                        msg = "the server does not know the range"
+                        raise TransientError(msg)
+                await self._pour(answer, part)
+        except REFUSALS as error:
+            await self._renew(error)
+
+    async def _pour(self, answer: aiohttp.ClientResponse, part: Part) -> None:
+        """Reads on while the last piece is written."""
+        piece = bytearray()
+        writing: asyncio.Task[None] | None = None
+        try:
+            async for data in answer.content.iter_any():
+                piece += data
+                if len(piece) >= _PIECE:
+                    if writing:
+                        await writing
+                    writing = asyncio.ensure_future(self._store(part, bytes(piece)))
+                    piece.clear()
+        finally:
+            # What has arrived is kept whatever ended it.
+            if writing:
+                await writing
+            if piece:
+                await self._store(part, bytes(piece))
+
+    async def _store(self, part: Part, data: bytes) -> None:
+        await on_disk(part.write, data)
+        self._most = max(self._most, part.size)
+        # A long file may outlive several addresses.
+        self._is_fresh = False
+        self._moved(part.size)
+
+    @property
+    def _key(self) -> str:
+        md5 = self._file.md5
+        return "" if md5 is None else f"{self._file.size}-{md5.hex()}"
+
+    def _is_right(self, size: int, digest: bytes) -> bool:
+        expected = self._file
+        return expected.size in (None, size) and expected.md5 in (None, digest)
+
+    async def _look_again(self) -> None:
+        """Asks whether the file was replaced meanwhile, as those of a running run are; raises in any case."""
+        known, self._file = self._file, await self._api.file(self._run, self._file.name, once=True)
+        if (known.size, known.md5) == (self._file.size, self._file.md5):
+            msg = "what arrived has another size or MD5 digest than W&B says"
+        else:
+            msg = "the file keeps changing at W&B"
+        raise TransientError(msg)
+
+    async def _renew(self, error: Exception) -> None:
+        """A refusal may mean that a signed address has expired: asks for a new one, once; raises in any case."""
+        if self._is_fresh or self._api.is_own(self._file):
+            raise error
+        self._is_fresh = True
+        self._file = await self._api.file(self._run, self._file.name, once=True)
+        msg = "the address of the file has expired"
+        raise TransientError(msg)
+
+
+def _begins_at(answer: aiohttp.ClientResponse, start: int) -> bool:
+    if answer.status == _PARTIAL:
+        return answer.headers.get("Content-Range", "").startswith(f"bytes {start}-")
+    return start == 0

@@ -1,0 +1,129 @@
+"""Where a transfer puts a file that is no part of a download: memory, or a path of this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from typing import TYPE_CHECKING
+
+from wandb_artifacts._destination.base import Stat
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_PIECE = 1024 * 1024
+
+
+class Memory:
+    """One file in memory."""
+
+    def __init__(self) -> None:
+        self._part = _MemoryPart()
+
+    @property
+    def data(self) -> bytes:
+        """What has arrived."""
+        return bytes(self._part.data)
+
+    def part(self, path: str, key: str = "") -> _MemoryPart:  # noqa: ARG002 - there is one file
+        if not key:
+            self._part.restart()
+        return self._part
+
+    def write(self, path: str, data: bytes) -> Stat:  # noqa: ARG002
+        self._part.restart()
+        self._part.write(data)
+        return self._part.commit()
+
+
+class _MemoryPart:
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+    def write(self, data: bytes) -> None:
+        self.data += data
+
+    def restart(self) -> None:
+        self.data = bytearray()
+
+    def md5(self) -> bytes:
+        return hashlib.md5(self.data, usedforsecurity=False).digest()
+
+    def commit(self) -> Stat:
+        return Stat(self.size, "")
+
+    def close(self) -> None:
+        pass
+
+    def discard(self) -> None:
+        self.restart()
+
+
+class Beside:
+    """One file of this machine, written beside and moved into place."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        # Short: the name of the file itself may be as long as the file system allows.
+        self._temporary = path.with_name(f".{secrets.token_hex(8)}.part")
+
+    def part(self, path: str, key: str = "") -> _FilePart:  # noqa: ARG002 - there is one file
+        part = _FilePart(self._temporary, self._path)
+        if not key:
+            part.restart()
+        return part
+
+    def write(self, path: str, data: bytes) -> Stat:
+        part = self.part(path)
+        try:
+            part.write(data)
+            return part.commit()
+        finally:
+            part.close()
+
+    def discard(self) -> None:
+        """Removes what was not moved into place."""
+        self._temporary.unlink(missing_ok=True)
+
+
+class _FilePart:
+    def __init__(self, temporary: Path, final: Path) -> None:
+        self._temporary = temporary
+        self._final = final
+        self._file = temporary.open("ab")
+
+    @property
+    def size(self) -> int:
+        return self._file.tell()
+
+    def write(self, data: bytes) -> None:
+        self._file.write(data)
+
+    def restart(self) -> None:
+        self._file.seek(0)
+        self._file.truncate()
+
+    def md5(self) -> bytes:
+        self._file.flush()
+        digest = hashlib.md5(usedforsecurity=False)
+        with self._temporary.open("rb") as file:
+            while piece := file.read(_PIECE):
+                digest.update(piece)
+        return digest.digest()
+
+    def commit(self) -> Stat:
+        size = self.size
+        self._file.close()
+        self._temporary.replace(self._final)
+        return Stat(size, "")
+
+    def close(self) -> None:
+        self._file.close()
+
+    def discard(self) -> None:
+        self._file.close()
+        self._temporary.unlink(missing_ok=True)

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing
+from typing import TYPE_CHECKING, get_args
+
+from wandb_artifacts._asyncio import on_disk
+from wandb_artifacts._errors import DownloadError, InvalidValueError
+from wandb_artifacts._history.scan import scan
+from wandb_artifacts._history.writers import open_writer
+from wandb_artifacts._download.results import HistoryFormat
+
+if TYPE_CHECKING:
+    from wandb_artifacts._history.source import HistorySource
+    from wandb_artifacts._destination.base import Part
+
+OnRows = Callable[[int], None]
+
+_PAUSES = (0, 1, 3)
+"""Seconds before each further scan where rows are missing: W&B may show rows later than it counts them."""
+
+
+class IncompleteHistoryError(DownloadError):
+    """W&B counts more rows than it gave; the part holds what was found, as a whole file.
+
+    Args:
+        expected: Rows that W&B counts.
+        found: Rows that arrived.
+    """
+
+    def __init__(self, expected: int, found: int) -> None:
+        self.expected = expected
+        self.found = found
+        super().__init__(f"W&B counts {expected} rows in the history and gave {found}")
+
+    def __reduce__(self) -> tuple[type[IncompleteHistoryError], tuple[int, int]]:
+        return type(self), (self.expected, self.found)
+
+
+def history_file(format: HistoryFormat) -> str:  # noqa: A002 - the name that users know
+    """The name of the file in the folder of the run."""
+    return f"metrics_history.{format}"
+
+
+def check_format(format: HistoryFormat) -> None:  # noqa: A002
+    """Refuses a format that is unknown, or whose library is not installed.
+
+    Raises:
+        InvalidValueError: It cannot be written here.
+    """
+    if format not in get_args(HistoryFormat):
+        reason = "must be 'json', 'jsonl' or 'parquet'"
+        raise InvalidValueError(field="history_format", value=format, reason=reason)
+    if format == "parquet":
+        try:
+            import pyarrow.parquet  # noqa: F401
+        except ImportError as error:
+            reason = "needs pyarrow: pip install 'wandb-artifacts[parquet]'"
+            raise InvalidValueError(field="history_format", value=format, reason=reason) from error
+
+
+async def export_history(
+    source: HistorySource,
+    part: Part,
+    format: HistoryFormat,  # noqa: A002
+    *,
+    ahead: int,
+    on_rows: OnRows | None = None,
+) -> int:
+    """Writes all rows to a part, which the caller commits.
+
+    Args:
+        source: The history.
+        part: Where the file grows; what it has is dropped.
+        format: How the rows are written.
+        ahead: How many pages of rows are requested at once, at most.
+        on_rows: Told of every page, with the number of rows written so far.
+
+    Returns:
+        The number of rows written.
+
+    Raises:
+        IncompleteHistoryError: Fewer rows came than W&B counts, even when asked again.
+        ServerAnswerError: A row is no JSON object.
+    """
+    found = await _write(source, part, format, ahead, on_rows)
+    expected = source.line_count or 0
+    for pause in _PAUSES:
+        if found >= expected:
+            return found
+        await asyncio.sleep(pause)
+        before, found = found, await _write(source, part, format, ahead, on_rows, is_careful=True)
+        if found and found == before:
+            break
+    if found < expected:
+        raise IncompleteHistoryError(expected, found)
+    return found
+
+
+async def _write(
+    source: HistorySource,
+    part: Part,
+    format: HistoryFormat,  # noqa: A002
+    ahead: int,
+    on_rows: OnRows | None,
+    *,
+    is_careful: bool = False,
+) -> int:
+    if part.size:
+        await on_disk(part.restart)
+    writer = open_writer(format, part)
+    found = 0
+    try:
+        async with aclosing(scan(source, ahead=ahead, is_careful=is_careful)) as pages:
+            async for rows in pages:
+                await on_disk(writer.write, rows)
+                found += len(rows)
+                if on_rows:
+                    on_rows(found)
+        await on_disk(writer.end)
+    finally:
+        await on_disk(writer.close)
+    return found

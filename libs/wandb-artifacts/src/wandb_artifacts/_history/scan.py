@@ -1,0 +1,184 @@
+"""All rows of a run, by pages of step ranges that grow and shrink with what comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+from collections import deque
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wandb_artifacts._history.source import HistorySource
+
+_PAGE_CHARS = 1_000_000
+_FIRST_ROWS = 2_000
+_MOST_ROWS = 10_000
+_CAREFUL_ROWS = 250
+_FEWEST_SAMPLES = 1_000
+_MOST_SAMPLES = 2**31 - 1
+_GROWTH = 8
+"""How much wider than its predecessor a page may be: a guess that is too wide costs its splitting."""
+_ALL_STEPS = 2**53
+"""Beyond every step: the integers that also survive in JSON readers that know only doubles."""
+
+_STEP = re.compile(r'"_step"\s*:\s*(\d+(?:\.\d+)?(?:[eE]\+?\d+)?)')
+
+
+async def scan(source: HistorySource, *, ahead: int, is_careful: bool = False) -> AsyncGenerator[list[str], None]:
+    """Yields the rows in the order of their steps, a page at a time.
+
+    Args:
+        source: The history.
+        ahead: How many pages are requested, or wait for the caller, at once.
+        is_careful: Asks for few rows at a time, and for far more samples: for a server that thins out early.
+    """
+    pages = _Pages(source, ahead, is_careful=is_careful)
+    try:
+        while rows := await pages.next():
+            yield rows
+    finally:
+        await pages.close()
+
+
+@dataclass
+class _Page:
+    first: int
+    end: int
+    samples: int
+    limit: int
+    """So many rows may be a thinned-out answer."""
+    task: asyncio.Task[list[str]] | None = field(default=None, repr=False)
+
+
+class _Pages:
+    """The pages of a scan that are requested or known to be needed, in their order."""
+
+    def __init__(self, source: HistorySource, ahead: int, *, is_careful: bool) -> None:
+        self._source = source
+        self._ahead = max(ahead, 1)
+        self._pace = _Pace(source, is_careful=is_careful)
+        self._queue: deque[_Page] = deque()
+        self._position = 0
+        self._end = _ALL_STEPS if source.last_step < 0 else source.last_step + 1
+        self._found = 0
+
+    async def next(self) -> list[str]:
+        """The rows of the next page that has some; none at the end."""
+        while True:
+            self._request()
+            if not self._queue:
+                if not self._lacks_rows() or self._end == _ALL_STEPS:
+                    return []
+                # Steps that were logged between the two numbers of the source.
+                self._end = _ALL_STEPS
+                self._queue.append(self._pace.page(self._position, self._end))
+                self._position = self._end
+                continue
+            page = self._queue[0]
+            assert page.task
+            rows = await page.task
+            self._queue.popleft()
+            if len(rows) >= page.limit and (narrower := self._split(page, rows)):
+                self._queue.extendleft(reversed(narrower))
+                continue
+            self._pace.learn(page, rows)
+            self._found += len(rows)
+            self._request()
+            if rows:
+                return rows
+
+    async def close(self) -> None:
+        tasks = [page.task for page in self._queue if page.task]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _lacks_rows(self) -> bool:
+        return self._source.line_count is not None and self._found < self._source.line_count
+
+    def _request(self) -> None:
+        """Keeps as many pages under way as may be; what a split left comes first."""
+        room = (self._ahead if self._pace.has_learned else 1) - sum(page.task is not None for page in self._queue)
+        for page in self._queue:
+            if room <= 0:
+                return
+            if page.task is None:
+                self._start(page)
+                room -= 1
+        while room > 0 and self._position < self._end and not self._is_past_all():
+            page = self._pace.page(self._position, self._end)
+            self._position = page.end
+            self._queue.append(page)
+            self._start(page)
+            room -= 1
+
+    def _start(self, page: _Page) -> None:
+        page.task = asyncio.ensure_future(self._source.page(page.first, page.end, page.samples))
+
+    def _is_past_all(self) -> bool:
+        """Where W&B names no last step, the number of rows says when the search is over."""
+        return self._end == _ALL_STEPS and self._source.line_count is not None and not self._lacks_rows()
+
+    def _split(self, page: _Page, rows: list[str]) -> list[_Page]:
+        """The pages to ask for in place of one that may have been thinned out; none if it was not."""
+        if page.end - page.first == 1:
+            if len(rows) < page.samples or page.samples == _MOST_SAMPLES:
+                return []
+            samples = min(max(page.samples * _GROWTH, len(rows) * 2), _MOST_SAMPLES)
+            return [_Page(page.first, page.end, samples, samples)]
+        cuts = [page.first, *_cuts(page, rows, self._pace.parts(len(rows))), page.end]
+        return [self._pace.exactly(first, end) for first, end in pairwise(cuts)]
+
+
+class _Pace:
+    """How wide the pages are to be."""
+
+    def __init__(self, source: HistorySource, *, is_careful: bool) -> None:
+        steps = _ALL_STEPS if source.last_step < 0 else source.last_step + 1
+        fit = max(2 * _PAGE_CHARS // max(source.row_size, 1), 1)
+        self._rows = min(_CAREFUL_ROWS if is_careful else _FIRST_ROWS, fit)
+        self._is_careful = is_careful
+        known = source.line_count
+        # Rows a step. Unknown: one a step, or all of them wherever they are.
+        self._density = known / steps if known else (1.0 if source.last_step >= 0 else 1 / steps)
+        self.has_learned = is_careful
+
+    def page(self, first: int, end: int) -> _Page:
+        """The next page from a step on."""
+        width = min(max(self._rows / self._density, 1), end - first)
+        # A narrow rest is no request of its own.
+        last = first + int(width)
+        return self.exactly(first, end if end - last < width / 4 else last)
+
+    def exactly(self, first: int, end: int) -> _Page:
+        samples = max(_FEWEST_SAMPLES, 2 * self._rows)
+        if self._is_careful:
+            return _Page(first, end, samples * _GROWTH, 2 * self._rows)
+        return _Page(first, end, samples, samples)
+
+    def parts(self, rows: int) -> int:
+        """How many pages to make of one that gave so many rows and has perhaps more."""
+        return max(2, math.ceil(4 * rows / self._rows))
+
+    def learn(self, page: _Page, rows: list[str]) -> None:
+        seen = len(rows) / (page.end - page.first)
+        self._density = max(seen, self._density / _GROWTH)
+        self.has_learned = True
+        if rows and not self._is_careful:
+            size = max(sum(map(len, rows)) / len(rows), 1)
+            self._rows = min(max(int(_PAGE_CHARS / size), 1), _MOST_ROWS)
+
+
+def _cuts(page: _Page, rows: list[str], parts: int) -> list[int]:
+    """Steps that divide a range so that each part has about as many rows: what came back is a sample of them."""
+    steps = sorted(int(float(match[1])) for match in map(_STEP.search, rows) if match)
+    marks = {steps[len(steps) * part // parts] for part in range(1, parts)} if steps else set()
+    found = sorted(step for step in marks if page.first < step < page.end)
+    if found:
+        return found
+    # Most rows have the first step, or none a step that can be read.
+    return [page.first + 1 if page.first in marks else (page.first + page.end) // 2]

@@ -1,0 +1,77 @@
+"""Files of rows: blocking, a page at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from wandb_artifacts._history.rows import strict_rows
+
+if TYPE_CHECKING:
+    from wandb_artifacts._download.results import HistoryFormat
+    from wandb_artifacts._destination.base import Part
+
+
+class Writer(Protocol):
+    """Writes to a part; to commit it is the caller's."""
+
+    def write(self, rows: list[str]) -> None:
+        """Adds rows, as W&B gave them."""
+        ...
+
+    def end(self) -> None:
+        """Writes what comes after the last row."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of what the writer itself holds. Idempotent."""
+        ...
+
+
+def open_writer(format: HistoryFormat, part: Part) -> Writer:  # noqa: A002 - the name that users know
+    if format == "jsonl":
+        return _LinesWriter(part)
+    if format == "parquet":
+        from wandb_artifacts._history.parquet import ParquetWriter
+
+        return ParquetWriter(part)
+    return _ArrayWriter(part)
+
+
+class _LinesWriter:
+    """One object a line."""
+
+    def __init__(self, part: Part) -> None:
+        self._part = part
+
+    def write(self, rows: list[str]) -> None:
+        self._part.write(_encode("\n".join([*strict_rows(rows), ""])))
+
+    def end(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class _ArrayWriter:
+    """One array, one object a line."""
+
+    def __init__(self, part: Part) -> None:
+        self._part = part
+        self._lead = "[\n"
+
+    def write(self, rows: list[str]) -> None:
+        if rows:
+            self._part.write(_encode(self._lead + ",\n".join(strict_rows(rows))))
+            self._lead = ",\n"
+
+    def end(self) -> None:
+        self._part.write(b"[]\n" if self._lead == "[\n" else b"\n]\n")
+
+    def close(self) -> None:
+        pass
+
+
+def _encode(text: str) -> bytes:
+    # Half of a surrogate pair, which JSON can escape and UTF-8 cannot hold, becomes its escape.
+    return text.encode(errors="backslashreplace")
