@@ -127,15 +127,9 @@ def measure(role: str, plan: Path) -> float:
 async def requests_of(path: str, *, is_sweep: bool) -> list[dict[str, Any]]:
     """What a download of ours sends for files and history, read from the server and from our own scan."""
     from wandb_artifacts import RunRef, SweepRef
-    from wandb_artifacts._history import scan as _scan
-    from wandb_artifacts._download.run import RunHistory
-    from wandb_artifacts._client.api import Api
+    from wandb_artifacts._client.api import Api, RemoteRun
     from wandb_artifacts._client.queries import HISTORY_PAGE
-
-    class Recorder(RunHistory):
-        async def page(self, first: int, end: int, samples: int) -> list[str]:
-            sent.append((first, end, samples))
-            return await super().page(first, end, samples)
+    from wandb_artifacts._history.scan import HistorySource, scan
 
     requests: list[dict[str, Any]] = []
     async with await Api.open(None, jobs=CONNECTIONS) as api:
@@ -145,7 +139,12 @@ async def requests_of(path: str, *, is_sweep: bool) -> list[dict[str, Any]]:
             runs = [await api.run(RunRef.parse(path))]
         for run in runs:
             sent: list[tuple[int, int, int]] = []
-            async for _ in _scan.scan(Recorder(api, run), ahead=1):
+
+            async def page(first: int, end: int, samples: int, run: RemoteRun = run) -> list[str]:
+                sent.append((first, end, samples))
+                return await api.page(run.ref, first, end, samples)
+
+            async for _ in scan(HistorySource(run.last_step, run.line_count, len(run.summary), page), ahead=1):
                 pass
             for first, end, samples in sent:
                 variables: dict[str, object] = {"entity": "local", "project": "bench", "run": run.ref.id}

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 from fsspec.registry import _registry as registered
-from wandb_artifacts._errors import DestinationError
 from wandb_artifacts._destination import open_target
+from wandb_artifacts._errors import DestinationError
 
 from tests.support.object_store import ObjectStore
 from tests.support.target_contract import OPEN, TargetContract

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from wandb_artifacts._destination.safe_names import safe_paths
 from wandb_artifacts._destination.base import Target
+from wandb_artifacts._destination.safe_names import safe_paths
 
 OPEN = Callable[[], Target]
 NAMES = [

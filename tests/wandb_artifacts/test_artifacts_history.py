@@ -21,8 +21,8 @@ from wandb_artifacts._history.rows import strict_rows
 from wandb_artifacts._history.scan import scan
 
 if TYPE_CHECKING:
-    from wandb_artifacts._download.results import HistoryFormat
     from wandb_artifacts._destination.base import Stat
+    from wandb_artifacts._download.results import HistoryFormat
 
 FORMATS: tuple[HistoryFormat, ...] = ("json", "jsonl", "parquet")
 

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 from wandb_artifacts import InvalidValueError
-from wandb_artifacts._errors import DestinationError
 from wandb_artifacts._destination import open_target
-from wandb_artifacts._destination.url import Address, open_filesystem
-from wandb_artifacts._destination.store import Information
-from wandb_artifacts._download.folders import private_folder
 from wandb_artifacts._destination.base import Target
+from wandb_artifacts._destination.store import Information
+from wandb_artifacts._destination.url import Address, open_filesystem
+from wandb_artifacts._download.folders import private_folder
+from wandb_artifacts._errors import DestinationError
 
 from tests.support.target_contract import OPEN, TargetContract
 

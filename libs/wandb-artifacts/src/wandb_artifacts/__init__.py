@@ -20,13 +20,11 @@ from wandb_artifacts._errors import (
     ServerUnavailableError,
     WandbPluginError,
 )
-from wandb_artifacts._hosts import app_url, check_host
-from wandb_artifacts._names import check_entity, check_id, check_project
-from wandb_artifacts._refs import RunRef, SweepRef
-from wandb_artifacts._retry import is_transient
+from wandb_artifacts._refs import RunRef, SweepRef, app_url, check_entity, check_host, check_id, check_project
 from wandb_artifacts._version import __version__
 
 if TYPE_CHECKING:
+    from wandb_artifacts._client.retry import is_transient
     from wandb_artifacts._download.api import download_run, download_sweep
     from wandb_artifacts._download.results import (
         DownloadedFile,
@@ -75,6 +73,7 @@ __all__ = [
 ]
 
 _LAZY = {
+    "is_transient": "wandb_artifacts._client.retry",
     **dict.fromkeys(("download_run", "download_sweep"), "wandb_artifacts._download.api"),
     **dict.fromkeys(("Verification", "verify_download"), "wandb_artifacts._download.verify"),
     **dict.fromkeys(

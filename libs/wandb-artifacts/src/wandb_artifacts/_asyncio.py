@@ -1,19 +1,20 @@
-"""Blocking work beside the event loop."""
+"""Helpers for asyncio: work in threads, functions with a blocking and an async form, a pool of workers."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
+import contextvars
 import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
-from typing import ParamSpec, TypeVar
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache, partial, update_wrapper
+from typing import Any, Generic, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
-_CHUNKS_AT_ONCE = 32
 _THREADS = 32
 """More than the loop's own executor has: an upload to an object store keeps a thread until its end."""
 
@@ -28,7 +29,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_executor.cache_clear)
 
 
-async def on_disk(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+async def to_thread(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Runs something that blocks in a thread, and waits for its end even when cancelled.
 
     A file that a thread still writes to must not be closed or moved by who goes on.
@@ -43,19 +44,88 @@ async def on_disk(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         raise
 
 
-async def read_md5(chunks: Iterator[bytes]) -> tuple[int, bytes]:
-    """The size and the MD5 digest of a file, a piece at a time: cancelling does not wait for the end of a large one."""
-    digest, size = hashlib.md5(usedforsecurity=False), 0
+class Twin(Generic[P, R]):
+    """A coroutine function that is called plainly, and as `.aio(...)` where one awaits: as Flyte names such pairs."""
 
-    def read_on() -> bool:
-        nonlocal size
-        for count, chunk in enumerate(chunks, 1):
-            digest.update(chunk)
-            size += len(chunk)
-            if count == _CHUNKS_AT_ONCE:
-                return True
+    def __init__(self, function: Callable[P, Coroutine[Any, Any, R]]) -> None:
+        self._function = function
+        update_wrapper(self, function)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        return run_sync(self._function(*args, **kwargs))
+
+    def aio(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+        """The same without blocking: await it. Cancelling the task that awaits it stops it promptly."""
+        return self._function(*args, **kwargs)
+
+
+def run_sync(coroutine: Coroutine[Any, Any, R]) -> R:
+    """Runs a coroutine to its end, also where an event loop runs already, as in a notebook."""
+    return _in_thread(coroutine) if _is_on_loop() else asyncio.run(coroutine)
+
+
+def _is_on_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
         return False
+    return True
 
-    while await on_disk(read_on):
-        pass
-    return size, digest.digest()
+
+def _in_thread(coroutine: Coroutine[Any, Any, R]) -> R:
+    found: Future[R] = Future()
+    loops: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[R]]] = Future()
+
+    async def body() -> R:
+        task = asyncio.ensure_future(coroutine)
+        loops.set_result((asyncio.get_running_loop(), task))
+        return await task
+
+    def work() -> None:
+        whole = body()
+        try:
+            found.set_result(asyncio.run(whole))
+        except BaseException as error:  # noqa: BLE001 - it is raised where the caller waits
+            if not loops.done():
+                # No loop was to be had, so nothing has begun.
+                whole.close()
+                coroutine.close()
+                loops.set_exception(error)
+            found.set_exception(error)
+
+    # With the caller's context variables: in a Flyte task they say where outputs go.
+    context = contextvars.copy_context()
+    thread = threading.Thread(target=context.run, args=(work,), name="wandb-artifacts", daemon=True)
+    thread.start()
+    try:
+        return found.result()
+    except BaseException:
+        # A KeyboardInterrupt while waiting: nothing goes on behind the caller's back.
+        if loops.exception() is None and thread.is_alive():
+            loop, task = loops.result()
+            loop.call_soon_threadsafe(task.cancel)
+            thread.join()
+        raise
+
+
+async def run_all(*coroutines: Awaitable[object]) -> None:
+    """Runs all to their end; the first error cancels the rest, waits for them and is raised."""
+    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
+    try:
+        await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
+
+
+async def for_each(items: Iterable[T], work: Callable[[T], Awaitable[object]], *, workers: int) -> None:
+    """Gives each item to one of some workers; memory does not grow with the number of items."""
+    left = iter(items)
+
+    async def worker() -> None:
+        for item in left:
+            await work(item)
+
+    await run_all(*(worker() for _ in range(workers)))

@@ -1,3 +1,5 @@
+"""References to W&B runs and sweeps: `RunRef`, `SweepRef`, and the rules for hosts and names behind them."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -5,11 +7,111 @@ from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import quote, unquote, urlsplit
 
 from wandb_artifacts._errors import InvalidValueError
-from wandb_artifacts._hosts import api_url, app_url, check_host
-from wandb_artifacts._names import check_entity, check_id, check_project
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+DEFAULT_HOST = "https://api.forge.coreweave.com"
+"""The API address the SDK uses when none is given."""
+
+_CLOUD_APP = "https://forge.coreweave.com/wandb"
+_CLOUD_HOSTS = ("api.forge.coreweave.com", "forge.coreweave.com", "api.wandb.ai", "wandb.ai")
+
+
+_ID_FORBIDDEN = ":;,#?/'"
+_PROJECT_FORBIDDEN = "/\\#?%:"
+_MAX_LENGTH = 128
+
+
+
+def check_host(value: str, *, field: str = "host") -> str:
+    """Returns `value` without a trailing slash if it is an http(s) address.
+
+    Raises:
+        InvalidValueError: It is no address, or it carries a user name or password.
+    """
+    if not isinstance(value, str):
+        raise InvalidValueError(field, value, f"must be a string, not {type(value).__name__}")
+    parts = urlsplit(value)
+    if parts.username or parts.password:
+        raise InvalidValueError(field, None, "must not carry a user name or password; give the key in WANDB_API_KEY")
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise InvalidValueError(field, value, "must be the address of a W&B server, such as https://wandb.example.com")
+    return value.rstrip("/")
+
+
+def app_url(host: str | None) -> str:
+    """The address of the web app that belongs to an API address.
+
+    Args:
+        host: The API address as `WANDB_BASE_URL` takes it; None for the SDK's default.
+
+    Returns:
+        The address of the app, without a trailing slash.
+    """
+    host = (host or DEFAULT_HOST).rstrip("/")
+    if urlsplit(host).hostname in _CLOUD_HOSTS:
+        return _CLOUD_APP
+    if "://api.wandb." in host and "://api.wandb.test" not in host:
+        return host.replace("://api.", "://", 1)
+    return host.replace("://api.", "://app.", 1)
+
+
+def api_url(app: str) -> str | None:
+    """The API address behind an address of the web app: the reverse of `app_url`.
+
+    Args:
+        app: What stands before `/entity/project/...` in the address of a page.
+
+    Returns:
+        The API address, or None for the SDK's default.
+    """
+    app = app.rstrip("/")
+    if urlsplit(app).hostname in _CLOUD_HOSTS:
+        return None
+    return app.replace("://app.", "://api.", 1)
+
+
+def check_id(value: str, *, field: str = "id") -> str:
+    """Returns `value` if W&B accepts it as the id of a run or sweep.
+
+    Raises:
+        InvalidValueError: It is empty, too long, padded with white space or holds a character W&B refuses.
+    """
+    return _check(value, field=field, forbidden=_ID_FORBIDDEN)
+
+
+def check_project(value: str, *, field: str = "project") -> str:
+    """Returns `value` if W&B accepts it as the name of a project.
+
+    Raises:
+        InvalidValueError: It is empty, too long, padded with white space or holds a character W&B refuses.
+    """
+    return _check(value, field=field, forbidden=_PROJECT_FORBIDDEN)
+
+
+def check_entity(value: str, *, field: str = "entity") -> str:
+    """Returns `value` if it can be the name of a W&B user or team.
+
+    Raises:
+        InvalidValueError: It is empty, too long, padded with white space or holds a slash.
+    """
+    return _check(value, field=field, forbidden="/")
+
+
+def _check(value: str, *, field: str, forbidden: str) -> str:
+    if not isinstance(value, str):
+        raise InvalidValueError(field, value, f"must be a string, not {type(value).__name__}")
+    if not value:
+        raise InvalidValueError(field, value, "must not be empty; leave it out to use the default")
+    if value != value.strip():
+        raise InvalidValueError(field, value, "must not start or end with white space; strip it")
+    if len(value) > _MAX_LENGTH:
+        raise InvalidValueError(field, value, f"has {len(value)} characters; W&B accepts {_MAX_LENGTH}, shorten it")
+    if found := sorted(set(forbidden).intersection(value)):
+        characters = " ".join(found)
+        raise InvalidValueError(field, value, f"W&B refuses the character(s) {characters} here; replace them, with '-'")
+    return value
 
 
 @dataclass(frozen=True)

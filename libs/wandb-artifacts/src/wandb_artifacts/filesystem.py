@@ -19,24 +19,22 @@ from fsspec.asyn import AsyncFileSystem, sync
 from fsspec.callbacks import DEFAULT_CALLBACK
 from fsspec.utils import isfilelike
 
-from wandb_artifacts._asyncio import on_disk
+from wandb_artifacts._asyncio import to_thread
+from wandb_artifacts._client.api import list_projects, list_runs
+from wandb_artifacts._download.options import DEFAULT_JOBS
 from wandb_artifacts._errors import InvalidValueError, NotFoundError
-from wandb_artifacts._filesystem import lists as _lists
-from wandb_artifacts._filesystem.fetching import fetch, fetch_range
-from wandb_artifacts._filesystem.reading import BLOCK_SIZE, BufferedFile, StreamedFile
-from wandb_artifacts._filesystem.listing import Listing, Place, folder_info
+from wandb_artifacts._filesystem.listing import Listing, Place, folder_info, hidden_part, shown_part
+from wandb_artifacts._filesystem.reading import BLOCK_SIZE, BufferedFile, StreamedFile, fetch, fetch_range
 from wandb_artifacts._filesystem.sessions import Sessions
 from wandb_artifacts._filesystem.sinks import Beside, Memory
-from wandb_artifacts._hosts import check_host
-from wandb_artifacts._download.options import DEFAULT_JOBS
-from wandb_artifacts._refs import RunRef
+from wandb_artifacts._refs import RunRef, check_host
 
 if TYPE_CHECKING:
     import datetime
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from wandb_artifacts._filesystem.listing import Info
     from wandb_artifacts._client.api import Api, RemoteFile
+    from wandb_artifacts._filesystem.listing import Info
 
 __all__ = ["WandbFileSystem"]
 
@@ -154,7 +152,7 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
                 found = [await self._run_info(path, place, refresh=False)]
         elif place.entity:
             names = await self._ask_once(path, lambda api: _names(api, place), refresh=refresh)
-            found = [folder_info(f"{path}/{_lists.shown_part(name)}") for name in names]
+            found = [folder_info(f"{path}/{shown_part(name)}") for name in names]
         else:
             reason = "W&B has no list of all entities; begin with wandb://entity"
             raise OSError(errno.EOPNOTSUPP, reason)
@@ -170,14 +168,14 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
             yield found
 
     async def _listing(self, place: Place, *, refresh: bool = False) -> Listing:
-        ref = RunRef(place.entity, _lists.hidden_part(place.project), place.run, self.host)
+        ref = RunRef(place.entity, hidden_part(place.project), place.run, self.host)
         path = place.run_path
 
         async def ask(api: Api) -> Listing:
             try:
                 run = await api.run(ref)
             except NotFoundError:
-                hidden = _lists.hidden_part(ref.id)
+                hidden = hidden_part(ref.id)
                 if hidden == ref.id:
                     raise
                 run = await api.run(RunRef(ref.entity, ref.project, hidden, ref.host))
@@ -246,7 +244,7 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
 
     async def _get_file(self, rpath: str, lpath: Any, callback: Any = DEFAULT_CALLBACK, **_: object) -> None:
         if not isfilelike(lpath) and await self._isdir(rpath):
-            await on_disk(Path(lpath).mkdir, parents=True, exist_ok=True)
+            await to_thread(Path(lpath).mkdir, parents=True, exist_ok=True)
             return
         ref, file, _info = await self._file(rpath)
         callback.set_size(file.size)
@@ -255,15 +253,15 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
                 with tempfile.TemporaryDirectory() as folder:
                     copy = Path(folder, "file")
                     await fetch(session.api, ref, file, Beside(copy), callback.absolute_update)
-                    await on_disk(_pour, copy, lpath)
+                    await to_thread(_pour, copy, lpath)
                 return
             final = Path(lpath)
-            await on_disk(final.parent.mkdir, parents=True, exist_ok=True)
+            await to_thread(final.parent.mkdir, parents=True, exist_ok=True)
             sink = Beside(final)
             try:
                 await fetch(session.api, ref, file, sink, callback.absolute_update)
             finally:
-                await on_disk(sink.discard)
+                await to_thread(sink.discard)
 
     def _open(
         self,
@@ -317,8 +315,8 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
 
 async def _names(api: Api, place: Place, most: int | None = None) -> list[str]:
     if place.project:
-        return await _lists.list_runs(api, place.entity, _lists.hidden_part(place.project), most=most)
-    return await _lists.list_projects(api, place.entity, most=most)
+        return await list_runs(api, place.entity, hidden_part(place.project), most=most)
+    return await list_projects(api, place.entity, most=most)
 
 
 def _check_options(options: dict[str, object]) -> None:

@@ -6,7 +6,6 @@ The one module of this package that imports Flyte; it needs `wandb-artifacts[fly
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Sequence
@@ -14,21 +13,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wandb_artifacts._asyncio import on_disk
+from wandb_artifacts._asyncio import Twin, to_thread
+from wandb_artifacts._client.credentials import trust
+from wandb_artifacts._destination.safe_names import WORK_FOLDER, safe_paths
 from wandb_artifacts._download.api import download_run, download_sweep
-from wandb_artifacts._errors import AuthenticationError, DestinationError, DownloadError
+from wandb_artifacts._download.folders import download_run_to_folder, download_sweep_to_folders
 from wandb_artifacts._download.manifest import MANIFEST
 from wandb_artifacts._download.options import DEFAULT_JOBS, read_ref
-from wandb_artifacts._refs import RunRef, SweepRef
-from wandb_artifacts._download.results import Failure, IncompleteDownloadError, RunDownload, SweepDownload
 from wandb_artifacts._download.wait import run_settled, sweep_settled
-from wandb_artifacts._destination.open import open_target
-from wandb_artifacts._destination.safe_names import WORK_FOLDER, safe_paths
-from wandb_artifacts._download.folders import private_folder
-from wandb_artifacts._twins import Twin
-from wandb_artifacts._client.api import Api
-from wandb_artifacts._client.credentials import trust
-from wandb_artifacts._workers import for_each
+from wandb_artifacts._refs import RunRef, SweepRef
 
 if TYPE_CHECKING:
     from flyte.io import Dir
@@ -44,8 +37,6 @@ __all__ = [
     "wait_for_run",
     "wait_for_sweep",
 ]
-
-_RUNS_AT_ONCE = 4
 
 
 @Twin
@@ -145,84 +136,6 @@ async def download_sweep_to_dir(
 
 
 @Twin
-async def download_run_to_folder(
-    run: RunRef, path: str | os.PathLike[str] | None = None, *, include_history: bool = True
-) -> RunDownload:
-    """Downloads a run to a folder of this machine.
-
-    Args:
-        run: The run.
-        path: The folder, or an fsspec URL; None for one that is named by the id, in the user's own default folder.
-        include_history: Whether to store all logged rows.
-
-    Returns:
-        What is there now.
-
-    Raises:
-        DownloadError: As of `download_run`.
-    """
-    if path is None:
-        path = await on_disk(private_folder, safe_paths([run.id])[run.id])
-    return await download_run.aio(run, path, include_history=include_history)
-
-
-@Twin
-async def download_sweep_to_folders(
-    sweep: SweepRef, base_path: str | os.PathLike[str] | None = None, *, include_history: bool = True
-) -> SweepDownload:
-    """Downloads all runs of a sweep, each to a folder of its own that other calls may use, too.
-
-    Unlike `download_sweep` it takes no notice of what else is beside these folders, nor leaves anything there.
-
-    Args:
-        sweep: The sweep.
-        base_path: The folder for those of the runs, or an fsspec URL; None for the user's own default folder.
-        include_history: Whether to store all logged rows.
-
-    Returns:
-        What is there now, run by run.
-
-    Raises:
-        DownloadError: As of `download_sweep`.
-    """
-    if base_path is not None:
-        # Refused, if it is to be, before anything is asked.
-        await on_disk(open_target, base_path, {})
-    async with await Api.open(sweep.host, jobs=1) as api:
-        state = await api.sweep_state(sweep)
-        refs = [run.ref async for _, page in api.runs(sweep) for run in page]
-    folders = safe_paths([ref.id for ref in refs])
-    found: dict[str, RunDownload] = {}
-    failed: list[Failure] = []
-
-    async def one(ref: RunRef) -> None:
-        if base_path is None:
-            path = str(await on_disk(private_folder, folders[ref.id]))
-        else:
-            top = os.fspath(base_path)
-            path = f"{top}{'' if top.endswith('/') else '/'}{folders[ref.id]}"
-        jobs = DEFAULT_JOBS // _RUNS_AT_ONCE
-        try:
-            found[ref.id] = await download_run.aio(ref, path, include_history=include_history, jobs=jobs)
-        except (AuthenticationError, DestinationError):
-            raise
-        except DownloadError as error:
-            partial = error.result if isinstance(error, IncompleteDownloadError) else None
-            if isinstance(partial, RunDownload):
-                found[ref.id] = partial
-            else:
-                failed.append(Failure(ref.id, str(error)))
-
-    await for_each(refs, one, workers=_RUNS_AT_ONCE)
-    runs = tuple(found[ref.id] for ref in refs if ref.id in found)
-    base = str(await on_disk(private_folder) if base_path is None else base_path)
-    result = SweepDownload(sweep=sweep, destination=base, sweep_state=state, runs=runs, failed=tuple(failed))
-    if failed or any(run.failed for run in runs):
-        raise IncompleteDownloadError(result)
-    return result
-
-
-@Twin
 async def wait_for_run(run: RunRef, *, last_step: int = -1, ends: bool = True, timeout: float) -> str | None:
     """Waits until W&B shows all of a run that it was sent.
 
@@ -277,8 +190,8 @@ class _Place:
 
     async def store(self, folders: Sequence[Path]) -> Dir:
         """Makes a directory of Flyte's of it, without what the download itself has left in the folders of runs."""
-        await on_disk(_remove_traces_of_download, folders)
-        dirs = await on_disk(_dir_type)
+        await to_thread(_remove_traces_of_download, folders)
+        dirs = await to_thread(_dir_type)
         stored = await dirs.from_local(self.folder)
         self.is_in_use = Path(stored.path).is_relative_to(self.root)
         return stored
@@ -287,13 +200,13 @@ class _Place:
 @asynccontextmanager
 async def _temporary(name: str) -> AsyncIterator[_Place]:
     """A new folder of this name, gone afterwards unless Flyte took it as it is."""
-    root = Path(await on_disk(tempfile.mkdtemp, prefix="wandb-artifacts-"))
+    root = Path(await to_thread(tempfile.mkdtemp, prefix="wandb-artifacts-"))
     place = _Place(root, root / safe_paths([name])[name])
     try:
         yield place
     finally:
         if not place.is_in_use:
-            await on_disk(shutil.rmtree, root, ignore_errors=True)
+            await to_thread(shutil.rmtree, root, ignore_errors=True)
 
 
 def _remove_traces_of_download(folders: Sequence[Path]) -> None:

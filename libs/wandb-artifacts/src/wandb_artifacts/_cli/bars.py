@@ -9,13 +9,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TimeRemainingColumn
 from rich.text import Text
 
-from wandb_artifacts._cli import text as _text
+from wandb_artifacts._cli import output
 from wandb_artifacts._cli.progress import Tally
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from wandb_artifacts._download import results as _results
+    from wandb_artifacts._download import results
 
 _MOST_BARS = 8
 _NAME_WIDTH = 32
@@ -25,7 +25,7 @@ class _Name(ProgressColumn):
     """Not rich's own: markup in a name is no markup."""
 
     def render(self, task: Task) -> Text:
-        return Text(_text.shortened(task.description, _NAME_WIDTH), no_wrap=True)
+        return Text(output.shortened(task.description, _NAME_WIDTH), no_wrap=True)
 
 
 class _Amount(ProgressColumn):
@@ -36,7 +36,7 @@ class _Amount(ProgressColumn):
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text(f"{_text.size(speed)}/s" if speed else "", no_wrap=True)
+        return Text(f"{output.size(speed)}/s" if speed else "", no_wrap=True)
 
 
 class Bars(Progress):
@@ -82,16 +82,17 @@ class Bars(Progress):
                 self._update(self._shown[key], moment)
         self._update_total(total)
 
-    def _update(self, task: TaskID, moment: _results.Progress) -> None:
+    def _update(self, task: TaskID, moment: results.Progress) -> None:
         if moment.rows is not None:
-            amount = _text.count(moment.rows, "row")
+            amount = output.count(moment.rows, "row")
         elif moment.size is None:
-            amount = _text.size(moment.received)
+            amount = output.size(moment.received)
         else:
-            amount = f"{_text.size(moment.received)} of {_text.size(moment.size)}"
+            amount = f"{output.size(moment.received)} of {output.size(moment.size)}"
         self.update(task, completed=moment.received, total=moment.size, amount=amount)
 
     def _update_total(self, task: TaskID) -> None:
         (files, all_files), (done, known) = self.tally.files, self.tally.bytes
-        amount = f"{files:,} of {_text.count(all_files, 'file')}, {_text.size(done)} of {_text.size(max(known, done))}"
+        sizes = f"{output.size(done)} of {output.size(max(known, done))}"
+        amount = f"{files:,} of {output.count(all_files, 'file')}, {sizes}"
         self.update(task, completed=done, total=max(known, done) or None, amount=amount)

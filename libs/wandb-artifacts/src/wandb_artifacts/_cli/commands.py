@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
-from wandb_artifacts._download.options import DEFAULT_JOBS
+from wandb_artifacts._download.options import DEFAULT_JOBS, Ref, read_ref
+from wandb_artifacts._errors import InvalidValueError
+from wandb_artifacts._refs import RunRef, SweepRef, app_url, check_host
 from wandb_artifacts._version import __version__
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -119,28 +122,28 @@ def _download_options(command: F) -> F:
 @click.argument("ref")
 @click.argument("dest", required=False)
 @_download_options
-def run(**given: Any) -> int:
+def run(ref: str, host: str | None, **given: Any) -> int:
     """Download a run to the folder DEST: a path or an fsspec URL; by default its id, here.
 
     All its files, summary.json, metrics_history.json with every logged row, and manifest.json.
     """
     from wandb_artifacts._cli.download import download_run_to
 
-    return download_run_to(**given)
+    return download_run_to(_read_ref(RunRef, ref, host), **given)
 
 
 @group.command(short_help="Download all runs of a sweep.")
 @click.argument("ref")
 @click.argument("dest", required=False)
 @_download_options
-def sweep(**given: Any) -> int:
+def sweep(ref: str, host: str | None, **given: Any) -> int:
     """Download all runs of a sweep, each to a folder in DEST that is named by its id.
 
     DEST is a path or an fsspec URL; by default the sweep's id, here.
     """
     from wandb_artifacts._cli.download import download_sweep_to
 
-    return download_sweep_to(**given)
+    return download_sweep_to(_read_ref(SweepRef, ref, host), **given)
 
 
 @group.command()
@@ -148,11 +151,13 @@ def sweep(**given: Any) -> int:
 @click.option("--sweep", "is_sweep", is_flag=True, help="REF is a sweep; its page's address says so by itself.")
 @_HOST
 @_JSON
-def ls(**given: Any) -> int:
+def ls(ref: str, host: str | None, *, is_sweep: bool, as_json: bool) -> int:
     """List the files of a run, or the runs of a sweep."""
-    from wandb_artifacts._cli.list import list_ref
+    from wandb_artifacts._cli.list import list_run, list_sweep
 
-    return list_ref(**given)
+    if is_sweep or "/sweeps/" in ref:
+        return list_sweep(_read_ref(SweepRef, ref, host), as_json=as_json)
+    return list_run(_read_ref(RunRef, ref, host), as_json=as_json)
 
 
 @group.command(short_help="Compare what was downloaded with its manifest.")
@@ -168,3 +173,19 @@ def verify(**given: Any) -> int:
     from wandb_artifacts._cli.verify import verify_dest
 
     return verify_dest(**given)
+
+
+def _read_ref(kind: type[Ref], text: str, host: str | None) -> Ref:
+    """The run or sweep that is meant.
+
+    Raises:
+        InvalidValueError: It is none, or the options contradict it.
+    """
+    if host is not None:
+        # Whoever gives the option trusts that server, so the key in the environment is for it.
+        os.environ["WANDB_BASE_URL"] = check_host(host)
+    place = read_ref(kind, text)
+    if host is not None and "://" in text and app_url(place.host) != app_url(host):
+        reason = f"REF is a page of {app_url(place.host)}; leave one of them out"
+        raise InvalidValueError(field="host", value=host, reason=reason)
+    return place

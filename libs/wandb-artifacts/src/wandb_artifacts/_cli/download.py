@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 import time
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from wandb_artifacts._cli import messages as _wording
+from wandb_artifacts._cli import messages
 from wandb_artifacts._cli.exit_codes import Exit
-from wandb_artifacts._cli.output import put, put_json, say
-from wandb_artifacts._cli.place import read_place
-from wandb_artifacts._cli.progress import shown_progress
+from wandb_artifacts._cli.output import printable, put, put_json, say
+from wandb_artifacts._cli.progress import Lines
 from wandb_artifacts._cli.signals import run
+from wandb_artifacts._destination.safe_names import safe_paths
 from wandb_artifacts._download.api import download_run, download_sweep
 from wandb_artifacts._download.options import make_options
-from wandb_artifacts._refs import RunRef, SweepRef
 from wandb_artifacts._download.results import RunDownload, SweepDownload
-from wandb_artifacts._destination.safe_names import safe_paths
+from wandb_artifacts._refs import RunRef, SweepRef
+
+if TYPE_CHECKING:
+    from wandb_artifacts._download.results import OnProgress
 
 D = TypeVar("D", RunDownload, SweepDownload)
 
 
-def download_run_to(*, ref: str, host: str | None, **given: Any) -> int:
-    return _download("run", read_place(RunRef, ref, host), download_run.aio, **given)
+def download_run_to(ref: RunRef, **given: Any) -> int:
+    return _download("run", ref, download_run.aio, **given)
 
 
-def download_sweep_to(*, ref: str, host: str | None, **given: Any) -> int:
-    return _download("sweep", read_place(SweepRef, ref, host), download_sweep.aio, **given)
+def download_sweep_to(ref: SweepRef, **given: Any) -> int:
+    return _download("sweep", ref, download_sweep.aio, **given)
 
 
 def _download(
@@ -48,10 +53,26 @@ def _download(
         dest = f"./{safe_paths([place.id])[place.id]}"
     with shown_progress(f"{what} {place}", dest, quiet=quiet) as progress:
         result = run(lambda: download(place, dest, storage_options=storage_options, progress=progress, **options))
-    if warning := _wording.stale(result):
+    if warning := messages.stale(result):
         say(warning)
     if as_json:
         put_json(result.to_dict())
     elif not quiet:
-        put(_wording.summary(result, time.monotonic() - begin))
+        put(messages.summary(result, time.monotonic() - begin))
     return Exit.COMPLETE
+
+
+@contextlib.contextmanager
+def shown_progress(what: str, dest: str, *, quiet: bool) -> Iterator[OnProgress | None]:
+    """Shows what is going on as long as the context lasts; yields what to report to."""
+    if quiet or sys.stderr is None:
+        yield None
+        return
+    say(f"Downloading {printable(what)} to {printable(dest)}")
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        yield Lines(say)
+        return
+    from wandb_artifacts._cli.bars import Bars
+
+    with Bars() as bars:
+        yield bars.tally.add

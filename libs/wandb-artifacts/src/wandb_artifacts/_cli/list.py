@@ -5,34 +5,32 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from wandb_artifacts._cli import text as _text
+from wandb_artifacts._cli import output
 from wandb_artifacts._cli.exit_codes import Exit
 from wandb_artifacts._cli.output import put, put_json
-from wandb_artifacts._cli.place import read_place
 from wandb_artifacts._cli.signals import run
-from wandb_artifacts._hosts import DEFAULT_HOST
-from wandb_artifacts._download.options import Ref
-from wandb_artifacts._refs import RunRef, SweepRef
 from wandb_artifacts._client.api import Api, RemoteFile, RemoteRun
+from wandb_artifacts._download.options import Ref
+from wandb_artifacts._refs import DEFAULT_HOST, RunRef, SweepRef
 
 _JOBS = 2
 
 
-def list_ref(*, ref: str, is_sweep: bool, host: str | None, as_json: bool) -> int:
-    if is_sweep or "/sweeps/" in ref:
-        sweep = read_place(SweepRef, ref, host)
-        state, runs = run(lambda: _sweep(sweep))
-        if as_json:
-            put_json({"sweep": _place(sweep), "state": state, "runs": [_run_values(each) for each in runs]})
-        else:
-            put(_runs_table(runs))
-        return Exit.COMPLETE
-    place = read_place(RunRef, ref, host)
-    found, files = run(lambda: _run(place))
+def list_run(ref: RunRef, *, as_json: bool) -> int:
+    found, files = run(lambda: _run(ref))
     if as_json:
         put_json({**_run_values(found), "files": [_file_values(file) for file in files]})
     else:
         put(_files_table(files))
+    return Exit.COMPLETE
+
+
+def list_sweep(ref: SweepRef, *, as_json: bool) -> int:
+    state, runs = run(lambda: _sweep(ref))
+    if as_json:
+        put_json({"sweep": _ref_values(ref), "state": state, "runs": [_run_values(each) for each in runs]})
+    else:
+        put(_runs_table(runs))
     return Exit.COMPLETE
 
 
@@ -55,13 +53,13 @@ def _at(ref: Ref, host: str) -> Ref:
     return replace(ref, host=None if host == DEFAULT_HOST else host)
 
 
-def _place(ref: RunRef | SweepRef) -> dict[str, Any]:
+def _ref_values(ref: RunRef | SweepRef) -> dict[str, Any]:
     return {"entity": ref.entity, "project": ref.project, "id": ref.id, "host": ref.host}
 
 
 def _run_values(found: RemoteRun) -> dict[str, Any]:
     return {
-        "run": _place(found.ref),
+        "run": _ref_values(found.ref),
         "state": found.state,
         "rows": found.line_count,
         "last_step": found.last_step if found.last_step >= 0 else None,
@@ -78,24 +76,24 @@ def _file_values(file: RemoteFile) -> dict[str, Any]:
 def _files_table(files: list[RemoteFile]) -> str:
     rows = [
         (
-            "-" if file.size is None else _text.size(file.size),
-            _text.time(file.updated_at),
-            _text.printable(file.name),
+            "-" if file.size is None else output.size(file.size),
+            output.time(file.updated_at),
+            output.printable(file.name),
         )
         for file in files
     ]
-    return _text.table(("SIZE", "UPDATED (UTC)", "NAME"), rows, right=frozenset({0}))
+    return output.table(("SIZE", "UPDATED (UTC)", "NAME"), rows, right=frozenset({0}))
 
 
 def _runs_table(runs: list[RemoteRun]) -> str:
     rows = [
         (
-            _text.printable(found.state),
+            output.printable(found.state),
             "-" if found.line_count is None else f"{found.line_count:,}",
             f"{len(found.files):,}{'+' if found.more_files else ''}",
-            _text.time(found.heartbeat_at),
-            _text.printable(found.ref.id),
+            output.time(found.heartbeat_at),
+            output.printable(found.ref.id),
         )
         for found in runs
     ]
-    return _text.table(("STATE", "ROWS", "FILES", "LAST SIGN (UTC)", "RUN"), rows, right=frozenset({1, 2}))
+    return output.table(("STATE", "ROWS", "FILES", "LAST SIGN (UTC)", "RUN"), rows, right=frozenset({1, 2}))

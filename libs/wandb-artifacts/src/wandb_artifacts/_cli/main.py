@@ -9,25 +9,25 @@ from typing import Any
 
 import click
 
-from wandb_artifacts._cli import output as _output
+from wandb_artifacts._cli import output
 from wandb_artifacts._cli.commands import group
 from wandb_artifacts._cli.exit_codes import Exit, code_of
-from wandb_artifacts._cli.stopped import Stopped, heed_signals
 from wandb_artifacts._cli.messages import incomplete, one_line, refusal
-from wandb_artifacts._errors import DestinationError, InvalidValueError, WandbPluginError
+from wandb_artifacts._cli.signals import Stopped, heed_signals
 from wandb_artifacts._download.results import IncompleteDownloadError
+from wandb_artifacts._errors import DestinationError, InvalidValueError, WandbPluginError
 from wandb_artifacts._version import __version__
 
 
 def call(arguments: Sequence[str]) -> int:
-    _output.prepare()
+    output.prepare()
     wants_json = "--json" in arguments
     try:
         heed_signals()
         return _call(arguments, wants_json=wants_json)
     except DestinationError as error:
         # Standard output itself.
-        _output.say(f"Error: {error}")
+        output.say(f"Error: {error}")
         return Exit.DESTINATION
 
 
@@ -56,9 +56,9 @@ def _call(arguments: Sequence[str], *, wants_json: bool) -> int:
 
 
 def _report(kind: str, text: str, *, wants_json: bool, **found: Any) -> None:
-    _output.say(f"Error: {text}")
+    output.say(f"Error: {text}")
     if wants_json:
-        _output.put_json({**found, "error": {"type": kind, "message": text}})
+        output.put_json({**found, "error": {"type": kind, "message": text}})
 
 
 def _usage(error: click.ClickException) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from wandb_artifacts._cli.text import count, listed, printable, seconds, size
+from wandb_artifacts._cli.output import count, listed, printable, seconds, size
 from wandb_artifacts._download.results import RunDownload, SweepDownload
 
 if TYPE_CHECKING:
-    from wandb_artifacts._errors import InvalidValueError
     from wandb_artifacts._download.results import DownloadedFile
     from wandb_artifacts._download.verify import Verification
+    from wandb_artifacts._errors import InvalidValueError
 
 _GIVEN_AS = {
     "deadline": "--deadline",

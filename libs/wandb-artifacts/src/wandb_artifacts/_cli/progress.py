@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from wandb_artifacts._cli import text as _text
-from wandb_artifacts._cli.output import say
+from wandb_artifacts._cli import output
 
 if TYPE_CHECKING:
-    from wandb_artifacts._download.results import OnProgress, Progress
+    from wandb_artifacts._download.results import Progress
 
 _LINE_EVERY = 5.0
 """Seconds."""
@@ -77,27 +73,11 @@ class Lines:
         tally = self._tally
         (files, all_files), (done, known) = tally.files, tally.bytes
         parts = [
-            f"{files:,} of {_text.count(all_files, 'file')}",
-            f"{_text.size(done)} of {_text.size(max(known, done))}",
-            f"{_text.size(done / (now - self._begin))}/s",
+            f"{files:,} of {output.count(all_files, 'file')}",
+            f"{output.size(done)} of {output.size(max(known, done))}",
+            f"{output.size(done / (now - self._begin))}/s",
         ]
         rows = sum(moment.rows or 0 for moment in tally.active.values())
-        parts += [f"{_text.count(rows, 'row')} of history"] if rows else []
+        parts += [f"{output.count(rows, 'row')} of history"] if rows else []
         parts += [f"{tally.failed:,} failed"] if tally.failed else []
-        return f"  {_text.seconds(now - self._begin)}: {', '.join(parts)}"
-
-
-@contextlib.contextmanager
-def shown_progress(what: str, dest: str, *, quiet: bool) -> Iterator[OnProgress | None]:
-    """Shows what is going on as long as the context lasts; yields what to report to."""
-    if quiet or sys.stderr is None:
-        yield None
-        return
-    say(f"Downloading {_text.printable(what)} to {_text.printable(dest)}")
-    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
-        yield Lines(say)
-        return
-    from wandb_artifacts._cli.bars import Bars
-
-    with Bars() as bars:
-        yield bars.tally.add
+        return f"  {output.seconds(now - self._begin)}: {', '.join(parts)}"

@@ -10,15 +10,34 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from types import FrameType
 from typing import Any, TypeVar
 
 from wandb_artifacts._cli.output import say
-from wandb_artifacts._cli.stopped import Stopped, heed_signals
 
 R = TypeVar("R")
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _PATIENCE = 1.0
 """Seconds until it is said that the end takes a while."""
+
+
+class Stopped(SystemExit):
+    """The process was told to stop: Ctrl-C or SIGTERM. Not a KeyboardInterrupt, of which click makes its own affair."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+        self.number = number
+
+
+def heed_signals() -> None:
+    """From here on, what stops the process is a `Stopped`."""
+
+    def stop(number: int, _: FrameType | None) -> None:
+        raise Stopped(number)
+
+    for number in _SIGNALS:
+        signal.signal(number, stop)
 
 
 def run(work: Callable[[], Coroutine[Any, Any, R]]) -> R:
@@ -46,7 +65,7 @@ async def _heeding(work: Callable[[], Coroutine[Any, Any, R]]) -> R | Stopped:
 
     # Windows has no such handlers; there, the exception ends the loop.
     with contextlib.suppress(NotImplementedError):
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _SIGNALS:
             loop.add_signal_handler(number, stop, number)
     try:
         return await task
@@ -56,7 +75,7 @@ async def _heeding(work: Callable[[], Coroutine[Any, Any, R]]) -> R | Stopped:
         return Stopped(told[0])
     finally:
         with contextlib.suppress(NotImplementedError):
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in _SIGNALS:
                 loop.remove_signal_handler(number)
 
 

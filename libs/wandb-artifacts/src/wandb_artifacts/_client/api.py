@@ -10,13 +10,13 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from wandb_artifacts._asyncio import on_disk
+from wandb_artifacts._asyncio import to_thread
+from wandb_artifacts._client import queries
+from wandb_artifacts._client.credentials import configured_host, find_key
+from wandb_artifacts._client.http import Http, error_of
+from wandb_artifacts._client.retry import Repeater
 from wandb_artifacts._errors import ServerAnswerError
 from wandb_artifacts._refs import RunRef, SweepRef
-from wandb_artifacts._client import queries as _documents
-from wandb_artifacts._client.http import Http, error_of
-from wandb_artifacts._client.credentials import configured_host, find_key
-from wandb_artifacts._client.retry import Repeater
 
 if TYPE_CHECKING:
     import aiohttp
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _FILES_A_RUN = 1000
 _FILES_A_SWEEP_RUN = 100
 _RUNS_A_PAGE = 50
+_NAMES_A_PAGE = 500
 _LARGE = 256 * 1024
 
 _Object: TypeAlias = dict[str, Any]
@@ -76,7 +77,7 @@ class Api:
             host: The API address; None for the configured one.
             jobs: How many connections it may have.
         """
-        address, key = await on_disk(_server, host)
+        address, key = await to_thread(_server, host)
         return cls(Http(address, key, jobs=jobs))
 
     @property
@@ -94,7 +95,7 @@ class Api:
         await self.close()
 
     async def run(self, ref: RunRef) -> RemoteRun:
-        project = await self._ask(_documents.RUN, f"run {ref}", _variables(ref, run=ref.id, fileLimit=_FILES_A_RUN))
+        project = await self._ask(queries.RUN, f"run {ref}", _variables(ref, run=ref.id, fileLimit=_FILES_A_RUN))
         return _run(ref, _found(project, "run", f"run {ref}"))
 
     async def files(self, run: RemoteRun) -> list[RemoteFile]:
@@ -102,7 +103,7 @@ class Api:
         files, cursor, what = list(run.files), run.more_files, f"the files of run {run.ref}"
         while cursor:
             variables = _variables(run.ref, run=run.ref.id, fileLimit=_FILES_A_RUN, fileCursor=cursor)
-            answer = _found(await self._ask(_documents.RUN_FILES, what, variables), "run", what)
+            answer = _found(await self._ask(queries.RUN_FILES, what, variables), "run", what)
             more, following = _files(answer)
             files += more
             if following == cursor:
@@ -121,7 +122,7 @@ class Api:
         """
         what = f"file {name!r} of run {ref}"
         variables = _variables(ref, run=ref.id, fileNames=[name])
-        answer = _found(await self._ask(_documents.FILE, what, variables, once=once), "run", what)
+        answer = _found(await self._ask(queries.FILE, what, variables, once=once), "run", what)
         for file in _files(answer)[0]:
             if file.name == name:
                 return file
@@ -132,7 +133,7 @@ class Api:
         return self._http.is_own(file.url)
 
     async def sweep_state(self, ref: SweepRef) -> str:
-        project = await self._ask(_documents.SWEEP, f"sweep {ref}", _variables(ref, sweep=ref.id))
+        project = await self._ask(queries.SWEEP, f"sweep {ref}", _variables(ref, sweep=ref.id))
         return str(_found(project, "sweep", f"sweep {ref}")["state"])
 
     async def runs(self, ref: SweepRef) -> AsyncIterator[tuple[str, list[RemoteRun]]]:
@@ -147,7 +148,7 @@ class Api:
                 after=cursor,
                 fileLimit=_FILES_A_SWEEP_RUN,
             )
-            project = await self._ask(_documents.SWEEP_RUNS, what, variables)
+            project = await self._ask(queries.SWEEPqueries.RUNS, what, variables)
             state = str(_found(project, "sweep", what)["state"])
             found, edges = project["runs"], project["runs"]["edges"]
             yield state, [_run_of(ref, edge["node"]) for edge in edges if edge["node"]]
@@ -161,7 +162,7 @@ class Api:
         """Rows of its history: see HistorySource."""
         what = f"the history of run {ref}"
         variables = _variables(ref, run=ref.id, minStep=first, maxStep=end, pageSize=samples)
-        rows = _found(await self._ask(_documents.HISTORY_PAGE, what, variables), "run", what)["history"]
+        rows = _found(await self._ask(queries.HISTORY_PAGE, what, variables), "run", what)["history"]
         return list(rows or ())
 
     @contextlib.asynccontextmanager
@@ -188,7 +189,7 @@ class Api:
 
         body = await (attempt() if once else self.repeat(attempt, what=what))
         # Large answers are parsed beside the loop: it keeps reading others meanwhile.
-        answer = await on_disk(_loads, body, what) if len(body) > _LARGE else _loads(body, what)
+        answer = await to_thread(_loads, body, what) if len(body) > _LARGE else _loads(body, what)
         if errors := answer.get("errors"):
             raise _refusal(errors, what)
         data = answer.get("data")
@@ -282,3 +283,34 @@ def _digest(text: str | None) -> bytes | None:
     except binascii.Error:
         return None
     return found if len(found) == 16 else None
+
+
+async def list_projects(api: Api, entity: str, *, most: int | None = None) -> list[str]:
+    """The projects of an entity: all, or so many."""
+    what = f"the projects of {entity}"
+    return await _names(api, queries.PROJECTS, ("models",), what, {"entity": entity}, most)
+
+
+async def list_runs(api: Api, entity: str, project: str, *, most: int | None = None) -> list[str]:
+    """The ids of a project's runs: all, or so many."""
+    what = f"the runs of {entity}/{project}"
+    return await _names(api, queries.RUNS, ("project", "runs"), what, {"entity": entity, "project": project}, most)
+
+
+async def _names(
+    api: Api, document: str, fields: tuple[str, ...], what: str, variables: dict[str, str], most: int | None
+) -> list[str]:
+    names: dict[str, None] = {}
+    cursor = None
+    while True:
+        found: Any = await api.ask(document, what, {**variables, "cursor": cursor, "perPage": most or _NAMES_A_PAGE})
+        for field in fields:
+            found = found.get(field)
+            if not isinstance(found, dict):
+                raise error_of(404, what)
+        edges = found["edges"]
+        names.update((edge["node"]["name"], None) for edge in edges)
+        following = edges[-1]["cursor"] if edges and found["pageInfo"]["hasNextPage"] else None
+        if most or following in (None, cursor):
+            return list(names)
+        cursor = following

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from wandb_artifacts._errors import AuthenticationError
-from wandb_artifacts._hosts import DEFAULT_HOST, app_url, check_host
+from wandb_artifacts._refs import DEFAULT_HOST, app_url, check_host
 
 _UPSTREAM = {"api.forge.coreweave.com": "api.wandb.ai"}
 """Hosts whose keys the SDK also finds under an older name (wandb.sdk.lib.urls)."""

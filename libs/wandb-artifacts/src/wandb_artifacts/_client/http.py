@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 from yarl import URL
 
+from wandb_artifacts._client.retry import TransientError, read_retry_after
 from wandb_artifacts._errors import (
     AccessDeniedError,
     AuthenticationError,
@@ -19,7 +20,6 @@ from wandb_artifacts._errors import (
     ServerAnswerError,
 )
 from wandb_artifacts._version import __version__
-from wandb_artifacts._client.retry import TransientError, read_retry_after
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

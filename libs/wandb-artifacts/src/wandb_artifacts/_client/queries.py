@@ -61,3 +61,23 @@ query HistoryPage(
   }
 }
 """
+
+PROJECTS = """
+query GetProjects($entity: String!, $cursor: String, $perPage: Int!) {
+  models(entityName: $entity, after: $cursor, first: $perPage) {
+    edges { node { name } cursor }
+    pageInfo { hasNextPage }
+  }
+}
+"""
+
+RUNS = """
+query Runs($project: String!, $entity: String!, $cursor: String, $perPage: Int!) {
+  project(name: $project, entityName: $entity) {
+    runs(after: $cursor, first: $perPage, order: "+created_at") {
+      edges { node { name } cursor }
+      pageInfo { hasNextPage }
+    }
+  }
+}
+"""

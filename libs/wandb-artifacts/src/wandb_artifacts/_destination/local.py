@@ -9,12 +9,12 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from wandb_artifacts._errors import DestinationError
+from wandb_artifacts._destination.base import Stat
 from wandb_artifacts._destination.errors import explained, refusal
 from wandb_artifacts._destination.no_follow import Folder, open_folder
 from wandb_artifacts._destination.part_file import PIECE, LocalPart, stat_of
 from wandb_artifacts._destination.safe_names import WORK_FOLDER
-from wandb_artifacts._destination.base import Stat
+from wandb_artifacts._errors import DestinationError
 
 _LOCK = "lock"
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ENAMETOOLONG})

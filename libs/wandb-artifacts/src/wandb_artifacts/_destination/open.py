@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from wandb_artifacts._errors import InvalidValueError
 from wandb_artifacts._destination.local import LocalTarget
+from wandb_artifacts._errors import InvalidValueError
 
 if TYPE_CHECKING:
     from wandb_artifacts._destination.base import Target

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol, cast
 from urllib.parse import unquote
 
-from wandb_artifacts._errors import InvalidValueError
 from wandb_artifacts._destination.errors import refusal
+from wandb_artifacts._errors import InvalidValueError
 
 if TYPE_CHECKING:
     from typing import IO

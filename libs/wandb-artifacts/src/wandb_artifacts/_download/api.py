@@ -6,10 +6,10 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from wandb_artifacts._asyncio import Twin
 from wandb_artifacts._download.call import Call
 from wandb_artifacts._download.options import DEFAULT_JOBS, check_storage_options, make_options, read_ref
 from wandb_artifacts._refs import RunRef, SweepRef
-from wandb_artifacts._twins import Twin
 
 if TYPE_CHECKING:
     from wandb_artifacts._download.results import HistoryFormat, OnProgress, RunDownload, SweepDownload

@@ -9,10 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar, get_args
 
-from wandb_artifacts._errors import InvalidValueError
-from wandb_artifacts._hosts import DEFAULT_HOST
-from wandb_artifacts._refs import RunRef, SweepRef
 from wandb_artifacts._download.results import HistoryFormat, OnProgress
+from wandb_artifacts._errors import InvalidValueError
+from wandb_artifacts._refs import DEFAULT_HOST, RunRef, SweepRef
 
 Ref = TypeVar("Ref", RunRef, SweepRef)
 

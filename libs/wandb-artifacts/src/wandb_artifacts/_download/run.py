@@ -7,24 +7,26 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from wandb_artifacts._download import manifest as _manifest
-from wandb_artifacts._asyncio import on_disk, read_md5
-from wandb_artifacts._errors import AuthenticationError, DestinationError, DownloadError
-from wandb_artifacts._history import export_history, history_file
+from wandb_artifacts._asyncio import for_each, run_all, to_thread
+from wandb_artifacts._destination.safe_names import safe_paths
+from wandb_artifacts._download import manifest as manifests
 from wandb_artifacts._download.manifest import MANIFEST, SUMMARY, Entry, HistoryEntry, RunManifest
 from wandb_artifacts._download.results import LIVE_STATES, DownloadedFile, Failure, IncompleteDownloadError, RunDownload
-from wandb_artifacts._destination.safe_names import safe_paths
-from wandb_artifacts._json import dump, strict
 from wandb_artifacts._download.transfer import Transfer
-from wandb_artifacts._workers import for_each, run_all
+from wandb_artifacts._download.verify import read_md5
+from wandb_artifacts._errors import AuthenticationError, DestinationError, DownloadError
+from wandb_artifacts._history.export import export_history, history_file
+from wandb_artifacts._history.scan import HistorySource
+from wandb_artifacts._json import dump, strict
 
 if TYPE_CHECKING:
-    from wandb_artifacts._download.options import Options
-    from wandb_artifacts._destination.base import Target
-    from wandb_artifacts._download.progress import Tracker
     from wandb_artifacts._client.api import Api, RemoteFile, RemoteRun
+    from wandb_artifacts._destination.base import Target
+    from wandb_artifacts._download.options import Options
+    from wandb_artifacts._download.progress import Tracker
 
 E = TypeVar("E", bound=Entry)
 
@@ -88,14 +90,14 @@ class RunJob:
         Raises:
             DownloadError: Something that concerns everything: the key, the destination.
         """
-        self._before = await on_disk(self._prepare)
+        self._before = await to_thread(self._prepare)
         files = await self._work.api.files(self._run)
         paths = safe_paths([file.name for file in files], reserved=RESERVED)
         self._listed = set(paths.values())
         missing, doubtful = list["RemoteFile"](), list["RemoteFile"]()
 
         async def sort(some: list[RemoteFile]) -> None:
-            absent, unknown = await on_disk(self._sort, some, paths)
+            absent, unknown = await to_thread(self._sort, some, paths)
             missing.extend(absent)
             doubtful.extend(unknown)
 
@@ -106,20 +108,20 @@ class RunJob:
         # Where the destination is far away, each look at a file takes a moment.
         await for_each((files[at : at + _LOOKS] for at in range(0, len(files), _LOOKS)), sort, workers=_READERS)
         await for_each(doubtful, compare, workers=_READERS)
-        kept = await on_disk(self._history_kept)
+        kept = await to_thread(self._history_kept)
         self._report_kept()
         if missing or (self._work.options.include_history and not kept):
-            await on_disk(_manifest.take_back, self._target, self._before)
+            await to_thread(manifests.take_back, self._target, self._before)
         self._work.tracker.expect(len(missing), sum(file.size or 0 for file in missing))
         await run_all(
             for_each(missing, lambda file: self._fetch(file, paths[file.name]), workers=self._work.options.jobs),
             self._history(kept),
         )
-        return await on_disk(self._conclude)
+        return await to_thread(self._conclude)
 
     def _prepare(self) -> RunManifest | None:
         self._target.prepare()
-        before = _manifest.load_run(self._target)
+        before = manifests.load_run(self._target)
         if before and before.url != self._run.ref.url:
             # Of another run: what is there is left of it, until it is seen to be this one's too.
             left = {*before.stale, *(entry.path for entry in before.entries())}
@@ -142,7 +144,7 @@ class RunJob:
 
     async def _is_there(self, file: RemoteFile, path: str) -> bool:
         """Reads what is at the destination, and takes note of it if it is what W&B has."""
-        stat = await on_disk(self._target.stat, path)
+        stat = await to_thread(self._target.stat, path)
         try:
             size, md5 = await read_md5(self._target.chunks(path))
         except FileNotFoundError:
@@ -207,15 +209,16 @@ class RunJob:
 
     async def _export(self, name: str, on_rows: Callable[[int], None]) -> HistoryEntry:
         run, form = self._run, self._work.options.history_format
-        part = await on_disk(self._target.part, name)
+        part = await to_thread(self._target.part, name)
         try:
-            rows = await export_history(
-                RunHistory(self._work.api, run), part, form, ahead=_PAGES_AHEAD, on_rows=on_rows
-            )
-            size, md5 = part.size, await on_disk(part.md5)
-            stat = await on_disk(part.commit)
+            # The summary has the last value of each key, so a row is about as long.
+            page = partial(self._work.api.page, run.ref)
+            source = HistorySource(run.last_step, run.line_count, len(run.summary), page)
+            rows = await export_history(source, part, form, ahead=_PAGES_AHEAD, on_rows=on_rows)
+            size, md5 = part.size, await to_thread(part.md5)
+            stat = await to_thread(part.commit)
         finally:
-            await on_disk(part.close)
+            await to_thread(part.close)
         return HistoryEntry(
             name,
             name,
@@ -244,7 +247,7 @@ class RunJob:
             history=found.history,
         )
         manifest = replace(manifest, stale=self._stale(manifest))
-        _manifest.store(self._target, manifest)
+        manifests.store(self._target, manifest)
         return self._result(manifest)
 
     def _summary(self) -> None:
@@ -282,30 +285,6 @@ class RunJob:
             stale=manifest.stale,
             failed=tuple(sorted(found.failed, key=lambda failure: failure.name)),
         )
-
-
-class RunHistory:
-    """The history of a run, as `export_history` reads it."""
-
-    def __init__(self, api: Api, run: RemoteRun) -> None:
-        self._api = api
-        self._run = run
-
-    @property
-    def last_step(self) -> int:
-        return self._run.last_step
-
-    @property
-    def line_count(self) -> int | None:
-        return self._run.line_count
-
-    @property
-    def row_size(self) -> int:
-        # The summary has the last value of each key.
-        return len(self._run.summary)
-
-    async def page(self, first: int, end: int, samples: int) -> list[str]:
-        return await self._api.page(self._run.ref, first, end, samples)
 
 
 def check_complete(result: RunDownload) -> RunDownload:

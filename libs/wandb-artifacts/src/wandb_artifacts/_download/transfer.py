@@ -6,18 +6,18 @@ import asyncio
 import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
-from wandb_artifacts._asyncio import on_disk
-from wandb_artifacts._errors import AccessDeniedError, AuthenticationError, NotFoundError, ServerAnswerError
+from wandb_artifacts._asyncio import to_thread
 from wandb_artifacts._client.retry import TransientError
+from wandb_artifacts._errors import AccessDeniedError, AuthenticationError, NotFoundError, ServerAnswerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import aiohttp
 
-    from wandb_artifacts._refs import RunRef
-    from wandb_artifacts._destination.base import Part, Sink, Stat
     from wandb_artifacts._client.api import Api, RemoteFile
+    from wandb_artifacts._destination.base import Part, Sink, Stat
+    from wandb_artifacts._refs import RunRef
 
 SMALL = 1024 * 1024
 """Bytes; a file up to this size is kept in memory until it is verified, and stored in one go."""
@@ -69,28 +69,28 @@ class Transfer:
         digest = hashlib.md5(body, usedforsecurity=False).digest()
         if not self._is_right(len(body), digest):
             await self._look_again()
-        return Arrived(len(body), digest, await on_disk(self._target.write, self._path, body))
+        return Arrived(len(body), digest, await to_thread(self._target.write, self._path, body))
 
     async def _large(self) -> Arrived:
-        part = await on_disk(self._target.part, self._path, self._key)
+        part = await to_thread(self._target.part, self._path, self._key)
         try:
             if part.size != self._file.size:
                 await self._append(part)
-            digest = await on_disk(part.md5)
+            digest = await to_thread(part.md5)
             if not self._is_right(part.size, digest):
                 if self._file.size is None or part.size >= self._file.size:
-                    await on_disk(part.restart)
+                    await to_thread(part.restart)
                 await self._look_again()
-            return Arrived(part.size, digest, await on_disk(part.commit))
+            return Arrived(part.size, digest, await to_thread(part.commit))
         finally:
-            await on_disk(part.close)
+            await to_thread(part.close)
 
     async def _append(self, part: Part) -> None:
         start = part.size
         try:
             async with self._api.get(self._run, self._file, start=start) as answer:
                 if answer.status == _UNSATISFIABLE or not _begins_at(answer, start):
-                    await on_disk(part.restart)
+                    await to_thread(part.restart)
                     if answer.status != _OK:
                         msg = "the server does not know the range"
                         raise TransientError(msg)
@@ -118,7 +118,7 @@ class Transfer:
                 await self._store(part, bytes(piece))
 
     async def _store(self, part: Part, data: bytes) -> None:
-        await on_disk(part.write, data)
+        await to_thread(part.write, data)
         self._most = max(self._most, part.size)
         # A long file may outlive several addresses.
         self._is_fresh = False

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from wandb_artifacts._download import manifest as _manifest
-from wandb_artifacts._asyncio import on_disk, read_md5
-from wandb_artifacts._errors import NotFoundError
+from wandb_artifacts._asyncio import Twin, to_thread
+from wandb_artifacts._destination.open import open_target
+from wandb_artifacts._download import manifest as manifests
 from wandb_artifacts._download.manifest import MANIFEST, Entry, RunManifest, SweepManifest
 from wandb_artifacts._download.options import check_storage_options
 from wandb_artifacts._download.results import Failure
-from wandb_artifacts._destination import open_target
-from wandb_artifacts._twins import Twin
+from wandb_artifacts._errors import NotFoundError
 
 if TYPE_CHECKING:
     from wandb_artifacts._destination.base import Target
+
+_CHUNKS_AT_ONCE = 32
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,9 @@ async def verify_download(
         NotFoundError: There is no manifest: nothing was downloaded to it.
         DestinationError: It cannot be read.
     """
-    target = await on_disk(open_target, destination, check_storage_options(storage_options))
+    target = await to_thread(open_target, destination, check_storage_options(storage_options))
     checked, size, failed, known = 0, 0, list[Failure](), set[str]()
-    for prefix, folder, manifest in await on_disk(_manifests, target):
+    for prefix, folder, manifest in await to_thread(_manifests, target):
         known.add(f"{prefix}{MANIFEST}")
         if isinstance(manifest, Failure):
             failed.append(manifest)
@@ -79,12 +81,12 @@ async def verify_download(
                 checked, size = checked + 1, size + entry.size
                 if reason := await _difference(folder, entry):
                     failed.append(Failure(f"{prefix}{entry.path}", reason))
-    stale = tuple(path for path in await on_disk(target.paths) if path not in known)
+    stale = tuple(path for path in await to_thread(target.paths) if path not in known)
     return Verification(target.url, checked, size, tuple(failed), stale)
 
 
 def _manifests(target: Target) -> list[tuple[str, Target, RunManifest | SweepManifest | Failure]]:
-    manifest = _manifest.load(target)
+    manifest = manifests.load(target)
     if manifest is None:
         msg = f"{target.url} has no {MANIFEST} of a download; name the folder that a run or sweep was downloaded to"
         raise NotFoundError(msg)
@@ -92,7 +94,7 @@ def _manifests(target: Target) -> list[tuple[str, Target, RunManifest | SweepMan
     for folder in manifest.folders if isinstance(manifest, SweepManifest) else ():
         run = target.within(folder)
         path = f"{folder}/"
-        found.append((path, run, _manifest.load_run(run) or Failure(f"{path}{MANIFEST}", "is missing")))
+        found.append((path, run, manifests.load_run(run) or Failure(f"{path}{MANIFEST}", "is missing")))
     return found
 
 
@@ -104,3 +106,21 @@ async def _difference(target: Target, entry: Entry) -> str | None:
     if size != entry.size:
         return f"has {size} bytes, not {entry.size}"
     return None if md5.hex() == entry.md5 else "has other contents (MD5)"
+
+
+async def read_md5(chunks: Iterator[bytes]) -> tuple[int, bytes]:
+    """The size and the MD5 digest of a file, a piece at a time: cancelling does not wait for the end of a large one."""
+    digest, size = hashlib.md5(usedforsecurity=False), 0
+
+    def read_on() -> bool:
+        nonlocal size
+        for count, chunk in enumerate(chunks, 1):
+            digest.update(chunk)
+            size += len(chunk)
+            if count == _CHUNKS_AT_ONCE:
+                return True
+        return False
+
+    while await to_thread(read_on):
+        pass
+    return size, digest.digest()

@@ -8,12 +8,12 @@ import itertools
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeAlias
 
-from wandb_artifacts._download.results import LIVE_STATES
 from wandb_artifacts._client.api import Api
+from wandb_artifacts._download.results import LIVE_STATES
 
 if TYPE_CHECKING:
-    from wandb_artifacts._refs import RunRef, SweepRef
     from wandb_artifacts._client.api import RemoteRun
+    from wandb_artifacts._refs import RunRef, SweepRef
 
 _PAUSES = (0.2, 0.5, 1.0, 2.0)
 """Seconds between two questions; the last one from then on."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import datetime
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from urllib.parse import quote, unquote
 
-from wandb_artifacts._destination.safe_names import safe_paths
+from wandb_artifacts._destination.safe_names import safe_path, safe_paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from wandb_artifacts._refs import RunRef
     from wandb_artifacts._client.api import RemoteFile
+    from wandb_artifacts._refs import RunRef
 
 Info: TypeAlias = dict[str, object]
 """What fsspec calls the details of a path."""
@@ -91,3 +92,15 @@ def _time(text: str | None) -> datetime.datetime | None:
     except ValueError:
         return None
     return found if found.tzinfo else found.replace(tzinfo=datetime.timezone.utc)
+
+
+def shown_part(name: str) -> str:
+    """A name of W&B as one part of a path: where it would mean something else there, percent-encoded."""
+    if "/" not in name and safe_path(name) == name:
+        return name
+    return quote(name, safe="").replace(".", "%2E")
+
+
+def hidden_part(part: str) -> str:
+    """The name behind what `shown_part` returned."""
+    return unquote(part)

@@ -9,11 +9,11 @@ import os
 import weakref
 from typing import TYPE_CHECKING
 
-from wandb_artifacts._asyncio import on_disk
-from wandb_artifacts._errors import NotFoundError
+from wandb_artifacts._asyncio import to_thread
 from wandb_artifacts._client.api import Api
-from wandb_artifacts._client.http import Http
 from wandb_artifacts._client.credentials import configured_host, find_key
+from wandb_artifacts._client.http import Http
+from wandb_artifacts._errors import NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -57,7 +57,7 @@ class Sessions:
         Raises:
             FileNotFoundError: In place of NotFoundError, which is no OSError.
         """
-        server = await on_disk(self._server)
+        server = await to_thread(self._server)
         try:
             yield self._session(server)
         except NotFoundError as error:

@@ -5,15 +5,15 @@ from collections.abc import Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING, get_args
 
-from wandb_artifacts._asyncio import on_disk
+from wandb_artifacts._asyncio import to_thread
+from wandb_artifacts._download.results import HistoryFormat
 from wandb_artifacts._errors import DownloadError, InvalidValueError
 from wandb_artifacts._history.scan import scan
 from wandb_artifacts._history.writers import open_writer
-from wandb_artifacts._download.results import HistoryFormat
 
 if TYPE_CHECKING:
-    from wandb_artifacts._history.source import HistorySource
     from wandb_artifacts._destination.base import Part
+    from wandb_artifacts._history.scan import HistorySource
 
 OnRows = Callable[[int], None]
 
@@ -108,17 +108,17 @@ async def _write(
     is_careful: bool = False,
 ) -> int:
     if part.size:
-        await on_disk(part.restart)
+        await to_thread(part.restart)
     writer = open_writer(format, part)
     found = 0
     try:
         async with aclosing(scan(source, ahead=ahead, is_careful=is_careful)) as pages:
             async for rows in pages:
-                await on_disk(writer.write, rows)
+                await to_thread(writer.write, rows)
                 found += len(rows)
                 if on_rows:
                     on_rows(found)
-        await on_disk(writer.end)
+        await to_thread(writer.end)
     finally:
-        await on_disk(writer.close)
+        await to_thread(writer.close)
     return found

@@ -6,13 +6,9 @@ import asyncio
 import math
 import re
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from wandb_artifacts._history.source import HistorySource
 
 _PAGE_CHARS = 1_000_000
 _FIRST_ROWS = 2_000
@@ -26,6 +22,23 @@ _ALL_STEPS = 2**53
 """Beyond every step: the integers that also survive in JSON readers that know only doubles."""
 
 _STEP = re.compile(r'"_step"\s*:\s*(\d+(?:\.\d+)?(?:[eE]\+?\d+)?)')
+
+
+@dataclass(frozen=True)
+class HistorySource:
+    """The history of one run, read by ranges of steps."""
+
+    last_step: int
+    """The highest step that was logged when the scan began; -1 if none was."""
+    line_count: int | None
+    """The number of rows at W&B when the scan began; None if W&B does not report it."""
+    row_size: int
+    """The expected length of a row in characters; a guess, for the first pages."""
+    page: Callable[[int, int, int], Awaitable[list[str]]]
+    """Returns the rows with `first <= _step < end` in order, each a JSON object as text.
+
+    Called with `first`, `end` and `samples`: W&B may thin out a range that has more rows than `samples`.
+    """
 
 
 async def scan(source: HistorySource, *, ahead: int, is_careful: bool = False) -> AsyncGenerator[list[str], None]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 from wandb_artifacts._history.rows import strict_rows
 
 if TYPE_CHECKING:
-    from wandb_artifacts._download.results import HistoryFormat
     from wandb_artifacts._destination.base import Part
+    from wandb_artifacts._download.results import HistoryFormat
 
 
 class Writer(Protocol):
