@@ -18,7 +18,7 @@ import pytest
 import wandb
 from wandb_devserver import DevServer, Fault
 
-from tests.wandb_artifacts.lab import Lab
+from tests.wandb_artifacts.wandb_backend import WandbBackend
 
 COMMAND = str(Path(sys.executable).with_name("wandb-artifacts"))
 KEPT_LINE = "what has arrived is kept, and the same command goes on from there"
@@ -55,19 +55,19 @@ class Command:
 
 
 @pytest.fixture
-def lab(wandb_devserver: DevServer) -> Iterator[Lab]:
+def backend(wandb_devserver: DevServer) -> Iterator[WandbBackend]:
     auth = ("api", wandb_devserver.api_key)
     with httpx.Client(base_url=wandb_devserver.url, auth=auth, timeout=30) as http:
-        yield Lab(wandb_devserver, http)
+        yield WandbBackend(wandb_devserver, http)
 
 
 @pytest.fixture
-def command(lab: Lab, tmp_path: Path) -> Command:
+def command(backend: WandbBackend, tmp_path: Path) -> Command:
     folder = tmp_path / "here"
     folder.mkdir()
     kept = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
-    environment = {**kept, **lab.server.env, "HOME": str(tmp_path), "NETRC": str(tmp_path / "netrc")}
-    return Command(folder, environment, [lab.server.api_key])
+    environment = {**kept, **backend.server.env, "HOME": str(tmp_path), "NETRC": str(tmp_path / "netrc")}
+    return Command(folder, environment, [backend.server.api_key])
 
 
 def error_line(done: subprocess.CompletedProcess[str]) -> str:
@@ -100,9 +100,9 @@ def test_a_run_of_the_sdk(command: Command, wandb_devserver: DevServer, tmp_path
     assert "is complete and unchanged" in verified.stdout
 
 
-def test_plain_lines_where_there_is_no_terminal(command: Command, lab: Lab) -> None:
+def test_plain_lines_where_there_is_no_terminal(command: Command, backend: WandbBackend) -> None:
     """What is downloaded to where; nothing that only a terminal understands. With --quiet nothing at all."""
-    path = lab.run(files={"a": b"1"})
+    path = backend.run(files={"a": b"1"})
     done = command("run", path, "data")
     quiet = command("run", path, "data", "--quiet")
 
@@ -111,12 +111,12 @@ def test_plain_lines_where_there_is_no_terminal(command: Command, lab: Lab) -> N
     assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
 
 
-def test_json_is_one_document(command: Command, lab: Lab) -> None:
+def test_json_is_one_document(command: Command, backend: WandbBackend) -> None:
     """What was found, and what went wrong."""
-    path = lab.run(files={"a": b"1", "b": b"2"}, rows=[{"x": 1}], ends=False)
-    lab.server.faults.add(Fault("download", target="b", status=404, count=None))
+    path = backend.run(files={"a": b"1", "b": b"2"}, rows=[{"x": 1}], ends=False)
+    backend.server.faults.add(Fault("download", target="b", status=404, count=None))
     partial = command("run", path, "--json")
-    lab.server.faults.clear()
+    backend.server.faults.clear()
     whole = json.loads(command("run", path, "--json").stdout)
     lost = json.loads(command("run", "local/p/none", "--json").stdout)
     good = json.loads(command("verify", "r", "--json").stdout)
@@ -133,9 +133,9 @@ def test_json_is_one_document(command: Command, lab: Lab) -> None:
     assert good["is_good"]
 
 
-def test_a_sweep_and_its_list(command: Command, lab: Lab) -> None:
+def test_a_sweep_and_its_list(command: Command, backend: WandbBackend) -> None:
     """A folder a run; a row a run."""
-    path = lab.sweep(["s1", "s2"], files={"f": b"1"}, rows=[{"x": 1}])
+    path = backend.sweep(["s1", "s2"], files={"f": b"1"}, rows=[{"x": 1}])
     sweep = path.rpartition("/")[2]
     done = command("sweep", path)
     listed = command("ls", f"local/p/sweeps/{sweep}")
@@ -149,9 +149,9 @@ def test_a_sweep_and_its_list(command: Command, lab: Lab) -> None:
     assert [run["run"]["id"] for run in as_json["runs"]] == ["s1", "s2"]
 
 
-def test_the_files_of_a_run_are_listed(command: Command, lab: Lab) -> None:
+def test_the_files_of_a_run_are_listed(command: Command, backend: WandbBackend) -> None:
     """Whatever they are called, and whatever the terminal can show."""
-    path = lab.run(files={"a.bin": b"x" * 1500, "evil\x1b[31m": b"", "ünïcode": b"1"})
+    path = backend.run(files={"a.bin": b"x" * 1500, "evil\x1b[31m": b"", "ünïcode": b"1"})
     listed = command("ls", path, PYTHONIOENCODING="ascii")
     as_json = json.loads(command("ls", path, "--json").stdout)
 
@@ -166,9 +166,9 @@ def test_the_files_of_a_run_are_listed(command: Command, lab: Lab) -> None:
     assert all("url" not in file for file in as_json["files"])
 
 
-def test_what_differs_is_named(command: Command, lab: Lab) -> None:
+def test_what_differs_is_named(command: Command, backend: WandbBackend) -> None:
     """Changed, missing, and unknown files."""
-    command("run", lab.run(files={"a": b"1", "b": b"2"}))
+    command("run", backend.run(files={"a": b"1", "b": b"2"}))
     (command.folder / "r/a").write_text("3")
     (command.folder / "r/b").unlink()
     (command.folder / "r/other").write_text("")
@@ -180,11 +180,11 @@ def test_what_differs_is_named(command: Command, lab: Lab) -> None:
     assert "not of this download:\n  other\n" in done.stderr
 
 
-def test_stale_files_are_warned_of(command: Command, lab: Lab) -> None:
+def test_stale_files_are_warned_of(command: Command, backend: WandbBackend) -> None:
     """They are no failure."""
-    path = lab.run(files={"a": b"1", "old": b"2"})
+    path = backend.run(files={"a": b"1", "old": b"2"})
     command("run", path)
-    lab.delete_files("r", "old")
+    backend.delete_files("r", "old")
     done = command("run", path)
 
     assert done.returncode == 0
@@ -192,9 +192,9 @@ def test_stale_files_are_warned_of(command: Command, lab: Lab) -> None:
     assert done.stderr.endswith("\n  old\n")
 
 
-def test_a_run_that_goes_on_is_said(command: Command, lab: Lab) -> None:
+def test_a_run_that_goes_on_is_said(command: Command, backend: WandbBackend) -> None:
     """More may come."""
-    done = command("run", lab.run(rows=[{"x": 1}], ends=False))
+    done = command("run", backend.run(rows=[{"x": 1}], ends=False))
 
     assert done.returncode == 0
     assert "still going on" in done.stdout
@@ -215,10 +215,10 @@ def test_a_run_that_goes_on_is_said(command: Command, lab: Lab) -> None:
     ],
 )
 def test_each_failure_is_one_line_and_a_code(
-    command: Command, lab: Lab, arguments: list[str], environment: dict[str, str], code: int, expected: str
+    command: Command, backend: WandbBackend, arguments: list[str], environment: dict[str, str], code: int, expected: str
 ) -> None:
     """Of its own."""
-    lab.run()
+    backend.run()
     done = command(*arguments, **environment)
 
     assert (done.returncode, done.stdout) == (code, ""), done.stderr
@@ -226,7 +226,7 @@ def test_each_failure_is_one_line_and_a_code(
     assert expected in error_line(done)
 
 
-def test_a_server_that_is_not_there(command: Command, lab: Lab) -> None:
+def test_a_server_that_is_not_there(command: Command, backend: WandbBackend) -> None:
     """The deadline ends the patience, and the trouble is named."""
     done = command("run", "local/p/r", "--deadline", "1", WANDB_BASE_URL="http://127.0.0.1:9")
 
@@ -234,38 +234,38 @@ def test_a_server_that_is_not_there(command: Command, lab: Lab) -> None:
     assert "no connection" in error_line(done)
 
 
-def test_another_server(command: Command, lab: Lab) -> None:
+def test_another_server(command: Command, backend: WandbBackend) -> None:
     """Named by --host, it is trusted with the key."""
-    path = lab.run(files={"a": b"1"})
-    done = command("run", path, "--host", lab.server.url, WANDB_BASE_URL="http://127.0.0.1:9")
+    path = backend.run(files={"a": b"1"})
+    done = command("run", path, "--host", backend.server.url, WANDB_BASE_URL="http://127.0.0.1:9")
 
     assert done.returncode == 0, done.stderr
 
 
 @contextmanager
-def download_that_hangs(command: Command, lab: Lab, *arguments: str, **given: Any) -> Iterator[subprocess.Popen[str]]:
+def download_that_hangs(command: Command, backend: WandbBackend, *arguments: str, **given: Any) -> Iterator[subprocess.Popen[str]]:
     """A download of which one file is complete, and another has its first half."""
     small, big = b"1", b"x" * 2_000_000
-    path = lab.run(files={"small": small, "big": big})
-    lab.server.faults.add(Fault("download", target="big", drop_after=1_000_000))
-    hanging = lab.server.faults.add(Fault("download", target="big", delay=60, status=503))
+    path = backend.run(files={"small": small, "big": big})
+    backend.server.faults.add(Fault("download", target="big", drop_after=1_000_000))
+    hanging = backend.server.faults.add(Fault("download", target="big", delay=60, status=503))
     with command.start("run", path, *arguments, **given) as process:
         try:
-            lab.server.faults.wait(hanging)
+            backend.server.faults.wait(hanging)
             yield process
         finally:
             process.kill()
-    lab.server.faults.clear()
+    backend.server.faults.clear()
 
 
 @pytest.mark.parametrize(
     ("number", "kind", "code"), [(signal.SIGINT, "Interrupted", 130), (signal.SIGTERM, "Terminated", 143)]
 )
 def test_stopped_in_the_midst_it_goes_on(
-    command: Command, lab: Lab, number: signal.Signals, kind: str, code: int
+    command: Command, backend: WandbBackend, number: signal.Signals, kind: str, code: int
 ) -> None:
     """One line; no half file has a final name; the next call fetches what is missing."""
-    with download_that_hangs(command, lab, "--json") as process:
+    with download_that_hangs(command, backend, "--json") as process:
         process.send_signal(number)
         done = command.end(process)
     left = {path.name for path in (command.folder / "r").iterdir()}
@@ -280,9 +280,9 @@ def test_stopped_in_the_midst_it_goes_on(
     assert (command.folder / "r/big").read_bytes() == b"x" * 2_000_000
 
 
-def test_two_at_once(command: Command, lab: Lab) -> None:
+def test_two_at_once(command: Command, backend: WandbBackend) -> None:
     """The second one says that the folder is in use."""
-    with download_that_hangs(command, lab):
+    with download_that_hangs(command, backend):
         done = command("run", "local/p/r")
 
     assert done.returncode == 6, done.stderr
@@ -302,9 +302,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_full_disk(command: Command, lab: Lab, small_disk: Path) -> None:
+def test_a_full_disk(command: Command, backend: WandbBackend, small_disk: Path) -> None:
     """One line; with more room, the same command completes it."""
-    path = lab.run(files={"big": b"x" * 3_000_000, "small": b"1"})
+    path = backend.run(files={"big": b"x" * 3_000_000, "small": b"1"})
     done = command("run", path, str(small_disk))
     left = {path.name for path in small_disk.iterdir()}
     subprocess.run(["mount", "-o", "remount,size=16m", str(small_disk)], check=True)
@@ -317,9 +317,9 @@ def test_a_full_disk(command: Command, lab: Lab, small_disk: Path) -> None:
     assert (small_disk / "big").stat().st_size == 3_000_000
 
 
-def test_a_reader_that_has_seen_enough(command: Command, lab: Lab) -> None:
+def test_a_reader_that_has_seen_enough(command: Command, backend: WandbBackend) -> None:
     """As `| head` is; nothing is said of it."""
-    path = lab.run(files={"a": b"1"})
+    path = backend.run(files={"a": b"1"})
     reading, writing = os.pipe()
     os.close(reading)
     with command.start("ls", path, stdout=writing) as process:
@@ -330,9 +330,9 @@ def test_a_reader_that_has_seen_enough(command: Command, lab: Lab) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
-def test_standard_output_that_takes_no_more(command: Command, lab: Lab) -> None:
+def test_standard_output_that_takes_no_more(command: Command, backend: WandbBackend) -> None:
     """It is a place that cannot be written."""
-    path = lab.run(files={"a": b"1"})
+    path = backend.run(files={"a": b"1"})
     with Path("/dev/full").open("w") as full, command.start("ls", path, stdout=full.fileno()) as process:
         done = command.end(process)
 
@@ -341,12 +341,12 @@ def test_standard_output_that_takes_no_more(command: Command, lab: Lab) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
-def test_bars_on_a_terminal(command: Command, lab: Lab) -> None:
+def test_bars_on_a_terminal(command: Command, backend: WandbBackend) -> None:
     """A bar for the file that is on its way, and one for all; Ctrl-C leaves the terminal as it was."""
     screen, terminal = os.openpty()
-    path = lab.run(files={"[b]big": b"x" * 2_000_000})
-    lab.server.faults.add(Fault("download", drop_after=1_000_000))
-    lab.server.faults.add(Fault("download", delay=60, status=503))
+    path = backend.run(files={"[b]big": b"x" * 2_000_000})
+    backend.server.faults.add(Fault("download", drop_after=1_000_000))
+    backend.server.faults.add(Fault("download", delay=60, status=503))
     environment = {**command.environment, "TERM": "xterm", "COLUMNS": "120"}
     arguments = [COMMAND, "run", path]
     with subprocess.Popen(
@@ -363,7 +363,7 @@ def test_bars_on_a_terminal(command: Command, lab: Lab) -> None:
     assert (process.returncode, output) == (130, b"")
     assert KEPT_LINE.encode() in seen
     assert seen.rfind(b"\x1b[?25h") > seen.rfind(b"\x1b[?25l") >= 0
-    assert lab.server.api_key.encode() not in seen
+    assert backend.server.api_key.encode() not in seen
 
 
 def read_to_the_end(screen: int) -> bytes:

@@ -9,13 +9,13 @@ from fsspec.registry import _registry as registered
 
 from tests.support.object_store import ObjectStore
 from tests.wandb_artifacts.download_contract import DownloadContract, Place
-from tests.wandb_artifacts.lab import open_lab
+from tests.wandb_artifacts.wandb_backend import open_backend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.wandb_artifacts.lab import Lab
+    from tests.wandb_artifacts.wandb_backend import WandbBackend
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +25,9 @@ def store() -> Iterator[ObjectStore]:
 
 
 @pytest.fixture
-def lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Lab]:
-    with open_lab(monkeypatch, tmp_path) as lab:
-        yield lab
+def backend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[WandbBackend]:
+    with open_backend(monkeypatch, tmp_path) as backend:
+        yield backend
 
 
 class TestS3(DownloadContract):

@@ -4,17 +4,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.wandb_artifacts.lab import open_lab
+from tests.wandb_artifacts.wandb_backend import open_backend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.wandb_artifacts.lab import Lab
+    from tests.wandb_artifacts.wandb_backend import WandbBackend
 
 
 @pytest.fixture
-def lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Lab]:
+def backend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[WandbBackend]:
     """A server of the test's own, and an environment that knows no other."""
-    with open_lab(monkeypatch, tmp_path) as lab:
-        yield lab
+    with open_backend(monkeypatch, tmp_path) as backend:
+        yield backend

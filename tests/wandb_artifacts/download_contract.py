@@ -15,7 +15,7 @@ from wandb_devserver import Fault
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.wandb_artifacts.lab import Lab
+    from tests.wandb_artifacts.wandb_backend import WandbBackend
 
 LARGE = os.urandom(2 * 1024 * 1024 + 17)
 FILES = {"model.pt": LARGE, "media/a b.png": b"png", "empty": b"", "\u00fc.txt": b"text"}
@@ -51,12 +51,12 @@ class DownloadContract:
     def quick(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(_repeat, "FIRST_WAIT", 0.01)
 
-    def test_whole_once_and_again(self, lab: Lab, place: Place) -> None:
+    def test_whole_once_and_again(self, backend: WandbBackend, place: Place) -> None:
         """Everything arrives; a second call fetches nothing; what was read again is good."""
-        path = lab.run(files=FILES, rows=[{"x": 1}, {"x": 2}], summary={"x": 2})
+        path = backend.run(files=FILES, rows=[{"x": 1}, {"x": 2}], summary={"x": 2})
 
         first = download_run(path, place.destination, storage_options=place.options)
-        fetched = lab.server.requests.count("download")
+        fetched = backend.server.requests.count("download")
         second = download_run(path, place.destination, storage_options=place.options)
 
         found = place.read()
@@ -65,51 +65,51 @@ class DownloadContract:
         assert set(found) == {*FILES, "summary.json", "metrics_history.json", "manifest.json"}
         assert {file.state for file in first.files} == {"new"}
         assert {file.state for file in second.files} == {"kept"}
-        assert lab.server.requests.count("download") == fetched == len(FILES)
+        assert backend.server.requests.count("download") == fetched == len(FILES)
         assert verify_download(place.destination, storage_options=place.options).is_good
 
     @pytest.mark.parametrize("fault", FAULTS)
-    def test_faults_that_pass(self, lab: Lab, place: Place, fault: str) -> None:
+    def test_faults_that_pass(self, backend: WandbBackend, place: Place, fault: str) -> None:
         """Whatever W&B does meanwhile, what arrives is right."""
-        path = lab.run(files=FILES, rows=[{"x": 1}])
-        lab.server.faults.add(FAULTS[fault])
+        path = backend.run(files=FILES, rows=[{"x": 1}])
+        backend.server.faults.add(FAULTS[fault])
 
         result = download_run(path, place.destination, storage_options=place.options, jobs=2)
 
         found = place.read()
         assert {name: found[name] for name in FILES} == FILES
         assert result.history_rows == 1
-        assert lab.server.faults.fired(FAULTS[fault])
+        assert backend.server.faults.fired(FAULTS[fault])
 
-    def test_one_file_of_many(self, lab: Lab, place: Place) -> None:
+    def test_one_file_of_many(self, backend: WandbBackend, place: Place) -> None:
         """The rest arrives and stays; the next call brings what was missing."""
-        path = lab.run(files=FILES)
-        lab.server.faults.add(Fault("download", target="model.pt", wrong_bytes=True, count=None))
+        path = backend.run(files=FILES)
+        backend.server.faults.add(Fault("download", target="model.pt", wrong_bytes=True, count=None))
 
         with pytest.raises(IncompleteDownloadError, match=r"model\.pt"):
             download_run(path, place.destination, storage_options=place.options)
         assert "model.pt" not in place.read()
 
-        lab.server.faults.clear()
+        backend.server.faults.clear()
         result = download_run(path, place.destination, storage_options=place.options)
         assert [file.name for file in result.files if file.state == "new"] == ["model.pt"]
         assert place.read()["model.pt"] == LARGE
 
-    def test_what_changed(self, lab: Lab, place: Place) -> None:
+    def test_what_changed(self, backend: WandbBackend, place: Place) -> None:
         """New contents replace the old ones; what W&B has no more is stale."""
-        path = lab.run(files={"a": b"1", "b": b"1", "c": b"1"})
+        path = backend.run(files={"a": b"1", "b": b"1", "c": b"1"})
         download_run(path, place.destination, storage_options=place.options)
-        lab.upload("r", {"a": b"22"})
-        lab.delete_files("r", "c")
+        backend.upload("r", {"a": b"22"})
+        backend.delete_files("r", "c")
 
         result = download_run(path, place.destination, storage_options=place.options)
 
         assert result.stale == ("c",)
         assert place.read()["a"] == b"22"
 
-    def test_a_sweep(self, lab: Lab, place: Place) -> None:
+    def test_a_sweep(self, backend: WandbBackend, place: Place) -> None:
         """One folder a run."""
-        path = lab.sweep(["one", "two"], files={"a": b"a"}, rows=[{"x": 1}])
+        path = backend.sweep(["one", "two"], files={"a": b"a"}, rows=[{"x": 1}])
 
         result = download_sweep(path, place.destination, storage_options=place.options, history_format="jsonl")
 

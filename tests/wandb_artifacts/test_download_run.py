@@ -32,7 +32,7 @@ from wandb_artifacts._client import retry as _repeat
 from wandb_devserver import Fault
 
 if TYPE_CHECKING:
-    from tests.wandb_artifacts.lab import Lab
+    from tests.wandb_artifacts.wandb_backend import WandbBackend
 
 LARGE = os.urandom(3 * 1024 * 1024 + 17)
 
@@ -71,11 +71,11 @@ def states(result: RunDownload) -> dict[str, str]:
     return {file.path: file.state for file in result.files}
 
 
-def test_everything_of_a_run(lab: Lab, tmp_path: Path) -> None:
+def test_everything_of_a_run(backend: WandbBackend, tmp_path: Path) -> None:
     """All files, the summary with nested values, every row of the history, and a manifest that says so."""
     files = {"model.pt": LARGE, "media/images/a b.png": b"png", "empty.txt": b"", "übung.txt": "ä".encode()}
     rows: list[dict[str, object]] = [{"loss": 1.5, "nested": {"a": [1, 2]}}, {"loss": math.nan}, {"acc": math.inf}]
-    path = lab.run(files=files, rows=rows, summary={"best": {"loss": 0.5}, "bad": math.nan})
+    path = backend.run(files=files, rows=rows, summary={"best": {"loss": 0.5}, "bad": math.nan})
 
     result = download_run(path, tmp_path / "run")
 
@@ -100,26 +100,26 @@ def test_everything_of_a_run(lab: Lab, tmp_path: Path) -> None:
     assert manifest["history"]["rows"] == 3
 
 
-def test_a_second_call_fetches_nothing(lab: Lab, tmp_path: Path) -> None:
+def test_a_second_call_fetches_nothing(backend: WandbBackend, tmp_path: Path) -> None:
     """What is complete and unchanged is kept."""
-    path = lab.run(files={"a.txt": b"a", "b.bin": LARGE}, rows=[{"x": 1}])
+    path = backend.run(files={"a.txt": b"a", "b.bin": LARGE}, rows=[{"x": 1}])
     first = download_run(path, tmp_path)
-    before = lab.server.requests.count("download"), lab.server.requests.count("graphql", "HistoryPage")
+    before = backend.server.requests.count("download"), backend.server.requests.count("graphql", "HistoryPage")
 
     second = download_run(path, tmp_path)
 
-    after = lab.server.requests.count("download"), lab.server.requests.count("graphql", "HistoryPage")
+    after = backend.server.requests.count("download"), backend.server.requests.count("graphql", "HistoryPage")
     assert after == before
     assert set(states(first).values()) == {"new"}
     assert set(states(second).values()) == {"kept"}
     assert second.history_rows == 1
 
 
-def test_what_changed_is_fetched_again(lab: Lab, tmp_path: Path) -> None:
+def test_what_changed_is_fetched_again(backend: WandbBackend, tmp_path: Path) -> None:
     """A file that is new, changed at W&B, or changed at the destination."""
-    path = lab.run(files={"same": b"same", "there": b"1", "here": b"here", "cut": b"cut"}, rows=[{"x": 1}])
+    path = backend.run(files={"same": b"same", "there": b"1", "here": b"here", "cut": b"cut"}, rows=[{"x": 1}])
     download_run(path, tmp_path)
-    lab.upload("r", {"there": b"2", "more": b"more"})
+    backend.upload("r", {"there": b"2", "more": b"more"})
     (tmp_path / "here").write_bytes(b"HERE")
     (tmp_path / "cut").write_bytes(b"c")
     os.utime(tmp_path / "same", (1, 1))
@@ -139,9 +139,9 @@ def test_what_changed_is_fetched_again(lab: Lab, tmp_path: Path) -> None:
     assert tree(tmp_path)["here"] == b"here"
 
 
-def test_files_without_a_manifest_are_known_by_their_digest(lab: Lab, tmp_path: Path) -> None:
+def test_files_without_a_manifest_are_known_by_their_digest(backend: WandbBackend, tmp_path: Path) -> None:
     """As after a kill in the midst."""
-    path = lab.run(files={"a": b"a", "b": b"b"})
+    path = backend.run(files={"a": b"a", "b": b"b"})
     (tmp_path / "a").write_bytes(b"a")
     (tmp_path / "b").write_bytes(b"x")
 
@@ -150,11 +150,11 @@ def test_files_without_a_manifest_are_known_by_their_digest(lab: Lab, tmp_path: 
     assert states(result) == {"a": "kept", "b": "new", "summary.json": "new"}
 
 
-def test_stale_files_are_reported(lab: Lab, tmp_path: Path) -> None:
+def test_stale_files_are_reported(backend: WandbBackend, tmp_path: Path) -> None:
     """What W&B has no more stays, and is said each time until it is removed."""
-    path = lab.run(files={"old": b"old", "new": b"new"})
+    path = backend.run(files={"old": b"old", "new": b"new"})
     download_run(path, tmp_path)
-    lab.delete_files("r", "old")
+    backend.delete_files("r", "old")
 
     for _ in range(2):
         assert download_run(path, tmp_path).stale == ("old",)
@@ -162,9 +162,9 @@ def test_stale_files_are_reported(lab: Lab, tmp_path: Path) -> None:
     assert download_run(path, tmp_path).stale == ()
 
 
-def test_include_and_exclude(lab: Lab, tmp_path: Path) -> None:
+def test_include_and_exclude(backend: WandbBackend, tmp_path: Path) -> None:
     """Patterns match names at W&B; what is left out is neither fetched nor stale, and not forgotten."""
-    path = lab.run(files={"a.pt": b"1", "b.pt": b"2", "media/c.pt": b"3", "d.txt": b"4"})
+    path = backend.run(files={"a.pt": b"1", "b.pt": b"2", "media/c.pt": b"3", "d.txt": b"4"})
     download_run(path, tmp_path)
 
     result = download_run(path, tmp_path, include=["*.pt"], exclude="media/*", include_history=False)
@@ -175,9 +175,9 @@ def test_include_and_exclude(lab: Lab, tmp_path: Path) -> None:
     assert set(states(again).values()) == {"kept"}
 
 
-def test_what_was_left_out_is_not_forgotten(lab: Lab, tmp_path: Path) -> None:
+def test_what_was_left_out_is_not_forgotten(backend: WandbBackend, tmp_path: Path) -> None:
     """The manifest keeps what is there and good, though the last call did not ask for it."""
-    path = lab.run(files={"a.pt": b"1", "d.txt": b"4"})
+    path = backend.run(files={"a.pt": b"1", "d.txt": b"4"})
     download_run(path, tmp_path)
 
     download_run(path, tmp_path, include="*.pt")
@@ -185,11 +185,11 @@ def test_what_was_left_out_is_not_forgotten(lab: Lab, tmp_path: Path) -> None:
     assert [file["name"] for file in strict(tree(tmp_path)["manifest.json"])["files"]] == ["a.pt", "d.txt"]
 
 
-def test_a_manifest_is_taken_back_first(lab: Lab, tmp_path: Path) -> None:
+def test_a_manifest_is_taken_back_first(backend: WandbBackend, tmp_path: Path) -> None:
     """From the moment that something changes until it is all there, the destination does not say it is complete."""
-    path = lab.run(files={"a": b"1"})
+    path = backend.run(files={"a": b"1"})
     download_run(path, tmp_path)
-    lab.upload("r", {"a": b"2"})
+    backend.upload("r", {"a": b"2"})
 
     def interrupt(progress: Progress) -> None:
         if progress.name == "a":
@@ -201,12 +201,12 @@ def test_a_manifest_is_taken_back_first(lab: Lab, tmp_path: Path) -> None:
     assert not strict(tree(tmp_path)["manifest.json"])["is_complete"]
 
 
-def test_a_file_that_fails_is_not_stale(lab: Lab, tmp_path: Path) -> None:
+def test_a_file_that_fails_is_not_stale(backend: WandbBackend, tmp_path: Path) -> None:
     """What lies there is old, but W&B has such a file."""
-    path = lab.run(files={"a": b"1"})
+    path = backend.run(files={"a": b"1"})
     download_run(path, tmp_path)
-    lab.upload("r", {"a": b"2"})
-    lab.server.faults.add(Fault("download", status=404, count=None))
+    backend.upload("r", {"a": b"2"})
+    backend.server.faults.add(Fault("download", status=404, count=None))
 
     with pytest.raises(IncompleteDownloadError) as caught:
         download_run(path, tmp_path)
@@ -214,13 +214,13 @@ def test_a_file_that_fails_is_not_stale(lab: Lab, tmp_path: Path) -> None:
     assert caught.value.result.stale == ()
 
 
-def test_a_file_that_changes_meanwhile(lab: Lab, tmp_path: Path) -> None:
+def test_a_file_that_changes_meanwhile(backend: WandbBackend, tmp_path: Path) -> None:
     """A file that is replaced between the list and its turn arrives as it is then."""
-    path = lab.run(files={"a": b"a", "b": b"old"}, ends=False)
+    path = backend.run(files={"a": b"a", "b": b"old"}, ends=False)
 
     def replace(progress: Progress) -> None:
         if progress.name == "a" and progress.state == "done":
-            lab.upload("r", {"b": b"newer"})
+            backend.upload("r", {"b": b"newer"})
 
     result = download_run(path, tmp_path, jobs=1, progress=replace, include_history=False)
 
@@ -228,12 +228,12 @@ def test_a_file_that_changes_meanwhile(lab: Lab, tmp_path: Path) -> None:
     assert {file.path: file.size for file in result.files}["b"] == 5
 
 
-def test_a_history_is_exported_again(lab: Lab, tmp_path: Path) -> None:
+def test_a_history_is_exported_again(backend: WandbBackend, tmp_path: Path) -> None:
     """When it was altered here, when another format is asked for, and always while the run goes on."""
-    path = lab.run(rows=[{"x": 1}], ends=False)
+    path = backend.run(rows=[{"x": 1}], ends=False)
     assert states(download_run(path, tmp_path))["metrics_history.json"] == "new"
     assert states(download_run(path, tmp_path))["metrics_history.json"] == "new"
-    lab.end("r")
+    backend.end("r")
     download_run(path, tmp_path)
     assert states(download_run(path, tmp_path))["metrics_history.json"] == "kept"
 
@@ -245,10 +245,10 @@ def test_a_history_is_exported_again(lab: Lab, tmp_path: Path) -> None:
     assert strict(tree(tmp_path)["metrics_history.jsonl"]) == {"_step": 0, "x": 1}
 
 
-def test_the_folder_of_another_run(lab: Lab, tmp_path: Path) -> None:
+def test_the_folder_of_another_run(backend: WandbBackend, tmp_path: Path) -> None:
     """What the runs have in common is kept, nothing else is taken for the other's; runs may end at the same moment."""
-    first = lab.run("first", rows=[{"x": 1}], files={"both": b"same", "mine": b"1"})
-    second = lab.run("second", rows=[{"x": 2}], files={"both": b"same"})
+    first = backend.run("first", rows=[{"x": 1}], files={"both": b"same", "mine": b"1"})
+    second = backend.run("second", rows=[{"x": 2}], files={"both": b"same"})
     here, there = tmp_path / "here", tmp_path / "there"
     download_run(first, here)
     download_run(second, there)
@@ -265,25 +265,25 @@ def test_the_folder_of_another_run(lab: Lab, tmp_path: Path) -> None:
     assert result.stale == ("mine",)
 
 
-def test_parquet_without_pyarrow(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parquet_without_pyarrow(backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Refused before anything is asked, with what to install."""
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-    asked = lab.server.requests.count("graphql")
+    asked = backend.server.requests.count("graphql")
 
     with pytest.raises(InvalidValueError, match="parquet"):
-        download_run(lab.path("r"), tmp_path, history_format="parquet")
+        download_run(backend.path("r"), tmp_path, history_format="parquet")
 
-    assert lab.server.requests.count("graphql") == asked
+    assert backend.server.requests.count("graphql") == asked
 
 
-def test_a_live_run(lab: Lab, tmp_path: Path) -> None:
+def test_a_live_run(backend: WandbBackend, tmp_path: Path) -> None:
     """A run that goes on is said to be live; the next call brings what came since."""
-    path = lab.run(files={"output.log": b"1"}, rows=[{"x": 1}], ends=False)
+    path = backend.run(files={"output.log": b"1"}, rows=[{"x": 1}], ends=False)
     first = download_run(path, tmp_path)
-    lab.log("r", [{"x": 2}], offset=1)
-    lab.upload("r", {"output.log": b"12"})
-    lab.end("r")
+    backend.log("r", [{"x": 2}], offset=1)
+    backend.upload("r", {"output.log": b"12"})
+    backend.end("r")
 
     second = download_run(path, tmp_path)
 
@@ -292,15 +292,15 @@ def test_a_live_run(lab: Lab, tmp_path: Path) -> None:
     assert tree(tmp_path)["output.log"] == b"12"
 
 
-def test_a_run_that_logs_meanwhile(lab: Lab, tmp_path: Path) -> None:
+def test_a_run_that_logs_meanwhile(backend: WandbBackend, tmp_path: Path) -> None:
     """Each download of a run that goes on has its rows up to some moment, every one of them; the last one has all."""
-    path = lab.run(rows=[{"x": 0}], ends=False)
+    path = backend.run(rows=[{"x": 0}], ends=False)
     is_over = threading.Event()
 
     def train() -> None:
         for step in range(1, 200):
-            lab.log("r", [{"x": step}], offset=step)
-        lab.end("r")
+            backend.log("r", [{"x": step}], offset=step)
+        backend.end("r")
         is_over.set()
 
     def rows() -> list[int]:
@@ -321,9 +321,9 @@ def test_a_run_that_logs_meanwhile(lab: Lab, tmp_path: Path) -> None:
     assert rows() == list(range(200))
 
 
-def test_names_that_lead_elsewhere(lab: Lab, tmp_path: Path) -> None:
+def test_names_that_lead_elsewhere(backend: WandbBackend, tmp_path: Path) -> None:
     """Names that the download uses itself, and names that no system takes."""
-    path = lab.run(files={"summary.json": b"mine", "manifest.json": b"mine too", "A": b"1", "a": b"2", "a/b": b"3"})
+    path = backend.run(files={"summary.json": b"mine", "manifest.json": b"mine too", "A": b"1", "a": b"2", "a/b": b"3"})
 
     result = download_run(path, tmp_path, include_history=False)
 
@@ -350,23 +350,23 @@ def test_names_that_lead_elsewhere(lab: Lab, tmp_path: Path) -> None:
     ],
     ids=short,
 )
-def test_faults_that_pass(lab: Lab, tmp_path: Path, fault: Fault) -> None:
+def test_faults_that_pass(backend: WandbBackend, tmp_path: Path, fault: Fault) -> None:
     """What may pass is tried again, and what arrives is right."""
-    path = lab.run(files={"large": LARGE, "small": b"small"}, rows=[{"x": 1}])
-    lab.server.faults.add(fault)
+    path = backend.run(files={"large": LARGE, "small": b"small"}, rows=[{"x": 1}])
+    backend.server.faults.add(fault)
 
     result = download_run(path, tmp_path, jobs=1)
 
-    assert lab.server.faults.fired(fault)
+    assert backend.server.faults.fired(fault)
     assert tree(tmp_path)["large"] == LARGE
     assert tree(tmp_path)["small"] == b"small"
     assert result.history_rows == 1
 
 
-def test_a_broken_answer_is_gone_on_with(lab: Lab, tmp_path: Path) -> None:
+def test_a_broken_answer_is_gone_on_with(backend: WandbBackend, tmp_path: Path) -> None:
     """Bytes that have arrived are not fetched again: the second request asks for the rest."""
-    path = lab.run(files={"large": LARGE})
-    lab.server.faults.add(Fault("download", target="large", drop_after=2 * 1024 * 1024))
+    path = backend.run(files={"large": LARGE})
+    backend.server.faults.add(Fault("download", target="large", drop_after=2 * 1024 * 1024))
     received: list[int] = []
 
     def note(progress: Progress) -> None:
@@ -392,24 +392,24 @@ def test_a_broken_answer_is_gone_on_with(lab: Lab, tmp_path: Path) -> None:
     ],
     ids=short,
 )
-def test_faults_that_do_not_pass(lab: Lab, tmp_path: Path, fault: Fault, expected: type[Exception]) -> None:
+def test_faults_that_do_not_pass(backend: WandbBackend, tmp_path: Path, fault: Fault, expected: type[Exception]) -> None:
     """Each has its own exception; only what may pass is tried again; the key is not told."""
-    path = lab.run(files={"a": b"a"})
-    lab.server.faults.add(fault)
+    path = backend.run(files={"a": b"a"})
+    backend.server.faults.add(fault)
 
     with pytest.raises(expected) as caught:
         download_run(path, tmp_path)
 
-    assert lab.server.faults.fired(fault) == (_repeat.ATTEMPTS if expected is ServerUnavailableError else 1)
-    assert lab.server.api_key not in str(caught.value)
+    assert backend.server.faults.fired(fault) == (_repeat.ATTEMPTS if expected is ServerUnavailableError else 1)
+    assert backend.server.api_key not in str(caught.value)
     assert caught.value.__cause__ is None
 
 
 @pytest.mark.parametrize("status", [403, 404, 500])
-def test_one_file_of_many(lab: Lab, tmp_path: Path, status: int) -> None:
+def test_one_file_of_many(backend: WandbBackend, tmp_path: Path, status: int) -> None:
     """The rest arrives; the error lists exactly what is missing; the next call fetches only that."""
-    path = lab.run(files={f"f{index}": b"x" for index in range(5)}, rows=[{"x": 1}])
-    lab.server.faults.add(Fault("download", target="f3", status=status, count=None))
+    path = backend.run(files={f"f{index}": b"x" for index in range(5)}, rows=[{"x": 1}])
+    backend.server.faults.add(Fault("download", target="f3", status=status, count=None))
 
     with pytest.raises(IncompleteDownloadError, match="f3") as caught:
         download_run(path, tmp_path)
@@ -419,16 +419,16 @@ def test_one_file_of_many(lab: Lab, tmp_path: Path, status: int) -> None:
     assert set(states(result)) == {"f0", "f1", "f2", "f4", "metrics_history.json", "summary.json"}
     assert not strict(tree(tmp_path)["manifest.json"])["is_complete"]
 
-    lab.server.faults.clear()
+    backend.server.faults.clear()
     again = download_run(path, tmp_path)
     assert [name for name, state in states(again).items() if state == "new"] == ["f3"]
     assert strict(tree(tmp_path)["manifest.json"])["is_complete"]
 
 
-def test_a_wrong_digest_for_good(lab: Lab, tmp_path: Path) -> None:
+def test_a_wrong_digest_for_good(backend: WandbBackend, tmp_path: Path) -> None:
     """Bytes that never match are not given a final name."""
-    path = lab.run(files={"a": b"a", "large": LARGE})
-    lab.server.faults.add(Fault("download", wrong_bytes=True, count=None))
+    path = backend.run(files={"a": b"a", "large": LARGE})
+    backend.server.faults.add(Fault("download", wrong_bytes=True, count=None))
 
     with pytest.raises(IncompleteDownloadError) as caught:
         download_run(path, tmp_path, include_history=False)
@@ -438,10 +438,10 @@ def test_a_wrong_digest_for_good(lab: Lab, tmp_path: Path) -> None:
     assert {name for name in tree(tmp_path) if not name.startswith(".")} == {"summary.json", "manifest.json"}
 
 
-def test_the_deadline(lab: Lab, tmp_path: Path) -> None:
+def test_the_deadline(backend: WandbBackend, tmp_path: Path) -> None:
     """A server that hangs does not hold the call longer than it was given."""
-    path = lab.run(files={"a": b"a", "b": b"b"})
-    lab.server.faults.add(Fault("download", target="b", delay=60.0))
+    path = backend.run(files={"a": b"a", "b": b"b"})
+    backend.server.faults.add(Fault("download", target="b", delay=60.0))
 
     with pytest.raises(DeadlineError, match=r"deadline=1\.5"):
         download_run(path, tmp_path, deadline=1.5)
@@ -449,58 +449,58 @@ def test_the_deadline(lab: Lab, tmp_path: Path) -> None:
     assert tree(tmp_path)["a"] == b"a"
 
 
-def test_the_deadline_says_what_was_in_the_way(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_deadline_says_what_was_in_the_way(backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rather than only that time has passed."""
     monkeypatch.setattr(_repeat, "ATTEMPTS", 1000)
-    path = lab.run()
-    lab.server.faults.add(Fault("graphql", status=502, count=None))
+    path = backend.run()
+    backend.server.faults.add(Fault("graphql", status=502, count=None))
 
     with pytest.raises(DeadlineError, match="last trouble: W&B answered 502"):
         download_run(path, tmp_path, deadline=1.0)
 
 
-def test_addresses(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_addresses(backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A RunRef, a path, the address of a page, and a bare id with defaults in the environment."""
-    lab.run(files={"a": b"a"})
+    backend.run(files={"a": b"a"})
     ref = RunRef("local", "p", "r")
     monkeypatch.setenv("WANDB_ENTITY", "local")
     monkeypatch.setenv("WANDB_PROJECT", "p")
-    for address in (ref, str(ref), "r", f"{lab.server.url}/local/p/runs/r?nw=1"):
+    for address in (ref, str(ref), "r", f"{backend.server.url}/local/p/runs/r?nw=1"):
         result = download_run(address, tmp_path)
-        assert (result.run.id, result.run.host) == ("r", lab.server.url)
+        assert (result.run.id, result.run.host) == ("r", backend.server.url)
 
 
-def test_a_page_of_the_cloud(lab: Lab, tmp_path: Path) -> None:
+def test_a_page_of_the_cloud(backend: WandbBackend, tmp_path: Path) -> None:
     """It is not looked for on another server, nor is the key of that one sent to the cloud."""
-    lab.run(files={"a": b"a"})
+    backend.run(files={"a": b"a"})
 
     with pytest.raises(AuthenticationError, match="another server"):
         download_run("https://wandb.ai/local/p/runs/r", tmp_path)
 
 
-def test_no_key(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_key(backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a key nothing is asked, and the error says what to do."""
-    path = lab.run()
-    asked = lab.server.requests.count("graphql")
+    path = backend.run()
+    asked = backend.server.requests.count("graphql")
     monkeypatch.delenv("WANDB_API_KEY")
 
     with pytest.raises(AuthenticationError, match="WANDB_API_KEY"):
         download_run(path, tmp_path)
 
-    assert lab.server.requests.count("graphql") == asked
+    assert backend.server.requests.count("graphql") == asked
 
 
-def test_the_key_is_for_the_configured_server(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_key_is_for_the_configured_server(backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The address of another server, pasted from anywhere, is not sent the key; netrc may have one for it."""
-    lab.run(files={"a": b"a"})
+    backend.run(files={"a": b"a"})
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
-    page = f"{lab.server.url}/local/p/runs/r"
+    page = f"{backend.server.url}/local/p/runs/r"
 
     with pytest.raises(AuthenticationError, match="another server"):
         download_run(page, tmp_path)
 
-    netloc = lab.server.url.removeprefix("http://")
-    Path(os.environ["NETRC"]).write_text(f"machine {netloc}\n login user\n password {lab.server.api_key}\n")
+    netloc = backend.server.url.removeprefix("http://")
+    Path(os.environ["NETRC"]).write_text(f"machine {netloc}\n login user\n password {backend.server.api_key}\n")
     assert states(download_run(page, tmp_path))["a"] == "new"
 
 
@@ -522,12 +522,12 @@ def test_the_key_is_for_the_configured_server(lab: Lab, tmp_path: Path, monkeypa
     ],
     ids=short,
 )
-def test_bad_values(lab: Lab, tmp_path: Path, arguments: dict[str, Any], field: str) -> None:
+def test_bad_values(backend: WandbBackend, tmp_path: Path, arguments: dict[str, Any], field: str) -> None:
     """Each is refused by name, before anything is asked."""
-    asked = lab.server.requests.count("graphql")
+    asked = backend.server.requests.count("graphql")
 
     with pytest.raises(InvalidValueError) as caught:
         download_run(**{"run": "local/p/r", "destination": tmp_path, **arguments})
 
     assert caught.value.field == field
-    assert lab.server.requests.count("graphql") == asked
+    assert backend.server.requests.count("graphql") == asked

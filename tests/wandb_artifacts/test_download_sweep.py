@@ -15,7 +15,7 @@ from wandb_devserver import Fault
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.wandb_artifacts.lab import Lab
+    from tests.wandb_artifacts.wandb_backend import WandbBackend
 
 
 @pytest.fixture(autouse=True)
@@ -23,14 +23,14 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_repeat, "FIRST_WAIT", 0.01)
 
 
-def test_all_runs_of_a_sweep(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_runs_of_a_sweep(backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One folder a run, in the order of their creation, also when they come in several pages; no other run."""
     monkeypatch.setattr(_api, "_RUNS_A_PAGE", 2)
     monkeypatch.setattr(_api, "_FILES_A_SWEEP_RUN", 2)
     names = ["e", "d", "c", "b", "a"]
     files = {f"f{index}": bytes([index]) for index in range(5)}
-    path = lab.sweep(names, files=files, rows=[{"x": 1}, {"x": 2}])
-    lab.run("other", files={"o": b"o"})
+    path = backend.sweep(names, files=files, rows=[{"x": 1}, {"x": 2}])
+    backend.run("other", files={"o": b"o"})
 
     result = download_sweep(path, tmp_path)
 
@@ -45,24 +45,24 @@ def test_all_runs_of_a_sweep(lab: Lab, tmp_path: Path, monkeypatch: pytest.Monke
     assert json.loads(json.dumps(result.to_dict()))["runs"][0]["run"]["id"] == "e"
 
 
-def test_a_second_call_fetches_nothing(lab: Lab, tmp_path: Path) -> None:
+def test_a_second_call_fetches_nothing(backend: WandbBackend, tmp_path: Path) -> None:
     """Nothing but the list is asked for."""
-    path = lab.sweep(["a", "b"], files={"f": b"f"}, rows=[{"x": 1}])
+    path = backend.sweep(["a", "b"], files={"f": b"f"}, rows=[{"x": 1}])
     download_sweep(path, tmp_path)
-    before = lab.server.requests.count("download"), lab.server.requests.count("graphql")
+    before = backend.server.requests.count("download"), backend.server.requests.count("graphql")
 
     result = download_sweep(path, tmp_path)
 
-    downloads, questions = lab.server.requests.count("download"), lab.server.requests.count("graphql")
+    downloads, questions = backend.server.requests.count("download"), backend.server.requests.count("graphql")
     assert (downloads, questions) == (before[0], before[1] + 1)
     assert {file.state for run in result.runs for file in run.files} == {"kept"}
 
 
-def test_one_run_of_many(lab: Lab, tmp_path: Path) -> None:
+def test_one_run_of_many(backend: WandbBackend, tmp_path: Path) -> None:
     """The others arrive; the error names the run and the file; the next call brings the rest."""
-    path = lab.sweep(["a", "b"], files={"f": b"f"})
-    lab.upload("b", {"bad": b"bad"})
-    lab.server.faults.add(Fault("download", target="bad", status=404, count=None))
+    path = backend.sweep(["a", "b"], files={"f": b"f"})
+    backend.upload("b", {"bad": b"bad"})
+    backend.server.faults.add(Fault("download", target="bad", status=404, count=None))
 
     with pytest.raises(IncompleteDownloadError, match="b/bad") as caught:
         download_sweep(path, tmp_path)
@@ -72,41 +72,41 @@ def test_one_run_of_many(lab: Lab, tmp_path: Path) -> None:
     assert [[lost.name for lost in run.failed] for run in result.runs] == [[], ["bad"]]
     assert not json.loads((tmp_path / "manifest.json").read_text())["is_complete"]
 
-    lab.server.faults.clear()
+    backend.server.faults.clear()
     download_sweep(path, tmp_path)
     assert (tmp_path / "b/bad").read_bytes() == b"bad"
     assert json.loads((tmp_path / "manifest.json").read_text())["is_complete"]
 
 
-def test_a_run_that_the_sweep_no_longer_has(lab: Lab, tmp_path: Path) -> None:
+def test_a_run_that_the_sweep_no_longer_has(backend: WandbBackend, tmp_path: Path) -> None:
     """Its folder stays, and is said each time until it is removed."""
-    path = lab.sweep(["a", "b"], files={"f": b"f"})
+    path = backend.sweep(["a", "b"], files={"f": b"f"})
     download_sweep(path, tmp_path)
-    lab.delete_run("a")
+    backend.delete_run("a")
 
     for _ in range(2):
         result = download_sweep(path, tmp_path)
         assert ([run.run.id for run in result.runs], result.stale) == (["b"], ("a",))
 
 
-def test_no_such_sweep(lab: Lab, tmp_path: Path) -> None:
+def test_no_such_sweep(backend: WandbBackend, tmp_path: Path) -> None:
     """Said as such."""
-    lab.run()
+    backend.run()
 
     with pytest.raises(NotFoundError, match="sweep local/p/nosuch"):
         download_sweep("local/p/nosuch", tmp_path)
 
 
-def test_an_empty_sweep(lab: Lab, tmp_path: Path) -> None:
+def test_an_empty_sweep(backend: WandbBackend, tmp_path: Path) -> None:
     """A sweep without runs is complete with nothing in it."""
-    path = lab.sweep()
+    path = backend.sweep()
 
     assert download_sweep(SweepRef.parse(path), tmp_path).runs == ()
 
 
-def test_progress_adds_up(lab: Lab, tmp_path: Path) -> None:
+def test_progress_adds_up(backend: WandbBackend, tmp_path: Path) -> None:
     """At the end everything that is known is done, files and bytes; and no count ever falls."""
-    path = lab.sweep(["a", "b", "c"], files={"f": b"12345", "g": b"1"}, rows=[{"x": 1}])
+    path = backend.sweep(["a", "b", "c"], files={"f": b"12345", "g": b"1"}, rows=[{"x": 1}])
     seen: list[Progress] = []
 
     download_sweep(path, tmp_path, progress=seen.append)

@@ -22,13 +22,13 @@ from wandb_artifacts import AuthenticationError, InvalidValueError
 from wandb_artifacts.filesystem import WandbFileSystem
 from wandb_devserver import DevServer, Fault
 
-from tests.wandb_artifacts.front import Front
+from tests.wandb_artifacts.signed_url_proxy import SignedUrlProxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.wandb_artifacts.lab import Lab
+    from tests.wandb_artifacts.wandb_backend import WandbBackend
 
 BIG = os.urandom(9_000_000)
 FILES = {"a.txt": b"alpha", "sub/b.txt": b"beta", "sub/deep/c.bin": bytes(range(256)), "empty": b""}
@@ -42,13 +42,13 @@ def no_instances() -> Iterator[None]:
 
 
 @pytest.fixture
-def fs(lab: Lab) -> Any:
+def fs(backend: WandbBackend) -> Any:
     return fsspec.filesystem("wandb")
 
 
 @pytest.fixture
-def run(lab: Lab) -> str:
-    return lab.run(files=FILES)
+def run(backend: WandbBackend) -> str:
+    return backend.run(files=FILES)
 
 
 def test_the_tree_of_a_run(fs: Any, run: str) -> None:
@@ -77,9 +77,9 @@ def test_details_of_a_file(fs: Any, run: str) -> None:
     assert fs.isfile(f"{run}/sub/b.txt")
 
 
-def test_projects_and_runs(fs: Any, lab: Lab, run: str) -> None:
+def test_projects_and_runs(fs: Any, backend: WandbBackend, run: str) -> None:
     """A project lists its runs, an entity its projects; what is above has no list."""
-    lab.run("other", files={"x": b"x"})
+    backend.run("other", files={"x": b"x"})
 
     assert fs.ls("wandb://local", detail=False) == ["local/p"]
     assert sorted(fs.ls("local/p", detail=False)) == ["local/p/other", run]
@@ -91,14 +91,14 @@ def test_projects_and_runs(fs: Any, lab: Lab, run: str) -> None:
         fs.ls("wandb://")
 
 
-def test_a_run_of_many_pages(fs: Any, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_of_many_pages(fs: Any, backend: WandbBackend, monkeypatch: pytest.MonkeyPatch) -> None:
     """Listings are complete however many answers they take."""
     monkeypatch.setattr("wandb_artifacts._client.api._FILES_A_RUN", 3)
     monkeypatch.setattr("wandb_artifacts._filesystem.lists._PAGE", 2)
     names = [f"f{number}" for number in range(10)]
-    lab.run(files=dict.fromkeys(names, b""))
+    backend.run(files=dict.fromkeys(names, b""))
     for number in range(4):
-        lab.run(f"more{number}")
+        backend.run(f"more{number}")
 
     assert len(fs.ls("local/p/r")) == 10
     assert len(fs.ls("local/p")) == 5
@@ -122,9 +122,9 @@ def test_reading(fs: Any, run: str) -> None:
         assert file.read() == b""
 
 
-def test_random_access(fs: Any, lab: Lab) -> None:
+def test_random_access(fs: Any, backend: WandbBackend) -> None:
     """Only the blocks that are read are fetched, and each once."""
-    path = lab.run(files={"big": BIG})
+    path = backend.run(files={"big": BIG})
     fs.info(f"{path}/big")
 
     with fs.open(f"{path}/big", block_size=1_000_000) as file:
@@ -134,7 +134,7 @@ def test_random_access(fs: Any, lab: Lab) -> None:
         assert file.read(2) == BIG[2_999_999:3_000_001]
         assert file.seek(2_500_000) == 2_500_000
         assert file.read(10) == BIG[2_500_000:2_500_010]
-    assert lab.server.requests.count("download") == 3
+    assert backend.server.requests.count("download") == 3
 
 
 def test_get(fs: Any, run: str, tmp_path: Path) -> None:
@@ -175,11 +175,11 @@ def test_copy_to_another_filesystem(fs: Any, run: str) -> None:
     ids=["503", "drop_after", "truncate_to", "drop", "wrong_bytes"],
 )
 @pytest.mark.parametrize("way", ["cat", "get", "small"])
-def test_whole_files_are_verified(fs: Any, lab: Lab, fault: Fault, way: str, tmp_path: Path) -> None:
+def test_whole_files_are_verified(fs: Any, backend: WandbBackend, fault: Fault, way: str, tmp_path: Path) -> None:
     """Whatever happens to an answer, the true bytes arrive."""
     data = BIG[:500_000] if way == "small" else BIG
-    path = lab.run(files={"f": data}) + "/f"
-    lab.server.faults.add(fault)
+    path = backend.run(files={"f": data}) + "/f"
+    backend.server.faults.add(fault)
 
     if way == "get":
         fs.get(path, str(tmp_path / "f"))
@@ -188,7 +188,7 @@ def test_whole_files_are_verified(fs: Any, lab: Lab, fault: Fault, way: str, tmp
         found = fs.cat(path)
 
     assert found == data
-    assert lab.server.faults.fired(fault)
+    assert backend.server.faults.fired(fault)
 
 
 @pytest.mark.parametrize(
@@ -200,22 +200,22 @@ def test_whole_files_are_verified(fs: Any, lab: Lab, fault: Fault, way: str, tmp
     ],
     ids=["503", "drop_after", "drop"],
 )
-def test_ranges_are_retried(fs: Any, lab: Lab, fault: Fault) -> None:
+def test_ranges_are_retried(fs: Any, backend: WandbBackend, fault: Fault) -> None:
     """A part of a file is complete, too."""
-    path = lab.run(files={"f": BIG}) + "/f"
-    lab.server.faults.add(fault)
+    path = backend.run(files={"f": BIG}) + "/f"
+    backend.server.faults.add(fault)
 
     assert fs.cat_file(path, 1_000_000, 1_200_000) == BIG[1_000_000:1_200_000]
-    assert lab.server.faults.fired(fault)
+    assert backend.server.faults.fired(fault)
 
 
 @pytest.mark.parametrize("size", [1_000, 2_000_000])
-def test_a_file_that_stays_wrong(fs: Any, lab: Lab, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_stays_wrong(fs: Any, backend: WandbBackend, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error in the end, what was there before stays, and nothing half is left."""
     monkeypatch.setattr("wandb_artifacts._client.retry.FIRST_WAIT", 0.0)
     (tmp_path / "f").write_bytes(b"before")
-    path = lab.run(files={"f": BIG[:size]}) + "/f"
-    lab.server.faults.add(Fault("download", wrong_bytes=True, count=None))
+    path = backend.run(files={"f": BIG[:size]}) + "/f"
+    backend.server.faults.add(Fault("download", wrong_bytes=True, count=None))
 
     with pytest.raises(ConnectionError, match="MD5 digest"):
         fs.get(path, str(tmp_path / "f"))
@@ -223,26 +223,26 @@ def test_a_file_that_stays_wrong(fs: Any, lab: Lab, size: int, tmp_path: Path, m
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()} == {"f": b"before"}
 
 
-def test_an_outage_ends(fs: Any, lab: Lab, run: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_outage_ends(fs: Any, backend: WandbBackend, run: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An instance, which fsspec keeps for good, outlives the outage of a server."""
     monkeypatch.setattr("wandb_artifacts._client.retry.FIRST_WAIT", 0.0)
     monkeypatch.setattr("wandb_artifacts._client.retry.DOWN_FOR", 0.0)
-    fault = lab.server.faults.add(Fault("graphql", drop=True, count=None))
+    fault = backend.server.faults.add(Fault("graphql", drop=True, count=None))
     with pytest.raises(ConnectionError):
         fs.ls(run)
-    assert lab.server.faults.fired(fault) > 1
+    assert backend.server.faults.fired(fault) > 1
 
-    lab.server.faults.clear()
+    backend.server.faults.clear()
 
     assert fs.cat(f"{run}/a.txt") == b"alpha"
 
 
 def test_listing_that_fails_is_not_an_empty_one(
-    fs: Any, lab: Lab, run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fs: Any, backend: WandbBackend, run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A tree of which a part cannot be listed is an error, not a smaller tree."""
     monkeypatch.setattr("wandb_artifacts._client.retry.FIRST_WAIT", 0.0)
-    lab.server.faults.add(Fault("graphql", operation="Run", status=403, count=None))
+    backend.server.faults.add(Fault("graphql", operation="Run", status=403, count=None))
 
     with pytest.raises(PermissionError):
         fs.find("local/p")
@@ -344,44 +344,44 @@ def test_options_are_checked(name: str) -> None:
         fsspec.filesystem("wandb", host="example.com")
 
 
-def test_live_run(lab: Lab) -> None:
+def test_live_run(backend: WandbBackend) -> None:
     """A listing is used for a while; what is not in it is asked for, and so is all on request."""
     fs: Any = fsspec.filesystem("wandb", listings_expiry_time=1000)
-    path = lab.run(files={"a": b"1"}, ends=False)
+    path = backend.run(files={"a": b"1"}, ends=False)
     assert fs.info(f"{path}/a")["size"] == 1
-    asked = lab.server.requests.count("graphql", "Run")
+    asked = backend.server.requests.count("graphql", "Run")
 
-    lab.upload("r", {"a": b"12"})
+    backend.upload("r", {"a": b"12"})
     assert fs.info(f"{path}/a")["size"] == 1
-    assert lab.server.requests.count("graphql", "Run") == asked
+    assert backend.server.requests.count("graphql", "Run") == asked
     assert fs.ls(path, refresh=True)[0]["size"] == 2
 
-    lab.upload("r", {"b": b"b"})
+    backend.upload("r", {"b": b"b"})
     assert fs.cat(f"{path}/b") == b"b"
 
-    lab.upload("r", {"a": b"123"})
+    backend.upload("r", {"a": b"123"})
     fs.invalidate_cache(f"{path}/a")
     assert fs.info(f"{path}/a")["size"] == 3
 
 
 @pytest.mark.parametrize("options", [{"listings_expiry_time": 0.0}, {"use_listings_cache": False}], ids=str)
-def test_no_cache(lab: Lab, options: dict[str, Any]) -> None:
+def test_no_cache(backend: WandbBackend, options: dict[str, Any]) -> None:
     """Listings expire, or are not kept at all."""
     fs: Any = fsspec.filesystem("wandb", **options)
-    path = lab.run(files={"a": b"1"}, ends=False)
+    path = backend.run(files={"a": b"1"}, ends=False)
     assert fs.info(f"{path}/a")["size"] == 1
 
-    lab.upload("r", {"a": b"12"})
+    backend.upload("r", {"a": b"12"})
 
     assert fs.info(f"{path}/a")["size"] == 2
 
 
-def test_file_that_changes_while_it_is_open(fs: Any, lab: Lab) -> None:
+def test_file_that_changes_while_it_is_open(fs: Any, backend: WandbBackend) -> None:
     """Blocks of two versions are never put together."""
-    path = lab.run(files={"f": BIG}, ends=False) + "/f"
+    path = backend.run(files={"f": BIG}, ends=False) + "/f"
     with fs.open(path, block_size=1_000_000) as file:
         assert file.read(10) == BIG[:10]
-        lab.upload("r", {"f": BIG[::-1] + b"more"})
+        backend.upload("r", {"f": BIG[::-1] + b"more"})
         file.seek(5_000_000)
         with pytest.raises(OSError, match="has changed") as caught:
             file.read(10)
@@ -389,10 +389,10 @@ def test_file_that_changes_while_it_is_open(fs: Any, lab: Lab) -> None:
     assert caught.value.errno == errno.ESTALE
 
 
-def test_one_question_for_many_readers(fs: Any, lab: Lab) -> None:
+def test_one_question_for_many_readers(fs: Any, backend: WandbBackend) -> None:
     """Threads that read a run at the same time share one listing."""
     files = {f"f{number}": bytes([number]) for number in range(40)}
-    path = lab.run(files=files)
+    path = backend.run(files=files)
     found: dict[str, bytes] = {}
     threads = [
         threading.Thread(target=lambda name=name: found.update({name: fs.cat(f"{path}/{name}")})) for name in files
@@ -403,30 +403,30 @@ def test_one_question_for_many_readers(fs: Any, lab: Lab) -> None:
         thread.join()
 
     assert found == files
-    assert lab.server.requests.count("graphql", "Run") == 1
+    assert backend.server.requests.count("graphql", "Run") == 1
 
 
-def test_pickle(fs: Any, lab: Lab, run: str) -> None:
+def test_pickle(fs: Any, backend: WandbBackend, run: str) -> None:
     """Instances and open files go to other processes; the key does not go with them."""
     with fs.open(f"{run}/sub/deep/c.bin") as file:
         file.read(100)
-        data = pickle.dumps((fs, fsspec.filesystem("wandb", host=lab.server.url), file))
+        data = pickle.dumps((fs, fsspec.filesystem("wandb", host=backend.server.url), file))
     WandbFileSystem.clear_instance_cache()
     restored, pinned, reopened = pickle.loads(data)
 
-    assert lab.server.api_key.encode() not in data
+    assert backend.server.api_key.encode() not in data
     assert restored.cat(f"{run}/a.txt") == b"alpha"
-    assert pinned.host == lab.server.url
+    assert pinned.host == backend.server.url
     assert reopened.read(3) == bytes(range(100, 103))
     for shown in (repr(restored), restored.to_json(), json.dumps(restored.to_dict()), str(vars(restored))):
-        assert lab.server.api_key not in shown
+        assert backend.server.api_key not in shown
     reopened.close()
 
 
-def test_asynchronous(lab: Lab, run: str, tmp_path: Path) -> None:
+def test_asynchronous(backend: WandbBackend, run: str, tmp_path: Path) -> None:
     """The coroutines run on the caller's loop, on one after the other if need be."""
     fs: Any = WandbFileSystem(asynchronous=True, skip_instance_cache=True)
-    big = lab.run("big", files={"f": BIG})
+    big = backend.run("big", files={"f": BIG})
 
     async def use() -> None:
         assert await fs._cat_file(f"{run}/a.txt") == b"alpha"
@@ -462,11 +462,11 @@ def test_forgotten_to_close(run: str) -> None:
     gc.collect()
 
 
-def test_a_stream_is_verified(lab: Lab) -> None:
+def test_a_stream_is_verified(backend: WandbBackend) -> None:
     """The digest of what was read block by block is known at its end."""
     fs: Any = WandbFileSystem(asynchronous=True, skip_instance_cache=True)
-    path = lab.run(files={"f": BIG}) + "/f"
-    lab.server.faults.add(Fault("download", wrong_bytes=True))
+    path = backend.run(files={"f": BIG}) + "/f"
+    backend.server.faults.add(Fault("download", wrong_bytes=True))
 
     async def use() -> None:
         async with await fs.open_async(path, block_size=1_000_000) as file:
@@ -477,7 +477,7 @@ def test_a_stream_is_verified(lab: Lab) -> None:
     asyncio.run(use())
 
 
-class Hostile(Front):
+class Hostile(SignedUrlProxy):
     """Gives files names that the server here would not take, and knows no ranges."""
 
     names: dict[str, str]
@@ -509,9 +509,9 @@ NAMES = {
 
 
 @pytest.fixture
-def hostile(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    path = lab.run(files={name: name.encode() * 1000 for name in NAMES})
-    server = Hostile(lab.server)
+def hostile(backend: WandbBackend, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    path = backend.run(files={name: name.encode() * 1000 for name in NAMES})
+    server = Hostile(backend.server)
     server.names = NAMES
     with server:
         monkeypatch.setenv("WANDB_BASE_URL", server.url)
@@ -539,17 +539,17 @@ def test_server_without_ranges(hostile: str) -> None:
     assert fs.cat_file(f"{hostile}/a//b", 501, 507) == b"2n2n2n"
 
 
-def test_an_address_that_expires(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_that_expires(backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A listing may be older than the signatures in it."""
-    path = lab.run(files={"f": BIG})
-    with Front(lab.server) as front:
-        monkeypatch.setenv("WANDB_BASE_URL", front.url)
+    path = backend.run(files={"f": BIG})
+    with SignedUrlProxy(backend.server) as proxy:
+        monkeypatch.setenv("WANDB_BASE_URL", proxy.url)
         fs: Any = fsspec.filesystem("wandb")
         with fs.open(f"{path}/f", block_size=1_000_000) as file:
             file.read(10)
-            front.signature = "second"
+            proxy.signature = "second"
             assert file.read(1_000_000) == BIG[10:1_000_010]
-            front.signature = "third"
+            proxy.signature = "third"
             fs.get(f"{path}/f", str(tmp_path / "f"))
 
     assert (tmp_path / "f").read_bytes() == BIG

@@ -19,7 +19,7 @@ from wandb_artifacts import Progress, download_run, download_sweep, verify_downl
 from wandb_devserver import Fault
 
 if TYPE_CHECKING:
-    from tests.wandb_artifacts.lab import Lab
+    from tests.wandb_artifacts.wandb_backend import WandbBackend
 
 LARGE = os.urandom(4 * 1024 * 1024)
 
@@ -32,10 +32,10 @@ download_run(sys.argv[1], sys.argv[2], progress=say, jobs=1, include_history=Fal
 """
 
 
-def test_aio(lab: Lab, tmp_path: Path) -> None:
+def test_aio(backend: WandbBackend, tmp_path: Path) -> None:
     """`.aio` is awaited, and leaves the loop free meanwhile."""
-    path = lab.run(files={"a": LARGE})
-    lab.server.faults.add(Fault("download", delay=0.5))
+    path = backend.run(files={"a": LARGE})
+    backend.server.faults.add(Fault("download", delay=0.5))
 
     async def main() -> int:
         ticks = 0
@@ -50,9 +50,9 @@ def test_aio(lab: Lab, tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == LARGE
 
 
-def test_within_a_loop(lab: Lab, tmp_path: Path) -> None:
+def test_within_a_loop(backend: WandbBackend, tmp_path: Path) -> None:
     """The plain call works where a loop runs already, as in a notebook."""
-    path = lab.run(files={"a": b"a"})
+    path = backend.run(files={"a": b"a"})
 
     async def cell() -> None:
         download_run(path, tmp_path)
@@ -61,35 +61,35 @@ def test_within_a_loop(lab: Lab, tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == b"a"
 
 
-def test_cancelled(lab: Lab, tmp_path: Path) -> None:
+def test_cancelled(backend: WandbBackend, tmp_path: Path) -> None:
     """A cancelled call ends while the server still hangs, without a half file, and the next one goes on."""
-    path = lab.run(files={"a": LARGE, "b": b"b"})
-    fault = lab.server.faults.add(Fault("download", target="b", delay=100.0))
+    path = backend.run(files={"a": LARGE, "b": b"b"})
+    fault = backend.server.faults.add(Fault("download", target="b", delay=100.0))
 
     async def main() -> None:
         task = asyncio.ensure_future(download_run.aio(path, tmp_path, include_history=False))
-        await asyncio.to_thread(lab.server.requests.wait, "download")
+        await asyncio.to_thread(backend.server.requests.wait, "download")
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
 
     asyncio.run(asyncio.wait_for(main(), 60))
-    assert lab.server.faults.fired(fault) == 1
+    assert backend.server.faults.fired(fault) == 1
     assert not (tmp_path / "b").exists()
 
-    lab.server.faults.clear()
+    backend.server.faults.clear()
     download_run(path, tmp_path)
     assert (tmp_path / "a").read_bytes() == LARGE
 
 
-def test_cancelled_before_its_turn(lab: Lab, tmp_path: Path) -> None:
+def test_cancelled_before_its_turn(backend: WandbBackend, tmp_path: Path) -> None:
     """What waits for a connection ends without a word (a coroutine that was never awaited would be warned of)."""
-    path = lab.sweep(["r", "s"], files={"a": b"a", "b": b"b"}, rows=[{"x": 1}])
-    lab.server.faults.add(Fault("download", delay=100.0, count=None))
+    path = backend.sweep(["r", "s"], files={"a": b"a", "b": b"b"}, rows=[{"x": 1}])
+    backend.server.faults.add(Fault("download", delay=100.0, count=None))
 
     async def main() -> None:
         task = asyncio.ensure_future(download_sweep.aio(path, tmp_path, jobs=2))
-        await asyncio.to_thread(lab.server.faults.wait, count=2, timeout=5.0)
+        await asyncio.to_thread(backend.server.faults.wait, count=2, timeout=5.0)
         await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -99,9 +99,9 @@ def test_cancelled_before_its_turn(lab: Lab, tmp_path: Path) -> None:
     gc.collect()
 
 
-def test_cancelled_while_the_lock_is_taken(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cancelled_while_the_lock_is_taken(backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The lock is let go of, also while somebody still looks at the exception."""
-    path = lab.run(files={"a": b"a"})
+    path = backend.run(files={"a": b"a"})
     taken, cancelled, acquire = threading.Event(), threading.Event(), FileLock.acquire
 
     def slow(self: FileLock, *args: Any, **kwargs: Any) -> object:
@@ -128,7 +128,7 @@ def test_cancelled_while_the_lock_is_taken(lab: Lab, tmp_path: Path, monkeypatch
     assert (tmp_path / "a").read_bytes() == b"a"
 
 
-def test_no_loop_to_be_had(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_loop_to_be_had(backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a loop runs already and the system refuses another one, the call ends with that error."""
 
     def refuse() -> None:
@@ -137,18 +137,18 @@ def test_no_loop_to_be_had(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyP
     async def cell() -> None:
         with monkeypatch.context() as patch:
             patch.setattr(asyncio.events, "new_event_loop", refuse)
-            download_run(lab.path("r"), tmp_path)
+            download_run(backend.path("r"), tmp_path)
 
     with pytest.raises(OSError, match="too many"):
         asyncio.run(cell())
 
 
 @pytest.mark.parametrize("moment", range(4))
-def test_killed(lab: Lab, tmp_path: Path, moment: int) -> None:
+def test_killed(backend: WandbBackend, tmp_path: Path, moment: int) -> None:
     """kill -9 at any point leaves no half file under a final name; the next call goes on from there."""
     files = {f"f{index}": os.urandom(3 * 1024 * 1024 + index) for index in range(3)}
-    path = lab.run(files=files)
-    lab.server.faults.add(Fault("download", drop_after=1024 * 1024 * (moment + 1), count=2))
+    path = backend.run(files=files)
+    backend.server.faults.add(Fault("download", drop_after=1024 * 1024 * (moment + 1), count=2))
     command = [sys.executable, "-c", SCRIPT, path, str(tmp_path / "to")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
@@ -167,9 +167,9 @@ def test_killed(lab: Lab, tmp_path: Path, moment: int) -> None:
     assert not (tmp_path / "to" / ".wandb-artifacts").exists()
 
 
-def test_a_report_that_fails(lab: Lab, tmp_path: Path) -> None:
+def test_a_report_that_fails(backend: WandbBackend, tmp_path: Path) -> None:
     """An error of `progress` ends the call and is what it raises."""
-    path = lab.run(files={"a": b"a"})
+    path = backend.run(files={"a": b"a"})
 
     def fail(_: Progress) -> None:
         msg = "mine"

@@ -11,17 +11,17 @@ from wandb_artifacts import NotFoundError, Verification, download_run, download_
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.wandb_artifacts.lab import Lab
+    from tests.wandb_artifacts.wandb_backend import WandbBackend
 
 
 def failures(found: Verification) -> dict[str, str]:
     return {failure.name: failure.reason for failure in found.failed}
 
 
-def test_a_good_run(lab: Lab, tmp_path: Path) -> None:
+def test_a_good_run(backend: WandbBackend, tmp_path: Path) -> None:
     """Every file is read; W&B is not asked."""
-    download_run(lab.run(files={"a": b"aaaa", "sub/b": b"b"}, rows=[{"x": 1}], summary={}), tmp_path)
-    asked = lab.server.requests.count("graphql")
+    download_run(backend.run(files={"a": b"aaaa", "sub/b": b"b"}, rows=[{"x": 1}], summary={}), tmp_path)
+    asked = backend.server.requests.count("graphql")
 
     found = verify_download(tmp_path)
 
@@ -29,12 +29,12 @@ def test_a_good_run(lab: Lab, tmp_path: Path) -> None:
     assert found.is_good
     assert (found.checked, found.bytes) == (4, sum(sizes.values()) - sizes["manifest.json"])
     assert found.stale == ()
-    assert lab.server.requests.count("graphql") == asked
+    assert backend.server.requests.count("graphql") == asked
 
 
-def test_a_bad_run(lab: Lab, tmp_path: Path) -> None:
+def test_a_bad_run(backend: WandbBackend, tmp_path: Path) -> None:
     """Missing, cut and altered files are told apart; files of nobody are named."""
-    download_run(lab.run(files={"gone": b"1", "cut": b"123", "other": b"1"}), tmp_path, include_history=False)
+    download_run(backend.run(files={"gone": b"1", "cut": b"123", "other": b"1"}), tmp_path, include_history=False)
     (tmp_path / "gone").unlink()
     (tmp_path / "cut").write_bytes(b"1")
     (tmp_path / "other").write_bytes(b"2")
@@ -51,9 +51,9 @@ def test_a_bad_run(lab: Lab, tmp_path: Path) -> None:
     assert not found.is_good
 
 
-def test_a_sweep(lab: Lab, tmp_path: Path) -> None:
+def test_a_sweep(backend: WandbBackend, tmp_path: Path) -> None:
     """All runs of it; a run whose manifest is gone is missing."""
-    download_sweep(lab.sweep(["a", "b"], files={"f": b"f"}), tmp_path, include_history=False)
+    download_sweep(backend.sweep(["a", "b"], files={"f": b"f"}), tmp_path, include_history=False)
     assert (verify_download(tmp_path).checked, verify_download(tmp_path).is_good) == (4, True)
 
     (tmp_path / "a/f").write_bytes(b"x")
@@ -62,9 +62,9 @@ def test_a_sweep(lab: Lab, tmp_path: Path) -> None:
     assert set(failures(verify_download(tmp_path))) == {"a/f", "b/manifest.json"}
 
 
-def test_an_incomplete_run(lab: Lab, tmp_path: Path) -> None:
+def test_an_incomplete_run(backend: WandbBackend, tmp_path: Path) -> None:
     """A download that never ended is not good, whatever is there."""
-    download_run(lab.run(files={"a": b"a"}), tmp_path)
+    download_run(backend.run(files={"a": b"a"}), tmp_path)
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     (tmp_path / "manifest.json").write_text(json.dumps({**manifest, "is_complete": False}))
 
@@ -72,9 +72,9 @@ def test_an_incomplete_run(lab: Lab, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["../secret", "/etc/passwd", "a/../../secret", "..\\secret", ""])
-def test_a_manifest_that_leads_elsewhere(lab: Lab, tmp_path: Path, path: str) -> None:
+def test_a_manifest_that_leads_elsewhere(backend: WandbBackend, tmp_path: Path, path: str) -> None:
     """A manifest may come from anybody: one with such a path is none."""
-    download_run(lab.run(files={"a": b"a"}), tmp_path / "to")
+    download_run(backend.run(files={"a": b"a"}), tmp_path / "to")
     (tmp_path / "secret").write_bytes(b"a")
     manifest = json.loads((tmp_path / "to/manifest.json").read_text())
     manifest["files"][0]["path"] = path

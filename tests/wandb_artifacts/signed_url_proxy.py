@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Front:
+class SignedUrlProxy:
     """Stands before a server: `url` is W&B's address then. Files are at `storage`, each under a signature."""
 
     server: DevServer

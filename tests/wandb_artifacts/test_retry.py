@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from tests.wandb_artifacts.lab import Lab
+    from tests.wandb_artifacts.wandb_backend import WandbBackend
 
 
 @pytest.fixture(autouse=True)
@@ -111,22 +111,22 @@ def test_retry_after_as_a_date() -> None:
     assert 50 < found <= 100
 
 
-def test_a_server_that_is_down_is_not_asked_for_each_file(lab: Lab, tmp_path: Path) -> None:
+def test_a_server_that_is_down_is_not_asked_for_each_file(backend: WandbBackend, tmp_path: Path) -> None:
     """Once something was given up while nothing else got through, the rest fails at once; all of it is listed."""
-    path = lab.run(files={f"f{index}": b"x" for index in range(5)})
-    fault = lab.server.faults.add(Fault("download", status=500, count=None))
+    path = backend.run(files={f"f{index}": b"x" for index in range(5)})
+    fault = backend.server.faults.add(Fault("download", status=500, count=None))
 
     with pytest.raises(IncompleteDownloadError) as caught:
         download_run(path, tmp_path, jobs=1, include_history=False)
 
     assert [failure.name for failure in caught.value.result.failed] == [f"f{index}" for index in range(5)]
-    assert lab.server.faults.fired(fault) == _repeat.ATTEMPTS
+    assert backend.server.faults.fired(fault) == _repeat.ATTEMPTS
 
 
-def test_a_file_that_stays_wrong_does_not_stand_for_the_server(lab: Lab, tmp_path: Path) -> None:
+def test_a_file_that_stays_wrong_does_not_stand_for_the_server(backend: WandbBackend, tmp_path: Path) -> None:
     """The server answers, if with the wrong bytes: the next file has its own attempts."""
-    path = lab.run(files={"a": b"a", "b": b"b"})
-    lab.server.faults.add(Fault("download", target="a", wrong_bytes=True, count=None))
+    path = backend.run(files={"a": b"a", "b": b"b"})
+    backend.server.faults.add(Fault("download", target="a", wrong_bytes=True, count=None))
 
     with pytest.raises(IncompleteDownloadError) as caught:
         download_run(path, tmp_path, jobs=1, include_history=False)

@@ -31,7 +31,7 @@ ENTITY, PROJECT = "local", "p"
 
 
 @dataclass(frozen=True)
-class Lab:
+class WandbBackend:
     """What W&B's side of a test does."""
 
     server: DevServer
@@ -116,7 +116,7 @@ class Lab:
 
 
 @contextmanager
-def open_lab(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Lab]:
+def open_backend(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[WandbBackend]:
     """A server of the test's own, and an environment that knows no other."""
     for name in ("WANDB_ENTITY", "WANDB_PROJECT"):
         monkeypatch.delenv(name, raising=False)
@@ -126,4 +126,4 @@ def open_lab(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Lab]:
         monkeypatch.setenv("WANDB_BASE_URL", server.url)
         monkeypatch.setenv("WANDB_API_KEY", server.api_key)
         with httpx.Client(base_url=server.url, auth=("api", server.api_key), timeout=30) as http:
-            yield Lab(server, http)
+            yield WandbBackend(server, http)
