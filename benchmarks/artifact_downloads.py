@@ -131,6 +131,13 @@ async def requests_of(path: str, *, is_sweep: bool) -> list[dict[str, Any]]:
     from wandb_artifacts._client.queries import HISTORY_PAGE
     from wandb_artifacts._history.scan import HistorySource, scan
 
+    def recorded(api: Api, run: RemoteRun, sent: list[tuple[int, int, int]]) -> HistorySource:
+        async def page(first: int, end: int, samples: int) -> list[str]:
+            sent.append((first, end, samples))
+            return await api.page(run.ref, first, end, samples)
+
+        return HistorySource(run.last_step, run.line_count, len(run.summary), page)
+
     requests: list[dict[str, Any]] = []
     async with await Api.open(None, jobs=CONNECTIONS) as api:
         if is_sweep:
@@ -140,11 +147,7 @@ async def requests_of(path: str, *, is_sweep: bool) -> list[dict[str, Any]]:
         for run in runs:
             sent: list[tuple[int, int, int]] = []
 
-            async def page(first: int, end: int, samples: int, run: RemoteRun = run) -> list[str]:
-                sent.append((first, end, samples))
-                return await api.page(run.ref, first, end, samples)
-
-            async for _ in scan(HistorySource(run.last_step, run.line_count, len(run.summary), page), ahead=1):
+            async for _ in scan(recorded(api, run, sent), ahead=1):
                 pass
             for first, end, samples in sent:
                 variables: dict[str, object] = {"entity": "local", "project": "bench", "run": run.ref.id}

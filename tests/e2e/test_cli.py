@@ -243,7 +243,9 @@ def test_another_server(command: Command, backend: WandbBackend) -> None:
 
 
 @contextmanager
-def download_that_hangs(command: Command, backend: WandbBackend, *arguments: str, **given: Any) -> Iterator[subprocess.Popen[str]]:
+def download_that_hangs(
+    command: Command, backend: WandbBackend, *arguments: str, **given: Any
+) -> Iterator[subprocess.Popen[str]]:
     """A download of which one file is complete, and another has its first half."""
     small, big = b"1", b"x" * 2_000_000
     path = backend.run(files={"small": small, "big": big})

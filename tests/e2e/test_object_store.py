@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from fsspec.registry import _registry as registered
-from wandb_artifacts._destination import open_target
+from wandb_artifacts._destination.open import open_target
 from wandb_artifacts._errors import DestinationError
 
 from tests.support.object_store import ObjectStore

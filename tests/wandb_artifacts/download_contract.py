@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from wandb_artifacts import IncompleteDownloadError, download_run, download_sweep, verify_download
-from wandb_artifacts._client import retry as _repeat
+from wandb_artifacts._client import retry
 from wandb_devserver import Fault
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class DownloadContract:
 
     @pytest.fixture(autouse=True)
     def quick(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(_repeat, "FIRST_WAIT", 0.01)
+        monkeypatch.setattr(retry, "FIRST_WAIT", 0.01)
 
     def test_whole_once_and_again(self, backend: WandbBackend, place: Place) -> None:
         """Everything arrives; a second call fetches nothing; what was read again is good."""

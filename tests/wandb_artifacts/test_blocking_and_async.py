@@ -99,7 +99,9 @@ def test_cancelled_before_its_turn(backend: WandbBackend, tmp_path: Path) -> Non
     gc.collect()
 
 
-def test_cancelled_while_the_lock_is_taken(backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cancelled_while_the_lock_is_taken(
+    backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The lock is let go of, also while somebody still looks at the exception."""
     path = backend.run(files={"a": b"a"})
     taken, cancelled, acquire = threading.Event(), threading.Event(), FileLock.acquire

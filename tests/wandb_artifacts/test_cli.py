@@ -28,8 +28,7 @@ from wandb_artifacts import (
     SweepDownload,
     SweepRef,
 )
-from wandb_artifacts._cli import messages as _wording
-from wandb_artifacts._cli import text as _text
+from wandb_artifacts._cli import messages, output
 from wandb_artifacts._cli.bars import Bars
 from wandb_artifacts._cli.commands import group
 from wandb_artifacts._cli.exit_codes import Exit, code_of
@@ -209,7 +208,7 @@ def _is_download_error(value: object) -> bool:
 )
 def test_sizes(count: int, expected: str) -> None:
     """Three digits and a unit."""
-    assert _text.size(count) == expected
+    assert output.size(count) == expected
 
 
 @pytest.mark.parametrize(
@@ -218,7 +217,7 @@ def test_sizes(count: int, expected: str) -> None:
 )
 def test_durations(number: float, expected: str) -> None:
     """Seconds, minutes, hours."""
-    assert _text.seconds(number) == expected
+    assert output.seconds(number) == expected
 
 
 @pytest.mark.parametrize(
@@ -232,24 +231,24 @@ def test_durations(number: float, expected: str) -> None:
 )
 def test_times(text: str | None, expected: str) -> None:
     """As W&B writes them, shorter."""
-    assert _text.time(text) == expected
+    assert output.time(text) == expected
 
 
 @given(st.text())
 def test_a_name_cannot_steer_the_terminal(name: str) -> None:
     """Whatever its owner called it."""
-    assert _text.printable(name).isprintable()
+    assert output.printable(name).isprintable()
 
 
 @given(st.text(), st.integers(min_value=4, max_value=40))
 def test_a_shortened_name_fits(name: str, width: int) -> None:
     """And keeps its ends."""
-    assert len(_text.shortened(name, width)) <= width
+    assert len(output.shortened(name, width)) <= width
 
 
 def test_long_lists_are_cut() -> None:
     """The rest is counted."""
-    text = _text.listed([str(number) for number in range(1025)])
+    text = output.listed([str(number) for number in range(1025)])
 
     assert text.splitlines()[1] == "  0"
     assert text.splitlines()[-1] == "  ... and 1,005 more (--json lists all)"
@@ -257,7 +256,7 @@ def test_long_lists_are_cut() -> None:
 
 def test_tables_are_aligned() -> None:
     """Also where a cell is wider than its head."""
-    text = _text.table(("A", "LONG", "N"), [("1", "2", "x"), ("333", "4", "yy")], right=frozenset({0}))
+    text = output.table(("A", "LONG", "N"), [("1", "2", "x"), ("333", "4", "yy")], right=frozenset({0}))
 
     assert text.splitlines() == [
         "  A  LONG  N",
@@ -271,13 +270,13 @@ def test_summary_of_a_run() -> None:
     files = (file("a", 1_000_000), file("b", 500, "kept"))
     result = run_download(files=files, history_rows=1234, run_state="running", stale=("old\x1b", "older"))
 
-    assert _wording.summary(result, 61.2).splitlines() == [
+    assert messages.summary(result, 61.2).splitlines() == [
         "run team/digits/abc (running) is complete in data",
         "  2 files: 1 new (1.00 MB), 1 kept (500 B); 1,234 rows of history; 1:01",
         "  it was still going on; the same command fetches what comes later",
     ]
-    assert (_wording.stale(result) or "").splitlines()[1:] == ["  old\\x1b", "  older"]
-    assert _wording.stale(run_download()) is None
+    assert (messages.stale(result) or "").splitlines()[1:] == ["  old\\x1b", "  older"]
+    assert messages.stale(run_download()) is None
 
 
 def test_summary_of_a_sweep() -> None:
@@ -285,11 +284,11 @@ def test_summary_of_a_sweep() -> None:
     runs = (run_download(files=(file("a", 1),), stale=("x",)), run_download(files=(file("b", 2),), history_rows=1))
     result = SweepDownload(SWEEP, "data", "FINISHED", runs, stale=("gone",))
 
-    assert _wording.summary(result, 1).splitlines() == [
+    assert messages.summary(result, 1).splitlines() == [
         "sweep team/digits/x7 (FINISHED, 2 runs) is complete in data",
         "  2 files: 2 new (3 B); 1 row of history; 1.0 s",
     ]
-    assert (_wording.stale(result) or "").splitlines()[1:] == ["  gone/", "  abc/x"]
+    assert (messages.stale(result) or "").splitlines()[1:] == ["  gone/", "  abc/x"]
 
 
 @pytest.mark.parametrize(
@@ -312,7 +311,7 @@ def test_summary_of_a_sweep() -> None:
 )
 def test_what_is_missing_is_listed(result: RunDownload | SweepDownload, expected: Sequence[str]) -> None:
     """Each by name, with its reason."""
-    head, *lines = _wording.incomplete(result).splitlines()
+    head, *lines = messages.incomplete(result).splitlines()
 
     assert f": {expected[0]}; the same command fetches only what is missing" in head
     assert [line.strip() for line in lines] == list(expected[1:])

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 from wandb_artifacts import InvalidValueError
-from wandb_artifacts._destination import open_target
 from wandb_artifacts._destination.base import Target
+from wandb_artifacts._destination.open import open_target
 from wandb_artifacts._destination.store import Information
-from wandb_artifacts._destination.url import Address, open_filesystem
+from wandb_artifacts._destination.url import Address
 from wandb_artifacts._download.folders import private_folder
 from wandb_artifacts._errors import DestinationError
 
@@ -149,7 +149,7 @@ def test_user_file_named_like_a_part_folder(target: Target) -> None:
 
 KILLED = """
 import os, signal, sys
-from wandb_artifacts._destination import open_target
+from wandb_artifacts._destination.open import open_target
 target = open_target(sys.argv[1], {})
 target.prepare()
 lock = target.lock()
@@ -432,7 +432,7 @@ def test_disk_full(small_disk: Path) -> None:
 TOO_LARGE = """
 import resource, sys
 from wandb_artifacts._errors import DestinationError
-from wandb_artifacts._destination import open_target
+from wandb_artifacts._destination.open import open_target
 target = open_target(sys.argv[1], {})
 target.prepare()
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
@@ -551,8 +551,8 @@ def test_credentials_are_not_shown() -> None:
     assert address.is_told_by(OSError("with S3CRET"))
 
 
-def test_open_filesystem() -> None:
-    file_system, path = open_filesystem("memory://a/b/", {})
+def test_address_opens_its_file_system() -> None:
+    file_system, path = Address("memory://a/b/", {}).open()
 
     assert path == "/a/b"
     assert file_system.async_impl is False

@@ -28,7 +28,7 @@ from wandb_artifacts import (
     ServerUnavailableError,
     download_run,
 )
-from wandb_artifacts._client import retry as _repeat
+from wandb_artifacts._client import retry
 from wandb_devserver import Fault
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ LARGE = os.urandom(3 * 1024 * 1024 + 17)
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """How long the waits between attempts are is not what these tests are about."""
-    monkeypatch.setattr(_repeat, "FIRST_WAIT", 0.01)
-    monkeypatch.setattr(_repeat, "LONGEST_WAIT", 0.02)
+    monkeypatch.setattr(retry, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(retry, "LONGEST_WAIT", 0.02)
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -392,7 +392,9 @@ def test_a_broken_answer_is_gone_on_with(backend: WandbBackend, tmp_path: Path) 
     ],
     ids=short,
 )
-def test_faults_that_do_not_pass(backend: WandbBackend, tmp_path: Path, fault: Fault, expected: type[Exception]) -> None:
+def test_faults_that_do_not_pass(
+    backend: WandbBackend, tmp_path: Path, fault: Fault, expected: type[Exception]
+) -> None:
     """Each has its own exception; only what may pass is tried again; the key is not told."""
     path = backend.run(files={"a": b"a"})
     backend.server.faults.add(fault)
@@ -400,7 +402,7 @@ def test_faults_that_do_not_pass(backend: WandbBackend, tmp_path: Path, fault: F
     with pytest.raises(expected) as caught:
         download_run(path, tmp_path)
 
-    assert backend.server.faults.fired(fault) == (_repeat.ATTEMPTS if expected is ServerUnavailableError else 1)
+    assert backend.server.faults.fired(fault) == (retry.ATTEMPTS if expected is ServerUnavailableError else 1)
     assert backend.server.api_key not in str(caught.value)
     assert caught.value.__cause__ is None
 
@@ -449,9 +451,11 @@ def test_the_deadline(backend: WandbBackend, tmp_path: Path) -> None:
     assert tree(tmp_path)["a"] == b"a"
 
 
-def test_the_deadline_says_what_was_in_the_way(backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_deadline_says_what_was_in_the_way(
+    backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Rather than only that time has passed."""
-    monkeypatch.setattr(_repeat, "ATTEMPTS", 1000)
+    monkeypatch.setattr(retry, "ATTEMPTS", 1000)
     path = backend.run()
     backend.server.faults.add(Fault("graphql", status=502, count=None))
 
@@ -490,7 +494,9 @@ def test_no_key(backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.Monke
     assert backend.server.requests.count("graphql") == asked
 
 
-def test_the_key_is_for_the_configured_server(backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_key_is_for_the_configured_server(
+    backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The address of another server, pasted from anywhere, is not sent the key; netrc may have one for it."""
     backend.run(files={"a": b"a"})
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")

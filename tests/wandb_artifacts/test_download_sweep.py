@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from wandb_artifacts import IncompleteDownloadError, NotFoundError, Progress, SweepDownload, SweepRef, download_sweep
-from wandb_artifacts._client import api as _api
-from wandb_artifacts._client import retry as _repeat
+from wandb_artifacts._client import api, retry
 from wandb_devserver import Fault
 
 if TYPE_CHECKING:
@@ -20,13 +19,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_repeat, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(retry, "FIRST_WAIT", 0.01)
 
 
 def test_all_runs_of_a_sweep(backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One folder a run, in the order of their creation, also when they come in several pages; no other run."""
-    monkeypatch.setattr(_api, "_RUNS_A_PAGE", 2)
-    monkeypatch.setattr(_api, "_FILES_A_SWEEP_RUN", 2)
+    monkeypatch.setattr(api, "_RUNS_A_PAGE", 2)
+    monkeypatch.setattr(api, "_FILES_A_SWEEP_RUN", 2)
     names = ["e", "d", "c", "b", "a"]
     files = {f"f{index}": bytes([index]) for index in range(5)}
     path = backend.sweep(names, files=files, rows=[{"x": 1}, {"x": 2}])

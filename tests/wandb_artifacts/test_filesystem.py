@@ -94,7 +94,7 @@ def test_projects_and_runs(fs: Any, backend: WandbBackend, run: str) -> None:
 def test_a_run_of_many_pages(fs: Any, backend: WandbBackend, monkeypatch: pytest.MonkeyPatch) -> None:
     """Listings are complete however many answers they take."""
     monkeypatch.setattr("wandb_artifacts._client.api._FILES_A_RUN", 3)
-    monkeypatch.setattr("wandb_artifacts._filesystem.lists._PAGE", 2)
+    monkeypatch.setattr("wandb_artifacts._client.api._NAMES_A_PAGE", 2)
     names = [f"f{number}" for number in range(10)]
     backend.run(files=dict.fromkeys(names, b""))
     for number in range(4):
@@ -210,7 +210,9 @@ def test_ranges_are_retried(fs: Any, backend: WandbBackend, fault: Fault) -> Non
 
 
 @pytest.mark.parametrize("size", [1_000, 2_000_000])
-def test_a_file_that_stays_wrong(fs: Any, backend: WandbBackend, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_stays_wrong(
+    fs: Any, backend: WandbBackend, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An error in the end, what was there before stays, and nothing half is left."""
     monkeypatch.setattr("wandb_artifacts._client.retry.FIRST_WAIT", 0.0)
     (tmp_path / "f").write_bytes(b"before")

@@ -16,9 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from wandb_artifacts import InvalidValueError, ServerAnswerError
-from wandb_artifacts._history import IncompleteHistoryError, _export, check_format, export_history, history_file
+from wandb_artifacts._history import export as history_export
+from wandb_artifacts._history.export import IncompleteHistoryError, check_format, export_history, history_file
 from wandb_artifacts._history.rows import strict_rows
-from wandb_artifacts._history.scan import scan
+from wandb_artifacts._history.scan import HistorySource, scan
 
 if TYPE_CHECKING:
     from wandb_artifacts._destination.base import Stat
@@ -72,6 +73,10 @@ class Source:
         return found
 
     @property
+    def pages(self) -> HistorySource:
+        return HistorySource(self.last_step, self.line_count, self.row_size, self.page)
+
+    @property
     def expected(self) -> list[str]:
         return [text for _, text in self.rows]
 
@@ -107,7 +112,7 @@ class Memory:
 
 
 async def collect(source: Source, ahead: int = 3, **options: bool) -> list[str]:
-    async with aclosing(scan(source, ahead=ahead, **options)) as pages:
+    async with aclosing(scan(source.pages, ahead=ahead, **options)) as pages:
         return [row async for page in pages for row in page]
 
 
@@ -117,7 +122,7 @@ def scanned(source: Source, ahead: int = 3, **options: bool) -> list[str]:
 
 def export(source: Source, form: HistoryFormat, **options: Any) -> tuple[int, bytes]:
     part = Memory()
-    count = asyncio.run(export_history(source, part, form, ahead=3, **options))
+    count = asyncio.run(export_history(source.pages, part, form, ahead=3, **options))
     return count, bytes(part.data)
 
 
@@ -278,7 +283,7 @@ def test_pages_are_requested_while_the_caller_works() -> None:
     source = Source(list(range(50_000)))
 
     async def read_some() -> None:
-        async with aclosing(scan(source, ahead=4)) as pages:
+        async with aclosing(scan(source.pages, ahead=4)) as pages:
             await anext(pages)
             await asyncio.sleep(0)
             assert source.now == 4
@@ -326,7 +331,7 @@ def test_the_error_of_a_page_ends_the_scan_after_the_pages_before_it() -> None:
     source, seen = Broken(list(range(50_000))), Counter[str]()
 
     async def read_all() -> None:
-        async with aclosing(scan(source, ahead=4)) as pages:
+        async with aclosing(scan(source.pages, ahead=4)) as pages:
             async for page in pages:
                 seen.update(page)
 
@@ -375,7 +380,7 @@ def test_rows_that_show_late_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> 
             rows = await super().page(first, end, samples)
             return rows if len(self.asked) > 2 else []
 
-    monkeypatch.setattr(_export, "_PAUSES", (0, 0, 0))
+    monkeypatch.setattr(history_export, "_PAUSES", (0, 0, 0))
     count, _ = export(Late([0, 1, 2], last_step=-1), "json")
 
     assert count == 3
@@ -385,7 +390,7 @@ def test_missing_rows_are_an_error_with_the_rest_in_the_file() -> None:
     source, part = Source(list(range(5_000)), line_count=5_003), Memory()
 
     with pytest.raises(IncompleteHistoryError, match=r"5003 rows .* gave 5000") as caught:
-        asyncio.run(export_history(source, part, "json", ahead=2))
+        asyncio.run(export_history(source.pages, part, "json", ahead=2))
 
     assert (caught.value.expected, caught.value.found) == (5_003, 5_000)
     assert len(json.loads(bytes(part.data))) == 5_000
@@ -402,7 +407,7 @@ def test_more_rows_than_counted_are_fine() -> None:
 def test_what_a_part_had_before_is_dropped() -> None:
     part = Memory(bytearray(b"old"))
 
-    asyncio.run(export_history(Source([1]), part, "jsonl", ahead=1))
+    asyncio.run(export_history(Source([1]).pages, part, "jsonl", ahead=1))
 
     assert bytes(part.data) == b'{"_step": 1, "n": 0}\n'
 

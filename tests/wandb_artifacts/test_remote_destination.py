@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.registry import register_implementation
-from wandb_artifacts._destination import open_target
 from wandb_artifacts._destination.base import Stat, Target
+from wandb_artifacts._destination.open import open_target
 from wandb_artifacts._errors import DestinationError
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from wandb_artifacts import IncompleteDownloadError, ServerUnavailableError, download_run
-from wandb_artifacts._client import retry as _repeat
+from wandb_artifacts._client import retry
 from wandb_artifacts._client.retry import Repeater, TransientError, read_retry_after
 from wandb_devserver import Fault
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_repeat, "FIRST_WAIT", 0.001)
-    monkeypatch.setattr(_repeat, "LONGEST_WAIT", 0.001)
+    monkeypatch.setattr(retry, "FIRST_WAIT", 0.001)
+    monkeypatch.setattr(retry, "LONGEST_WAIT", 0.001)
 
 
 def failing(*errors: TransientError | None) -> Callable[[], Awaitable[float]]:
@@ -45,12 +45,12 @@ def test_progress_begins_the_count_anew() -> None:
     async def attempt() -> int:
         nonlocal gained
         gained += 1
-        if gained < 3 * _repeat.ATTEMPTS:
+        if gained < 3 * retry.ATTEMPTS:
             msg = "broke off"
             raise TransientError(msg)
         return gained
 
-    assert asyncio.run(Repeater()(attempt, what="it", gained=lambda: gained)) == 3 * _repeat.ATTEMPTS
+    assert asyncio.run(Repeater()(attempt, what="it", gained=lambda: gained)) == 3 * retry.ATTEMPTS
 
 
 def test_attempts_in_vain_end() -> None:
@@ -120,7 +120,7 @@ def test_a_server_that_is_down_is_not_asked_for_each_file(backend: WandbBackend,
         download_run(path, tmp_path, jobs=1, include_history=False)
 
     assert [failure.name for failure in caught.value.result.failed] == [f"f{index}" for index in range(5)]
-    assert backend.server.faults.fired(fault) == _repeat.ATTEMPTS
+    assert backend.server.faults.fired(fault) == retry.ATTEMPTS
 
 
 def test_a_file_that_stays_wrong_does_not_stand_for_the_server(backend: WandbBackend, tmp_path: Path) -> None:

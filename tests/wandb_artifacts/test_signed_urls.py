@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import pytest
-from wandb_artifacts import IncompleteDownloadError, Progress, _tracker, download_run, download_sweep
+from wandb_artifacts import IncompleteDownloadError, Progress, download_run, download_sweep
+from wandb_artifacts._download import progress
 
 from tests.wandb_artifacts.signed_url_proxy import SignedUrlProxy
 
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(params=[False, True], ids=["direct", "redirected"])
-def proxy(request: pytest.FixtureRequest, backend: WandbBackend, monkeypatch: pytest.MonkeyPatch) -> Iterator[SignedUrlProxy]:
+def proxy(
+    request: pytest.FixtureRequest, backend: WandbBackend, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[SignedUrlProxy]:
     with SignedUrlProxy(backend.server, redirects=request.param) as proxy:
         monkeypatch.setenv("WANDB_BASE_URL", proxy.url)
         yield proxy
@@ -52,7 +55,9 @@ def test_connections_are_bounded(backend: WandbBackend, tmp_path: Path, monkeypa
 
 
 @pytest.mark.parametrize("status", [400, 403])
-def test_an_address_that_expires(backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+def test_an_address_that_expires(
+    backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
     """A signature that is no longer good when the file's turn comes is asked for anew."""
     files = {"a": os.urandom(2_000_000), "b": b"b"}
     path = backend.run(files=files)
@@ -70,9 +75,11 @@ def test_an_address_that_expires(backend: WandbBackend, tmp_path: Path, monkeypa
 
 
 @pytest.mark.parametrize("ranges", ["known", "unknown", "others"])
-def test_what_an_interrupted_call_left(backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ranges: str) -> None:
+def test_what_an_interrupted_call_left(
+    backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ranges: str
+) -> None:
     """The next call goes on where the server knows ranges, and begins anew where it does not."""
-    monkeypatch.setattr(_tracker, "_INTERVAL", 0.0)
+    monkeypatch.setattr(progress, "_INTERVAL", 0.0)
     data = os.urandom(4 * 1024 * 1024)
     path = backend.run(files={"large": data})
 

@@ -23,7 +23,6 @@ _PROJECT_FORBIDDEN = "/\\#?%:"
 _MAX_LENGTH = 128
 
 
-
 def check_host(value: str, *, field: str = "host") -> str:
     """Returns `value` without a trailing slash if it is an http(s) address.
 

@@ -148,7 +148,7 @@ class Api:
                 after=cursor,
                 fileLimit=_FILES_A_SWEEP_RUN,
             )
-            project = await self._ask(queries.SWEEPqueries.RUNS, what, variables)
+            project = await self._ask(queries.SWEEP_RUNS, what, variables)
             state = str(_found(project, "sweep", what)["state"])
             found, edges = project["runs"], project["runs"]["edges"]
             yield state, [_run_of(ref, edge["node"]) for edge in edges if edge["node"]]

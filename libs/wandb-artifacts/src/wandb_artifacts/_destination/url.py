@@ -122,8 +122,3 @@ def _secret_values(options: Mapping[str, object]) -> Iterable[str]:
             yield from _secret_values(value)
         elif isinstance(value, str) and _SECRET.search(name):
             yield value
-
-
-def open_filesystem(url: str, storage_options: Mapping[str, object]) -> tuple[FileSystem, str]:
-    """The file system of a URL, and the path in it; see `Address.open`."""
-    return Address(url, storage_options).open()
