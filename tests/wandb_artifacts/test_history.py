@@ -586,7 +586,7 @@ def test_formats_are_checked_before_any_work(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_neither_pandas_nor_pyarrow_is_loaded_for_json() -> None:
     code = (
-        "import sys, wandb_artifacts._history as h; h.check_format('json')\n"
+        "import sys, wandb_artifacts._history.export as h; h.check_format('json')\n"
         "assert not {'pandas', 'pyarrow', 'aiohttp', 'numpy'} & set(sys.modules), sorted(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

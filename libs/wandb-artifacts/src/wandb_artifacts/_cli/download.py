@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from wandb_artifacts._cli import messages
 from wandb_artifacts._cli.exit_codes import Exit
-from wandb_artifacts._cli.output import printable, put, put_json, say
+from wandb_artifacts._cli.output import log, printable, put, put_json
 from wandb_artifacts._cli.progress import Lines
 from wandb_artifacts._cli.signals import run
 from wandb_artifacts._destination.safe_names import safe_paths
@@ -54,7 +54,7 @@ def _download(
     with shown_progress(f"{what} {place}", dest, quiet=quiet) as progress:
         result = run(lambda: download(place, dest, storage_options=storage_options, progress=progress, **options))
     if warning := messages.stale(result):
-        say(warning)
+        log(warning)
     if as_json:
         put_json(result.to_dict())
     elif not quiet:
@@ -68,9 +68,9 @@ def shown_progress(what: str, dest: str, *, quiet: bool) -> Iterator[OnProgress 
     if quiet or sys.stderr is None:
         yield None
         return
-    say(f"Downloading {printable(what)} to {printable(dest)}")
+    log(f"Downloading {printable(what)} to {printable(dest)}")
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
-        yield Lines(say)
+        yield Lines(log)
         return
     from wandb_artifacts._cli.bars import Bars
 

@@ -13,7 +13,7 @@ from wandb_artifacts._cli import output
 from wandb_artifacts._cli.commands import group
 from wandb_artifacts._cli.exit_codes import Exit, code_of
 from wandb_artifacts._cli.messages import incomplete, one_line, refusal
-from wandb_artifacts._cli.signals import Stopped, heed_signals
+from wandb_artifacts._cli.signals import Interrupted, install_handlers
 from wandb_artifacts._download.results import IncompleteDownloadError
 from wandb_artifacts._errors import DestinationError, InvalidValueError, WandbPluginError
 from wandb_artifacts._version import __version__
@@ -23,11 +23,11 @@ def call(arguments: Sequence[str]) -> int:
     output.prepare()
     wants_json = "--json" in arguments
     try:
-        heed_signals()
+        install_handlers()
         return _call(arguments, wants_json=wants_json)
     except DestinationError as error:
         # Standard output itself.
-        output.say(f"Error: {error}")
+        output.log(f"Error: {error}")
         return Exit.DESTINATION
 
 
@@ -40,10 +40,10 @@ def _call(arguments: Sequence[str], *, wants_json: bool) -> int:
     except click.ClickException as error:
         _report("UsageError", _usage(error), wants_json=wants_json)
         return Exit.USAGE
-    except Stopped as error:
+    except Interrupted as error:
         text = "stopped; what has arrived is kept, and the same command goes on from there"
-        _report("Terminated" if error.number == signal.SIGTERM else "Interrupted", text, wants_json=wants_json)
-        return 128 + error.number
+        _report("Terminated" if error.signal_number == signal.SIGTERM else "Interrupted", text, wants_json=wants_json)
+        return 128 + error.signal_number
     except IncompleteDownloadError as error:
         _report(type(error).__name__, incomplete(error.result), wants_json=wants_json, **error.result.to_dict())
         return Exit.INCOMPLETE
@@ -56,7 +56,7 @@ def _call(arguments: Sequence[str], *, wants_json: bool) -> int:
 
 
 def _report(kind: str, text: str, *, wants_json: bool, **found: Any) -> None:
-    output.say(f"Error: {text}")
+    output.log(f"Error: {text}")
     if wants_json:
         output.put_json({**found, "error": {"type": kind, "message": text}})
 

@@ -45,7 +45,7 @@ def put_json(document: Mapping[str, Any]) -> None:
     put(json.dumps(document, indent=2, allow_nan=False))
 
 
-def say(text: str) -> None:
+def log(text: str) -> None:
     """Tells something besides; nobody there to hear it is no failure."""
     if sys.stderr is None:
         return

@@ -56,9 +56,9 @@ class Tally:
 class Lines:
     """A line every few seconds at most: for logs."""
 
-    def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, log: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._tally = Tally()
-        self._say = say
+        self._log = log
         self._clock = clock
         self._begin = self._last = clock()
 
@@ -67,7 +67,7 @@ class Lines:
         now = self._clock()
         if now - self._last >= _LINE_EVERY:
             self._last = now
-            self._say(self._line(now))
+            self._log(self._line(now))
 
     def _line(self, now: float) -> str:
         tally = self._tally

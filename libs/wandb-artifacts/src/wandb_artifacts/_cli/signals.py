@@ -1,8 +1,7 @@
-"""Ctrl-C and SIGTERM: what runs is cancelled and cleans up, and then the command ends."""
+"""Ctrl-C and SIGTERM: cancel the work, let it clean up, then end the command."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import signal
@@ -13,88 +12,92 @@ from concurrent.futures import Future
 from types import FrameType
 from typing import Any, TypeVar
 
-from wandb_artifacts._cli.output import say
+from wandb_artifacts._cli.output import log
 
 R = TypeVar("R")
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_PATIENCE = 1.0
-"""Seconds until it is said that the end takes a while."""
+_NOTICE_AFTER = 1.0
+"""Seconds of clean-up after which a line says how to end at once."""
 
 
-class Stopped(SystemExit):
-    """The process was told to stop: Ctrl-C or SIGTERM. Not a KeyboardInterrupt, of which click makes its own affair."""
+class Interrupted(SystemExit):
+    """The process received SIGINT (Ctrl-C) or SIGTERM. Not a KeyboardInterrupt, because click handles that itself."""
 
-    def __init__(self, number: int) -> None:
-        super().__init__(128 + number)
-        self.number = number
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(128 + signal_number)
+        self.signal_number = signal_number
 
 
-def heed_signals() -> None:
-    """From here on, what stops the process is a `Stopped`."""
+def install_handlers() -> None:
+    """Raise `Interrupted` on SIGINT and SIGTERM from now on."""
 
-    def stop(number: int, _: FrameType | None) -> None:
-        raise Stopped(number)
+    def interrupt(signal_number: int, _: FrameType | None) -> None:
+        raise Interrupted(signal_number)
 
     for number in _SIGNALS:
-        signal.signal(number, stop)
+        signal.signal(number, interrupt)
 
 
 def run(work: Callable[[], Coroutine[Any, Any, R]]) -> R:
-    """Runs a coroutine to its end, or until the process is told to stop: then it is cancelled, and tidies up.
+    """Run a coroutine; on a signal, cancel it and wait for its clean-up.
 
     Raises:
-        Stopped: The process was told to stop. Told a second time, it ends on the spot.
+        Interrupted: The process received a signal. A second signal ends the process at once.
     """
-    found = asyncio.run(_heeding(work))
-    heed_signals()  # The loop has left its own handlers' defaults.
-    if isinstance(found, Stopped):
+    import asyncio
+
+    found = asyncio.run(_cancel_on_signal(work))
+    install_handlers()  # Removing the loop's handlers has restored the defaults.
+    if isinstance(found, Interrupted):
         raise found
     return found
 
 
-async def _heeding(work: Callable[[], Coroutine[Any, Any, R]]) -> R | Stopped:
-    loop, task, told = asyncio.get_running_loop(), asyncio.ensure_future(work()), list[int]()
+async def _cancel_on_signal(work: Callable[[], Coroutine[Any, Any, R]]) -> R | Interrupted:
+    import asyncio
 
-    def stop(number: int) -> None:
-        if told:
-            _end_now(number)
-        told.append(number)
+    loop, task, received = asyncio.get_running_loop(), asyncio.ensure_future(work()), list[int]()
+
+    def cancel(number: int) -> None:
+        if received:
+            _exit_now(number)
+        received.append(number)
         task.cancel()
-        loop.call_later(_PATIENCE, say, "Stopping; once more ends it on the spot.")
+        loop.call_later(_NOTICE_AFTER, log, "Stopping; press Ctrl-C again to exit immediately.")
 
-    # Windows has no such handlers; there, the exception ends the loop.
+    # Windows has no such handlers; there, `Interrupted` ends the loop.
     with contextlib.suppress(NotImplementedError):
         for number in _SIGNALS:
-            loop.add_signal_handler(number, stop, number)
+            loop.add_signal_handler(number, cancel, number)
     try:
         return await task
     except asyncio.CancelledError:
-        if not told:
+        if not received:
             raise
-        return Stopped(told[0])
+        return Interrupted(received[0])
     finally:
         with contextlib.suppress(NotImplementedError):
             for number in _SIGNALS:
                 loop.remove_signal_handler(number)
 
 
-def read(work: Callable[[], R]) -> R:
-    """Runs what only reads. Told to stop, nobody waits for it: it may be in the midst of a large file."""
+def run_read_only(work: Callable[[], R]) -> R:
+    """Run work that only reads, in a daemon thread: a signal ends the command without waiting for a large file."""
     found: Future[R] = Future()
 
-    def reading() -> None:
+    def read() -> None:
         try:
             found.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - it is raised where the caller waits
+        except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
             found.set_exception(error)
 
-    threading.Thread(target=reading, name="wandb-artifacts-read", daemon=True).start()
+    threading.Thread(target=read, name="wandb-artifacts-read", daemon=True).start()
     return found.result()
 
 
-def _end_now(number: int) -> None:
-    """No half file has a final name at any moment, so this is safe, and disks that hang do not matter."""
+def _exit_now(number: int) -> None:
+    """Exit without clean-up. Safe, because a partial file never has its final name."""
     if sys.stderr is not None and sys.stderr.isatty():
-        say("\x1b[?25h")  # The bars have hidden the cursor.
+        log("\x1b[?25h")  # The progress bars have hidden the cursor.
     os._exit(128 + number)
