@@ -3,13 +3,13 @@
     hatch run bench:run benchmarks/artifact_downloads.py [--runs N] [--rows N] [--latency S] [--rounds N] [--goal G]
                                                          [--times_faster G] [--megabytes N] [--large_goal G]
 
-1. A sweep of `--runs` runs with 8 files and `--rows` rows each, from a server that answers each request `--latency`
-   seconds late. The ideal client knows all addresses beforehand, sends the same file and history requests over as
-   many connections, computes the same digests and writes to disk; it lists nothing. The loop is what one writes with
-   the SDK: `file.download`, `scan_history`, one after the other.
-2. One file of `--megabytes`, from a server that answers at once; beside it, a client that does not verify.
+1. A sweep of `--runs` runs with 8 files and `--rows` rows each; the server delays each response by `--latency`
+   seconds. The ideal client knows all URLs beforehand, sends the same file and history requests over as many
+   connections, computes the same digests and writes to disk; it lists nothing. The loop is what one writes with the
+   SDK: `file.download`, `scan_history`, one after the other.
+2. One file of `--megabytes` from a server without a delay; also with a client that does not verify.
 
-Each is a process of its own; the clock starts when its imports are done.
+Each client runs in a separate process; the clock starts after its imports.
 """
 
 from __future__ import annotations
@@ -80,10 +80,10 @@ def _ideal(plan: dict[str, Any], folder: str, *, verify: bool) -> float:
                 digest.update(data)
             out.write(data)
 
-        async with send as answer:
+        async with send as response:
             with path.open("ab") as out:  # noqa: ASYNC230 - at once
                 piece, writing = bytearray(), None
-                async for data in answer.content.iter_any():
+                async for data in response.content.iter_any():
                     piece += data
                     if len(piece) >= PIECE:
                         if writing:
@@ -117,7 +117,7 @@ ROLES = {role.__name__: role for role in (ours, loop, ideal, careless)}
 
 
 def measure(role: str, plan: Path) -> float:
-    """Seconds that it takes in a process of its own, to an empty folder."""
+    """Seconds that a client takes in a separate process, to an empty folder."""
     with tempfile.TemporaryDirectory(dir=plan.parent) as folder:
         command = [sys.executable, __file__, "--role", role, str(plan), folder]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)

@@ -1,9 +1,9 @@
-"""The history of a run with many rows, exported: how much memory that takes.
+"""Memory used to export the history of a run with many rows.
 
     hatch run bench:run benchmarks/artifact_history.py [--rows N] [--goal MB]
 
-Measured is the growth of the largest resident size of a process of its own, from the moment its imports and a first,
-small download are done. Once as JSON, once as Parquet.
+The figure is the growth of the peak resident size of a separate process after its imports and a first, small download:
+once for JSON, once for Parquet.
 """
 
 import subprocess

@@ -1,8 +1,9 @@
-"""What @wandb_init costs: a task that logs 1,000 rows in about 2 s, against one that calls wandb.init itself.
+"""Overhead of @wandb_init: a task that logs 1,000 rows in about 2 s, against one that calls wandb.init itself.
 
     hatch run bench:run benchmarks/decorator_overhead.py [--rows N] [--seconds S] [--rounds N]
 
-Measured is the whole Flyte run in local mode, for a sync and for an async task; the SDK's service process is warm.
+The figure is the time of the whole Flyte run in local mode, for a sync and for an async task; the SDK's service
+process is warm.
 Equal on both sides: the body, the project, `reinit="create_new"`, no console capture (the decorator's default in local
 mode), the server. Not equal, so part of what is measured: the decorator's deterministic id with `resume="allow"`, the
 defaults of group and job type, `flyte` in the config, closing in a thread, and whatever it checks after closing.

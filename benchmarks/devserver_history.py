@@ -1,9 +1,9 @@
-"""How the devserver bears a long history: time and memory for 200,000 rows of one run.
+"""Time and memory that the devserver takes for 200,000 rows of one run.
 
     python benchmarks/devserver_history.py [ROWS]
 
-The real SDK logs the rows, the public API scans them back; every row is compared. The server is a
-process of its own, so that its peak memory can be told.
+The real SDK logs the rows, the public API scans them back; every row is compared. The server
+runs in a separate process, whose peak memory is measured.
 """
 
 from __future__ import annotations

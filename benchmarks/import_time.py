@@ -1,11 +1,11 @@
 """`import flyteplugins.wandb` against `import flyte`, and what `import wandb_artifacts` adds to `import fsspec`.
 
-Each in interpreters of its own.
+Each import runs in a new interpreter.
 
     hatch run bench:run benchmarks/import_time.py [--rounds N] [--goal G] [--added MS]
 
-Measured is the statement, without the start of the interpreter. Both have their bytecode: `-I` takes no
-PYTHONDONTWRITEBYTECODE from the environment, and the round that is not counted compiles what is missing.
+The figure is the time of the statement, without the start of the interpreter. Both have their bytecode: `-I` takes no
+PYTHONDONTWRITEBYTECODE from the environment, and the warm-up round compiles the rest.
 """
 
 import statistics

@@ -1,7 +1,7 @@
-"""What the benchmarks share: sizes from the command line, a server, rounds in turns, the verdict.
+"""Shared parts of the benchmarks: sizes from the command line, a server, paired rounds, the verdict.
 
-A figure alone says how fast the machine is, and how busy. So ours and its baseline are measured in turns in one run,
-the first of each for warming up only, and what is judged is the ratio of their medians.
+A figure alone depends on how fast and how busy the machine is. So ours and its baseline are measured in turns in one
+run, after one warm-up round each, and the ratio of their medians is judged.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def devserver(folder: Path) -> Iterator[tuple[int, dict[str, str]]]:
 
 @contextmanager
 def logging_to_devserver() -> Iterator[None]:
-    """Points this process at a server of its own, in a process of its own, whatever W&B settings the user has."""
+    """Starts a server in a separate process and points this process at it, whatever W&B settings the user has."""
     with tempfile.TemporaryDirectory() as folder, devserver(Path(folder) / "data") as (_, variables):
         for name in [name for name in os.environ if name.startswith("WANDB_")]:
             del os.environ[name]

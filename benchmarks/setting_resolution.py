@@ -1,11 +1,10 @@
-"""How long a decorated call takes to find out which run it opens: decorator, context and environment, per call.
+"""Time that a decorated call takes to resolve its settings: decorator, context and environment.
 
     hatch run bench:run benchmarks/setting_resolution.py [--calls N] [--rounds N]
 
-Measured in a task of Flyte's local mode, whose settings come from a decorator and from `wandb_config`, some from both.
-The baseline is the least anybody could do: decode the same settings and put one over the other, without a check. The
-goal is for the time of ours, in microseconds. It is time of the processor: with so short a time, whatever else the
-machine does would be measured otherwise.
+The task runs in Flyte's local mode; its settings come from a decorator and from `wandb_config`, some from both. The
+baseline is the least work possible: decode the same settings and merge them, without validation. The goal limits our
+own time, in microseconds of CPU: at this size, wall-clock time would measure other processes too.
 """
 
 import json

@@ -1,7 +1,7 @@
-"""A devserver that is as far away as one says, with runs in it; what the benchmarks of downloads share.
+"""A devserver with a configurable latency and with runs in it, shared by the benchmarks of downloads.
 
-As a script: `python benchmarks/slow_devserver.py FOLDER` serves until its input ends, and from the line `SECONDS` on
-answers each question and each download that much later.
+As a script: `python benchmarks/slow_devserver.py FOLDER` serves until its input ends; after a line `SECONDS` it delays
+each GraphQL response and each download by that time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LINES = 10_000
 
 @dataclass(frozen=True)
 class SlowServer:
-    """A server in a process of its own."""
+    """A server in a separate process."""
 
     env: dict[str, str]
     pid: int
@@ -41,14 +41,14 @@ class SlowServer:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         key = base64.b64encode(f"api:{self.env['WANDB_API_KEY']}".encode()).decode()
         headers = {"Authorization": f"Basic {key}", "Content-Type": "application/json"}
-        with urlopen(Request(url, data, headers, method=method)) as answer:
-            text = answer.read()
+        with urlopen(Request(url, data, headers, method=method)) as response:
+            text = response.read()
         return json.loads(text) if text else None
 
     def ask(self, query: str, **given: object) -> Any:
-        answer = self.send("graphql", {"query": query, "variables": {"input": given}})
-        assert "errors" not in answer, answer
-        return answer["data"]
+        response = self.send("graphql", {"query": query, "variables": {"input": given}})
+        assert "errors" not in response, response
+        return response["data"]
 
     def sweep(self) -> str:
         config = json.dumps({"method": "random", "parameters": {"lr": {"min": 0.0, "max": 1.0}}})
@@ -80,7 +80,7 @@ def row(step: int) -> str:
 
 @contextmanager
 def slow_devserver(folder: str) -> Iterator[SlowServer]:
-    """A server that answers at once until it is told otherwise; this process's environment leads to it."""
+    """Starts a server without latency; the environment of this process points at it."""
     command = [sys.executable, __file__, folder]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin

@@ -1,12 +1,12 @@
-"""Sweep agents: what a trial costs beside its objective, against `wandb.agent`; and what parallel agents gain.
+"""Sweep agents: overhead of a trial beside its objective, against `wandb.agent`; and the gain of parallel agents.
 
     hatch run bench:run benchmarks/sweep_agents.py [--agents N] [--trials N] [--seconds S] [--rounds N] [--sdk_trials N]
                                                    [--parallel N] [--sleep S] [--times_less G] [--speedup G]
 
 Overhead is the time from the start of the fan-out to its end, less the sleep, by the trials of one agent; starting the
-agents and reading the results is in it. The baseline is `wandb.agent` in a process of its own, its interpreter's start
-not counted. Equal on both sides: the objective, the grid, the server. Then 1 agent and `--parallel` agents run the same
-trials of `--sleep` seconds.
+agents and reading the results is in it. The baseline is `wandb.agent` in a separate process, without the start of
+its interpreter. Equal on both sides: the objective, the grid, the server. Then 1 agent and `--parallel` agents run the
+same trials of `--sleep` seconds.
 """
 
 import json

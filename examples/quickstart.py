@@ -47,7 +47,7 @@ async def evaluate(predicted: list[int]) -> float:
 @wandb_init(run_mode="new", name="baseline", tags=["baseline"])
 @env.task
 async def baseline() -> float:
-    """Logs a simpler classifier to a run of its own."""
+    """Logs a simpler classifier to a separate run."""
     run = get_wandb_run()
     assert run is not None
     train_images, test_images, train_labels, test_labels = load_data()

@@ -2,8 +2,8 @@
 
     WANDB_API_KEY=... python examples/sweep.py
 
-`search` makes the sweep and starts two agents; each runs trials of `objective` in interpreters of their own, until
-all points of the grid have been tried. It returns the best trial.
+`search` creates the sweep and starts two agents. Each agent runs trials of `objective`, each in a separate process,
+until all points of the grid have been tried. `search` returns the best trial.
 """
 
 import flyte

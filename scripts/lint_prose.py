@@ -39,11 +39,11 @@ class Phrase:
 
     @property
     def pattern(self) -> re.Pattern[str]:
-        """The words of the phrase as whole words, in any case; `(s)` at its end makes the plural optional."""
+        """The phrase as whole words, also at the start of a sentence; `(s)` at its end makes the plural optional."""
         text = self.text.strip()
         plural = text.endswith("(s)")
         words = GAP.join(map(re.escape, text.removesuffix("(s)").split()))
-        return re.compile(rf"\b{words}{'s?' if plural else ''}\b", re.IGNORECASE)
+        return re.compile(rf"\b(?i:{words[0]}){words[1:]}{'s?' if plural else ''}\b")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Runs examples/quickstart.py against a devserver on loopback, reads its runs back with `wandb.Api()` and shows them.
 
-Exits with 1 if anything is missing. What was logged stays in .quickstart, for a look with the browser.
+Exits with 1 if anything is missing. The logged runs stay in .quickstart, to look at in a browser.
 """
 
 import os
@@ -37,7 +37,7 @@ def main() -> int:
             return 1
         runs = newest_runs(wandb.Api(), f"{server.entity}/{PROJECT}")
         console.print(as_table(runs))
-        missing = list(what_is_missing(runs))
+        missing = list(find_missing(runs))
         wandb.teardown()
     for problem in missing:
         console.print(f"[red]missing: {problem}[/]")
@@ -61,7 +61,7 @@ def newest_runs(api: wandb.Api, project: str) -> dict[str, Any]:
 
 
 def as_table(runs: dict[str, Any]) -> Table:
-    """What was logged, one line a run."""
+    """The logged runs, one line each."""
     table = Table(title="Logged to W&B")
     for heading in ("run", "state", "rows", "train/loss", "test/accuracy", "tags"):
         table.add_column(heading, no_wrap=True)
@@ -79,8 +79,8 @@ def as_table(runs: dict[str, Any]) -> Table:
     return table
 
 
-def what_is_missing(runs: dict[str, Any]) -> Iterator[str]:
-    """What the example should have logged and W&B does not have."""
+def find_missing(runs: dict[str, Any]) -> Iterator[str]:
+    """Yields what the example should have logged and W&B does not have."""
     for name in ("sgd", "baseline"):
         if name not in runs:
             yield f"the run {name!r}"

@@ -1,6 +1,6 @@
 """Runs examples/sweep.py against a devserver on loopback, reads its sweep back and shows the trials.
 
-Exits with 1 if anything is missing. What was logged stays in .quickstart, for a look with the browser.
+Exits with 1 if anything is missing. The logged runs stay in .quickstart, to look at in a browser.
 """
 
 import os
@@ -44,7 +44,7 @@ def main() -> int:
 
 
 def as_table(sweep: SweepRecord) -> Table:
-    """What was tried, one line a trial."""
+    """The trials, one line each."""
     table = Table(title=f"Sweep {sweep.id}: {sweep.state}")
     for heading in ("trial", "state", "learning_rate", "penalty", "loss", "accuracy"):
         table.add_column(heading, no_wrap=True)

@@ -42,6 +42,11 @@ class Package:
     def files(self) -> list[Path]:
         return sorted(self.source.rglob("*.py"))
 
+    def module_name(self, path: Path) -> str:
+        """The name under which a file of the package is imported."""
+        parts = path.relative_to(self.source).with_suffix("").parts
+        return ".".join((self.module, *(part for part in parts if part != "__init__")))
+
 
 ARTIFACTS = Package("wandb-artifacts", "wandb_artifacts", ROOT / "libs/wandb-artifacts")
 RUNTIME = Package("wandb-runtime", "wandb_runtime", ROOT / "libs/wandb-runtime", ("wandb_artifacts",))

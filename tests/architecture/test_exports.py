@@ -1,4 +1,4 @@
-"""What the packages export, and what importing them costs."""
+"""Exports of the packages, and the cost of importing them."""
 
 import ast
 import importlib

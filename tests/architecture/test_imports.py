@@ -1,4 +1,4 @@
-"""Who may import whom: read from the sources, so that imports inside functions count too."""
+"""Allowed imports between packages, read from the sources, so that imports inside functions count too."""
 
 import ast
 import sys

@@ -1,4 +1,4 @@
-"""What every package of the repository carries, and how they are versioned."""
+"""Files and versions of every package of the repository."""
 
 import re
 from pathlib import Path
@@ -21,7 +21,7 @@ def test_every_pyproject_in_the_tree_is_listed() -> None:
 @each_package
 @pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml"])
 def test_package_files(package: Package, name: str) -> None:
-    """Every package stands on its own feet: README, changelog, licence."""
+    """Every package has a README, a changelog and a licence."""
     assert (package.folder / name).read_text().strip()
 
 

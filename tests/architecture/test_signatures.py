@@ -24,7 +24,7 @@ OPEN = {
     "wandb_runtime.WandbConfig.config",
     "wandb_runtime.WandbConfig.settings",
     "wandb_runtime.wandb_config.config",
-    # The search space and its kin are W&B's own language.
+    # The search space and related keys are W&B's own language.
     "wandb_sweeps.SweepOptions.controller",
     "wandb_sweeps.SweepOptions.early_terminate",
     "wandb_sweeps.SweepOptions.scheduler",
@@ -49,7 +49,7 @@ OPEN = {
     "wandb_sweeps.AgentTask",
     "wandb_sweeps.fan_out_sweep_agents.agent_task",
     "wandb_sweeps.sweep_agent.return",
-    # Which fields there are, each of a type of its own: Python has no word for that.
+    # A mapping of fields with different types: Python's type system cannot express that.
     "wandb_runtime.WandbConfig.fields",
     "wandb_sweeps.WandbSweepConfig.fields",
 }

@@ -25,7 +25,7 @@ def plane(tmp_path: Path, object_store: ObjectStore, wandb_devserver: DevServer)
     # The tasks alone are in the code bundle: the packages are installed, as they are in an image.
     root, env = Path(__file__).parent / "project", wandb_devserver.env
     with ControlPlane(tmp_path / "flyte", store=object_store, root=root, env=env, driver_env=env) as plane:
-        # Otherwise ranks that torch 2.13 starts again may read the addresses of those that have ended.
+        # Otherwise ranks that torch 2.13 starts again may read the endpoints of those that have ended.
         plane.pods.env["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
         yield plane
 
@@ -58,7 +58,7 @@ def test_shared(plane: ControlPlane, wandb_devserver: DevServer) -> None:
 
 
 def test_new(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """Each rank has a run of its own, in a group that the link leads to."""
+    """Each rank has its own run, in a group that the link leads to."""
     flyte_run = plane.run("training:train", context={**CONTEXT, **wandb_config(run_mode="new")}, timeout=TIMEOUT)
 
     runs = {run.id: run for run in wandb_devserver.runs(PROJECT)}

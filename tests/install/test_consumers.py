@@ -1,4 +1,4 @@
-"""What a user's type checker sees: the consumer files of tests/typing against the installed wheels."""
+"""Type checking as users do it: the consumer files of tests/typing against the installed wheels."""
 
 import shutil
 import sys
@@ -14,7 +14,7 @@ CONSUMERS = ROOT / "tests" / "typing"
 
 @pytest.fixture
 def consumers(tmp_path: Path) -> Path:
-    """A copy away from the source tree, so that only the wheels can answer."""
+    """A copy away from the source tree, so that only the wheels are found."""
     return Path(shutil.copytree(CONSUMERS, tmp_path / "consumers"))
 
 

@@ -1,4 +1,4 @@
-"""What is in the built files."""
+"""Contents of the built wheels and source distributions."""
 
 import tarfile
 import zipfile

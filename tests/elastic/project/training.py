@@ -36,7 +36,7 @@ def train(failing: int = 0) -> float:
             assert wandb.run is run
             run.log({"loss": loss.item(), "rank": info["rank"], "launch": launch})
     if launch < failing:
-        # Whoever has logged by now has told so; the failure takes both ranks down.
+        # Every rank has logged by now; the failure takes both ranks down.
         dist.barrier()
         if info["rank"] == 1:
             msg = f"rank 1 of launch {launch}"

@@ -1,4 +1,4 @@
-"""Addresses, which need neither Flyte nor wandb. Never executed: read by mypy, see tests/install/test_consumers.py."""
+"""Uses of references to runs and sweeps. Never executed: read by mypy, see tests/install/test_consumers.py."""
 
 from typing_extensions import assert_type
 from wandb_artifacts import RunRef, SweepRef, is_transient
