@@ -3,8 +3,8 @@
     hatch run bench:run benchmarks/parallel_children.py [--children N] [--rows N] [--rounds N]
 
 The figure is the time of the parent's whole Flyte run in local mode; the SDK's service process is warm. The body only
-logs, so nearly all of the time is opening and closing. Equal on both sides: the undecorated parent, the body, the project,
-`reinit="create_new"`, no console capture, the server. Not equal: what benchmarks/decorator_overhead.py names.
+logs, so nearly all of the time is opening and closing. Equal on both sides: the undecorated parent, the body, the
+project, `reinit="create_new"`, no console capture, the server. Not equal: what benchmarks/decorator_overhead.py names.
 """
 
 import asyncio
