@@ -17,7 +17,7 @@ import pytest
 from wandb_devserver import DevServer, Fault
 
 from tests.wandb_devserver.support import RawClient, Scripts
-from tests.wandb_devserver.test_devserver_artifacts import LOG, stored
+from tests.wandb_devserver.test_artifacts import LOG, stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from graphql import parse, validate
-from wandb_devserver._graphql._schema import schema
+from wandb_devserver._graphql.schema import schema
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from wandb_devserver import DevServer
-from wandb_devserver._console import ConsoleLine, parse_line
+from wandb_devserver._domain.streams import ConsoleLine, parse_line
 
 from tests.wandb_devserver.support import RawClient, Scripts
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 from tests.wandb_devserver.support import RawClient, Scripts
-from tests.wandb_devserver.test_devserver_files import upload_url
+from tests.wandb_devserver.test_files import upload_url
 
 
 def start_command(data_dir: Path, port: int) -> subprocess.Popen[str]:

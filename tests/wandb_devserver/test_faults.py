@@ -10,7 +10,7 @@ import pytest
 from wandb_devserver import DevServer, Fault, UsageError
 
 from tests.wandb_devserver.support import RawClient, Scripts
-from tests.wandb_devserver.test_devserver_files import upload_url
+from tests.wandb_devserver.test_files import upload_url
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from wandb_devserver import DevServer
 from wandb_devserver._errors import UsageError
-from wandb_devserver._signing import Signer
+from wandb_devserver._http.signing import Signer
 
 from tests.wandb_devserver.support import RawClient, Scripts
 

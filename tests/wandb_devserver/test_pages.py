@@ -9,7 +9,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wandb_devserver._charts import HEIGHT, WIDTH, charts
+from wandb_devserver._pages.charts import HEIGHT, WIDTH, charts
 
 from tests.wandb_devserver.support import RawClient
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wandb_devserver._sweeps._bayes import Result, propose
-from wandb_devserver._sweeps._config import parse_config
-from wandb_devserver._sweeps._distributions import DISTRIBUTIONS
-from wandb_devserver._sweeps._search import draw, next_point
+from wandb_devserver._search.bayes import Result, propose
+from wandb_devserver._search.config import parse_config
+from wandb_devserver._search.distributions import DISTRIBUTIONS
+from wandb_devserver._search.points import draw, next_point
 
 with warnings.catch_warnings():
     # The package's models warn at import.

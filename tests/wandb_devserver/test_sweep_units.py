@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from wandb_devserver import UsageError
-from wandb_devserver._sweeps._bayes import check_installed
-from wandb_devserver._sweeps._config import parse_config
-from wandb_devserver._sweeps._distributions import DISTRIBUTIONS
-from wandb_devserver._sweeps._hyperband import Hyperband
-from wandb_devserver._sweeps._search import draw, grid_size, next_point
+from wandb_devserver._search.bayes import check_installed
+from wandb_devserver._search.config import parse_config
+from wandb_devserver._search.distributions import DISTRIBUTIONS
+from wandb_devserver._search.hyperband import Hyperband
+from wandb_devserver._search.points import draw, grid_size, next_point
 
 if TYPE_CHECKING:
     from wandb_devserver import JsonObject

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from wandb_devserver._documents import MISSING, lookup, lookup_config, merge_shared, plain_config
+from wandb_devserver._domain.limits import check_file_name
+from wandb_devserver._domain.streams import sample
 from wandb_devserver._errors import UsageError
-from wandb_devserver._files import check_name
-from wandb_devserver._graphql._filters import parse_filters
+from wandb_devserver._graphql.filters import parse_filters
 from wandb_devserver._json import dumps, dumps_strict, loads, strict_text
-from wandb_devserver._sampling import sample
-from wandb_devserver._storage._documents import MISSING, lookup, lookup_config, merge_shared, plain_config
-from wandb_devserver._storage._runs import StoredRun
+from wandb_devserver._storage.runs import StoredRun
 from wandb_devserver._times import from_iso, to_iso
 
 JSON = st.recursive(
@@ -169,7 +169,7 @@ def test_configurations_are_unwrapped_and_merged() -> None:
 def test_accepted_file_names_stay_inside(name: str) -> None:
     """Joined to a folder, on any system, they lead into it."""
     try:
-        check_name(name)
+        check_file_name(name)
     except UsageError:
         return
     parts = name.replace("\\", "/").split("/")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from wandb_devserver._connections import Connections
-from wandb_devserver._faults import Faults
-from wandb_devserver._requests import RequestLog
-from wandb_devserver._signing import Signer
-from wandb_devserver._storage._blobs import BlobStore
-from wandb_devserver._storage._database import Database
+from wandb_devserver._http.connections import Connections
+from wandb_devserver._http.signing import Signer
+from wandb_devserver._storage.blobs import BlobStore
+from wandb_devserver._storage.database import Database
+from wandb_devserver._testing.faults import Faults
+from wandb_devserver._testing.request_log import RequestLog
 
 if TYPE_CHECKING:
     from wandb_devserver._data_dir import DataDir

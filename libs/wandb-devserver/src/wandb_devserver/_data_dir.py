@@ -7,8 +7,8 @@ import os
 import secrets
 from typing import TYPE_CHECKING
 
-from wandb_devserver import _api_key
 from wandb_devserver._errors import UsageError
+from wandb_devserver._settings import generate_api_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +43,7 @@ class DataDir:
 
     def api_key(self) -> str:
         """Return the directory's own API key."""
-        return self._keep("api-key", _api_key.generate)
+        return self._keep("api-key", generate_api_key)
 
     def signing_secret(self) -> bytes:
         """Return what upload links are signed with; it outlives the server so that they do."""

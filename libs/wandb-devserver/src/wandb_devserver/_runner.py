@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from wandb_devserver._app import create_app
 from wandb_devserver._backend import Backend
 from wandb_devserver._data_dir import DataDir
 from wandb_devserver._errors import DevServerError, UsageError
+from wandb_devserver._http.app import create_app
 
 if TYPE_CHECKING:
     from wandb_devserver._settings import Settings

@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wandb_devserver._errors import DevServerError
-from wandb_devserver._records import RunRecord, read_run, read_runs, read_state
-from wandb_devserver._running import RunningServer
+from wandb_devserver._runner import RunningServer
 from wandb_devserver._settings import DEFAULT_HEARTBEAT_TIMEOUT, Settings
-from wandb_devserver._sweep_records import SweepRecord, delete_sweep, read_sweep, read_sweep_state, read_sweeps
+from wandb_devserver._testing.records import RunRecord, read_run, read_runs, read_state
+from wandb_devserver._testing.sweep_records import SweepRecord, delete_sweep, read_sweep, read_sweep_state, read_sweeps
 
 if TYPE_CHECKING:
     import os
     from types import TracebackType
 
-    from wandb_devserver._faults import Faults
-    from wandb_devserver._requests import RequestLog
+    from wandb_devserver._testing.faults import Faults
+    from wandb_devserver._testing.request_log import RequestLog
 
 
 class DevServer:

@@ -1,11 +1,12 @@
-"""What a server is told when it is made, checked."""
+"""Validated settings of a server."""
 
 from __future__ import annotations
 
+import re
+import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from wandb_devserver import _api_key
 from wandb_devserver._errors import UsageError
 
 DEFAULT_HEARTBEAT_TIMEOUT = 300.0
@@ -28,4 +29,28 @@ class Settings:
             msg = f"heartbeat_timeout is {self.heartbeat_timeout!r}: use a number of seconds above 0"
             raise UsageError(msg)
         if self.api_key is not None:
-            _api_key.check(self.api_key)
+            check_api_key(self.api_key)
+
+
+_MINIMUM_KEY_LENGTH = 40
+
+
+def generate_api_key() -> str:
+    return secrets.token_hex(_MINIMUM_KEY_LENGTH // 2)
+
+
+def check_api_key(key: str) -> str:
+    """Return `key` if the SDK would send it.
+
+    Raises:
+        UsageError: otherwise; the message does not repeat the key.
+    """
+    prefix, dash, secret = key.partition("-") if "-" in key else ("", "", key)
+    if len(secret) < _MINIMUM_KEY_LENGTH:
+        after = f" after its prefix {prefix!r}" if dash else ""
+        msg = f"api_key has {len(secret)} characters{after}, wandb requires {_MINIMUM_KEY_LENGTH}: use a longer one"
+        raise UsageError(msg)
+    if not re.fullmatch(r"[A-Za-z0-9_-]+" if dash else r"[A-Za-z0-9_]+", secret):
+        msg = "api_key holds something else than letters, digits and underscores: wandb would refuse it"
+        raise UsageError(msg)
+    return key

@@ -5,20 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wandb_devserver._storage import _agents, _early_stopping, _projects, _results, _sweeps, _trials
-from wandb_devserver._sweeps._bayes import propose
-from wandb_devserver._sweeps._config import parse_config
-from wandb_devserver._sweeps._search import draw, next_point
+from wandb_devserver._domain import early_stopping
+from wandb_devserver._domain import results as sweep_results
+from wandb_devserver._search.bayes import propose
+from wandb_devserver._search.config import parse_config
+from wandb_devserver._search.points import draw, next_point
+from wandb_devserver._storage import agents as agent_table
+from wandb_devserver._storage import projects as project_table
+from wandb_devserver._storage import sweeps as sweep_table
+from wandb_devserver._storage import trials as trial_table
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable
 
     from wandb_devserver._json import Json, JsonObject
-    from wandb_devserver._storage._agents import StoredAgent
-    from wandb_devserver._storage._sweeps import StoredSweep
-    from wandb_devserver._storage._trials import StoredTrial
-    from wandb_devserver._sweeps._config import SweepConfig
+    from wandb_devserver._search.config import SweepConfig
+    from wandb_devserver._storage.agents import StoredAgent
+    from wandb_devserver._storage.sweeps import StoredSweep
+    from wandb_devserver._storage.trials import StoredTrial
 
     Slowly = Callable[[Callable[[sqlite3.Connection], JsonObject]], JsonObject]
 
@@ -57,16 +62,16 @@ def next_command(
         running: ids of the runs that the agent says are queued or running.
         slowly: calls what takes too long for this transaction with a connection to read by; returns its result.
     """
-    _agents.beat(connection, agent)
+    agent_table.beat(connection, agent)
     config = parse_config(sweep.config)
-    if sweep.state == _sweeps.CANCELED:
-        for trial in _trials.of_agent(connection, agent.id):
+    if sweep.state == sweep_table.CANCELED:
+        for trial in trial_table.of_agent(connection, agent.id):
             if trial.is_open:
-                _trials.stop(connection, trial)
+                trial_table.stop(connection, trial)
     unheard = _note(connection, agent, running)
     settle(connection, sweep.id)
-    _early_stopping.mark(connection, sweep, config, agent)
-    for trial in _trials.of_agent(connection, agent.id):
+    early_stopping.mark(connection, sweep, config, agent)
+    for trial in trial_table.of_agent(connection, agent.id):
         if trial.name in running and trial.stopping:
             return Command("stop", trial)
     if running:
@@ -76,27 +81,27 @@ def next_command(
 
 def settle(connection: sqlite3.Connection, sweep_id: int) -> None:
     """Finish a sweep when nothing is left to do for it."""
-    sweep = _sweeps.find_by_id(connection, sweep_id)
-    if sweep is None or sweep.state != _sweeps.RUNNING:
+    sweep = sweep_table.find_by_id(connection, sweep_id)
+    if sweep is None or sweep.state != sweep_table.RUNNING:
         return
-    trials = _trials.of_sweep(connection, sweep.id)
+    trials = trial_table.of_sweep(connection, sweep.id)
     if any(trial.is_open or trial.state in _PREEMPTED for trial in trials):
         return
     if _is_exhausted(connection, sweep, parse_config(sweep.config)):
-        _sweeps.edit(connection, sweep, _sweeps.SweepChanges(state=_sweeps.FINISHED))
+        sweep_table.edit(connection, sweep, sweep_table.SweepChanges(state=sweep_table.FINISHED))
 
 
 def _note(connection: sqlite3.Connection, agent: StoredAgent, running: set[str]) -> StoredTrial | None:
     """Note which trials the agent has, and has done with; return the one it may never have heard of."""
     unheard = None
-    for trial in _trials.of_agent(connection, agent.id):
+    for trial in trial_table.of_agent(connection, agent.id):
         if trial.name in running:
-            _trials.report(connection, trial)
+            trial_table.report(connection, trial)
         elif trial.state == "pending" and not (trial.reported or trial.repeated or trial.released or trial.stopping):
             # Either the answer was lost, or the program ended before wandb.init(): the former must not lose a trial.
             unheard = trial
         elif not trial.released:
-            _trials.release(connection, trial)
+            trial_table.release(connection, trial)
     return unheard
 
 
@@ -108,27 +113,27 @@ def _next_trial(
     config: SweepConfig,
     slowly: Slowly,
 ) -> Command | None:
-    if sweep.state == _sweeps.PAUSED:
+    if sweep.state == sweep_table.PAUSED:
         return None
-    if sweep.state in (_sweeps.FINISHED, _sweeps.CANCELED):
+    if sweep.state in (sweep_table.FINISHED, sweep_table.CANCELED):
         return _exit(connection, agent)
     if unheard:
-        _trials.repeat(connection, unheard)
+        trial_table.repeat(connection, unheard)
         return Command("run", unheard, config.program)
-    for trial in _trials.of_sweep(connection, sweep.id):
+    for trial in trial_table.of_sweep(connection, sweep.id):
         if trial.state == "preempted":
-            _trials.hand_over(connection, trial, agent)
+            trial_table.hand_over(connection, trial, agent)
             return Command("resume", trial, config.program)
     parameters = _choose(connection, sweep, config, slowly)
     if parameters is None:
         return _exit(connection, agent)
-    project = _projects.find_by_id(connection, sweep.project_id)
+    project = project_table.find_by_id(connection, sweep.project_id)
     assert project is not None
-    return Command("run", _trials.create(connection, project, sweep, agent, parameters), config.program)
+    return Command("run", trial_table.create(connection, project, sweep, agent, parameters), config.program)
 
 
 def _exit(connection: sqlite3.Connection, agent: StoredAgent) -> Command:
-    _agents.dismiss(connection, agent)
+    agent_table.dismiss(connection, agent)
     return EXIT
 
 
@@ -138,22 +143,22 @@ def _choose(
     if _is_capped(connection, sweep, config):
         return None
     if config.method == "grid":
-        return next_point(config.parameters, _results.tried(connection, sweep))
+        return next_point(config.parameters, sweep_results.tried(connection, sweep))
     if config.method == "random":
         return draw(config.parameters)
-    return slowly(lambda reader: propose(config, _results.results(reader, sweep, config)))
+    return slowly(lambda reader: propose(config, sweep_results.results(reader, sweep, config)))
 
 
 def _is_capped(connection: sqlite3.Connection, sweep: StoredSweep, config: SweepConfig) -> bool:
-    if config.run_cap is not None and _trials.count(connection, sweep.id) >= config.run_cap:
+    if config.run_cap is not None and trial_table.count(connection, sweep.id) >= config.run_cap:
         return True
     metric = config.metric
     if metric is None or metric.target is None:
         return False
-    return any(metric.reaches_target(value) for value in _results.summary_values(connection, sweep, metric.name))
+    return any(metric.reaches_target(value) for value in sweep_results.summary_values(connection, sweep, metric.name))
 
 
 def _is_exhausted(connection: sqlite3.Connection, sweep: StoredSweep, config: SweepConfig) -> bool:
     if _is_capped(connection, sweep, config):
         return True
-    return config.method == "grid" and next_point(config.parameters, _results.tried(connection, sweep)) is None
+    return config.method == "grid" and next_point(config.parameters, sweep_results.tried(connection, sweep)) is None

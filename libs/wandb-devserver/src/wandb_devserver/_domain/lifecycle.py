@@ -6,13 +6,14 @@ import time
 from typing import TYPE_CHECKING
 
 from wandb_devserver._errors import UsageError
-from wandb_devserver._storage import _lines, _runs
+from wandb_devserver._storage import lines as line_table
+from wandb_devserver._storage import runs as run_table
 
 if TYPE_CHECKING:
     import sqlite3
 
-    from wandb_devserver._storage._projects import StoredProject
-    from wandb_devserver._storage._runs import StoredRun
+    from wandb_devserver._storage.projects import StoredProject
+    from wandb_devserver._storage.runs import StoredRun
 
 ENDED = ("finished", "failed", "crashed", "preempted", "killed")
 _TRANSITIONS = {"pending": ("running", "failed", "crashed", "preempted"), "failed": ("pending", "running")}
@@ -37,11 +38,11 @@ def open_run(
         state: the state to create it in, for a run that is to be started later.
         resumes: whether the writer goes on where an earlier one ended.
     """
-    run = _runs.find(connection, project.id, name)
+    run = run_table.find(connection, project.id, name)
     known_writer = client is not None and _is_known_writer(connection, run, client)
     inserted = run is None
     if run is None:
-        run = _runs.create(connection, project, name, state or "running")
+        run = run_table.create(connection, project, name, state or "running")
     elif not state and not (known_writer and run.state in ENDED):
         _reopen(connection, run, resumes=resumes or client is not None)
     if client is not None:
@@ -103,7 +104,7 @@ def _is_known_writer(connection: sqlite3.Connection, run: StoredRun | None, clie
 def _reopen(connection: sqlite3.Connection, run: StoredRun, *, resumes: bool) -> None:
     if run.state in ENDED and not resumes:
         # The new attempt writes its console over the old one; were it shorter, the old end would stay.
-        _lines.clear(connection, run.id, "console")
+        line_table.clear(connection, run.id, "console")
     if run.state in ENDED or run.state == "pending":
         connection.execute(
             "UPDATE runs SET state = 'running', exit_code = NULL, stop_requested = 0 WHERE id = ?", (run.id,)

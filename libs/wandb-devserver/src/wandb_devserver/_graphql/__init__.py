@@ -1,1 +1,0 @@
-"""The GraphQL API: schema files, written first, and resolvers split by noun."""

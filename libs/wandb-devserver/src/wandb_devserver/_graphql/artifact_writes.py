@@ -6,20 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 from ariadne import MutationType
 
-from wandb_devserver import _artifact_blobs
+from wandb_devserver._domain.limits import check_file_name, check_project
 from wandb_devserver._errors import NotFoundError, UsageError
-from wandb_devserver._files import check_name
-from wandb_devserver._graphql._artifacts import artifact_by_id, collection_of, manifest
-from wandb_devserver._graphql._context import DEFAULT_PROJECT, decode_id, encode_id
-from wandb_devserver._graphql._manifests import check_md5, read_manifest
-from wandb_devserver._graphql._names import check_project
-from wandb_devserver._storage import _artifact_files, _artifacts, _collections, _projects
+from wandb_devserver._graphql.artifacts import artifact_by_id, collection_of, manifest
+from wandb_devserver._graphql.context import DEFAULT_PROJECT, decode_id, encode_id
+from wandb_devserver._graphql.manifests import check_md5, read_manifest
+from wandb_devserver._http import links
+from wandb_devserver._storage import artifact_files as entry_table
+from wandb_devserver._storage import artifacts as artifact_table
+from wandb_devserver._storage import collections as collection_table
+from wandb_devserver._storage import projects as project_table
 
 if TYPE_CHECKING:
-    from wandb_devserver._graphql._context import Context, Info
-    from wandb_devserver._storage._artifacts import StoredArtifact
-    from wandb_devserver._storage._collections import StoredCollection
-    from wandb_devserver._storage._runs import StoredRun
+    from wandb_devserver._graphql.context import Context, Info
+    from wandb_devserver._storage.artifacts import StoredArtifact
+    from wandb_devserver._storage.collections import StoredCollection
+    from wandb_devserver._storage.runs import StoredRun
 
 mutation = MutationType()
 
@@ -43,7 +45,7 @@ def create_artifact(_: object, info: Info, *, input: dict[str, Any]) -> dict[str
     aliases = [item["alias"] for item in input.get("aliases") or []]
     found = _known(context, input, collection)
     if found is None:
-        new = _artifacts.NewArtifact(
+        new = artifact_table.NewArtifact(
             digest=input["digest"],
             client_id=input.get("client_id"),
             run_id=run.id if run else None,
@@ -53,11 +55,11 @@ def create_artifact(_: object, info: Info, *, input: dict[str, Any]) -> dict[str
             aliases=aliases,
             history_step=input.get("history_step"),
         )
-        found = _artifacts.create(context.connection, collection, new)
-    elif found.state == _artifacts.COMMITTED:
-        _artifacts.set_aliases(context.connection, found, aliases)
+        found = artifact_table.create(context.connection, collection, new)
+    elif found.state == artifact_table.COMMITTED:
+        artifact_table.set_aliases(context.connection, found, aliases)
         if run is not None:
-            _artifacts.link_run(context.connection, run.id, found, "output")
+            artifact_table.link_run(context.connection, run.id, found, "output")
     return {"artifact": found}
 
 
@@ -67,7 +69,7 @@ def create_manifest(_: object, info: Info, *, input: dict[str, Any]) -> dict[str
     artifact, digest = artifact_by_id(context, input["artifact_id"]), input["digest"]
     if digest and digest != artifact.manifest_digest:
         _check_pending(artifact)
-        _artifacts.set_manifest(context.connection, artifact, check_md5(digest, "manifest"))
+        artifact_table.set_manifest(context.connection, artifact, check_md5(digest, "manifest"))
         if artifact.manifest_digest:
             _remove_unused(context, {artifact.manifest_digest})
     return {"artifact_manifest": manifest(artifact_by_id(context, input["artifact_id"]))}
@@ -84,11 +86,11 @@ def create_files(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, A
 def commit_artifact(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, StoredArtifact]:  # noqa: A002
     context = info.context
     artifact = artifact_by_id(context, input["artifact_id"])
-    if artifact.state == _artifacts.PENDING:
+    if artifact.state == artifact_table.PENDING:
         entries = read_manifest(context, artifact)
-        _artifact_files.fill(context.connection, artifact.id, entries)
+        entry_table.fill(context.connection, artifact.id, entries)
         size = sum(entry.size for entry in entries)
-        _artifacts.commit(context.connection, artifact, size=size, file_count=len(entries))
+        artifact_table.commit(context.connection, artifact, size=size, file_count=len(entries))
     return {"artifact": artifact_by_id(context, input["artifact_id"])}
 
 
@@ -99,7 +101,7 @@ def update_artifact(_: object, info: Info, *, input: dict[str, Any]) -> dict[str
     artifact = artifact_by_id(context, input["artifact_id"])
     removed = {tag["tag_name"] for tag in input.get("tags_to_delete") or []}
     added = [tag["tag_name"] for tag in input.get("tags_to_add") or []]
-    _artifacts.edit(
+    artifact_table.edit(
         context.connection,
         artifact,
         description=input.get("description"),
@@ -116,7 +118,7 @@ def update_artifact(_: object, info: Info, *, input: dict[str, Any]) -> dict[str
 def delete_artifact(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, StoredArtifact]:  # noqa: A002
     context = info.context
     artifact = artifact_by_id(context, input["artifact_id"])
-    aliases = [alias.alias for alias in _artifacts.aliases_of(context.connection, artifact.id)]
+    aliases = [alias.alias for alias in artifact_table.aliases_of(context.connection, artifact.id)]
     if aliases and not input.get("delete_aliases"):
         name = collection_of(context, artifact).name
         msg = f"'{name}:v{artifact.version}' has aliases {aliases!r}: remove them first, or set delete_aliases"
@@ -129,21 +131,21 @@ def delete_artifact(_: object, info: Info, *, input: dict[str, Any]) -> dict[str
 def use_artifact(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, StoredArtifact]:  # noqa: A002
     context = info.context
     artifact = artifact_by_id(context, input["artifact_id"])
-    _artifacts.link_run(context.connection, _run_of(context, input).id, artifact, "input")
+    artifact_table.link_run(context.connection, _run_of(context, input).id, artifact, "input")
     return {"artifact": artifact}
 
 
 @mutation.field("addAliases")
 def add_aliases(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, bool]:  # noqa: A002
     artifact = artifact_by_id(info.context, input["artifact_id"])
-    _artifacts.set_aliases(info.context.connection, artifact, _own_aliases(info.context, artifact, input))
+    artifact_table.set_aliases(info.context.connection, artifact, _own_aliases(info.context, artifact, input))
     return {"success": True}
 
 
 @mutation.field("deleteAliases")
 def delete_aliases(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, bool]:  # noqa: A002
     artifact = artifact_by_id(info.context, input["artifact_id"])
-    _artifacts.remove_aliases(info.context.connection, artifact, _own_aliases(info.context, artifact, input))
+    artifact_table.remove_aliases(info.context.connection, artifact, _own_aliases(info.context, artifact, input))
     return {"success": True}
 
 
@@ -151,7 +153,7 @@ def delete_aliases(_: object, info: Info, *, input: dict[str, Any]) -> dict[str,
 def update_sequence(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, StoredCollection]:  # noqa: A002
     context = info.context
     collection = _collection_by_id(context, input["artifact_sequence_id"])
-    _collections.edit(context.connection, collection, name=input.get("name"), description=input.get("description"))
+    collection_table.edit(context.connection, collection, name=input.get("name"), description=input.get("description"))
     return {"artifact_collection": _collection_by_id(context, input["artifact_sequence_id"])}
 
 
@@ -159,8 +161,8 @@ def update_sequence(_: object, info: Info, *, input: dict[str, Any]) -> dict[str
 def delete_sequence(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, StoredCollection]:  # noqa: A002
     context = info.context
     collection = _collection_by_id(context, input["artifact_sequence_id"])
-    remove(context, _artifacts.all_in(context.connection, collection.id))
-    _collections.delete(context.connection, collection)
+    remove(context, artifact_table.all_in(context.connection, collection.id))
+    collection_table.delete(context.connection, collection)
     return {"artifact_collection": collection}
 
 
@@ -168,23 +170,23 @@ def remove(context: Context, artifacts: list[StoredArtifact]) -> None:
     """Delete artifacts, and the contents that nothing else needs."""
     contents: set[str] = set()
     for artifact in artifacts:
-        contents |= _artifact_files.contents_of(context.connection, artifact.id)
-        _artifacts.delete(context.connection, artifact)
+        contents |= entry_table.contents_of(context.connection, artifact.id)
+        artifact_table.delete(context.connection, artifact)
     _remove_unused(context, contents)
 
 
 def remove_logged_by(context: Context, run: StoredRun) -> None:
     """Delete the artifacts that a run created."""
-    remove(context, _artifacts.created_by(context.connection, run.id))
+    remove(context, artifact_table.created_by(context.connection, run.id))
 
 
 def _announce(context: Context, given: dict[str, Any]) -> dict[str, Any]:
     artifact = artifact_by_id(context, given["artifact_id"])
-    name, md5 = check_name(given["name"]), check_md5(given["md_5"], given["name"])
+    name, md5 = check_file_name(given["name"]), check_md5(given["md_5"], given["name"])
     _check_pending(artifact)
-    _artifact_files.claim(context.connection, artifact.id, md5)
-    is_here = _artifact_files.find_blob(context.connection, md5) is not None
-    url = None if is_here else _artifact_blobs.upload_url(context.backend, context.base_url, md5, name)
+    entry_table.claim(context.connection, artifact.id, md5)
+    is_here = entry_table.find_blob(context.connection, md5) is not None
+    url = None if is_here else links.blob_upload_url(context.backend, context.base_url, md5, name)
     return {"upload_url": url, "upload_headers": [], "artifact": artifact}
 
 
@@ -195,8 +197,8 @@ def _open_collection(context: Context, given: dict[str, Any]) -> StoredCollectio
         msg = f"artifactCollectionName is {names!r}: use one name without '/' and ':'"
         raise UsageError(msg)
     entity, project_name = _home(context, given)
-    project = _projects.find_or_create(context.connection, entity, check_project(project_name))
-    return _collections.find_or_create(context.connection, project.id, given["artifact_type_name"], name)
+    project = project_table.find_or_create(context.connection, entity, check_project(project_name))
+    return collection_table.find_or_create(context.connection, project.id, given["artifact_type_name"], name)
 
 
 def _home(context: Context, given: dict[str, Any]) -> tuple[str, str]:
@@ -211,12 +213,12 @@ def _run_of(context: Context, given: dict[str, Any]) -> StoredRun:
 def _known(context: Context, given: dict[str, Any], collection: StoredCollection) -> StoredArtifact | None:
     """Return the artifact of a repeated request, or the version that has the same contents."""
     client_id = given.get("client_id")
-    found = _artifacts.find_by_client_id(context.connection, client_id) if client_id else None
+    found = artifact_table.find_by_client_id(context.connection, client_id) if client_id else None
     if found is not None and found.collection_id == collection.id:
         return found
     if not given.get("enable_digest_deduplication"):
         return None
-    return _artifacts.find_by_digest(context.connection, collection.id, given["digest"])
+    return artifact_table.find_by_digest(context.connection, collection.id, given["digest"])
 
 
 def _own_aliases(context: Context, artifact: StoredArtifact, given: dict[str, Any]) -> list[str]:
@@ -230,13 +232,13 @@ def _own_aliases(context: Context, artifact: StoredArtifact, given: dict[str, An
 
 
 def _replace_aliases(context: Context, artifact: StoredArtifact, aliases: list[str]) -> None:
-    present = [alias.alias for alias in _artifacts.aliases_of(context.connection, artifact.id)]
-    _artifacts.remove_aliases(context.connection, artifact, [alias for alias in present if alias not in aliases])
-    _artifacts.set_aliases(context.connection, artifact, aliases)
+    present = [alias.alias for alias in artifact_table.aliases_of(context.connection, artifact.id)]
+    artifact_table.remove_aliases(context.connection, artifact, [alias for alias in present if alias not in aliases])
+    artifact_table.set_aliases(context.connection, artifact, aliases)
 
 
 def _collection_by_id(context: Context, node_id: str) -> StoredCollection:
-    collection = _collections.find_by_id(context.connection, decode_id("ArtifactCollection", node_id))
+    collection = collection_table.find_by_id(context.connection, decode_id("ArtifactCollection", node_id))
     if collection is None:
         msg = f"there is no artifact collection with the id {node_id!r}"
         raise NotFoundError(msg)
@@ -244,7 +246,7 @@ def _collection_by_id(context: Context, node_id: str) -> StoredCollection:
 
 
 def _check_pending(artifact: StoredArtifact) -> None:
-    if artifact.state != _artifacts.PENDING:
+    if artifact.state != artifact_table.PENDING:
         msg = f"artifact {encode_id('Artifact', artifact.id)!r} is committed: log a new version to change its contents"
         raise UsageError(msg)
 
@@ -257,7 +259,7 @@ def _refuse_unsupported(given: dict[str, Any]) -> None:
 
 
 def _remove_unused(context: Context, contents: set[str]) -> None:
-    context.unused_blobs += _artifact_files.forget_unused(context.connection, contents)
+    context.unused_blobs += entry_table.forget_unused(context.connection, contents)
 
 
 BINDABLES = (mutation,)

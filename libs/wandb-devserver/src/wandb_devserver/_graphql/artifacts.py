@@ -6,17 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 from ariadne import ObjectType, QueryType, UnionType
 
-from wandb_devserver import _artifact_blobs
 from wandb_devserver._errors import NotFoundError
-from wandb_devserver._graphql._context import decode_id, encode_id
-from wandb_devserver._graphql._projects import connection
-from wandb_devserver._storage import _artifacts, _collections, _runs
+from wandb_devserver._graphql.context import decode_id, encode_id
+from wandb_devserver._graphql.projects import connection
+from wandb_devserver._http import links
+from wandb_devserver._storage import artifacts as artifact_table
+from wandb_devserver._storage import collections as collection_table
+from wandb_devserver._storage import runs as run_table
 
 if TYPE_CHECKING:
-    from wandb_devserver._graphql._context import Context, Info
-    from wandb_devserver._storage._artifacts import Role, StoredAlias, StoredArtifact
-    from wandb_devserver._storage._collections import StoredCollection, StoredType
-    from wandb_devserver._storage._runs import StoredRun
+    from wandb_devserver._graphql.context import Context, Info
+    from wandb_devserver._storage.artifacts import Role, StoredAlias, StoredArtifact
+    from wandb_devserver._storage.collections import StoredCollection, StoredType
+    from wandb_devserver._storage.runs import StoredRun
 
 query = QueryType()
 artifact_type = ObjectType("Artifact")
@@ -36,7 +38,7 @@ def artifact_by_id(context: Context, node_id: str) -> StoredArtifact:
     Raises:
         NotFoundError: if it was deleted.
     """
-    artifact = _artifacts.find_by_id(context.connection, decode_id("Artifact", node_id))
+    artifact = artifact_table.find_by_id(context.connection, decode_id("Artifact", node_id))
     if artifact is None:
         msg = f"there is no artifact with the id {node_id!r}"
         raise NotFoundError(msg)
@@ -44,7 +46,7 @@ def artifact_by_id(context: Context, node_id: str) -> StoredArtifact:
 
 
 def collection_of(context: Context, artifact: StoredArtifact) -> StoredCollection:
-    collection = _collections.find_by_id(context.connection, artifact.collection_id)
+    collection = collection_table.find_by_id(context.connection, artifact.collection_id)
     assert collection is not None
     return collection
 
@@ -63,12 +65,12 @@ def edges(artifacts: list[StoredArtifact], limit: int, total: int) -> dict[str, 
 
 @query.field("artifact")
 def resolve_artifact(_: object, info: Info, *, id: str) -> StoredArtifact | None:  # noqa: A002
-    return _artifacts.find_by_id(info.context.connection, decode_id("Artifact", id))
+    return artifact_table.find_by_id(info.context.connection, decode_id("Artifact", id))
 
 
 @query.field("clientIDMapping")
 def resolve_client_id(_: object, info: Info, *, client_id: str) -> dict[str, str] | None:
-    artifact = _artifacts.find_by_client_id(info.context.connection, client_id)
+    artifact = artifact_table.find_by_client_id(info.context.connection, client_id)
     return {"server_id": encode_id("Artifact", artifact.id)} if artifact else None
 
 
@@ -85,7 +87,7 @@ def resolve_sequence(artifact: StoredArtifact, info: Info) -> StoredCollection:
 @artifact_type.field("artifactType")
 def resolve_type(artifact: StoredArtifact, info: Info) -> StoredType | None:
     collection = collection_of(info.context, artifact)
-    return _collections.find_type(info.context.connection, collection.project_id, collection.type)
+    return collection_table.find_type(info.context.connection, collection.project_id, collection.type)
 
 
 @artifact_type.field("ttlDurationSeconds")
@@ -110,24 +112,24 @@ def resolve_tags(artifact: StoredArtifact, _: Info) -> list[dict[str, str]]:
 
 @artifact_type.field("aliases")
 def resolve_aliases(artifact: StoredArtifact, info: Info) -> list[StoredAlias]:
-    return _artifacts.aliases_of(info.context.connection, artifact.id)
+    return artifact_table.aliases_of(info.context.connection, artifact.id)
 
 
 @artifact_type.field("createdBy")
 def resolve_created_by(artifact: StoredArtifact, info: Info) -> StoredRun | None:
-    return None if artifact.run_id is None else _runs.find_by_id(info.context.connection, artifact.run_id)
+    return None if artifact.run_id is None else run_table.find_by_id(info.context.connection, artifact.run_id)
 
 
 @artifact_type.field("usedBy")
 def resolve_used_by(artifact: StoredArtifact, info: Info) -> dict[str, Any]:
-    found = _artifacts.users(info.context.connection, artifact.id)
-    runs = [(_runs.find_by_id(info.context.connection, run_id), encode_id("Run", run_id)) for run_id in found]
+    found = artifact_table.users(info.context.connection, artifact.id)
+    runs = [(run_table.find_by_id(info.context.connection, run_id), encode_id("Run", run_id)) for run_id in found]
     return connection(runs, len(runs))
 
 
 @artifact_type.field("currentManifest")
 def resolve_manifest(artifact: StoredArtifact, _: Info) -> dict[str, Any] | None:
-    return manifest(artifact) if artifact.state == _artifacts.COMMITTED else None
+    return manifest(artifact) if artifact.state == artifact_table.COMMITTED else None
 
 
 @artifact_type.field("artifactMemberships")
@@ -142,7 +144,7 @@ def resolve_alias_id(alias: StoredAlias, _: Info) -> str:
 
 @alias_type.field("artifactCollection")
 def resolve_alias_collection(alias: StoredAlias, info: Info) -> StoredCollection | None:
-    return _collections.find_by_id(info.context.connection, alias.collection_id)
+    return collection_table.find_by_id(info.context.connection, alias.collection_id)
 
 
 @manifest_type.field("file")
@@ -150,11 +152,11 @@ def resolve_manifest_file(manifest: dict[str, Any], info: Info) -> dict[str, Any
     """Links for both directions; whoever asks knows which one is good for something."""
     context, digest = info.context, manifest["digest"]
     name = "wandb_manifest.json"
-    links = (context.backend, context.base_url, digest, name)
+    link = (context.backend, context.base_url, digest, name)
     return {
         "id": manifest["id"],
-        "direct_url": _artifact_blobs.download_url(*links) if digest else None,
-        "upload_url": _artifact_blobs.upload_url(*links) if digest else None,
+        "direct_url": links.blob_download_url(*link) if digest else None,
+        "upload_url": links.blob_upload_url(*link) if digest else None,
         "upload_headers": [],
     }
 
@@ -172,7 +174,7 @@ def resolve_input(run: StoredRun, info: Info, *, after: str | None = None, first
 def _of_run(run: StoredRun, info: Info, role: Role, after: str | None, first: int | None) -> dict[str, Any]:
     limit = DEFAULT_PAGE if first is None else max(first, 0)
     start = decode_id("Artifact", after) if after else 0
-    found = _artifacts.of_run(info.context.connection, run.id, role)
+    found = artifact_table.of_run(info.context.connection, run.id, role)
     return edges([artifact for artifact in found if artifact.id > start][: limit + 1], limit, len(found))
 
 

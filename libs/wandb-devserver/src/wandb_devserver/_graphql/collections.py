@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING, Any
 from ariadne import InterfaceType, ObjectType, QueryType
 
 from wandb_devserver._errors import UsageError
-from wandb_devserver._graphql._artifacts import DEFAULT_PAGE, edges
-from wandb_devserver._graphql._context import decode_id, encode_id
-from wandb_devserver._graphql._projects import connection
+from wandb_devserver._graphql.artifacts import DEFAULT_PAGE, edges
+from wandb_devserver._graphql.context import decode_id, encode_id
+from wandb_devserver._graphql.projects import connection
 from wandb_devserver._json import loads_object
-from wandb_devserver._storage import _artifact_files, _artifacts, _collections, _projects
+from wandb_devserver._storage import artifact_files as entry_table
+from wandb_devserver._storage import artifacts as artifact_table
+from wandb_devserver._storage import collections as collection_table
+from wandb_devserver._storage import projects as project_table
 
 if TYPE_CHECKING:
-    from wandb_devserver._graphql._context import Info
-    from wandb_devserver._storage._artifacts import StoredAlias, StoredArtifact
-    from wandb_devserver._storage._collections import StoredCollection, StoredType
-    from wandb_devserver._storage._projects import StoredProject
+    from wandb_devserver._graphql.context import Info
+    from wandb_devserver._storage.artifacts import StoredAlias, StoredArtifact
+    from wandb_devserver._storage.collections import StoredCollection, StoredType
+    from wandb_devserver._storage.projects import StoredProject
 
 query = QueryType()
 project_type = ObjectType("Project")
@@ -32,22 +35,22 @@ _ORDERS = ("createdAt", "created_at", "versionIndex", "version_index")
 
 @query.field("artifactCollection")
 def resolve_by_id(_: object, info: Info, *, id: str) -> StoredCollection | None:  # noqa: A002
-    return _collections.find_by_id(info.context.connection, decode_id("ArtifactCollection", id))
+    return collection_table.find_by_id(info.context.connection, decode_id("ArtifactCollection", id))
 
 
 @project_type.field("artifactCollectionMembership")
 @project_type.field("artifact")
 def resolve_named(project: StoredProject, info: Info, *, name: str) -> StoredArtifact | None:
     collection_name, _, reference = name.partition(":")
-    collection = _collections.find(info.context.connection, project.id, collection_name)
+    collection = collection_table.find(info.context.connection, project.id, collection_name)
     if collection is None:
         return None
-    return _artifacts.find_by_reference(info.context.connection, collection.id, reference or _artifacts.LATEST)
+    return artifact_table.find_by_reference(info.context.connection, collection.id, reference or artifact_table.LATEST)
 
 
 @project_type.field("artifactCollection")
 def resolve_collection(project: StoredProject, info: Info, *, name: str) -> StoredCollection | None:
-    return _collections.find(info.context.connection, project.id, name)
+    return collection_table.find(info.context.connection, project.id, name)
 
 
 @project_type.field("artifactCollections")
@@ -59,7 +62,7 @@ def resolve_collections(
 
 @project_type.field("artifactType")
 def resolve_type(project: StoredProject, info: Info, *, name: str) -> StoredType | None:
-    return _collections.find_type(info.context.connection, project.id, name)
+    return collection_table.find_type(info.context.connection, project.id, name)
 
 
 @project_type.field("artifactTypes")
@@ -68,7 +71,7 @@ def resolve_types(
 ) -> dict[str, Any]:
     limit = DEFAULT_PAGE if first is None else max(first, 0)
     start = decode_id("ArtifactType", after) if after else 0
-    found = _collections.page_types(info.context.connection, project.id, after=start, limit=limit + 1)
+    found = collection_table.page_types(info.context.connection, project.id, after=start, limit=limit + 1)
     return connection([(kind, encode_id("ArtifactType", kind.id)) for kind in found], limit)
 
 
@@ -79,7 +82,7 @@ def resolve_type_id(kind: StoredType, _: Info) -> str:
 
 @type_type.field("artifactCollection")
 def resolve_collection_of_type(kind: StoredType, info: Info, *, name: str) -> StoredCollection | None:
-    collection = _collections.find(info.context.connection, kind.project_id, name)
+    collection = collection_table.find(info.context.connection, kind.project_id, name)
     return collection if collection and collection.type == kind.name else None
 
 
@@ -102,12 +105,12 @@ def resolve_state(_: StoredCollection, __: Info) -> str:
 
 @sequence_type.field("project")
 def resolve_project(collection: StoredCollection, info: Info) -> StoredProject | None:
-    return _projects.find_by_id(info.context.connection, collection.project_id)
+    return project_table.find_by_id(info.context.connection, collection.project_id)
 
 
 @sequence_type.field("defaultArtifactType")
 def resolve_default_type(collection: StoredCollection, info: Info) -> StoredType | None:
-    return _collections.find_type(info.context.connection, collection.project_id, collection.type)
+    return collection_table.find_type(info.context.connection, collection.project_id, collection.type)
 
 
 @sequence_type.field("tags")
@@ -121,18 +124,18 @@ def resolve_aliases(
 ) -> dict[str, Any]:
     limit = DEFAULT_PAGE if first is None else max(first, 0)
     start = decode_id("ArtifactAlias", after) if after else 0
-    found = [alias for alias in _artifacts.aliases_in(info.context.connection, collection.id) if alias.id > start]
+    found = [alias for alias in artifact_table.aliases_in(info.context.connection, collection.id) if alias.id > start]
     return connection([(alias, encode_id("ArtifactAlias", alias.id)) for alias in found[: limit + 1]], limit)
 
 
 @sequence_type.field("latestArtifact")
 def resolve_latest(collection: StoredCollection, info: Info) -> StoredArtifact | None:
-    return _artifacts.find_by_reference(info.context.connection, collection.id, _artifacts.LATEST)
+    return artifact_table.find_by_reference(info.context.connection, collection.id, artifact_table.LATEST)
 
 
 @sequence_type.field("artifactMembership")
 def resolve_membership(collection: StoredCollection, info: Info, *, alias_name: str) -> StoredArtifact | None:
-    return _artifacts.find_by_reference(info.context.connection, collection.id, alias_name)
+    return artifact_table.find_by_reference(info.context.connection, collection.id, alias_name)
 
 
 @sequence_type.field("artifacts")
@@ -147,11 +150,11 @@ def resolve_artifacts(
 ) -> dict[str, Any]:
     limit = DEFAULT_PAGE if first is None else max(first, 0)
     newest_first = _newest_first(order)
-    found = _artifacts.page(info.context.connection, collection.id, newest_first=newest_first)
+    found = artifact_table.page(info.context.connection, collection.id, newest_first=newest_first)
     total = len(found) if _wants_committed(filters) else 0
     if after:
         # Versions are committed in another order than they are created in.
-        last = _artifacts.find_by_id(info.context.connection, decode_id("Artifact", after))
+        last = artifact_table.find_by_id(info.context.connection, decode_id("Artifact", after))
         found = [item for item in found if last and _is_behind(item, last, newest_first=newest_first)]
     return edges(found[: limit + 1] if total else [], limit, total)
 
@@ -163,12 +166,12 @@ def resolve_membership_id(artifact: StoredArtifact, _: Info) -> str:
 
 @membership_type.field("aliases")
 def resolve_membership_aliases(artifact: StoredArtifact, info: Info) -> list[StoredAlias]:
-    return _artifacts.aliases_of(info.context.connection, artifact.id)
+    return artifact_table.aliases_of(info.context.connection, artifact.id)
 
 
 @membership_type.field("artifactCollection")
 def resolve_membership_collection(artifact: StoredArtifact, info: Info) -> StoredCollection | None:
-    return _collections.find_by_id(info.context.connection, artifact.collection_id)
+    return collection_table.find_by_id(info.context.connection, artifact.collection_id)
 
 
 @membership_type.field("artifact")
@@ -188,9 +191,9 @@ def resolve_files(
     database = info.context.connection
     limit = DEFAULT_PAGE if first is None else max(first, 0)
     start = decode_id("ArtifactEntry", after) if after else 0
-    found = _artifact_files.page(database, artifact.id, names=names, after=start, limit=limit + 1)
+    found = entry_table.page(database, artifact.id, names=names, after=start, limit=limit + 1)
     page = connection([(entry, encode_id("ArtifactEntry", entry.id)) for entry in found], limit)
-    return {**page, "total_count": _artifact_files.count(database, artifact.id, names)}
+    return {**page, "total_count": entry_table.count(database, artifact.id, names)}
 
 
 def _page_of_collections(
@@ -208,9 +211,9 @@ def _page_of_collections(
     database = info.context.connection
     limit = DEFAULT_PAGE if first is None else max(first, 0)
     start = decode_id("ArtifactCollection", after) if after else 0
-    found = _collections.page(database, project_id, type_name=type_name, after=start, limit=limit + 1)
+    found = collection_table.page(database, project_id, type_name=type_name, after=start, limit=limit + 1)
     page = connection([(item, encode_id("ArtifactCollection", item.id)) for item in found], limit)
-    return {**page, "total_count": _collections.count(database, project_id, type_name)}
+    return {**page, "total_count": collection_table.count(database, project_id, type_name)}
 
 
 def _newest_first(order: str | None) -> bool:
@@ -228,7 +231,7 @@ def _wants_committed(filters: str | None) -> bool:
     if unknown := set(wanted) - {"state"}:
         msg = f"cannot filter artifacts by {', '.join(sorted(unknown))}: only by state"
         raise UsageError(msg)
-    return wanted.get("state") in (None, _artifacts.COMMITTED)
+    return wanted.get("state") in (None, artifact_table.COMMITTED)
 
 
 def _is_behind(item: StoredArtifact, last: StoredArtifact, *, newest_first: bool) -> bool:

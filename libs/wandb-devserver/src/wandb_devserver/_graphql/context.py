@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from wandb_devserver._errors import NotFoundError, UsageError
-from wandb_devserver._storage import _projects, _runs
+from wandb_devserver._storage import projects as project_table
+from wandb_devserver._storage import runs as run_table
 
 if TYPE_CHECKING:
     import sqlite3
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
     from wandb_devserver._backend import Backend
     from wandb_devserver._json import JsonObject
-    from wandb_devserver._storage._projects import StoredProject
-    from wandb_devserver._storage._runs import StoredRun
+    from wandb_devserver._storage.projects import StoredProject
+    from wandb_devserver._storage.runs import StoredRun
 
     Info: TypeAlias = "GraphQLResolveInfo[Context]"
 
@@ -72,7 +73,7 @@ class Context:
         return self.computed
 
     def project(self, entity: str | None, name: str | None) -> StoredProject | None:
-        return _projects.find(self.connection, entity or self.backend.entity, name or DEFAULT_PROJECT)
+        return project_table.find(self.connection, entity or self.backend.entity, name or DEFAULT_PROJECT)
 
     def run(self, entity: str, project: str, name: str) -> StoredRun:
         """Return a run that must exist.
@@ -80,7 +81,7 @@ class Context:
         Raises:
             NotFoundError: if it does not.
         """
-        run = _runs.find_by_path(self.connection, entity, project, name)
+        run = run_table.find_by_path(self.connection, entity, project, name)
         if run is None:
             msg = f"there is no run '{entity}/{project}/{name}'"
             raise NotFoundError(msg)
@@ -92,7 +93,7 @@ class Context:
         Raises:
             NotFoundError: if it was deleted.
         """
-        run = _runs.find_by_id(self.connection, decode_id("Run", node_id))
+        run = run_table.find_by_id(self.connection, decode_id("Run", node_id))
         if run is None:
             msg = f"there is no run with the id {node_id!r}"
             raise NotFoundError(msg)

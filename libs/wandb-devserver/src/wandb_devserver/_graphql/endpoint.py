@@ -13,11 +13,11 @@ from graphql import DocumentNode, ExecutionResult, GraphQLError, OperationType, 
 from graphql import validate as validate_document
 from starlette.responses import JSONResponse, Response
 
-from wandb_devserver._body import BodyTooLargeError, read_body
 from wandb_devserver._errors import DevServerError
-from wandb_devserver._fault_responses import respond
-from wandb_devserver._graphql._context import AgentGoneError, Context, SlowWork
-from wandb_devserver._graphql._schema import schema
+from wandb_devserver._graphql.context import AgentGoneError, Context, SlowWork
+from wandb_devserver._graphql.schema import schema
+from wandb_devserver._http.body import BodyTooLargeError, read_body
+from wandb_devserver._http.fault_responses import respond
 from wandb_devserver._json import JsonObject, dumps_strict, loads_object
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from wandb_devserver._backend import Backend
-    from wandb_devserver._faults import Fault
-    from wandb_devserver._storage._database import Database
+    from wandb_devserver._storage.database import Database
+    from wandb_devserver._testing.faults import Fault
 
 logger = logging.getLogger("wandb_devserver")
 

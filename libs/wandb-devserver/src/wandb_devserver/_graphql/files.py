@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from ariadne import MutationType, ObjectType
 
-from wandb_devserver import _artifact_blobs
-from wandb_devserver import _files as http_files
-from wandb_devserver._graphql._context import decode_id, encode_id
-from wandb_devserver._graphql._projects import connection
-from wandb_devserver._storage import _files, _runs
-from wandb_devserver._storage._artifact_files import StoredEntry
-from wandb_devserver._storage._files import StoredFile
+from wandb_devserver._domain.limits import check_file_name
+from wandb_devserver._graphql.context import decode_id, encode_id
+from wandb_devserver._graphql.projects import connection
+from wandb_devserver._http import links
+from wandb_devserver._storage import files as file_table
+from wandb_devserver._storage import runs as run_table
+from wandb_devserver._storage.artifact_files import StoredEntry
+from wandb_devserver._storage.files import StoredFile
 
 if TYPE_CHECKING:
-    from wandb_devserver._graphql._context import Info
-    from wandb_devserver._storage._runs import StoredRun
+    from wandb_devserver._graphql.context import Info
+    from wandb_devserver._storage.runs import StoredRun
 
 mutation = MutationType()
 run_type = ObjectType("Run")
@@ -35,7 +36,7 @@ def create_run_files(_: object, info: Info, *, input: dict[str, Any]) -> dict[st
     targets = [
         {
             "name": name,
-            "upload_url": http_files.upload_url(context.backend, context.base_url, run.id, http_files.check_name(name)),
+            "upload_url": links.file_upload_url(context.backend, context.base_url, run.id, check_file_name(name)),
         }
         for name in input["files"]
     ]
@@ -53,16 +54,16 @@ def mark_run_files_uploaded(_: object, info: Info, *, input: dict[str, Any]) -> 
 def delete_files(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, bool]:  # noqa: A002
     context = info.context
     for node_id in input["files"]:
-        file = _files.find_by_id(context.connection, decode_id("File", node_id))
+        file = file_table.find_by_id(context.connection, decode_id("File", node_id))
         if file is not None:
-            _files.delete(context.connection, file)
+            file_table.delete(context.connection, file)
             context.unused_blobs.append(file.blob)
     return {"success": True}
 
 
 @run_type.field("fileCount")
 def resolve_file_count(run: StoredRun, info: Info) -> int:
-    return _files.count(info.context.connection, run.id)
+    return file_table.count(info.context.connection, run.id)
 
 
 @run_type.field("files")
@@ -77,7 +78,7 @@ def resolve_files(
 ) -> dict[str, Any]:
     limit = _DEFAULT_PAGE if first is None else max(first, 0)
     start = decode_id("File", after) if after else 0
-    found = _files.page(info.context.connection, run.id, names=names, pattern=pattern, after=start, limit=limit + 1)
+    found = file_table.page(info.context.connection, run.id, names=names, pattern=pattern, after=start, limit=limit + 1)
     return connection([(file, encode_id("File", file.id)) for file in found], limit)
 
 
@@ -90,7 +91,7 @@ def resolve_id(file: StoredFile | StoredEntry, _: Info) -> str:
 def resolve_url(file: StoredFile | StoredEntry, info: Info, *, upload: bool | None = None) -> str | None:
     context = info.context
     if upload and isinstance(file, StoredFile):
-        return http_files.upload_url(context.backend, context.base_url, file.run_id, file.name)
+        return links.file_upload_url(context.backend, context.base_url, file.run_id, file.name)
     return _download_url(file, info)
 
 
@@ -102,10 +103,10 @@ def resolve_direct_url(file: StoredFile | StoredEntry, info: Info) -> str | None
 def _download_url(file: StoredFile | StoredEntry, info: Info) -> str | None:
     context = info.context
     if isinstance(file, StoredEntry):
-        links = (context.backend, context.base_url, file.digest, file.name)
-        return file.reference or _artifact_blobs.download_url(*links)
-    run = _runs.find_by_id(context.connection, file.run_id)
-    return http_files.download_url(context.base_url, run.entity, run.project, run.name, file.name) if run else None
+        link = (context.backend, context.base_url, file.digest, file.name)
+        return file.reference or links.blob_download_url(*link)
+    run = run_table.find_by_id(context.connection, file.run_id)
+    return links.file_download_url(context.base_url, run.entity, run.project, run.name, file.name) if run else None
 
 
 @file_type.field("md5")

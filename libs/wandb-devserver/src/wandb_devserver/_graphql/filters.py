@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, TypeAlias
 
+from wandb_devserver._documents import Missing, lookup, lookup_config
 from wandb_devserver._errors import UsageError
 from wandb_devserver._json import Json, loads, loads_object
-from wandb_devserver._storage._documents import Missing, lookup, lookup_config
 from wandb_devserver._times import from_iso
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wandb_devserver._storage._runs import StoredRun
+    from wandb_devserver._storage.runs import StoredRun
 
     RunPredicate: TypeAlias = Callable[[StoredRun], bool]
     ValuePredicate: TypeAlias = Callable[["Json | Missing"], bool]

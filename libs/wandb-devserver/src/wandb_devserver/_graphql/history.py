@@ -6,19 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 from ariadne import ObjectType
 
-from wandb_devserver._console import parse_line
+from wandb_devserver._domain.streams import parse_line, sample
 from wandb_devserver._errors import UsageError
-from wandb_devserver._graphql._projects import connection
+from wandb_devserver._graphql.projects import connection
 from wandb_devserver._json import Json, JsonObject, dumps, loads_object
-from wandb_devserver._sampling import sample
-from wandb_devserver._storage import _lines
+from wandb_devserver._storage import lines as line_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wandb_devserver._graphql._context import Info
-    from wandb_devserver._storage._lines import Stream
-    from wandb_devserver._storage._runs import StoredRun
+    from wandb_devserver._graphql.context import Info
+    from wandb_devserver._storage.lines import Stream
+    from wandb_devserver._storage.runs import StoredRun
 
 run_type = ObjectType("Run")
 
@@ -30,17 +29,17 @@ _LAST_STEP = 2**63 - 1
 @run_type.field("historyLineCount")
 def resolve_history_line_count(run: StoredRun, info: Info) -> int | None:
     context = info.context
-    return None if context.hides_line_count else _lines.count(context.connection, run.id, "history")
+    return None if context.hides_line_count else line_table.count(context.connection, run.id, "history")
 
 
 @run_type.field("eventsLineCount")
 def resolve_events_line_count(run: StoredRun, info: Info) -> int:
-    return _lines.count(info.context.connection, run.id, "events")
+    return line_table.count(info.context.connection, run.id, "events")
 
 
 @run_type.field("logLineCount")
 def resolve_log_line_count(run: StoredRun, info: Info) -> int:
-    return _lines.count(info.context.connection, run.id, "console")
+    return line_table.count(info.context.connection, run.id, "console")
 
 
 @run_type.field("historyTail")
@@ -58,9 +57,9 @@ def resolve_history_keys(run: StoredRun, info: Info) -> JsonObject:
     database = info.context.connection
     keys: JsonObject = {
         key: {"typeCounts": [{"type": name, "count": count} for name, count in types]}
-        for key, types in _lines.history_keys(database, run.id).items()
+        for key, types in line_table.history_keys(database, run.id).items()
     }
-    return {"lastStep": _lines.last_step(database, run.id), "sets": [], "keys": keys}
+    return {"lastStep": line_table.last_step(database, run.id), "sets": [], "keys": keys}
 
 
 @run_type.field("history")
@@ -77,7 +76,7 @@ def resolve_history(
         return _sampled_stream(run, info, "history", samples)
     # A page of a scan: rows missing here would be missing for good.
     last = _LAST_STEP if max_step is None else max_step - 1
-    return list(_lines.read_steps(database, run.id, min_step or 0, last))
+    return list(line_table.read_steps(database, run.id, min_step or 0, last))
 
 
 @run_type.field("events")
@@ -115,21 +114,21 @@ def resolve_log_lines(
 ) -> dict[str, Any]:
     database = info.context.connection
     if last is not None:
-        found = _lines.read_last(database, run.id, "console", last)
+        found = line_table.read_last(database, run.id, "console", last)
         return connection([_log_line(number, text) for number, text in found], len(found))
     limit = _DEFAULT_LOG_PAGE if first is None else max(first, 0)
     start = _position(after) + 1 if after else 0
-    rows = _lines.read(database, run.id, "console", first=start, limit=limit + 1)
+    rows = line_table.read(database, run.id, "console", first=start, limit=limit + 1)
     return connection([_log_line(number, text) for number, text in rows], limit)
 
 
 def _tail(run: StoredRun, info: Info, stream: Stream) -> str:
-    lines = _lines.read_last(info.context.connection, run.id, stream, 1)
+    lines = line_table.read_last(info.context.connection, run.id, stream, 1)
     return dumps([text for _, text in lines])
 
 
 def _sampled_stream(run: StoredRun, info: Info, stream: Stream, samples: int | None) -> list[str]:
-    lines = _lines.read(info.context.connection, run.id, stream)
+    lines = line_table.read(info.context.connection, run.id, stream)
     return sample((text for _, text in lines), _DEFAULT_SAMPLES if samples is None else samples)
 
 
@@ -149,7 +148,7 @@ def _sampled_rows(run: StoredRun, info: Info, spec: JsonObject) -> list[JsonObje
 
 def _rows_with(run: StoredRun, info: Info, spec: JsonObject, keys: list[str]) -> Iterator[JsonObject]:
     first, last = _whole(spec.get("minStep"), 0), _whole(spec.get("maxStep"), _LAST_STEP)
-    for text in _lines.read_steps(info.context.connection, run.id, first, last):
+    for text in line_table.read_steps(info.context.connection, run.id, first, last):
         row = loads_object(text)
         if all(key in row for key in keys):
             yield {key: row[key] for key in keys}

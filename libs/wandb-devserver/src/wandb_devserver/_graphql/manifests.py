@@ -5,15 +5,15 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING
 
+from wandb_devserver._domain.limits import check_file_name
 from wandb_devserver._errors import UsageError
-from wandb_devserver._files import check_name
 from wandb_devserver._json import Json, loads_object
-from wandb_devserver._storage import _artifact_files
-from wandb_devserver._storage._artifact_files import ManifestEntry
+from wandb_devserver._storage import artifact_files as entry_table
+from wandb_devserver._storage.artifact_files import ManifestEntry
 
 if TYPE_CHECKING:
-    from wandb_devserver._graphql._context import Context
-    from wandb_devserver._storage._artifacts import StoredArtifact
+    from wandb_devserver._graphql.context import Context
+    from wandb_devserver._storage.artifacts import StoredArtifact
 
 _MD5_SIZE = 16
 
@@ -39,7 +39,7 @@ def read_manifest(context: Context, artifact: StoredArtifact) -> list[ManifestEn
     Raises:
         UsageError: if the manifest, or something it lists, was not uploaded.
     """
-    blob = _artifact_files.find_blob(context.connection, artifact.manifest_digest or "")
+    blob = entry_table.find_blob(context.connection, artifact.manifest_digest or "")
     if blob is None:
         msg = "the manifest was not uploaded: send it before the artifact is committed"
         raise UsageError(msg)
@@ -57,9 +57,9 @@ def _entry(context: Context, name: str, value: Json) -> ManifestEntry:
         msg = f"{name!r} has no digest in the manifest"
         raise UsageError(msg)
     if isinstance(reference, str):
-        return ManifestEntry(check_name(name), digest, size if isinstance(size, int) else 0, reference)
-    blob = _artifact_files.find_blob(context.connection, digest)
+        return ManifestEntry(check_file_name(name), digest, size if isinstance(size, int) else 0, reference)
+    blob = entry_table.find_blob(context.connection, digest)
     if blob is None:
         msg = f"{name!r} was not uploaded: nothing here has the MD5 {digest!r}"
         raise UsageError(msg)
-    return ManifestEntry(check_name(name), digest, blob.size, None)
+    return ManifestEntry(check_file_name(name), digest, blob.size, None)

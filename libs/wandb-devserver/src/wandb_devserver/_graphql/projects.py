@@ -6,18 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 from ariadne import MutationType, ObjectType, QueryType
 
-from wandb_devserver._graphql import _viewer
-from wandb_devserver._graphql._context import decode_id, encode_id
-from wandb_devserver._graphql._filters import parse_filters
-from wandb_devserver._graphql._names import check_project
-from wandb_devserver._storage import _projects, _runs
-from wandb_devserver._storage._order import parse_order
+from wandb_devserver._domain.limits import check_project
+from wandb_devserver._graphql import viewer
+from wandb_devserver._graphql.context import decode_id, encode_id
+from wandb_devserver._graphql.filters import parse_filters
+from wandb_devserver._storage import projects as project_table
+from wandb_devserver._storage import runs as run_table
+from wandb_devserver._storage.order import parse_order
 
 if TYPE_CHECKING:
-    from wandb_devserver._graphql._context import Info
+    from wandb_devserver._graphql.context import Info
     from wandb_devserver._json import JsonObject
-    from wandb_devserver._storage._projects import StoredProject
-    from wandb_devserver._storage._runs import StoredRun
+    from wandb_devserver._storage.projects import StoredProject
+    from wandb_devserver._storage.runs import StoredRun
 
 query = QueryType()
 mutation = MutationType()
@@ -47,7 +48,7 @@ def resolve_projects(
     limit = _DEFAULT_PAGE if first is None else max(first, 0)
     start = decode_id("Project", after) if after else 0
     entity = entity_name or context.backend.entity
-    found = _projects.page(context.connection, entity, after=start, limit=limit + 1)
+    found = project_table.page(context.connection, entity, after=start, limit=limit + 1)
     return connection([(project, encode_id("Project", project.id)) for project in found], limit)
 
 
@@ -55,11 +56,11 @@ def resolve_projects(
 def upsert_project(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, Any]:  # noqa: A002
     context = info.context
     entity, name = input.get("entity_name") or context.backend.entity, check_project(input.get("name") or "")
-    inserted = _projects.find(context.connection, entity, name) is None
-    project = _projects.find_or_create(context.connection, entity, name)
+    inserted = project_table.find(context.connection, entity, name) is None
+    project = project_table.find_or_create(context.connection, entity, name)
     if input.get("description") is not None:
-        _projects.describe(context.connection, project, input["description"])
-    stored = _projects.find(context.connection, entity, name)
+        project_table.describe(context.connection, project, input["description"])
+    stored = project_table.find(context.connection, entity, name)
     return {"project": stored, "model": stored, "inserted": inserted}
 
 
@@ -80,7 +81,7 @@ def resolve_entity_name(project: StoredProject, _: Info) -> str:
 
 @project_type.field("entity")
 def resolve_entity(project: StoredProject, _: Info) -> JsonObject:
-    return _viewer.entity(project.entity)
+    return viewer.entity(project.entity)
 
 
 @project_type.field("access")
@@ -96,25 +97,25 @@ def resolve_false(_: StoredProject, __: Info) -> bool:
 
 @project_type.field("user")
 def resolve_user(_: StoredProject, info: Info) -> JsonObject:
-    return _viewer.user(info.context.backend.entity)
+    return viewer.user(info.context.backend.entity)
 
 
 @project_type.field("run")
 def resolve_run(project: StoredProject, info: Info, *, name: str) -> StoredRun | None:
-    return _runs.find(info.context.connection, project.id, name)
+    return run_table.find(info.context.connection, project.id, name)
 
 
 @project_type.field("bucket")
 def resolve_bucket(
     project: StoredProject, info: Info, *, name: str, missing_ok: bool | None = None
 ) -> StoredRun | None:
-    run = _runs.find(info.context.connection, project.id, name)
+    run = run_table.find(info.context.connection, project.id, name)
     return run if missing_ok or run else info.context.run(project.entity, project.name, name)
 
 
 @project_type.field("runCount")
 def resolve_run_count(project: StoredProject, info: Info, *, filters: str | None = None) -> int:
-    return _runs.count(info.context.connection, project.id, parse_filters(filters))
+    return run_table.count(info.context.connection, project.id, parse_filters(filters))
 
 
 @project_type.field("runs")
@@ -128,7 +129,7 @@ def resolve_runs(
     order: str | None = None,
 ) -> dict[str, Any]:
     limit = _DEFAULT_PAGE if first is None else max(first, 0)
-    found = _runs.page(
+    found = run_table.page(
         info.context.connection,
         project.id,
         matches=parse_filters(filters),

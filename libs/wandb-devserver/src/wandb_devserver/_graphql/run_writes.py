@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from ariadne import MutationType
 
+from wandb_devserver._domain import lifecycle
+from wandb_devserver._domain.limits import check_project, check_run
 from wandb_devserver._errors import UsageError
-from wandb_devserver._graphql._artifact_writes import remove_logged_by
-from wandb_devserver._graphql._context import DEFAULT_PROJECT, Context
-from wandb_devserver._graphql._names import check_project, check_run
-from wandb_devserver._storage import _files, _lifecycle, _projects, _runs
+from wandb_devserver._graphql.artifact_writes import remove_logged_by
+from wandb_devserver._graphql.context import DEFAULT_PROJECT, Context
+from wandb_devserver._storage import files as file_table
+from wandb_devserver._storage import projects as project_table
+from wandb_devserver._storage import runs as run_table
 
 if TYPE_CHECKING:
-    from wandb_devserver._graphql._context import Info
-    from wandb_devserver._storage._runs import StoredRun
+    from wandb_devserver._graphql.context import Info
+    from wandb_devserver._storage.runs import StoredRun
 
 logger = logging.getLogger("wandb_devserver")
 
@@ -31,35 +34,35 @@ def upsert_bucket(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, 
         context.hides_line_count = not input.get("id")
     elif input.get("id"):
         run, inserted = context.run_by_id(input["id"]), False
-        _runs.edit(context.connection, run, _changes(input))
+        run_table.edit(context.connection, run, _changes(input))
     else:
         msg = "upsertBucket needs the name of a run to open or the id of one to edit"
         raise UsageError(msg)
-    return {"bucket": _runs.find_by_id(context.connection, run.id), "inserted": inserted}
+    return {"bucket": run_table.find_by_id(context.connection, run.id), "inserted": inserted}
 
 
 @mutation.field("deleteRun")
 def delete_run(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, Any]:  # noqa: A002
     context = info.context
     run = context.run_by_id(input["id"])
-    context.unused_blobs += [file.blob for file in _files.page(context.connection, run.id)]
+    context.unused_blobs += [file.blob for file in file_table.page(context.connection, run.id)]
     if input.get("delete_artifacts"):
         remove_logged_by(context, run)
-    _runs.delete(context.connection, run)
+    run_table.delete(context.connection, run)
     return {"client_mutation_id": input.get("client_mutation_id")}
 
 
 @mutation.field("stopRun")
 def stop_run(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, bool]:  # noqa: A002
     context = info.context
-    _lifecycle.request_stop(context.connection, context.run_by_id(input["id"]))
+    lifecycle.request_stop(context.connection, context.run_by_id(input["id"]))
     return {"success": True}
 
 
 @mutation.field("updateRunState")
 def update_run_state(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, bool]:  # noqa: A002
     context = info.context
-    _lifecycle.update_state(context.connection, context.run_by_id(input["id"]), input["state"])
+    lifecycle.update_state(context.connection, context.run_by_id(input["id"]), input["state"])
     return {"success": True}
 
 
@@ -73,8 +76,8 @@ def alert(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, bool]:  
 def _open(context: Context, given: dict[str, Any]) -> tuple[StoredRun, bool]:
     entity = given.get("entity_name") or context.backend.entity
     project_name = check_project(given.get("model_name") or DEFAULT_PROJECT)
-    project = _projects.find_or_create(context.connection, entity, project_name)
-    run, inserted = _lifecycle.open_run(
+    project = project_table.find_or_create(context.connection, entity, project_name)
+    run, inserted = lifecycle.open_run(
         context.connection,
         project,
         check_run(given["name"]),
@@ -82,12 +85,12 @@ def _open(context: Context, given: dict[str, Any]) -> tuple[StoredRun, bool]:
         state=given.get("state"),
         resumes=bool(given.get("id")),
     )
-    _runs.edit(context.connection, run, _changes(given), merge=context.writer is not None)
+    run_table.edit(context.connection, run, _changes(given), merge=context.writer is not None)
     return run, inserted
 
 
-def _changes(given: dict[str, Any]) -> _runs.RunChanges:
-    return _runs.RunChanges(
+def _changes(given: dict[str, Any]) -> run_table.RunChanges:
+    return run_table.RunChanges(
         display_name=given.get("display_name"),
         config=given.get("config"),
         summary=given.get("summary_metrics"),

@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING
 
 from ariadne import ObjectType
 
-from wandb_devserver._graphql import _viewer
-from wandb_devserver._graphql._context import encode_id
+from wandb_devserver._documents import INTERNAL_KEY
+from wandb_devserver._graphql import viewer
+from wandb_devserver._graphql.context import encode_id
 from wandb_devserver._json import JsonObject, dumps_strict, loads_object
-from wandb_devserver._storage import _lines, _projects
-from wandb_devserver._storage._documents import INTERNAL_KEY
+from wandb_devserver._storage import lines as line_table
+from wandb_devserver._storage import projects as project_table
 
 if TYPE_CHECKING:
-    from wandb_devserver._graphql._context import Info
-    from wandb_devserver._storage._projects import StoredProject
-    from wandb_devserver._storage._runs import StoredRun
+    from wandb_devserver._graphql.context import Info
+    from wandb_devserver._storage.projects import StoredProject
+    from wandb_devserver._storage.runs import StoredRun
 
 run_type = ObjectType("Run")
 
@@ -33,12 +34,12 @@ def resolve_id(run: StoredRun, _: Info) -> str:
 
 @run_type.field("project")
 def resolve_project(run: StoredRun, info: Info) -> StoredProject | None:
-    return _projects.find(info.context.connection, run.entity, run.project)
+    return project_table.find(info.context.connection, run.entity, run.project)
 
 
 @run_type.field("user")
 def resolve_user(_: StoredRun, info: Info) -> JsonObject:
-    return _viewer.user(info.context.backend.entity)
+    return viewer.user(info.context.backend.entity)
 
 
 @run_type.field("readOnly")
@@ -61,7 +62,7 @@ def resolve_summary(run: StoredRun, _: Info, *, keys: list[str] | None = None) -
 
 @run_type.field("systemMetrics")
 def resolve_system_metrics(run: StoredRun, info: Info) -> str:
-    last = _lines.read_last(info.context.connection, run.id, "events", 1)
+    last = line_table.read_last(info.context.connection, run.id, "events", 1)
     return last[0][1] if last else "{}"
 
 

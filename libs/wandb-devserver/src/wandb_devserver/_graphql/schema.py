@@ -1,4 +1,4 @@
-"""The executable schema: the files in `schema/`, bound to their resolvers."""
+"""The executable schema: the files in `sdl/`, bound to their resolvers."""
 
 from __future__ import annotations
 
@@ -6,22 +6,24 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ariadne import load_schema_from_path, make_executable_schema
+from ariadne import ScalarType, load_schema_from_path, make_executable_schema
 
+from wandb_devserver._errors import UsageError
 from wandb_devserver._graphql import (
-    _artifact_writes,
-    _artifacts,
-    _collections,
-    _files,
-    _history,
-    _projects,
-    _run_fields,
-    _runs,
-    _sweep_writes,
-    _sweeps,
-    _viewer,
+    artifact_writes,
+    artifacts,
+    collections,
+    files,
+    history,
+    projects,
+    run_writes,
+    runs,
+    sweep_writes,
+    sweeps,
+    viewer,
 )
-from wandb_devserver._graphql._scalars import SCALARS
+from wandb_devserver._json import Json, dumps_strict, strict_text
+from wandb_devserver._times import to_iso
 
 if TYPE_CHECKING:
     from enum import Enum
@@ -29,20 +31,66 @@ if TYPE_CHECKING:
     from ariadne import SchemaBindable
     from graphql import GraphQLSchema
 
-SCHEMA_FOLDER = Path(__file__).parent / "schema"
+SCHEMA_FOLDER = Path(__file__).parent / "sdl"
+
+json_string = ScalarType("JSONString")
+json_value = ScalarType("JSON")
+int64 = ScalarType("Int64")
+date_time = ScalarType("DateTime")
+duration = ScalarType("Duration")
+
+
+@json_string.serializer
+def serialize_json_string(value: Json) -> str:
+    return strict_text(value) if isinstance(value, str) else dumps_strict(value)
+
+
+@json_string.value_parser
+def parse_json_string(value: object) -> str:
+    if not isinstance(value, str):
+        msg = f"a JSONString is a string that holds JSON, not {value!r}"
+        raise UsageError(msg)
+    return value
+
+
+@json_value.serializer
+def serialize_json(value: Json) -> Json:
+    # The answer as a whole is written as strict JSON.
+    return value
+
+
+@int64.serializer
+def serialize_int64(value: int) -> int:
+    return value
+
+
+@int64.value_parser
+def parse_int64(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, str, float)):
+        msg = f"an Int64 is a whole number, not {value!r}"
+        raise UsageError(msg)
+    return int(value)
+
+
+@date_time.serializer
+def serialize_date_time(moment: float) -> str:
+    return to_iso(moment)
+
+
+SCALARS = (json_string, json_value, int64, date_time, duration)
 
 _NOUNS = (
-    _viewer,
-    _projects,
-    _runs,
-    _run_fields,
-    _history,
-    _files,
-    _artifacts,
-    _artifact_writes,
-    _collections,
-    _sweeps,
-    _sweep_writes,
+    viewer,
+    projects,
+    runs,
+    run_writes,
+    history,
+    files,
+    artifacts,
+    artifact_writes,
+    collections,
+    sweeps,
+    sweep_writes,
 )
 
 

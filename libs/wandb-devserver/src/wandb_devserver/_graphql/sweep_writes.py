@@ -6,19 +6,24 @@ from typing import TYPE_CHECKING, Any
 
 from ariadne import MutationType
 
+from wandb_devserver._domain import dispatch
+from wandb_devserver._domain.limits import check_project
 from wandb_devserver._errors import NotFoundError, UsageError
-from wandb_devserver._graphql._context import DEFAULT_PROJECT, AgentGoneError, Context, decode_id
-from wandb_devserver._graphql._filters import parse_filters
-from wandb_devserver._graphql._names import check_project
+from wandb_devserver._graphql.context import DEFAULT_PROJECT, AgentGoneError, Context, decode_id
+from wandb_devserver._graphql.filters import parse_filters
 from wandb_devserver._json import dumps, loads_object
-from wandb_devserver._storage import _agents, _dispatch, _projects, _runs, _sweeps, _trials
-from wandb_devserver._sweeps._bayes import check_installed
-from wandb_devserver._sweeps._config import parse_config
+from wandb_devserver._search.bayes import check_installed
+from wandb_devserver._search.config import parse_config
+from wandb_devserver._storage import agents as agent_table
+from wandb_devserver._storage import projects as project_table
+from wandb_devserver._storage import runs as run_table
+from wandb_devserver._storage import sweeps as sweep_table
+from wandb_devserver._storage import trials as trial_table
 
 if TYPE_CHECKING:
-    from wandb_devserver._graphql._context import Info
-    from wandb_devserver._storage._agents import StoredAgent
-    from wandb_devserver._storage._sweeps import StoredSweep
+    from wandb_devserver._graphql.context import Info
+    from wandb_devserver._storage.agents import StoredAgent
+    from wandb_devserver._storage.sweeps import StoredSweep
 
 mutation = MutationType()
 
@@ -34,12 +39,12 @@ def upsert_sweep(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, A
             check_installed()
     if sweep is None:
         sweep = _create(context, input)
-    elif input.get("config") not in (None, sweep.config) and _trials.count(context.connection, sweep.id):
+    elif input.get("config") not in (None, sweep.config) and trial_table.count(context.connection, sweep.id):
         msg = f"sweep {sweep.name!r} has trials already: its configuration can change before the first one only"
         raise UsageError(msg)
-    _sweeps.edit(context.connection, sweep, _changes(input))
+    sweep_table.edit(context.connection, sweep, _changes(input))
     _attach_prior_runs(context, sweep, input.get("prior_runs_filters"))
-    changed = _sweeps.find_by_id(context.connection, sweep.id)
+    changed = sweep_table.find_by_id(context.connection, sweep.id)
     assert changed is not None
     warnings = parse_config(changed.config).warnings if input.get("config") is not None else ()
     return {"sweep": changed, "config_validation_warnings": list(warnings)}
@@ -50,30 +55,30 @@ def create_agent(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, S
     context = info.context
     entity = input.get("entity_name") or context.backend.entity
     project, name = input.get("project_name") or DEFAULT_PROJECT, input["sweep"]
-    sweep = _sweeps.find_by_path(context.connection, entity, project, name)
+    sweep = sweep_table.find_by_path(context.connection, entity, project, name)
     if sweep is None:
         msg = f"there is no sweep '{entity}/{project}/{name}'"
         raise NotFoundError(msg)
-    if sweep.state == _sweeps.PENDING:
-        _sweeps.edit(context.connection, sweep, _sweeps.SweepChanges(state=_sweeps.RUNNING))
-    return {"agent": _agents.create(context.connection, sweep, input["host"])}
+    if sweep.state == sweep_table.PENDING:
+        sweep_table.edit(context.connection, sweep, sweep_table.SweepChanges(state=sweep_table.RUNNING))
+    return {"agent": agent_table.create(context.connection, sweep, input["host"])}
 
 
 @mutation.field("agentHeartbeat")
 def agent_heartbeat(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, Any]:  # noqa: A002
     context = info.context
-    agent = _agents.find_by_id(context.connection, decode_id("Agent", input["id"]))
-    sweep = _sweeps.find_by_id(context.connection, agent.sweep_id) if agent else None
+    agent = agent_table.find_by_id(context.connection, decode_id("Agent", input["id"]))
+    sweep = sweep_table.find_by_id(context.connection, agent.sweep_id) if agent else None
     if agent is None or sweep is None:
         msg = f"there is no agent {input['id']!r}: its sweep was deleted"
         raise AgentGoneError(msg)
     running = {name for name, runs in loads_object(input.get("run_state")).items() if runs}
-    command = _dispatch.next_command(context.connection, sweep, agent, running, context.slowly)
+    command = dispatch.next_command(context.connection, sweep, agent, running, context.slowly)
     return {"agent": agent, "commands": dumps([command.as_json()] if command else [])}
 
 
 def _existing(context: Context, node_id: str) -> StoredSweep:
-    sweep = _sweeps.find_by_id(context.connection, decode_id("Sweep", node_id))
+    sweep = sweep_table.find_by_id(context.connection, decode_id("Sweep", node_id))
     if sweep is None:
         msg = f"there is no sweep with the id {node_id!r}"
         raise NotFoundError(msg)
@@ -86,16 +91,16 @@ def _create(context: Context, given: dict[str, Any]) -> StoredSweep:
         raise UsageError(msg)
     entity = given.get("entity_name") or context.backend.entity
     name = check_project(given.get("project_name") or DEFAULT_PROJECT)
-    project = _projects.find_or_create(context.connection, entity, name)
-    return _sweeps.create(context.connection, project, given["config"])
+    project = project_table.find_or_create(context.connection, entity, name)
+    return sweep_table.create(context.connection, project, given["config"])
 
 
-def _changes(given: dict[str, Any]) -> _sweeps.SweepChanges:
+def _changes(given: dict[str, Any]) -> sweep_table.SweepChanges:
     state = given.get("state")
-    if state is not None and state not in _sweeps.STATES:
-        msg = f"unknown sweep state {state!r}: use one of {', '.join(_sweeps.STATES)}"
+    if state is not None and state not in sweep_table.STATES:
+        msg = f"unknown sweep state {state!r}: use one of {', '.join(sweep_table.STATES)}"
         raise UsageError(msg)
-    return _sweeps.SweepChanges(
+    return sweep_table.SweepChanges(
         display_name=given.get("display_name"),
         description=given.get("description"),
         config=given.get("config"),
@@ -109,8 +114,8 @@ def _attach_prior_runs(context: Context, sweep: StoredSweep, filters: str | None
     matches = parse_filters(filters)
     if matches is None:
         return
-    for run, _ in _runs.page(context.connection, sweep.project_id, matches=matches, limit=-1):
-        _runs.edit(context.connection, run, _runs.RunChanges(sweep_name=sweep.name))
+    for run, _ in run_table.page(context.connection, sweep.project_id, matches=matches, limit=-1):
+        run_table.edit(context.connection, run, run_table.RunChanges(sweep_name=sweep.name))
 
 
 BINDABLES = (mutation,)

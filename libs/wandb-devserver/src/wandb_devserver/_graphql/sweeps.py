@@ -6,22 +6,27 @@ from typing import TYPE_CHECKING, Any
 
 from ariadne import ObjectType
 
+from wandb_devserver._domain import results as sweep_results
 from wandb_devserver._errors import UsageError
-from wandb_devserver._graphql._context import decode_id, encode_id
-from wandb_devserver._graphql._projects import connection, project_type
-from wandb_devserver._graphql._run_fields import run_type
+from wandb_devserver._graphql.context import decode_id, encode_id
+from wandb_devserver._graphql.projects import connection, project_type
+from wandb_devserver._graphql.runs import run_type
 from wandb_devserver._json import loads
-from wandb_devserver._storage import _agents, _projects, _results, _runs, _sweeps, _trials
-from wandb_devserver._storage._order import parse_order
-from wandb_devserver._sweeps._config import parse_config
-from wandb_devserver._sweeps._search import grid_size
+from wandb_devserver._search.config import parse_config
+from wandb_devserver._search.points import grid_size
+from wandb_devserver._storage import agents as agent_table
+from wandb_devserver._storage import projects as project_table
+from wandb_devserver._storage import runs as run_table
+from wandb_devserver._storage import sweeps as sweep_table
+from wandb_devserver._storage import trials as trial_table
+from wandb_devserver._storage.order import parse_order
 
 if TYPE_CHECKING:
-    from wandb_devserver._graphql._context import Info
-    from wandb_devserver._storage._agents import StoredAgent
-    from wandb_devserver._storage._projects import StoredProject
-    from wandb_devserver._storage._runs import StoredRun
-    from wandb_devserver._storage._sweeps import StoredSweep
+    from wandb_devserver._graphql.context import Info
+    from wandb_devserver._storage.agents import StoredAgent
+    from wandb_devserver._storage.projects import StoredProject
+    from wandb_devserver._storage.runs import StoredRun
+    from wandb_devserver._storage.sweeps import StoredSweep
 
 sweep_type = ObjectType("Sweep")
 agent_type = ObjectType("Agent")
@@ -34,12 +39,12 @@ agent_type.set_alias("totalRuns", "trial_count")
 
 @project_type.field("totalSweeps")
 def resolve_total_sweeps(project: StoredProject, info: Info) -> int:
-    return _sweeps.count(info.context.connection, project.id)
+    return sweep_table.count(info.context.connection, project.id)
 
 
 @project_type.field("sweep")
 def resolve_sweep(project: StoredProject, info: Info, *, sweep_name: str) -> StoredSweep | None:
-    return _sweeps.find(info.context.connection, project.id, sweep_name)
+    return sweep_table.find(info.context.connection, project.id, sweep_name)
 
 
 @project_type.field("sweeps")
@@ -56,7 +61,7 @@ def resolve_sweeps(
         raise UsageError(msg)
     limit = _DEFAULT_PAGE if first is None else max(first, 0)
     start = decode_id("Sweep", after) if after else 0
-    found = _sweeps.page(info.context.connection, project.id, after=start, limit=limit + 1)
+    found = sweep_table.page(info.context.connection, project.id, after=start, limit=limit + 1)
     return connection([(sweep, encode_id("Sweep", sweep.id)) for sweep in found], limit)
 
 
@@ -67,7 +72,7 @@ def resolve_id(sweep: StoredSweep, _: Info) -> str:
 
 @sweep_type.field("project")
 def resolve_project(sweep: StoredSweep, info: Info) -> StoredProject | None:
-    return _projects.find_by_id(info.context.connection, sweep.project_id)
+    return project_table.find_by_id(info.context.connection, sweep.project_id)
 
 
 @sweep_type.field("method")
@@ -77,7 +82,7 @@ def resolve_method(sweep: StoredSweep, _: Info) -> str:
 
 @sweep_type.field("earlyStopJobRunning")
 def resolve_early_stop_job(sweep: StoredSweep, _: Info) -> bool:
-    return sweep.state == _sweeps.RUNNING and parse_config(sweep.config).early_terminate is not None
+    return sweep.state == sweep_table.RUNNING and parse_config(sweep.config).early_terminate is not None
 
 
 @sweep_type.field("bestLoss")
@@ -85,12 +90,12 @@ def resolve_best_loss(sweep: StoredSweep, info: Info) -> float | None:
     metric = parse_config(sweep.config).metric
     if metric is None:
         return None
-    return metric.best(_results.summary_values(info.context.connection, sweep, metric.name))
+    return metric.best(sweep_results.summary_values(info.context.connection, sweep, metric.name))
 
 
 @sweep_type.field("runCount")
 def resolve_run_count(sweep: StoredSweep, info: Info) -> int:
-    return len(_results.runs(info.context.connection, sweep))
+    return len(sweep_results.runs(info.context.connection, sweep))
 
 
 @sweep_type.field("runCountExpected")
@@ -104,7 +109,7 @@ def resolve_run_count_expected(sweep: StoredSweep, _: Info) -> int | None:
 
 @sweep_type.field("heartbeatAt")
 def resolve_heartbeat(sweep: StoredSweep, info: Info) -> float | None:
-    agents = _agents.of_sweep(info.context.connection, sweep.id)
+    agents = agent_table.of_sweep(info.context.connection, sweep.id)
     return max((agent.heartbeat_at for agent in agents), default=None)
 
 
@@ -120,13 +125,13 @@ def resolve_runs(
 
 @sweep_type.field("agents")
 def resolve_agents(sweep: StoredSweep, info: Info) -> dict[str, Any]:
-    agents = _agents.of_sweep(info.context.connection, sweep.id)
+    agents = agent_table.of_sweep(info.context.connection, sweep.id)
     return connection([(agent, encode_id("Agent", agent.id)) for agent in agents], len(agents))
 
 
 @sweep_type.field("agent")
 def resolve_agent(sweep: StoredSweep, info: Info, *, agent_name: str) -> StoredAgent | None:
-    return _agents.find(info.context.connection, sweep.id, agent_name)
+    return agent_table.find(info.context.connection, sweep.id, agent_name)
 
 
 @agent_type.field("id")
@@ -145,9 +150,9 @@ def resolve_agent_runs(
     last: int | None = None,  # noqa: ARG001 - the SDK never sends it
     order: str | None = None,
 ) -> dict[str, Any]:
-    sweep = _sweeps.find_by_id(info.context.connection, agent.sweep_id)
+    sweep = sweep_table.find_by_id(info.context.connection, agent.sweep_id)
     assert sweep is not None
-    own = {trial.run_id for trial in _trials.of_agent(info.context.connection, agent.id)}
+    own = {trial.run_id for trial in trial_table.of_agent(info.context.connection, agent.id)}
 
     def of_agent(run: StoredRun) -> bool:
         return run.id in own
@@ -167,21 +172,21 @@ def resolve_failed(run: StoredRun, _: Info) -> bool:
 
 @run_type.field("shouldStop")
 def resolve_should_stop(run: StoredRun, info: Info) -> bool:
-    trial = _trials.find(info.context.connection, run.id)
+    trial = trial_table.find(info.context.connection, run.id)
     return trial.stopping if trial else run.stop_requested
 
 
 def _run_page(
     sweep: StoredSweep,
     info: Info,
-    matches: _runs.RunFilter,
+    matches: run_table.RunFilter,
     *,
     after: str | None,
     first: int | None,
     order: str | None,
 ) -> dict[str, Any]:
     # Without a number: all of them, because the SDK reads no further page.
-    found = _runs.page(
+    found = run_table.page(
         info.context.connection,
         sweep.project_id,
         matches=matches,

@@ -9,7 +9,7 @@ from ariadne import QueryType
 from wandb_devserver._json import Json, JsonObject
 
 if TYPE_CHECKING:
-    from wandb_devserver._graphql._context import Info
+    from wandb_devserver._graphql.context import Info
 query = QueryType()
 
 # Each switches the SDK to another request for the same thing; this one lets it count the files of an artifact.

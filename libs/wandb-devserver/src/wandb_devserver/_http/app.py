@@ -9,9 +9,12 @@ from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from wandb_devserver import _artifact_blobs, _file_stream, _files, _pages
-from wandb_devserver._auth import RequireKey
-from wandb_devserver._graphql import _endpoint
+from wandb_devserver._graphql import endpoint
+from wandb_devserver._http import artifact_blobs
+from wandb_devserver._http import file_stream as file_stream_route
+from wandb_devserver._http import files as http_files
+from wandb_devserver._http.auth import RequireKey
+from wandb_devserver._pages import routes as pages
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -25,16 +28,16 @@ def create_app(backend: Backend) -> Starlette:
     """Return the application that serves `backend`."""
     app = Starlette(
         routes=[
-            Route("/graphql", _endpoint.graphql, methods=["POST"]),
-            Route("/files/{entity}/{project}/{run}/file_stream", _file_stream.file_stream, methods=["POST"]),
-            Route("/files/{entity}/{project}/{run}/{name:path}", _files.download, methods=["GET"]),
-            *_artifact_blobs.ROUTES,
-            Route("/signed/{token}", _files.upload, methods=["PUT"]),
+            Route("/graphql", endpoint.graphql, methods=["POST"]),
+            Route("/files/{entity}/{project}/{run}/file_stream", file_stream_route.file_stream, methods=["POST"]),
+            Route("/files/{entity}/{project}/{run}/{name:path}", http_files.download, methods=["GET"]),
+            *artifact_blobs.ROUTES,
+            Route("/signed/{token}", http_files.upload, methods=["PUT"]),
             Route("/sdk/otel/{rest:path}", _telemetry, methods=["POST"]),
             # What is open without the key ends here, so that no page below can be had through it.
             Route("/signed/{rest:path}", _not_found, methods=_ANY_METHOD),
             Route("/sdk/{rest:path}", _not_found, methods=_ANY_METHOD),
-            *_pages.ROUTES,
+            *pages.ROUTES,
         ],
         middleware=[Middleware(RequireKey, api_key=backend.api_key)],
     )

@@ -11,29 +11,18 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from wandb_devserver._errors import UsageError
-from wandb_devserver._fault_responses import respond
-from wandb_devserver._files import UPLOAD_LIFETIME, receive
-from wandb_devserver._storage import _artifact_files, _collections, _projects
+from wandb_devserver._http.fault_responses import respond
+from wandb_devserver._http.files import receive
+from wandb_devserver._storage import artifact_files as entry_table
+from wandb_devserver._storage import collections as collection_table
+from wandb_devserver._storage import projects as project_table
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from wandb_devserver._backend import Backend
-    from wandb_devserver._faults import Fault
-    from wandb_devserver._storage._blobs import Blob
-
-DOWNLOAD_LIFETIME = 3600.0
-"""Seconds that a download link is good for; the SDK asks for new ones with each download."""
-
-
-def upload_url(backend: Backend, base_url: str, md5: str, name: str) -> str:
-    """Return the absolute link to which contents with this MD5 may be PUT, without credentials."""
-    return _signed_url(backend, base_url, ["artifact-upload", md5, name], UPLOAD_LIFETIME)
-
-
-def download_url(backend: Backend, base_url: str, md5: str, name: str) -> str:
-    """Return the absolute link from which contents can be fetched without credentials."""
-    return _signed_url(backend, base_url, ["artifact-download", md5, name], DOWNLOAD_LIFETIME)
+    from wandb_devserver._storage.blobs import Blob
+    from wandb_devserver._testing.faults import Fault
 
 
 async def upload(request: Request) -> Response:
@@ -86,10 +75,6 @@ async def _send(backend: Backend, blob: Blob | None, name: str) -> Response:
     return await respond(backend, "download", serve, target=name)
 
 
-def _signed_url(backend: Backend, base_url: str, subject: list[str | int], lifetime: float) -> str:
-    return f"{base_url}signed/artifacts/{backend.signer.sign(subject, lifetime=lifetime)}"
-
-
 def _verify(backend: Backend, request: Request, purpose: str) -> tuple[str, str]:
     try:
         kind, md5, name = backend.signer.verify(request.path_params["token"])
@@ -107,8 +92,8 @@ def _keep(backend: Backend, blob: Blob, md5: str, name: str) -> Response:
         return PlainTextResponse(f"{name!r} arrived with the MD5 {blob.md5!r}, not {md5!r}: send it again", 400)
     try:
         with backend.database.write() as connection:
-            kept = _artifact_files.keep_blob(connection, blob)
-            known = _artifact_files.find_blob(connection, md5) is not None
+            kept = entry_table.keep_blob(connection, blob)
+            known = entry_table.find_blob(connection, md5) is not None
     except BaseException:
         backend.blobs.remove(blob.name)
         raise
@@ -119,7 +104,7 @@ def _keep(backend: Backend, blob: Blob, md5: str, name: str) -> Response:
 
 def _find(backend: Backend, md5: str) -> Blob | None:
     with backend.database.read() as connection:
-        return _artifact_files.find_blob(connection, md5)
+        return entry_table.find_blob(connection, md5)
 
 
 def _find_in_collection(backend: Backend, parts: dict[str, str], digest: str) -> Blob | None:
@@ -128,11 +113,11 @@ def _find_in_collection(backend: Backend, parts: dict[str, str], digest: str) ->
     except ValueError:
         return None
     with backend.database.read() as connection:
-        project = _projects.find(connection, parts["entity"], parts["project"])
-        collection = _collections.find(connection, project.id, parts["collection"]) if project else None
-        if collection is None or not _artifact_files.is_in_collection(connection, collection.id, md5):
+        project = project_table.find(connection, parts["entity"], parts["project"])
+        collection = collection_table.find(connection, project.id, parts["collection"]) if project else None
+        if collection is None or not entry_table.is_in_collection(connection, collection.id, md5):
             return None
-        return _artifact_files.find_blob(connection, md5)
+        return entry_table.find_blob(connection, md5)
 
 
 ROUTES = [

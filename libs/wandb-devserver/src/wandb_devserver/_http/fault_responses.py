@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
     from wandb_devserver._backend import Backend
-    from wandb_devserver._faults import Fault, Kind
+    from wandb_devserver._testing.faults import Fault, Kind
 
     Serve = Callable[[Fault | None], Awaitable[Response]]
 

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 from anyio.to_thread import run_sync
 from starlette.responses import JSONResponse, Response
 
-from wandb_devserver._body import LIMIT, BodyTooLargeError, read_body
-from wandb_devserver._fault_responses import respond
+from wandb_devserver._domain import dispatch, lifecycle
+from wandb_devserver._http.body import LIMIT, BodyTooLargeError, read_body
+from wandb_devserver._http.fault_responses import respond
 from wandb_devserver._json import Json, JsonObject, loads
-from wandb_devserver._storage import _dispatch, _lifecycle, _lines, _runs, _trials
+from wandb_devserver._storage import lines as line_table
+from wandb_devserver._storage import runs as run_table
+from wandb_devserver._storage import trials as trial_table
 
 if TYPE_CHECKING:
     import sqlite3
@@ -21,9 +24,9 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from wandb_devserver._backend import Backend
-    from wandb_devserver._faults import Fault
-    from wandb_devserver._storage._lines import Stream
-    from wandb_devserver._storage._runs import StoredRun
+    from wandb_devserver._storage.lines import Stream
+    from wandb_devserver._storage.runs import StoredRun
+    from wandb_devserver._testing.faults import Fault
 
 logger = logging.getLogger("wandb_devserver")
 
@@ -68,7 +71,7 @@ def _apply(backend: Backend, address: Address, request: Request, body: bytes) ->
         return _refusal(400, f"the body is no JSON object: {error}")
     client = request.headers.get("x-wandb-async-client-id") or None
     with backend.database.write() as connection:
-        run = _runs.find_by_path(connection, address.entity, address.project, address.run)
+        run = run_table.find_by_path(connection, address.entity, address.project, address.run)
         if run is None:
             return _refusal(404, f"there is no run {str(address)!r}: it was deleted or never opened")
         apply_message(connection, run, message, client)
@@ -89,14 +92,14 @@ def apply_message(connection: sqlite3.Connection, run: StoredRun, message: JsonO
         _store_file(connection, run, name, content, client)
     if message.get("complete"):
         exit_code = message.get("exitcode")
-        _lifecycle.complete(connection, run, exit_code if isinstance(exit_code, int) else 0)
-        sweep_id = _trials.sweep_of(connection, run.id)
+        lifecycle.complete(connection, run, exit_code if isinstance(exit_code, int) else 0)
+        sweep_id = trial_table.sweep_of(connection, run.id)
         if sweep_id is not None:
-            _dispatch.settle(connection, sweep_id)
+            dispatch.settle(connection, sweep_id)
     elif message.get("preempting"):
-        _lifecycle.mark_preempting(connection, run)
+        lifecycle.mark_preempting(connection, run)
     else:
-        _lifecycle.beat(connection, run, shared=client is not None)
+        lifecycle.beat(connection, run, shared=client is not None)
 
 
 def _store_file(connection: sqlite3.Connection, run: StoredRun, name: str, content: Json, client: str | None) -> None:
@@ -106,17 +109,17 @@ def _store_file(connection: sqlite3.Connection, run: StoredRun, name: str, conte
     texts = [str(line) for line in lines]
     if name == "wandb-summary.json":
         if texts:
-            _runs.edit(connection, run, _runs.RunChanges(summary=texts[-1]), merge=client is not None)
+            run_table.edit(connection, run, run_table.RunChanges(summary=texts[-1]), merge=client is not None)
         return
     if name not in _STREAMS:
         logger.warning("file_stream of run %r: unknown file %r ignored", run.name, name)
         return
     offset = content.get("offset")
-    chunk = _lines.Chunk(_STREAMS[name], offset if isinstance(offset, int) else 0, texts)
+    chunk = line_table.Chunk(_STREAMS[name], offset if isinstance(offset, int) else 0, texts)
     if client is None:
-        _lines.append_plain(connection, run.id, chunk)
+        line_table.append_plain(connection, run.id, chunk)
     else:
-        _lines.append_shared(connection, run.id, chunk, client)
+        line_table.append_shared(connection, run.id, chunk, client)
 
 
 def _decode(body: bytes, encoding: str) -> JsonObject:

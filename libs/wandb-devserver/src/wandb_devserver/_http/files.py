@@ -3,51 +3,24 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from anyio.to_thread import run_sync
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
 from wandb_devserver._errors import UsageError
-from wandb_devserver._fault_responses import respond
-from wandb_devserver._storage import _files, _runs
+from wandb_devserver._http.fault_responses import respond
+from wandb_devserver._storage import files as file_table
+from wandb_devserver._storage import runs as run_table
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from wandb_devserver._backend import Backend
-    from wandb_devserver._faults import Fault
-    from wandb_devserver._storage._blobs import Blob, BlobWriter
-    from wandb_devserver._storage._files import StoredFile
-
-UPLOAD_LIFETIME = 24 * 3600.0
-"""Seconds that an upload link is good for; the SDK retries an upload for less than an hour."""
+    from wandb_devserver._storage.blobs import Blob, BlobWriter
+    from wandb_devserver._storage.files import StoredFile
+    from wandb_devserver._testing.faults import Fault
 
 _WRITE_SIZE = 1024 * 1024
-
-
-def upload_url(backend: Backend, base_url: str, run_id: int, name: str) -> str:
-    """Return the absolute link to which one file of a run may be PUT, without credentials."""
-    return f"{base_url}signed/{backend.signer.sign(['run-file', run_id, name], lifetime=UPLOAD_LIFETIME)}"
-
-
-def download_url(base_url: str, entity: str, project: str, run: str, name: str) -> str:
-    """Return the absolute link from which a file of a run can be fetched, with the key."""
-    path = "/".join(quote(part, safe="") for part in (entity, project, run))
-    return f"{base_url}files/{path}/{quote(name)}"
-
-
-def check_name(name: str) -> str:
-    """Return `name` if it can be the name of a file of a run.
-
-    Raises:
-        UsageError: if a client that downloads the file could write outside of its folder.
-    """
-    parts = name.replace("\\", "/").split("/")
-    if not name or "\0" in name or ".." in parts or parts[0] == "":
-        msg = f"{name!r} cannot be the name of a file: use a relative path without '..'"
-        raise UsageError(msg)
-    return name
 
 
 async def upload(request: Request) -> Response:
@@ -100,8 +73,8 @@ async def receive(request: Request, writer: BlobWriter) -> Blob:
 
 def _register(backend: Backend, run_id: int, name: str, blob: Blob) -> Response:
     with backend.database.write() as connection:
-        known = _runs.find_by_id(connection, run_id)
-        replaced = _files.put(connection, run_id, name, blob) if known else blob.name
+        known = run_table.find_by_id(connection, run_id)
+        replaced = file_table.put(connection, run_id, name, blob) if known else blob.name
     if replaced:
         backend.blobs.remove(replaced)
     return Response(status_code=200 if known else 404)
@@ -109,5 +82,5 @@ def _register(backend: Backend, run_id: int, name: str, blob: Blob) -> Response:
 
 def _find(backend: Backend, parts: dict[str, str]) -> StoredFile | None:
     with backend.database.read() as connection:
-        run = _runs.find_by_path(connection, parts["entity"], parts["project"], parts["run"])
-        return _files.find(connection, run.id, parts["name"]) if run else None
+        run = run_table.find_by_path(connection, parts["entity"], parts["project"], parts["run"])
+        return file_table.find(connection, run.id, parts["name"]) if run else None

@@ -11,15 +11,21 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from wandb_devserver import _charts
-from wandb_devserver._console import parse_line
+from wandb_devserver._documents import Missing, lookup, plain_config
+from wandb_devserver._domain import results as sweep_results
+from wandb_devserver._domain.streams import parse_line, sample
 from wandb_devserver._json import Json, dumps, loads_object
-from wandb_devserver._sampling import sample
-from wandb_devserver._storage import _agents, _files, _lines, _projects, _results, _runs, _sweeps, _trials
-from wandb_devserver._storage._documents import Missing, lookup, plain_config
-from wandb_devserver._storage._order import parse_order
-from wandb_devserver._sweeps._config import parse_config
-from wandb_devserver._sweeps._search import values_of
+from wandb_devserver._pages import charts
+from wandb_devserver._search.config import parse_config
+from wandb_devserver._search.points import values_of
+from wandb_devserver._storage import agents as agent_table
+from wandb_devserver._storage import files as file_table
+from wandb_devserver._storage import lines as line_table
+from wandb_devserver._storage import projects as project_table
+from wandb_devserver._storage import runs as run_table
+from wandb_devserver._storage import sweeps as sweep_table
+from wandb_devserver._storage import trials as trial_table
+from wandb_devserver._storage.order import parse_order
 from wandb_devserver._times import to_iso
 
 if TYPE_CHECKING:
@@ -28,11 +34,11 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from wandb_devserver._backend import Backend
-    from wandb_devserver._storage._agents import StoredAgent
-    from wandb_devserver._storage._runs import StoredRun
-    from wandb_devserver._storage._sweeps import StoredSweep
-    from wandb_devserver._storage._trials import StoredTrial
-    from wandb_devserver._sweeps._config import SweepConfig
+    from wandb_devserver._search.config import SweepConfig
+    from wandb_devserver._storage.agents import StoredAgent
+    from wandb_devserver._storage.runs import StoredRun
+    from wandb_devserver._storage.sweeps import StoredSweep
+    from wandb_devserver._storage.trials import StoredTrial
 
 _CHART_POINTS = 300
 _CONSOLE_LINES = 200
@@ -48,7 +54,7 @@ def _readable(moment: float) -> str:
 
 
 _templates = Environment(
-    loader=PackageLoader("wandb_devserver"),
+    loader=PackageLoader("wandb_devserver._pages"),
     autoescape=True,
     undefined=StrictUndefined,
     trim_blocks=True,
@@ -92,34 +98,34 @@ async def run(request: Request) -> Response:
 
 def _index(backend: Backend) -> Response:
     with backend.database.read() as connection:
-        projects = [(known, _runs.count(connection, known.id)) for known in _projects.page(connection, None)]
+        projects = [(known, run_table.count(connection, known.id)) for known in project_table.page(connection, None)]
     return _page("index.html", projects=projects)
 
 
 def _project(backend: Backend, parts: dict[str, str]) -> Response:
     with backend.database.read() as connection:
-        found = _projects.find(connection, parts["entity"], parts["project"])
+        found = project_table.find(connection, parts["entity"], parts["project"])
         if found is None:
             return _page("missing.html", status=404, what="project", path=f"{parts['entity']}/{parts['project']}")
         newest_first = parse_order("-created_at")
-        shown = [row for row, _ in _runs.page(connection, found.id, order=newest_first, limit=_RUNS_SHOWN)]
+        shown = [row for row, _ in run_table.page(connection, found.id, order=newest_first, limit=_RUNS_SHOWN)]
         return _page(
             "project.html",
             project=found,
             runs=shown,
-            count=_runs.count(connection, found.id),
-            sweep_count=_sweeps.count(connection, found.id),
+            count=run_table.count(connection, found.id),
+            sweep_count=sweep_table.count(connection, found.id),
         )
 
 
 def _sweep_list(backend: Backend, parts: dict[str, str]) -> Response:
     with backend.database.read() as connection:
-        found = _projects.find(connection, parts["entity"], parts["project"])
+        found = project_table.find(connection, parts["entity"], parts["project"])
         if found is None:
             return _page("missing.html", status=404, what="project", path=f"{parts['entity']}/{parts['project']}")
-        newest_first = _sweeps.page(connection, found.id)[::-1]
+        newest_first = sweep_table.page(connection, found.id)[::-1]
         rows = [
-            (known, parse_config(known.config), len(_results.runs(connection, known)))
+            (known, parse_config(known.config), len(sweep_results.runs(connection, known)))
             for known in newest_first[:_SWEEPS_SHOWN]
         ]
         return _page("sweeps.html", project=found, sweeps=rows, count=len(newest_first))
@@ -127,14 +133,14 @@ def _sweep_list(backend: Backend, parts: dict[str, str]) -> Response:
 
 def _sweep(backend: Backend, parts: dict[str, str]) -> Response:
     with backend.database.read() as connection:
-        found = _sweeps.find_by_path(connection, parts["entity"], parts["project"], parts["sweep"])
+        found = sweep_table.find_by_path(connection, parts["entity"], parts["project"], parts["sweep"])
         if found is None:
             return _page("missing.html", status=404, what="sweep", path="/".join(parts.values()))
         return _page("sweep.html", **_sweep_details(connection, found))
 
 
 def _sweep_details(connection: sqlite3.Connection, found: StoredSweep) -> dict[str, Any]:
-    config, runs = parse_config(found.config), _results.runs(connection, found)
+    config, runs = parse_config(found.config), sweep_results.runs(connection, found)
     agents = {trial.run_id: agent for agent, trials in _agents_of(connection, found) for trial in trials}
     return {
         "sweep": found,
@@ -150,7 +156,7 @@ def _sweep_details(connection: sqlite3.Connection, found: StoredSweep) -> dict[s
 
 
 def _agents_of(connection: sqlite3.Connection, found: StoredSweep) -> list[tuple[StoredAgent, list[StoredTrial]]]:
-    return [(agent, _trials.of_agent(connection, agent.id)) for agent in _agents.of_sweep(connection, found.id)]
+    return [(agent, trial_table.of_agent(connection, agent.id)) for agent in agent_table.of_sweep(connection, found.id)]
 
 
 def _parameter_values(config: SweepConfig, run: StoredRun) -> list[str]:
@@ -164,27 +170,27 @@ def _metric_value(config: SweepConfig, run: StoredRun) -> str:
 
 def _run(backend: Backend, parts: dict[str, str]) -> Response:
     with backend.database.read() as connection:
-        found = _runs.find_by_path(connection, parts["entity"], parts["project"], parts["run"])
+        found = run_table.find_by_path(connection, parts["entity"], parts["project"], parts["run"])
         if found is None:
             return _page("missing.html", status=404, what="run", path="/".join(parts.values()))
         return _page("run.html", **_run_details(connection, found))
 
 
 def _run_details(connection: sqlite3.Connection, found: StoredRun) -> dict[str, Any]:
-    texts = sample((text for _, text in _lines.read(connection, found.id, "history")), _CHART_POINTS)
-    console = _lines.read_last(connection, found.id, "console", _CONSOLE_LINES)
+    texts = sample((text for _, text in line_table.read(connection, found.id, "history")), _CHART_POINTS)
+    console = line_table.read_last(connection, found.id, "console", _CONSOLE_LINES)
     summary = {key: value for key, value in loads_object(found.summary).items() if not key.startswith("_")}
     return {
         "run": found,
         "config": _entries(plain_config(loads_object(found.config))),
         "summary": _entries(summary),
-        "charts": _charts.charts([loads_object(text) for text in texts]),
-        "width": _charts.WIDTH,
-        "height": _charts.HEIGHT,
-        "row_count": _lines.count(connection, found.id, "history"),
-        "files": _files.page(connection, found.id),
+        "charts": charts.charts([loads_object(text) for text in texts]),
+        "width": charts.WIDTH,
+        "height": charts.HEIGHT,
+        "row_count": line_table.count(connection, found.id, "history"),
+        "files": file_table.page(connection, found.id),
         "console": [parse_line(text) for _, text in console],
-        "line_count": _lines.count(connection, found.id, "console"),
+        "line_count": line_table.count(connection, found.id, "console"),
     }
 
 

@@ -9,13 +9,13 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from wandb_devserver._errors import UsageError
-from wandb_devserver._sweeps._parameters import CATEGORICAL, CATEGORICAL_W_PROBABILITIES, CONSTANT, nest
-from wandb_devserver._sweeps._search import values_of
+from wandb_devserver._search.parameters import CATEGORICAL, CATEGORICAL_W_PROBABILITIES, CONSTANT, nest
+from wandb_devserver._search.points import values_of
 
 if TYPE_CHECKING:
     from wandb_devserver._json import Json, JsonObject
-    from wandb_devserver._sweeps._config import SweepConfig
-    from wandb_devserver._sweeps._parameters import Parameter
+    from wandb_devserver._search.config import SweepConfig
+    from wandb_devserver._search.parameters import Parameter
 
 _METRIC = "metric"
 

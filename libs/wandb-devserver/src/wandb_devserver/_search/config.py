@@ -11,9 +11,9 @@ import yaml
 
 from wandb_devserver._errors import UsageError
 from wandb_devserver._json import Json, JsonObject, dumps, is_number, loads
-from wandb_devserver._sweeps._hyperband import Hyperband, read_early_terminate
-from wandb_devserver._sweeps._parameters import CONSTANT, Parameter, read_parameters
-from wandb_devserver._sweeps._problems import Problems
+from wandb_devserver._search.hyperband import Hyperband, read_early_terminate
+from wandb_devserver._search.parameters import CONSTANT, Parameter, read_parameters
+from wandb_devserver._search.problems import Problems
 
 if TYPE_CHECKING:
     from typing import TypeAlias

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from wandb_devserver._json import Json, is_number
 
 if TYPE_CHECKING:
-    from wandb_devserver._sweeps._problems import Problems
+    from wandb_devserver._search.problems import Problems
 
 _KEYS = ("type", "min_iter", "max_iter", "s", "eta", "strict")
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from wandb_devserver._json import is_number
-from wandb_devserver._sweeps._distributions import DISTRIBUTIONS, LARGEST_EXPONENT
+from wandb_devserver._search.distributions import DISTRIBUTIONS, LARGEST_EXPONENT
 
 if TYPE_CHECKING:
     import random
 
     from wandb_devserver._json import Json, JsonObject
-    from wandb_devserver._sweeps._problems import Problems
+    from wandb_devserver._search.problems import Problems
 
 CONSTANT = "constant"
 CATEGORICAL = "categorical"

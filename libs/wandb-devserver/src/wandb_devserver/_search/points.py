@@ -8,13 +8,13 @@ import math
 import random
 from typing import TYPE_CHECKING
 
-from wandb_devserver._sweeps._parameters import nest
+from wandb_devserver._search.parameters import nest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from wandb_devserver._json import Json, JsonObject
-    from wandb_devserver._sweeps._parameters import Parameter
+    from wandb_devserver._search.parameters import Parameter
 
 _SOURCE = random.SystemRandom()
 

@@ -1,1 +1,0 @@
-"""The records on disk: SQLite for what is said, a folder for file contents."""

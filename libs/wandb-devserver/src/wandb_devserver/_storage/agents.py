@@ -6,13 +6,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wandb_devserver._storage._names import short_id
-from wandb_devserver._storage._runs import EFFECTIVE_STATE
+from wandb_devserver._storage.names import short_id
+from wandb_devserver._storage.runs import EFFECTIVE_STATE
 
 if TYPE_CHECKING:
     import sqlite3
 
-    from wandb_devserver._storage._sweeps import StoredSweep
+    from wandb_devserver._storage.sweeps import StoredSweep
 
 # Agents do not say farewell: one that fell silent has ended, badly when a trial of it did.
 _QUERY = f"""SELECT agents.id, sweep_id, agents.name, host, agents.created_at, agents.heartbeat_at,

@@ -7,7 +7,7 @@ import mimetypes
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wandb_devserver._storage._blobs import Blob
+from wandb_devserver._storage.blobs import Blob
 
 if TYPE_CHECKING:
     import sqlite3

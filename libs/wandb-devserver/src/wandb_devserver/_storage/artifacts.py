@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     import sqlite3
 
-    from wandb_devserver._storage._collections import StoredCollection
+    from wandb_devserver._storage.collections import StoredCollection
 
     Role: TypeAlias = Literal["input", "output"]
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wandb_devserver._storage._documents import sort_value
+from wandb_devserver._documents import sort_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

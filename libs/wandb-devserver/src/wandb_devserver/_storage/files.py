@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import sqlite3
 
-    from wandb_devserver._storage._blobs import Blob
+    from wandb_devserver._storage.blobs import Blob
 
 
 @dataclass(frozen=True, slots=True)

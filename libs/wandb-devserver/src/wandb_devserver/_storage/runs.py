@@ -7,16 +7,16 @@ import time
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
+from wandb_devserver._documents import merge_shared
 from wandb_devserver._json import dumps, loads_object
-from wandb_devserver._storage import _order
-from wandb_devserver._storage._documents import merge_shared
-from wandb_devserver._storage._names import display_name
+from wandb_devserver._storage import order as orders
+from wandb_devserver._storage.names import display_name
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable
 
-    from wandb_devserver._storage._projects import StoredProject
+    from wandb_devserver._storage.projects import StoredProject
 
     RunFilter = Callable[["StoredRun"], bool]
 
@@ -109,7 +109,7 @@ def page(
     project_id: int,
     *,
     matches: RunFilter | None = None,
-    order: _order.Order = _order.OLDEST_FIRST,
+    order: orders.Order = orders.OLDEST_FIRST,
     after: str | None = None,
     limit: int,
 ) -> list[tuple[StoredRun, str]]:

@@ -6,13 +6,13 @@ import time
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
-from wandb_devserver._storage._names import short_id
-from wandb_devserver._sweeps._config import parse_config
+from wandb_devserver._search.config import parse_config
+from wandb_devserver._storage.names import short_id
 
 if TYPE_CHECKING:
     import sqlite3
 
-    from wandb_devserver._storage._projects import StoredProject
+    from wandb_devserver._storage.projects import StoredProject
 
 PENDING, RUNNING, PAUSED, FINISHED, CANCELED = STATES = ("PENDING", "RUNNING", "PAUSED", "FINISHED", "CANCELED")
 

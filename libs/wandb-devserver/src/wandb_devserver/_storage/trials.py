@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wandb_devserver._json import dumps, loads_object
-from wandb_devserver._storage import _runs
-from wandb_devserver._storage._names import display_name, short_id
+from wandb_devserver._storage import runs as run_table
+from wandb_devserver._storage.names import display_name, short_id
 
 if TYPE_CHECKING:
     import sqlite3
 
     from wandb_devserver._json import JsonObject
-    from wandb_devserver._storage._agents import StoredAgent
-    from wandb_devserver._storage._projects import StoredProject
-    from wandb_devserver._storage._sweeps import StoredSweep
+    from wandb_devserver._storage.agents import StoredAgent
+    from wandb_devserver._storage.projects import StoredProject
+    from wandb_devserver._storage.sweeps import StoredSweep
 
 UNFINISHED = ("pending", "running", "preempting")
 
 _QUERY = f"""SELECT run_id, agent_id, runs.name, runs.stop_requested, parameters, reported, repeated, released,
-    stopping, {_runs.EFFECTIVE_STATE} AS state FROM trials JOIN runs ON runs.id = trials.run_id"""  # noqa: S608
+    stopping, {run_table.EFFECTIVE_STATE} AS state FROM trials JOIN runs ON runs.id = trials.run_id"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,13 +77,13 @@ def create(
     parameters: JsonObject,
 ) -> StoredTrial:
     """Make a run that waits for the agent to start it."""
-    run = _runs.create(connection, project, short_id(), "pending")
-    changes = _runs.RunChanges(
+    run = run_table.create(connection, project, short_id(), "pending")
+    changes = run_table.RunChanges(
         display_name=display_name(count(connection, sweep.id) + 1, noun="sweep"),
         config=dumps({key: {"value": value} for key, value in parameters.items()}),
         sweep_name=sweep.name,
     )
-    _runs.edit(connection, run, changes)
+    run_table.edit(connection, run, changes)
     connection.execute(
         "INSERT INTO trials (run_id, sweep_id, agent_id, parameters) VALUES (?, ?, ?, ?)",
         (run.id, sweep.id, agent.id, dumps(parameters)),

@@ -8,19 +8,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from wandb_devserver._console import parse_line
+from wandb_devserver._documents import INTERNAL_KEY, plain_config
+from wandb_devserver._domain.streams import parse_line
 from wandb_devserver._errors import NotFoundError, UsageError
 from wandb_devserver._json import JsonObject, loads_object
-from wandb_devserver._storage import _files, _lines, _projects, _runs
-from wandb_devserver._storage._documents import INTERNAL_KEY, plain_config
+from wandb_devserver._storage import files as file_table
+from wandb_devserver._storage import lines as line_table
+from wandb_devserver._storage import projects as project_table
+from wandb_devserver._storage import runs as run_table
 
 if TYPE_CHECKING:
     import sqlite3
 
     from wandb_devserver._backend import Backend
-    from wandb_devserver._storage._files import StoredFile
-    from wandb_devserver._storage._projects import StoredProject
-    from wandb_devserver._storage._runs import StoredRun
+    from wandb_devserver._storage.files import StoredFile
+    from wandb_devserver._storage.projects import StoredProject
+    from wandb_devserver._storage.runs import StoredRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,7 @@ def read_run(backend: Backend, url: str, path: str) -> RunRecord:
     """
     entity, project, name = split_path(path, 3, "entity/project/id")
     with backend.database.read() as connection:
-        run = _runs.find_by_path(connection, entity, project, name)
+        run = run_table.find_by_path(connection, entity, project, name)
         if run is None:
             known = [f"{other.entity}/{other.project}/{other.name}" for other in _all_runs(connection, None)]
             msg = f"no run {path!r} on this server; it has {listed(known)}"
@@ -123,12 +126,13 @@ def read_state(backend: Backend, path: str) -> tuple[str, float] | None:
     """Return the state of a run and when it last gave a sign of life; None if there is no such run."""
     entity, project, name = split_path(path, 3, "entity/project/id")
     with backend.database.read() as connection:
-        run = _runs.find_by_path(connection, entity, project, name)
+        run = run_table.find_by_path(connection, entity, project, name)
     return (run.state, run.heartbeat_at) if run else None
 
 
 def _all_runs(connection: sqlite3.Connection, path: str | None) -> list[StoredRun]:
-    return [run for project in projects_at(connection, path) for run, _ in _runs.page(connection, project.id, limit=-1)]
+    projects = projects_at(connection, path)
+    return [run for project in projects for run, _ in run_table.page(connection, project.id, limit=-1)]
 
 
 def projects_at(connection: sqlite3.Connection, path: str | None) -> list[StoredProject]:
@@ -137,7 +141,7 @@ def projects_at(connection: sqlite3.Connection, path: str | None) -> list[Stored
     Raises:
         NotFoundError: if there is no such project; the message says which there are.
     """
-    projects = _projects.page(connection, None)
+    projects = project_table.page(connection, None)
     if path is None:
         return projects
     entity, name = split_path(path, 2, "entity/project")
@@ -161,14 +165,14 @@ def make_record(backend: Backend, connection: sqlite3.Connection, url: str, run:
         exit_code=run.exit_code,
         config=plain_config(loads_object(run.config)),
         summary=summary,
-        history=[loads_object(text) for _, text in _lines.read(connection, run.id, "history")],
-        events=[loads_object(text) for _, text in _lines.read(connection, run.id, "events")],
-        files={file.name: _file_record(backend, file) for file in _files.page(connection, run.id)},
+        history=[loads_object(text) for _, text in line_table.read(connection, run.id, "history")],
+        events=[loads_object(text) for _, text in line_table.read(connection, run.id, "events")],
+        files={file.name: _file_record(backend, file) for file in file_table.page(connection, run.id)},
         tags=run.tags,
         group=run.group_name,
         job_type=run.job_type,
         notes=run.notes,
-        console=[parse_line(text).text for _, text in _lines.read(connection, run.id, "console")],
+        console=[parse_line(text).text for _, text in line_table.read(connection, run.id, "console")],
         sweep=run.sweep_name,
         created_at=run.created_at,
         url="/".join([url, *(quote(part, safe="") for part in (run.entity, run.project, "runs", run.name))]),

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from wandb_devserver._faults import Kind
+    from wandb_devserver._testing.faults import Kind
 
 
 class RequestLog:

@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from wandb_devserver._domain import results as sweep_results
 from wandb_devserver._errors import NotFoundError
 from wandb_devserver._json import JsonObject
-from wandb_devserver._records import RunRecord, listed, make_record, projects_at, split_path
-from wandb_devserver._storage import _agents, _results, _sweeps, _trials
-from wandb_devserver._sweeps._config import parse_config
+from wandb_devserver._search.config import parse_config
+from wandb_devserver._storage import agents as agent_table
+from wandb_devserver._storage import sweeps as sweep_table
+from wandb_devserver._storage import trials as trial_table
+from wandb_devserver._testing.records import RunRecord, listed, make_record, projects_at, split_path
 
 if TYPE_CHECKING:
     import sqlite3
 
     from wandb_devserver._backend import Backend
-    from wandb_devserver._storage._sweeps import StoredSweep
+    from wandb_devserver._storage.sweeps import StoredSweep
 
 _FORM = "entity/project/id"
 
@@ -90,7 +93,7 @@ def read_sweeps(backend: Backend, url: str, path: str | None) -> list[SweepRecor
 def read_sweep_state(backend: Backend, path: str) -> str | None:
     """Return the state of a sweep; None if there is no such sweep."""
     with backend.database.read() as connection:
-        sweep = _sweeps.find_by_path(connection, *split_path(path, 3, _FORM))
+        sweep = sweep_table.find_by_path(connection, *split_path(path, 3, _FORM))
     return sweep.state if sweep else None
 
 
@@ -101,11 +104,11 @@ def delete_sweep(backend: Backend, path: str) -> None:
         NotFoundError: if there is none; the message says which sweeps there are.
     """
     with backend.database.write() as connection:
-        _sweeps.delete(connection, _find(connection, path))
+        sweep_table.delete(connection, _find(connection, path))
 
 
 def _find(connection: sqlite3.Connection, path: str) -> StoredSweep:
-    sweep = _sweeps.find_by_path(connection, *split_path(path, 3, _FORM))
+    sweep = sweep_table.find_by_path(connection, *split_path(path, 3, _FORM))
     if sweep is None:
         known = [f"{other.entity}/{other.project}/{other.name}" for other in _all_sweeps(connection, None)]
         msg = f"no sweep {path!r} on this server; it has {listed(known)}"
@@ -114,7 +117,7 @@ def _find(connection: sqlite3.Connection, path: str) -> StoredSweep:
 
 
 def _all_sweeps(connection: sqlite3.Connection, path: str | None) -> list[StoredSweep]:
-    return [sweep for project in projects_at(connection, path) for sweep in _sweeps.page(connection, project.id)]
+    return [sweep for project in projects_at(connection, path) for sweep in sweep_table.page(connection, project.id)]
 
 
 def _record(backend: Backend, connection: sqlite3.Connection, url: str, sweep: StoredSweep) -> SweepRecord:
@@ -128,7 +131,7 @@ def _record(backend: Backend, connection: sqlite3.Connection, url: str, sweep: S
         state=sweep.state,
         # A copy: what was parsed is kept.
         config=copy.deepcopy(parse_config(sweep.config).document),
-        trials=[make_record(backend, connection, url, run) for run in _results.runs(connection, sweep)],
+        trials=[make_record(backend, connection, url, run) for run in sweep_results.runs(connection, sweep)],
         agents=_agent_records(connection, sweep),
         created_at=sweep.created_at,
         url="/".join([url, *(quote(part, safe="") for part in parts)]),
@@ -141,7 +144,7 @@ def _agent_records(connection: sqlite3.Connection, sweep: StoredSweep) -> list[A
             id=agent.name,
             host=agent.host,
             state=agent.state,
-            trials=[trial.name for trial in _trials.of_agent(connection, agent.id)],
+            trials=[trial.name for trial in trial_table.of_agent(connection, agent.id)],
         )
-        for agent in _agents.of_sweep(connection, sweep.id)
+        for agent in agent_table.of_sweep(connection, sweep.id)
     ]

@@ -1,4 +1,4 @@
-"""Names that could not be addressed afterwards, refused at once."""
+"""Limits on names: what could not be reached afterwards is refused at once."""
 
 from __future__ import annotations
 
@@ -30,5 +30,18 @@ def check_run(name: str) -> str:
     # The SDK lets '%' and '..' pass, but does not encode them in URLs: such a run would lose its rows.
     if name in ("", ".", "..") or name != name.strip() or re.search(r"[:;,#?/'%]", name):
         msg = f"run id {name!r}: use at least one character, none of : ; , # ? / ' % and no spaces around it"
+        raise UsageError(msg)
+    return name
+
+
+def check_file_name(name: str) -> str:
+    """Return `name` if it can be the name of a file of a run.
+
+    Raises:
+        UsageError: if a client that downloads the file could write outside of its folder.
+    """
+    parts = name.replace("\\", "/").split("/")
+    if not name or "\0" in name or ".." in parts or parts[0] == "":
+        msg = f"{name!r} cannot be the name of a file: use a relative path without '..'"
         raise UsageError(msg)
     return name
