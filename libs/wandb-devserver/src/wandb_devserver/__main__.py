@@ -1,4 +1,4 @@
-"""`python -m wandb_devserver` is the command `wandb-devserver`."""
+"""Entry point of `python -m wandb_devserver`."""
 
 from wandb_devserver._cli import main
 

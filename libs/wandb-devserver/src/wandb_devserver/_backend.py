@@ -1,4 +1,4 @@
-"""Everything a request handler needs, in one value."""
+"""Shared state of one server, passed to every request handler."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `wandb-devserver`."""
+"""Command `wandb-devserver`."""
 
 from __future__ import annotations
 

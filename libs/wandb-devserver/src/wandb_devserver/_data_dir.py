@@ -1,4 +1,4 @@
-"""The folder a server keeps everything in, readable by its owner only."""
+"""Data directory of a server, readable by its owner only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Looking into the JSON documents of a run (configuration, summary) by dotted paths."""
+"""Lookup and merging in the JSON documents of a run (configuration, summary) by dotted paths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What callers of this package can catch.
+"""Exceptions of this package.
 
 DevServerError
 |-- NotFoundError (also LookupError)     a run or project that is not on the server
@@ -9,12 +9,12 @@ from __future__ import annotations
 
 
 class DevServerError(Exception):
-    """Base of every error this package raises on purpose."""
+    """Base class of all errors that this package raises."""
 
 
 class NotFoundError(DevServerError, LookupError):
-    """What was asked for is not on the server; the message says what is."""
+    """The requested run, sweep or project does not exist; the message lists those that do."""
 
 
 class UsageError(DevServerError, ValueError):
-    """An argument or a request cannot be served; the message says what to change."""
+    """An argument or a request is invalid; the message states what to change."""

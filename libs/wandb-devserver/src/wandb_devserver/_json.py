@@ -1,4 +1,4 @@
-"""JSON as W&B clients write it (`NaN`, `Infinity` bare) and as other clients can read it (strict)."""
+"""JSON as W&B clients write it (bare `NaN`, `Infinity`), and strict JSON for other clients."""
 
 from __future__ import annotations
 

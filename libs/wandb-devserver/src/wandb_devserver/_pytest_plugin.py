@@ -1,4 +1,4 @@
-"""The pytest fixture `wandb_devserver`."""
+"""Pytest fixture `wandb_devserver`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server that runs: its socket, its thread and its data."""
+"""Running server: its socket, thread and data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The server as an object: started in a thread, stopped without a trace."""
+"""Public server object: started in a thread, stopped without leftovers."""
 
 from __future__ import annotations
 

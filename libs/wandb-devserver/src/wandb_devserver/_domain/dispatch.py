@@ -1,4 +1,4 @@
-"""What an agent that reports to its sweep is told to do."""
+"""Commands for sweep agents: run, resume, stop or exit."""
 
 from __future__ import annotations
 

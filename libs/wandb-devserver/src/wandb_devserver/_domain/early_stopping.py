@@ -1,4 +1,4 @@
-"""Which trials of a sweep are to end early."""
+"""Early termination of trials."""
 
 from __future__ import annotations
 

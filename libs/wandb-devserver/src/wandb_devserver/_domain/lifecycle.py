@@ -1,4 +1,4 @@
-"""What moves a run from one state to the next."""
+"""Run states and the transitions between them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Limits on names: what could not be reached afterwards is refused at once."""
+"""Limits on names: reject what could not be reached by a URL or path later."""
 
 from __future__ import annotations
 

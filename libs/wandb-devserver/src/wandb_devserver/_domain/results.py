@@ -1,4 +1,4 @@
-"""What is known of a sweep's runs: the points they stand for, and how good they were."""
+"""Parameters and metric values of a sweep's runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading what runs stream: console lines, and samples of long streams."""
+"""Parsing of console lines and sampling of long streams."""
 
 from __future__ import annotations
 

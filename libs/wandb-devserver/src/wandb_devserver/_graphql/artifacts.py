@@ -1,4 +1,4 @@
-"""Resolvers for what is known of one artifact, and for the artifacts of a run."""
+"""Resolvers for the fields of an artifact, and for the artifacts of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Resolvers for collections of artifacts, their types, and versions found by name."""
+"""Resolvers for artifact collections, their types, and versions found by name."""
 
 from __future__ import annotations
 

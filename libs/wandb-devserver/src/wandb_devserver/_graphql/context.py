@@ -1,4 +1,4 @@
-"""What resolvers know about the request they serve."""
+"""Per-request context of the resolvers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`POST /graphql`."""
+"""HTTP endpoint `POST /graphql`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Mongo-like filters of the public API, as predicates on runs."""
+"""MongoDB-style filters of the public API, compiled to predicates on runs."""
 
 from __future__ import annotations
 

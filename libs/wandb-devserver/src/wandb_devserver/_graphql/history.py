@@ -1,4 +1,4 @@
-"""Resolvers for the lines of a run: history, system events, console."""
+"""Resolvers for the streams of a run: history, system events, console."""
 
 from __future__ import annotations
 

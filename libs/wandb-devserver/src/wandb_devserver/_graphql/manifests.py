@@ -1,4 +1,4 @@
-"""Manifests of artifacts: JSON that clients upload, naming every file with its digest."""
+"""Parsing of artifact manifests: JSON that clients upload, with the digest of every file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Resolvers for what is known of one run, its lines apart."""
+"""Resolvers for the fields of a run, except its streams."""
 
 from __future__ import annotations
 

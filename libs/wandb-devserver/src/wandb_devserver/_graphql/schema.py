@@ -1,4 +1,4 @@
-"""The executable schema: the files in `sdl/`, bound to their resolvers."""
+"""Executable schema: the files in `sdl/`, bound to their resolvers."""
 
 from __future__ import annotations
 

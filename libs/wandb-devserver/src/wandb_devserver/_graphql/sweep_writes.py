@@ -1,4 +1,4 @@
-"""Resolvers for creating and changing sweeps, and for the agents that work for them."""
+"""Resolvers that create and change sweeps, and serve their agents."""
 
 from __future__ import annotations
 

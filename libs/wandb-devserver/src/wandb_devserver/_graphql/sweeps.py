@@ -1,4 +1,4 @@
-"""Resolvers for what is known of sweeps and their agents."""
+"""Resolvers for the fields of sweeps and agents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Resolvers for whoever asks, and for what the server can do."""
+"""Resolvers for the current user, entities and the capabilities of the server."""
 
 from __future__ import annotations
 

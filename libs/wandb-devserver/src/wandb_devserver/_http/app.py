@@ -1,4 +1,4 @@
-"""The ASGI application: routes and who may use them."""
+"""ASGI application: routes and authentication."""
 
 from __future__ import annotations
 

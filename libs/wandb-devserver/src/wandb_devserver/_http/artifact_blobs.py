@@ -1,4 +1,4 @@
-"""Contents of artifacts over HTTP: signed links in both directions, and by MD5 with the key."""
+"""Artifact contents over HTTP: by signed URL, or by MD5 with the API key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HTTP Basic authentication as W&B has it: user `api`, the API key as password."""
+"""HTTP Basic authentication as in W&B: user `api`, the API key as password."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Request bodies that are held in memory, and therefore have a limit."""
+"""Bounded reading of request bodies into memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The client connections that are open, so that a fault can close one."""
+"""Open client connections, so that a fault can close one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers of a server that misbehaves as a fault demands."""
+"""Responses altered or replaced by injected faults."""
 
 from __future__ import annotations
 

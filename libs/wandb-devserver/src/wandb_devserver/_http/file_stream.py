@@ -1,4 +1,4 @@
-"""The endpoint to which a run streams its lines, its signs of life and its end."""
+"""Endpoint `file_stream`, to which a run sends its lines, heartbeats and exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""File contents over HTTP: uploads to signed links, downloads with the key."""
+"""Run files over HTTP: uploads to signed URLs, downloads with the API key."""
 
 from __future__ import annotations
 

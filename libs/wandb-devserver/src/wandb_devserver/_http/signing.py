@@ -1,4 +1,4 @@
-"""Links that carry their own permission: what they allow and until when, signed."""
+"""Signed, expiring tokens for URLs that need no API key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Charts of a run's history: numbers turned into points of an SVG picture."""
+"""SVG charts of a run's history."""
 
 from __future__ import annotations
 

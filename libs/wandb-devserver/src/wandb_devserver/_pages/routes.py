@@ -1,4 +1,4 @@
-"""Pages for people: what is on the server, a project, a run, a sweep."""
+"""HTML pages: overview, project, run, sweep."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bayesian search, done by W&B's own package `sweeps`, which is an optional extra: it brings scipy and scikit-learn."""
+"""Bayesian search with W&B's package `sweeps`, an optional extra because it needs scipy and scikit-learn."""
 
 from __future__ import annotations
 

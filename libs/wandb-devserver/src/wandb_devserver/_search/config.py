@@ -1,4 +1,4 @@
-"""A sweep's configuration: the YAML text that clients send, read and checked."""
+"""Sweep configuration: YAML text from clients, parsed and validated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The distributions that a parameter can be drawn from, by W&B's names for them."""
+"""Distributions of sweep parameters, by W&B's names."""
 
 from __future__ import annotations
 

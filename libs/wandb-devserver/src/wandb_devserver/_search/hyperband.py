@@ -1,4 +1,4 @@
-"""Hyperband stopping: a trial that does worse than others did after as many steps is not worth its end."""
+"""Hyperband: stop a trial that is worse than most others were after as many steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parameters of a sweep: read from its configuration, drawn at random, counted out as a grid."""
+"""Parameters of a sweep: parsed from the configuration, sampled at random, enumerated as a grid."""
 
 from __future__ import annotations
 

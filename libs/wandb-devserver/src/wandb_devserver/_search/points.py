@@ -1,4 +1,4 @@
-"""The searches that need no knowledge of earlier results."""
+"""Grid and random search."""
 
 from __future__ import annotations
 

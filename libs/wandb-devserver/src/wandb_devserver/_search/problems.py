@@ -1,4 +1,4 @@
-"""What is wrong with a configuration: collected, so that one answer names all of it."""
+"""Collected errors and warnings of a configuration, reported together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Agents: whoever asks a sweep for trials."""
+"""Table of sweep agents."""
 
 from __future__ import annotations
 

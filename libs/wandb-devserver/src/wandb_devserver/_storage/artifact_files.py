@@ -1,4 +1,4 @@
-"""The contents of artifacts: what each holds, and the blobs that several may share."""
+"""Tables of artifact entries and of the blobs that they share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Artifacts: versions of a collection, their aliases, and the runs that logged and used them."""
+"""Tables of artifact versions, their aliases, and the runs that logged or used them."""
 
 from __future__ import annotations
 

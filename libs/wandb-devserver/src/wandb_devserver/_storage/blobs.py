@@ -1,4 +1,4 @@
-"""File contents, under names that the server makes up: nothing a client says becomes a path."""
+"""File contents on disk, under generated names: nothing a client sends becomes a path."""
 
 from __future__ import annotations
 

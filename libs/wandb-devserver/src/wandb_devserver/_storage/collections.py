@@ -1,4 +1,4 @@
-"""Collections of artifact versions, and the types they are of."""
+"""Tables of artifact collections and artifact types."""
 
 from __future__ import annotations
 

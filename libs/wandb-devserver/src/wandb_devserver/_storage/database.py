@@ -1,4 +1,4 @@
-"""One SQLite file in WAL mode: many readers, one writer at a time, durable when the process is killed."""
+"""SQLite database in WAL mode: many readers, one writer at a time, durable when the process is killed."""
 
 from __future__ import annotations
 

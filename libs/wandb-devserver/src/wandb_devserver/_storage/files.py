@@ -1,4 +1,4 @@
-"""Records of the files of runs; the contents are the blob folder's business."""
+"""Table of run files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lines a run streams: history rows, system events and console output."""
+"""Tables of streamed lines: history rows, system events and console output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Display names for runs that were given none, and ids for what clients do not name themselves."""
+"""Generated display names and ids."""
 
 from __future__ import annotations
 

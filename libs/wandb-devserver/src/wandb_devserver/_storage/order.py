@@ -1,4 +1,4 @@
-"""Orders of runs, and cursors that stay right while runs come and go between two pages."""
+"""Orders of runs, with cursors that stay valid while runs are added and deleted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Projects: they come into being with their first run."""
+"""Table of projects; the first run of a project creates it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run records: finding, listing, opening, editing and deleting them."""
+"""Table of runs."""
 
 from __future__ import annotations
 

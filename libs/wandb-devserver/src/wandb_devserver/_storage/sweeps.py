@@ -1,4 +1,4 @@
-"""Sweep records: finding, listing, creating, changing and deleting them."""
+"""Table of sweeps."""
 
 from __future__ import annotations
 

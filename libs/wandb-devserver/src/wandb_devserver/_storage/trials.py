@@ -1,4 +1,4 @@
-"""Trials: the runs that a sweep handed to its agents."""
+"""Table of trials: the runs that a sweep assigned to its agents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults on demand: how a test makes the server misbehave."""
+"""Fault injection for tests."""
 
 from __future__ import annotations
 

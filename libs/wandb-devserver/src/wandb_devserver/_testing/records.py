@@ -1,4 +1,4 @@
-"""The read side: what a run looks like to a test."""
+"""Records of runs and files, as tests read them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which requests the server answered, for tests that must wait for one."""
+"""Request counts, for tests that wait for a request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The read side: what a sweep looks like to a test."""
+"""Records of sweeps and agents, as tests read them."""
 
 from __future__ import annotations
 
