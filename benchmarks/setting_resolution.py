@@ -17,7 +17,8 @@ from typing import Any
 import flyte
 from flyteplugins.wandb import wandb_config, wandb_init
 from paired import Rounds, arguments, in_turns, verdict
-from wandb_runtime._around import _plan
+from wandb_runtime.lifecycle.session import plan_call
+from wandb_runtime.tasks.decorating import RUN_MARKER, decoration_of
 
 env = flyte.TaskEnvironment(name="setting_resolution")
 
@@ -43,7 +44,9 @@ def merge_by_hand() -> dict[str, Any]:
 @env.task
 async def measure(calls: int, rounds: int) -> list[list[float]]:
     wrapper = decorated.func
-    ours = repeated(lambda: _plan(wrapper), calls)
+    decoration = decoration_of(wrapper, RUN_MARKER)
+    assert decoration is not None
+    ours = repeated(lambda: plan_call(decoration, wrapper), calls)
     measured = in_turns("setting resolution", ours, repeated(merge_by_hand, calls), rounds)
     return [measured.ours, measured.baseline]
 

@@ -11,7 +11,7 @@ import cloudpickle
 import flyte
 import pytest
 from wandb_runtime import wandb_init
-from wandb_runtime._reach import may_be_joined
+from wandb_runtime.tasks.call_graph import can_be_joined
 
 env = flyte.TaskEnvironment(name="reach")
 
@@ -247,7 +247,7 @@ def a_word() -> str:
 )
 def test_reached(body: Callable[..., Any]) -> None:
     """However the body gets at the task."""
-    assert may_be_joined(wandb_init(env.task(body)).func)
+    assert can_be_joined(wandb_init(env.task(body)).func)
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ def test_reached(body: Callable[..., Any]) -> None:
 )
 def test_not_reached(body: Callable[..., Any]) -> None:
     """Other tasks of the module are not the body's, and its own mark is not a task that it calls."""
-    assert not may_be_joined(wandb_init(env.task(body)).func)
+    assert not can_be_joined(wandb_init(env.task(body)).func)
 
 
 @pytest.mark.parametrize(("body", "reached"), [(in_a_container, True), (new_only, False)])
@@ -275,7 +275,7 @@ def test_unpickled(body: types.FunctionType, reached: bool) -> None:
     copy = types.FunctionType(body.__code__, body.__globals__, body.__name__)
     copy.__module__ = "__main__"
 
-    assert may_be_joined(cloudpickle.loads(cloudpickle.dumps(wandb_init(env.task(copy)).func))) is reached
+    assert can_be_joined(cloudpickle.loads(cloudpickle.dumps(wandb_init(env.task(copy)).func))) is reached
 
 
 def test_itself() -> None:
@@ -287,7 +287,7 @@ def test_itself() -> None:
 
     task = wandb_init(env.task(countdown))
 
-    assert may_be_joined(task.func)
+    assert can_be_joined(task.func)
 
 
 def test_a_closure() -> None:
@@ -297,12 +297,12 @@ def test_a_closure() -> None:
     async def body() -> None:
         await inner(1)
 
-    assert may_be_joined(wandb_init(env.task(body)).func)
+    assert can_be_joined(wandb_init(env.task(body)).func)
 
 
 def test_below_another_decorator() -> None:
     """The body is looked through its other decorators."""
-    assert may_be_joined(wandb_init(env.task(repeated(through_a_helper))).func)
+    assert can_be_joined(wandb_init(env.task(repeated(through_a_helper))).func)
 
 
 def test_looking_at_objects_runs_no_code() -> None:
@@ -311,7 +311,7 @@ def test_looking_at_objects_runs_no_code() -> None:
     def body() -> None:
         touchy.value  # noqa: B018
 
-    assert not may_be_joined(wandb_init(env.task(body)).func)
+    assert not can_be_joined(wandb_init(env.task(body)).func)
 
 
 class Touchy:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from wandb_artifacts import InvalidValueError
 from wandb_runtime import DistributedInfo, get_distributed_info
-from wandb_runtime._ranks import distributed_info, is_launched
+from wandb_runtime.tasks.distributed import distributed_info, is_launched
 
 TORCH_ELASTIC = {
     "RANK": "3",

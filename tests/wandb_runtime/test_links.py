@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from wandb_runtime import Wandb, wandb_config
-from wandb_runtime._plan import RunAddress
+from wandb_runtime.lifecycle.plans import RunAddress
 
 PARENT = RunAddress("run1-a1", "team", "vision", "http://parent")
 SHARED = replace(PARENT, mode="shared")

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 from wandb_runtime import NoParentRunError, WandbConfig, wandb_config
-from wandb_runtime._plan import Additions, JoinPlan, OpenPlan, Plan, RunAddress, Surroundings, WriterPlan, plan_run
-from wandb_runtime._task import TaskIdentity
+from wandb_runtime.lifecycle.planning import plan_run
+from wandb_runtime.lifecycle.plans import JoinPlan, OpenPlan, Plan, PlanningContext, RunAddress, RunUpdate, WriterPlan
+from wandb_runtime.tasks.action import TaskIdentity
 
 TOP = TaskIdentity("run1", "a1", is_top_level=True, is_local=True)
 CHILD = TaskIdentity("run1", "a2", is_top_level=False, is_local=True)
@@ -20,20 +21,20 @@ OFFLINE = replace(PARENT, mode="offline", group="g")
 def around(
     task: TaskIdentity | None = TOP,
     *,
-    nearest: RunAddress | None = None,
+    inherited: RunAddress | None = None,
     elsewhere: bool = False,
     reachable: bool = False,
     context: WandbConfig | None = None,
     environment: dict[str, str] | None = None,
-) -> Surroundings:
-    return Surroundings(
-        context=context or wandb_config(),
+) -> PlanningContext:
+    return PlanningContext(
+        config=context or wandb_config(),
         environment=environment or {},
         task=task,
         short_name="train",
-        nearest=nearest,
-        is_open_here=nearest is not None and not elsewhere,
-        may_be_joined=reachable,
+        inherited=inherited,
+        is_open_in_process=inherited is not None and not elsewhere,
+        can_be_joined=reachable,
     )
 
 
@@ -59,42 +60,42 @@ FAILS = "fails"
         ("auto", around(CHILD), "run1-a2"),
         ("shared", around(CHILD), FAILS),
         # local: any run of this process
-        ("auto", around(CHILD, nearest=PARENT), JOINS),
-        ("shared", around(CHILD, nearest=PARENT), JOINS),
-        ("new", around(CHILD, nearest=PARENT), "run1-a2"),
+        ("auto", around(CHILD, inherited=PARENT), JOINS),
+        ("shared", around(CHILD, inherited=PARENT), JOINS),
+        ("new", around(CHILD, inherited=PARENT), "run1-a2"),
         # remote: a plain run takes no second writer
-        ("auto", around(REMOTE_CHILD, nearest=PARENT, elsewhere=True), "run1-a2"),
-        ("shared", around(REMOTE_CHILD, nearest=PARENT, elsewhere=True), FAILS),
-        ("new", around(REMOTE_CHILD, nearest=PARENT, elsewhere=True), "run1-a2"),
+        ("auto", around(REMOTE_CHILD, inherited=PARENT, elsewhere=True), "run1-a2"),
+        ("shared", around(REMOTE_CHILD, inherited=PARENT, elsewhere=True), FAILS),
+        ("new", around(REMOTE_CHILD, inherited=PARENT, elsewhere=True), "run1-a2"),
         # ... even where both are in one process, a reusable container's
-        ("auto", around(REMOTE_CHILD, nearest=PARENT), "run1-a2"),
+        ("auto", around(REMOTE_CHILD, inherited=PARENT), "run1-a2"),
         # remote: one that was opened for several writers does
-        ("auto", around(REMOTE_CHILD, nearest=SHARED, elsewhere=True), WRITES),
-        ("shared", around(REMOTE_CHILD, nearest=SHARED, elsewhere=True), WRITES),
-        ("new", around(REMOTE_CHILD, nearest=SHARED, elsewhere=True), "run1-a2"),
+        ("auto", around(REMOTE_CHILD, inherited=SHARED, elsewhere=True), WRITES),
+        ("shared", around(REMOTE_CHILD, inherited=SHARED, elsewhere=True), WRITES),
+        ("new", around(REMOTE_CHILD, inherited=SHARED, elsewhere=True), "run1-a2"),
         # remote: one without a server cannot be reached
-        ("auto", around(REMOTE_CHILD, nearest=OFFLINE, elsewhere=True), "run1-a2"),
-        ("shared", around(REMOTE_CHILD, nearest=OFFLINE, elsewhere=True), "run1-a2"),
-        ("new", around(REMOTE_CHILD, nearest=OFFLINE, elsewhere=True), "run1-a2"),
+        ("auto", around(REMOTE_CHILD, inherited=OFFLINE, elsewhere=True), "run1-a2"),
+        ("shared", around(REMOTE_CHILD, inherited=OFFLINE, elsewhere=True), "run1-a2"),
+        ("new", around(REMOTE_CHILD, inherited=OFFLINE, elsewhere=True), "run1-a2"),
         # a plain function: W&B makes the id
         ("auto", around(None), None),
-        ("auto", around(None, nearest=PARENT), JOINS),
-        ("new", around(None, nearest=PARENT), None),
+        ("auto", around(None, inherited=PARENT), JOINS),
+        ("new", around(None, inherited=PARENT), None),
         ("shared", around(None), FAILS),
         # a configured id: the top-level task's, and the stem of others
         ("auto", around(TOP, context=wandb_config(id="mine")), "mine"),
         ("auto", around(CHILD, context=wandb_config(id="mine")), "mine-a2"),
-        ("new", around(CHILD, nearest=PARENT, context=wandb_config(id="mine")), "mine-a2"),
-        ("auto", around(CHILD, nearest=PARENT, context=wandb_config(id="mine")), JOINS),
+        ("new", around(CHILD, inherited=PARENT, context=wandb_config(id="mine")), "mine-a2"),
+        ("auto", around(CHILD, inherited=PARENT, context=wandb_config(id="mine")), JOINS),
         ("auto", around(None, context=wandb_config(id="mine")), None),
     ],
 )
 @pytest.mark.parametrize("by", ["decorator", "context"])
-def test_which_run(run_mode: Any, where: Surroundings, expected: str | None, by: str) -> None:
+def test_which_run(run_mode: Any, where: PlanningContext, expected: str | None, by: str) -> None:
     """The table of the design, whether the decorator or the context gives the run mode."""
     mode = wandb_config(run_mode=run_mode)
     if by == "context":
-        where = replace(where, context=where.context.merged(mode))
+        where = replace(where, config=where.config.merged(mode))
     decorator = mode if by == "decorator" else wandb_config()
 
     if expected == FAILS:
@@ -114,14 +115,14 @@ def test_which_run(run_mode: Any, where: Surroundings, expected: str | None, by:
 
 def test_own_id_opens_that_run() -> None:
     """A decorator's id is literal, and wins over the parent's run and a configured id."""
-    where = around(CHILD, nearest=PARENT, context=wandb_config(id="configured"))
+    where = around(CHILD, inherited=PARENT, context=wandb_config(id="configured"))
 
     assert opened(plan_run(wandb_config(id="mine"), where)).init["id"] == "mine"
 
 
 def test_own_id_that_is_the_parent_s_joins_it() -> None:
     """The same run cannot be opened twice by one process."""
-    assert isinstance(plan_run(wandb_config(id=PARENT.id), around(CHILD, nearest=PARENT)), JoinPlan)
+    assert isinstance(plan_run(wandb_config(id=PARENT.id), around(CHILD, inherited=PARENT)), JoinPlan)
 
 
 def test_precedence() -> None:
@@ -225,10 +226,10 @@ def test_closing_is_bounded(environment: dict[str, str], given: Any, expected: f
 
 def test_join_adds_its_own() -> None:
     """A joined run gets the child's tags and configuration; what its decorator says wins."""
-    where = around(CHILD, nearest=PARENT, context=wandb_config(config={"a": 1}, tags=["c"]))
+    where = around(CHILD, inherited=PARENT, context=wandb_config(config={"a": 1}, tags=["c"]))
     plan = plan_run(wandb_config(config={"b": 2}, tags=["d"], name="no"), where)
 
-    assert plan == JoinPlan(PARENT, Additions(config={"b": 2}, inherited_config={"a": 1}, tags=("c", "d")))
+    assert plan == JoinPlan(PARENT, RunUpdate(config={"b": 2}, inherited_config={"a": 1}, tags=("c", "d")))
 
 
 @pytest.mark.parametrize(
@@ -259,7 +260,7 @@ def test_several_writers(
 def test_a_second_writer() -> None:
     """It reaches the parent's run wherever that is, tells itself apart, and never ends it."""
     decorator = wandb_config("elsewhere", "me", name="no", host="http://other", settings={"x_primary": True})
-    plan = plan_run(decorator, around(REMOTE_CHILD, nearest=SHARED, elsewhere=True))
+    plan = plan_run(decorator, around(REMOTE_CHILD, inherited=SHARED, elsewhere=True))
 
     assert isinstance(plan, WriterPlan)
     assert plan.settings == {
@@ -270,7 +271,7 @@ def test_a_second_writer() -> None:
         "x_primary": False,
         "x_update_finish_state": False,
     }
-    assert plan.otherwise is None
+    assert plan.fallback is None
 
 
 def test_beside_a_run_that_cannot_be_joined() -> None:
@@ -278,8 +279,8 @@ def test_beside_a_run_that_cannot_be_joined() -> None:
     plain = replace(PARENT, group="g")
     cases: list[tuple[Any, RunAddress]] = [(None, plain), (None, OFFLINE), ("new", OFFLINE)]
     plan, beside_offline, new = (
-        opened(plan_run(wandb_config(run_mode=mode), around(REMOTE_CHILD, nearest=nearest, elsewhere=True)))
-        for mode, nearest in cases
+        opened(plan_run(wandb_config(run_mode=mode), around(REMOTE_CHILD, inherited=inherited, elsewhere=True)))
+        for mode, inherited in cases
     )
 
     assert (plan.init["group"], plan.init.get("mode")) == ("g", None)
@@ -291,19 +292,19 @@ def test_beside_a_run_that_cannot_be_joined() -> None:
 def test_two_plain_writers_never_meet() -> None:
     """A decorator that names the parent's plain run would open it a second time."""
     with pytest.raises(NoParentRunError, match=r"id='run1-a1'.* takes no second writer"):
-        plan_run(wandb_config(id=PARENT.id), around(REMOTE_CHILD, nearest=PARENT, elsewhere=True))
+        plan_run(wandb_config(id=PARENT.id), around(REMOTE_CHILD, inherited=PARENT, elsewhere=True))
 
 
-@pytest.mark.parametrize("nearest", [None, SHARED])
-def test_going_offline(nearest: RunAddress | None) -> None:
+@pytest.mark.parametrize("inherited", [None, SHARED])
+def test_going_offline(inherited: RunAddress | None) -> None:
     """What to open instead when W&B cannot be reached: a run of its own in files."""
-    where = around(REMOTE_CHILD, nearest=nearest, elsewhere=True)
+    where = around(REMOTE_CHILD, inherited=inherited, elsewhere=True)
     plan = plan_run(wandb_config(on_unavailable="offline"), where)
 
     assert isinstance(plan, OpenPlan | WriterPlan)
-    assert plan.otherwise is not None
-    assert (plan.otherwise.init["id"], plan.otherwise.init["mode"]) == ("run1-a2", "offline")
-    assert plan.otherwise.init["group"] == ("g" if nearest else "run1")
+    assert plan.fallback is not None
+    assert (plan.fallback.init["id"], plan.fallback.init["mode"]) == ("run1-a2", "offline")
+    assert plan.fallback.init["group"] == ("g" if inherited else "run1")
 
 
 def test_address_travels() -> None:

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from wandb_runtime import NoParentRunError, WandbConfig, wandb_config
-from wandb_runtime._plan import JoinPlan, OpenPlan, Plan, RunAddress, SilentPlan, Surroundings, WriterPlan, plan_run
-from wandb_runtime._ranks import distributed_info
-from wandb_runtime._task import TaskIdentity
+from wandb_runtime.lifecycle.planning import plan_run
+from wandb_runtime.lifecycle.plans import JoinPlan, NoRunPlan, OpenPlan, Plan, PlanningContext, RunAddress, WriterPlan
+from wandb_runtime.tasks.action import TaskIdentity
+from wandb_runtime.tasks.distributed import distributed_info
 
 TASK = TaskIdentity("run1", "a0", is_top_level=True, is_local=False, attempt=0, has_own_process=True)
 PARENT = RunAddress("run1-a0", "team", "vision", "http://h", mode="shared", group="g")
@@ -37,9 +38,9 @@ def clustered_jax(workers: int) -> list[dict[str, str]]:
     return [{**common, "RANK": str(node), "NODE_RANK": str(node), "LOCAL_RANK": "0"} for node in range(workers)]
 
 
-def around(environment: dict[str, str], context: WandbConfig | None = None, **changes: Any) -> Surroundings:
-    where = Surroundings(
-        context=context or wandb_config(),
+def around(environment: dict[str, str], context: WandbConfig | None = None, **changes: Any) -> PlanningContext:
+    where = PlanningContext(
+        config=context or wandb_config(),
         environment=environment,
         task=TASK,
         short_name="train",
@@ -50,7 +51,7 @@ def around(environment: dict[str, str], context: WandbConfig | None = None, **ch
 
 def said(plan: Plan) -> str:
     """A plan in short: what the process does, the run's id, and its label or its group."""
-    if isinstance(plan, SilentPlan):
+    if isinstance(plan, NoRunPlan):
         return "silent"
     if isinstance(plan, WriterPlan):
         assert plan.settings["x_primary"] is plan.settings["x_update_finish_state"] is False
@@ -143,7 +144,7 @@ def test_which_run(
 )
 def test_parent_run_that_can_be_joined(run_mode: Any, expected: list[str]) -> None:
     """The ranks that log join it, each under a label of its own; `new` is as without a parent."""
-    child: dict[str, Any] = {"nearest": PARENT, "task": replace(TASK, action_name="a2", is_top_level=False)}
+    child: dict[str, Any] = {"inherited": PARENT, "task": replace(TASK, action_name="a2", is_top_level=False)}
     plans = [plan_run(wandb_config(run_mode=run_mode), around(environment, **child)) for environment in ONE]
 
     assert [said(plan) for plan in plans] == expected
@@ -152,7 +153,7 @@ def test_parent_run_that_can_be_joined(run_mode: Any, expected: list[str]) -> No
 @pytest.mark.parametrize("rank", [0, 1])
 def test_parent_run_that_cannot_be_joined(rank: int) -> None:
     """`shared` is the error it always is; `auto` opens a run in the parent's group."""
-    where = around(ONE[rank], nearest=replace(PARENT, mode="online"))
+    where = around(ONE[rank], inherited=replace(PARENT, mode="online"))
 
     with pytest.raises(NoParentRunError, match="takes no second writer"):
         plan_run(wandb_config(run_mode="shared"), where)
@@ -160,7 +161,7 @@ def test_parent_run_that_cannot_be_joined(rank: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("context", "environment", "nearest"),
+    ("context", "environment", "inherited"),
     [
         (wandb_config(mode="offline"), {}, None),
         (wandb_config(mode="disabled"), {}, None),
@@ -169,11 +170,11 @@ def test_parent_run_that_cannot_be_joined(rank: int) -> None:
     ],
 )
 def test_no_run_is_shared_without_a_server(
-    context: WandbConfig, environment: dict[str, str], nearest: RunAddress | None
+    context: WandbConfig, environment: dict[str, str], inherited: RunAddress | None
 ) -> None:
     """There each rank that would log to a common run has one of its own, as with `new`."""
     plans = [
-        plan_run(wandb_config(run_mode="shared"), around({**ranks, **environment}, context, nearest=nearest))
+        plan_run(wandb_config(run_mode="shared"), around({**ranks, **environment}, context, inherited=inherited))
         for ranks in ONE
     ]
 
@@ -181,7 +182,7 @@ def test_no_run_is_shared_without_a_server(
 
 
 @pytest.mark.parametrize(
-    ("run_mode", "nearest", "expected"),
+    ("run_mode", "inherited", "expected"),
     [
         ("auto", None, ["opens run1-a0 in run1", None]),
         ("auto", PARENT, ["opens run1-a0 in g", None]),
@@ -190,11 +191,11 @@ def test_no_run_is_shared_without_a_server(
         ("new", None, ["opens run1-a0-rank-0 in run1-a0", "opens run1-a0-rank-1 in run1-a0"]),
     ],
 )
-def test_going_offline(run_mode: Any, nearest: RunAddress | None, expected: list[str | None]) -> None:
+def test_going_offline(run_mode: Any, inherited: RunAddress | None, expected: list[str | None]) -> None:
     """What ranks open when W&B cannot be reached: no two of them the same."""
     decorator = wandb_config(run_mode=run_mode, on_unavailable="offline")
-    plans = [plan_run(decorator, around(environment, nearest=nearest)) for environment in ONE]
-    fallbacks = [plan.otherwise if isinstance(plan, OpenPlan | WriterPlan) else None for plan in plans]
+    plans = [plan_run(decorator, around(environment, inherited=inherited)) for environment in ONE]
+    fallbacks = [plan.fallback if isinstance(plan, OpenPlan | WriterPlan) else None for plan in plans]
 
     assert [said(fallback) if fallback else None for fallback in fallbacks] == expected
     assert {fallback.init["mode"] for fallback in fallbacks if fallback} == {"offline"}
@@ -228,7 +229,7 @@ def test_second_writers_reach_the_run_of_the_first() -> None:
     assert second.address == RunAddress("run1-a0", "team", "vision", "http://h", mode="shared")
     ours = {"x_label": "rank-1", "x_primary": False, "x_update_finish_state": False}
     assert second.settings == {**first.settings, **ours}
-    assert (second.additions.config, second.additions.tags) == ({}, ())
+    assert (second.update.config, second.update.tags) == ({}, ())
 
 
 def test_local_mode() -> None:
@@ -246,6 +247,6 @@ def test_local_mode() -> None:
 
 def test_child_in_the_process_of_its_parent() -> None:
     """In local mode the child of rank 0 uses the run object of its parent."""
-    where = around(ONE[0], task=replace(TASK, is_local=True), nearest=PARENT, is_open_here=True)
+    where = around(ONE[0], task=replace(TASK, is_local=True), inherited=PARENT, is_open_in_process=True)
 
     assert isinstance(plan_run(wandb_config(), where), JoinPlan)

@@ -7,8 +7,8 @@ import flyte
 import pytest
 from flyte.clustered import ClusteredTaskEnvironment
 from wandb_runtime import Wandb, WandbConfig, wandb_config, wandb_init
-from wandb_runtime._plan import RunAddress
-from wandb_runtime._ranks import DeclaredSize, declared_size
+from wandb_runtime.lifecycle.plans import RunAddress
+from wandb_runtime.tasks.distributed import DeclaredSize, declared_size
 
 HOST = "http://h"
 PAGES = f"{HOST}/e/p/"

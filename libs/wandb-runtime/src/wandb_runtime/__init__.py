@@ -8,7 +8,15 @@ a run, and a `Wandb` link leads from the task to its run. Importing this package
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from wandb_runtime._config import (
+from wandb_runtime._errors import (
+    DecoratorOrderError,
+    MissingApiKeyError,
+    NoParentRunError,
+    RunOpenError,
+    UnavailableError,
+)
+from wandb_runtime._version import __version__
+from wandb_runtime.config.run import (
     InitOptions,
     Mode,
     OnUnavailable,
@@ -19,24 +27,16 @@ from wandb_runtime._config import (
     get_wandb_context,
     wandb_config,
 )
-from wandb_runtime._current import get_wandb_run, get_wandb_run_dir
-from wandb_runtime._decorator import wandb_init
-from wandb_runtime._errors import (
-    DecoratorOrderError,
-    MissingApiKeyError,
-    NoParentRunError,
-    RunOpenError,
-    UnavailableError,
-)
-from wandb_runtime._link import Wandb
-from wandb_runtime._ranks import DistributedInfo, get_distributed_info
-from wandb_runtime._version import __version__
+from wandb_runtime.lifecycle.current import get_wandb_run, get_wandb_run_dir
+from wandb_runtime.lifecycle.decorator import wandb_init
+from wandb_runtime.lifecycle.link import Wandb
+from wandb_runtime.tasks.distributed import DistributedInfo, get_distributed_info
 
 if TYPE_CHECKING:
-    from wandb_runtime._downloads import download_wandb_run_dir, download_wandb_run_logs
+    from wandb_runtime.download import download_wandb_run_dir, download_wandb_run_logs
 else:
     # Loaded on first use (PEP 562): they need what takes long to import.
-    _LATER = {"download_wandb_run_dir": "_downloads", "download_wandb_run_logs": "_downloads"}
+    _LATER = {"download_wandb_run_dir": "download", "download_wandb_run_logs": "download"}
 
     def __getattr__(name: str) -> object:
         if name not in _LATER:

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 from wandb_artifacts import InvalidValueError, RunRef
 from wandb_artifacts.flyte import download_run_to_folder
 
-from wandb_runtime import _traces
-from wandb_runtime._config import WandbConfig
-from wandb_runtime._current import current
-from wandb_runtime._logs import last_step_of, load_traces
-from wandb_runtime._off_loop import off_loop
-from wandb_runtime._plan import RunAddress
-from wandb_runtime._references import read_reference
-from wandb_runtime._settling import settle_sync
-from wandb_runtime._task import current_task
-from wandb_runtime.context import carried
+from wandb_runtime.config.context import flyte_context
+from wandb_runtime.config.run import WandbConfig
+from wandb_runtime.lifecycle import traces
+from wandb_runtime.lifecycle.current import current_run
+from wandb_runtime.lifecycle.finish import last_step_of
+from wandb_runtime.lifecycle.plans import RunAddress
+from wandb_runtime.server.references import parse_reference
+from wandb_runtime.tasks.action import current_task
+from wandb_runtime.tasks.outputs import trust
+from wandb_runtime.tasks.threads import to_thread
 
 if TYPE_CHECKING:
     import os
@@ -67,7 +67,7 @@ def download_wandb_run_dir(
     wanted = _find(run_id)
     if isinstance(wanted, str):
         return wanted
-    settle_sync(wanted.ref, last_step=wanted.last_step, is_over=wanted.is_over)
+    traces.settle_sync(wanted.ref, last_step=wanted.last_step, is_over=wanted.is_over)
     return download_run_to_folder(wanted.ref, path, include_history=include_history).destination
 
 
@@ -88,20 +88,20 @@ async def download_wandb_run_logs(run_id: str) -> Dir:
         InvalidValueError: It is no run.
         DownloadError: Something is missing; `IncompleteDownloadError` says what.
     """
-    wanted = await off_loop(lambda: _find(run_id))
+    wanted = await to_thread(lambda: _find(run_id))
     task = current_task()
     attempt = task.attempt_key if task else ""
     if isinstance(wanted, str):
-        return await _traces.wandb_run_directory(wanted, attempt)
+        return await traces.wandb_run_directory(wanted, attempt)
     ref = wanted.ref
-    return await _traces.download_wandb_run_logs(
+    return await traces.download_wandb_run_logs(
         str(ref), ref.host or "", wanted.last_step, is_over=wanted.is_over, attempt=attempt
     )
 
 
 def _find(run_id: str | None) -> _Wanted | str:
     """The run that is meant; the local directory of one that is not at W&B."""
-    here = current()
+    here = current_run()
     run = here.run if here else None
     address = here.address if here else None
     if run_id is None:
@@ -111,15 +111,14 @@ def _find(run_id: str | None) -> _Wanted | str:
         run_id = address.id
     if run is not None and _names(run_id, run) and (local := _local(run)):
         return local
-    inherited = address or RunAddress.from_context(carried())
+    inherited = address or RunAddress.from_context(flyte_context())
     config = WandbConfig.current()
     host = (inherited and inherited.host) or config.host
-    if host:
-        load_traces(host)
+    trust(host)
     places = [(config.entity, config.project)]
     if inherited:
         places.insert(0, (inherited.entity, inherited.project))
-    ref = read_reference(RunRef, "run_id", run_id, places, host)
+    ref = parse_reference(RunRef, "run_id", run_id, places, host)
     if run is not None and (ref.id, ref.entity, ref.project) == (run.id, run.entity, run.project):
         return _Wanted(ref, last_step_of(run), is_over=False)
     return _Wanted(ref)

@@ -11,6 +11,7 @@ import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
+from dataclasses import fields
 from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, TypeVar, cast, overload
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from typing_extensions import Never, Self
-
-__all__ = ["RUN_ID_KEY", "RUN_KEY", "SWEEP_ID_KEY", "ContextConfig", "Field", "TextField", "carried", "standing_in"]
 
 # What a task hands to the tasks it calls, beside configuration.
 RUN_ID_KEY = "_wandb_run_id"
@@ -40,13 +39,13 @@ S = TypeVar("S", bound=str)
 _stand_in: Mapping[str, str] = MappingProxyType({})
 
 
-def carried() -> dict[str, str]:
+def flyte_context() -> dict[str, str]:
     """What Flyte's context carries to the current code; where there is none, what stands in for it."""
     return flyte.get_custom_context() if flyte.ctx() else dict(_stand_in)
 
 
 @contextlib.contextmanager
-def standing_in(context: Mapping[str, str]) -> Iterator[None]:
+def override_flyte_context(context: Mapping[str, str]) -> Iterator[None]:
     """Gives code of this process that Flyte's context does not reach, such as a sweep agent's thread, another one.
 
     Args:
@@ -58,6 +57,12 @@ def standing_in(context: Mapping[str, str]) -> Iterator[None]:
         yield
     finally:
         _stand_in = before
+
+
+def decode_record(kind: type[T], carried: str) -> T:
+    """Read a dataclass that the Flyte context carries as JSON. Fields that a newer version adds are ignored."""
+    found = json.loads(carried)
+    return kind(**{field.name: found[field.name] for field in fields(cast(Any, kind)) if field.name in found})
 
 
 # What `with` has to undo, innermost last. Not an attribute of the object: one object can be entered twice, and by
@@ -159,7 +164,7 @@ class ContextConfig(dict[str, str]):
     _by_key: ClassVar[Mapping[str, Field[Any]]] = {}
 
     def __init__(
-        self, carried: Mapping[str, str] = MappingProxyType({}), *, values: Mapping[str, object] = MappingProxyType({})
+        self, carried: Mapping[str, str] = MappingProxyType({}), values: Mapping[str, object] = MappingProxyType({})
     ) -> None:
         super().__init__(carried)
         # Decoded and checked, by key, as far as it has been asked for.
@@ -176,20 +181,20 @@ class ContextConfig(dict[str, str]):
         return f"{cls.prefix}{field}"
 
     @classmethod
-    def given(cls, **values: object) -> Self:
+    def from_values(cls, **values: object) -> Self:
         """Makes a configuration of the values that are not None.
 
         Raises:
             InvalidValueError: A name is no field, or a field does not take its value.
         """
-        carried = {}
+        checked = {}
         for name, value in values.items():
             if name not in cls.fields:
                 raise InvalidValueError(name, value, cls.unknown_field(name))
             if value is not None:
                 field = cls.fields[name]
-                carried[field.key] = field.encode(field.check(name, value))
-        return cls(carried)
+                checked[field.key] = field.check(name, value)
+        return cls({key: cls._by_key[key].encode(value) for key, value in checked.items()}, checked)
 
     @classmethod
     def unknown_field(cls, name: str) -> str:
@@ -204,7 +209,7 @@ class ContextConfig(dict[str, str]):
     @classmethod
     def current(cls) -> Self:
         """The configuration in force in the current Flyte context; an empty (falsy) one outside a task."""
-        return cls.from_context(carried())
+        return cls.from_context(flyte_context())
 
     def values_under(self, nearer: Self) -> dict[str, object]:
         """The values of the fields by name, with a nearer configuration on top: what `merged` would read.
@@ -239,7 +244,7 @@ class ContextConfig(dict[str, str]):
         joined = self._joined(nearer)
         encoded = {key: self._by_key[key].encode(value) for key, value in joined.items()}
         values = {key: value for key, value in self._values.items() if key not in nearer}
-        return type(self)({**self, **nearer, **encoded}, values={**values, **nearer._values, **joined})
+        return type(self)({**self, **nearer, **encoded}, {**values, **nearer._values, **joined})
 
     def _joined(self, nearer: Self) -> dict[str, Any]:
         fields = (self._by_key[key] for key in nearer if key in self and key in self._by_key)
@@ -282,8 +287,9 @@ class ContextConfig(dict[str, str]):
         given = ", ".join(f"{self._by_key[key].name}={value!r}" for key, value in self._all_values().items())
         return f"{self.function}({given})"
 
-    def __reduce__(self) -> tuple[Callable[[Mapping[str, str]], Self], tuple[dict[str, str]]]:
-        return type(self).from_context, (dict(self),)
+    def __reduce__(self) -> tuple[type[Self], tuple[dict[str, str], dict[str, Any]]]:
+        # With the values, so that they are not decoded and checked again.
+        return type(self), (dict(self), self._values)
 
     def copy(self) -> Self:
         """Returns the object itself: it cannot change."""

@@ -1,3 +1,5 @@
+"""The settings of W&B runs: `wandb_config`."""
+
 from __future__ import annotations
 
 import os
@@ -7,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from typing_extensions import TypedDict, Unpack
 from wandb_artifacts import check_entity, check_host, check_id, check_project
 
-from wandb_runtime import checks
-from wandb_runtime.context import ContextConfig, Field, TextField
+from wandb_runtime.config import validators
+from wandb_runtime.config.context import ContextConfig, Field, TextField
 
 if TYPE_CHECKING:
     import wandb
@@ -79,39 +81,39 @@ class WandbConfig(ContextConfig):
     prefix: ClassVar[str] = "wandb_"
     function: ClassVar[str] = "wandb_config"
 
-    project = TextField[str](checks.adapted(check_project))
-    entity = TextField[str](checks.adapted(check_entity))
-    id = TextField[str](checks.adapted(check_id))
-    name = TextField[str](checks.text)
-    tags = Field[list[str]](checks.tags, merge=_add_up)
-    config = Field[dict[str, Any]](checks.mapping, merge=_by_key)
-    mode = TextField[Mode](checks.one_of("online", "offline", "disabled", "shared"))
-    group = TextField[str](checks.text)
-    run_mode = TextField[RunMode](checks.one_of("auto", "new", "shared"))
-    download_logs = Field[bool](checks.flag)
-    host = TextField[str](checks.adapted(check_host))
-    rank_scope = TextField[RankScope](checks.one_of("global", "worker"))
-    on_unavailable = TextField[OnUnavailable](checks.one_of("raise", "offline"))
-    flyte_metadata = Field[bool](checks.flag)
-    finish_timeout = Field[float](checks.seconds)
+    project = TextField[str](validators.from_function(check_project))
+    entity = TextField[str](validators.from_function(check_entity))
+    id = TextField[str](validators.from_function(check_id))
+    name = TextField[str](validators.string)
+    tags = Field[list[str]](validators.tags, merge=_add_up)
+    config = Field[dict[str, Any]](validators.mapping, merge=_by_key)
+    mode = TextField[Mode](validators.one_of("online", "offline", "disabled", "shared"))
+    group = TextField[str](validators.string)
+    run_mode = TextField[RunMode](validators.one_of("auto", "new", "shared"))
+    download_logs = Field[bool](validators.boolean)
+    host = TextField[str](validators.from_function(check_host))
+    rank_scope = TextField[RankScope](validators.one_of("global", "worker"))
+    on_unavailable = TextField[OnUnavailable](validators.one_of("raise", "offline"))
+    flyte_metadata = Field[bool](validators.boolean)
+    finish_timeout = Field[float](validators.seconds)
 
-    allow_val_change = Field[bool](checks.flag)
-    config_exclude_keys = Field[list[str]](checks.text_list)
-    config_include_keys = Field[list[str]](checks.text_list)
-    dir = TextField[str](checks.path)
-    force = Field[bool](checks.flag)
-    fork_from = TextField[str](checks.text)
-    job_type = TextField[str](checks.text)
-    monitor_gym = Field[bool](checks.flag)
-    notes = TextField[str](checks.text)
+    allow_val_change = Field[bool](validators.boolean)
+    config_exclude_keys = Field[list[str]](validators.string_list)
+    config_include_keys = Field[list[str]](validators.string_list)
+    dir = TextField[str](validators.path)
+    force = Field[bool](validators.boolean)
+    fork_from = TextField[str](validators.string)
+    job_type = TextField[str](validators.string)
+    monitor_gym = Field[bool](validators.boolean)
+    notes = TextField[str](validators.string)
     # Every task has a run of its own to close, which the other values would take from it.
-    reinit = TextField[Literal["create_new"]](checks.one_of("create_new"))
-    resume = Field["bool | str"](checks.one_of(True, False, "allow", "never", "must", "auto"))
-    resume_from = TextField[str](checks.text)
-    save_code = Field[bool](checks.flag)
-    settings = Field[dict[str, Any]](checks.settings)
-    sync_tensorboard = Field[bool](checks.flag)
-    tensorboard = Field[bool](checks.flag)
+    reinit = TextField[Literal["create_new"]](validators.one_of("create_new"))
+    resume = Field["bool | str"](validators.one_of(True, False, "allow", "never", "must", "auto"))
+    resume_from = TextField[str](validators.string)
+    save_code = Field[bool](validators.boolean)
+    settings = Field[dict[str, Any]](validators.settings)
+    sync_tensorboard = Field[bool](validators.boolean)
+    tensorboard = Field[bool](validators.boolean)
 
     @classmethod
     def unknown_field(cls, name: str) -> str:
@@ -175,7 +177,7 @@ def wandb_config(
     Raises:
         InvalidValueError: A value is not one W&B takes, cannot be carried as JSON, or is a credential.
     """
-    return WandbConfig.given(
+    return WandbConfig.from_values(
         project=project,
         entity=entity,
         id=id,

@@ -16,8 +16,8 @@ from wandb_artifacts import InvalidValueError
 
 __all__ = [
     "Check",
-    "adapted",
-    "flag",
+    "boolean",
+    "from_function",
     "json_value",
     "mapping",
     "one_of",
@@ -25,9 +25,9 @@ __all__ = [
     "refuse_credentials",
     "seconds",
     "settings",
+    "string",
+    "string_list",
     "tags",
-    "text",
-    "text_list",
 ]
 
 Check = Callable[[str, Any], Any]
@@ -62,7 +62,7 @@ _MAX_TAG = 64
 _JSON_SCALARS = frozenset({bool, float, int, str, type(None)})
 
 
-def adapted(check: Callable[..., str]) -> Check:
+def from_function(check: Callable[..., str]) -> Check:
     """Makes a check of one of wandb-artifacts' `check_*` functions."""
 
     def check_field(field: str, value: object) -> str:
@@ -71,14 +71,14 @@ def adapted(check: Callable[..., str]) -> Check:
     return check_field
 
 
-def text(field: str, value: object) -> str:
+def string(field: str, value: object) -> str:
     """A string."""
     if not isinstance(value, str):
         raise InvalidValueError(field, value, f"must be a string, not {type(value).__name__}")
     return value
 
 
-def flag(field: str, value: object) -> bool:
+def boolean(field: str, value: object) -> bool:
     """True or False."""
     if not isinstance(value, bool):
         raise InvalidValueError(field, value, f"must be True or False, not {type(value).__name__}")
@@ -87,7 +87,7 @@ def flag(field: str, value: object) -> bool:
 
 def path(field: str, value: str | os.PathLike[str]) -> str:
     """A path, as a string."""
-    return text(field, os.fspath(value) if isinstance(value, os.PathLike) else value)
+    return string(field, os.fspath(value) if isinstance(value, os.PathLike) else value)
 
 
 def seconds(field: str, value: object) -> float:
@@ -110,16 +110,16 @@ def one_of(*choices: object) -> Check:
     return check
 
 
-def text_list(field: str, value: Sequence[str]) -> list[str]:
+def string_list(field: str, value: Sequence[str]) -> list[str]:
     """A sequence of strings, as a list."""
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise InvalidValueError(field, value, "must be a list of strings")
-    return [text(f"{field}[{index}]", item) for index, item in enumerate(value)]
+    return [string(f"{field}[{index}]", item) for index, item in enumerate(value)]
 
 
 def tags(field: str, value: Sequence[str]) -> list[str]:
     """Tags that W&B takes."""
-    checked = text_list(field, value)
+    checked = string_list(field, value)
     for index, tag in enumerate(checked):
         if not 1 <= len(tag) <= _MAX_TAG:
             name = f"{field}[{index}]"

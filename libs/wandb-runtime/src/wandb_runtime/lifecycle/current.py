@@ -1,4 +1,4 @@
-"""The run of the code that asks."""
+"""The current task's run: a context variable."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wandb_runtime._task import current_task
+from wandb_runtime.tasks.action import current_task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wandb import Run
 
-    from wandb_runtime._plan import RunAddress
+    from wandb_runtime.lifecycle.plans import RunAddress
 
 
 @dataclass(frozen=True)
-class Current:
-    """A run in force, and the Flyte action it is in force for."""
+class CurrentRun:
+    """A run, and the Flyte action that it belongs to."""
 
     run: Run | None
     address: RunAddress | None
@@ -28,14 +28,14 @@ class Current:
     action: tuple[str, str] | None
 
 
-# A context variable reaches threads, traces and, in local mode, child tasks. The action it was set for keeps it from
+# A context variable is inherited by threads, traces and, in local mode, child tasks. Storing the action hides it from
 # the latter: an undecorated child sees no run, never its parent's.
-_current: ContextVar[Current | None] = ContextVar("wandb_runtime_current", default=None)
+_current: ContextVar[CurrentRun | None] = ContextVar("wandb_runtime_current", default=None)
 
 
 @dataclass(frozen=True)
 class _Trial:
-    """Code that has `wandb.run` for itself, and the Flyte action it is part of."""
+    """Code that has `wandb.run` to itself, and the Flyte action that it is part of."""
 
     action: tuple[str, str] | None
 
@@ -43,16 +43,16 @@ class _Trial:
 _trial: ContextVar[_Trial | None] = ContextVar("wandb_runtime_trial", default=None)
 
 
-def current() -> Current | None:
-    """The run in force for the current action, or outside Flyte; None where there is none."""
+def current_run() -> CurrentRun | None:
+    """Return the run of the current action, or of a function outside Flyte; None if there is none."""
     found = _current.get()
     return found if found is not None and found.action == _action() else None
 
 
 @contextlib.contextmanager
-def in_force(run: Run | None, address: RunAddress | None) -> Iterator[None]:
-    """Makes a run the one of the code inside; None: the code inside has no run and opens none."""
-    token = _current.set(Current(run, address, _action()))
+def activate(run: Run | None, address: RunAddress | None) -> Iterator[None]:
+    """Make a run the current one of the code inside; with None that code has no run and opens none."""
+    token = _current.set(CurrentRun(run, address, _action()))
     try:
         yield
     finally:
@@ -61,9 +61,9 @@ def in_force(run: Run | None, address: RunAddress | None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def in_trial() -> Iterator[None]:
-    """Lets the code inside, a sweep's objective, find the run that it opens by `wandb.init`, and no other.
+    """Let the code inside, a sweep objective, find the run that it opens by `wandb.init`, and no other.
 
-    Decorated functions open one of their own. To be used where `wandb.run` is the objective's alone.
+    Decorated functions in it open a separate run. Use it where `wandb.run` belongs to the objective alone.
     """
     token, trial = _current.set(None), _trial.set(_Trial(_action()))
     try:
@@ -79,28 +79,28 @@ def _action() -> tuple[str, str] | None:
 
 
 def get_wandb_run() -> Run | None:
-    """The W&B run of the current task, trace or decorated function; in a sweep's objective, that of the trial.
+    """Return the W&B run of the current task, trace or decorated function; in a sweep objective, the trial's run.
 
     Returns:
-        The run; None outside of them, in a task that is not decorated, on a rank that does not log, and in an
-        objective that has not called `wandb.init` yet. Never somebody else's run.
+        The run. None outside of these, in an undecorated task, on a rank that does not log, and in an objective that
+            has not called `wandb.init` yet. Never the run of another task.
     """
-    found = current()
+    found = current_run()
     if found is not None:
         return found.run
     trial = _trial.get()
     if trial is None or trial.action != _action():
         return None
-    # Without importing wandb: who has opened a run has done that.
+    # Without importing wandb: code that has opened a run has imported it.
     run: Run | None = getattr(sys.modules.get("wandb"), "run", None)
     return run
 
 
 def get_wandb_run_dir() -> str | None:
-    """The local directory of the run that `get_wandb_run` returns.
+    """Return the local directory of the run that `get_wandb_run` returns.
 
     Returns:
-        `run.dir`: files written there stay local until `run.save()` sends them; None where there is no run.
+        `run.dir`: files written there stay local until `run.save()` uploads them. None if there is no run.
     """
     run = get_wandb_run()
     return run.dir if run is not None else None

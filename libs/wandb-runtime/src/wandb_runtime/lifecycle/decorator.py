@@ -1,3 +1,5 @@
+"""The `@wandb_init` decorator."""
+
 from __future__ import annotations
 
 import functools
@@ -7,14 +9,15 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import flyte
 
-from wandb_runtime import _stopping
-from wandb_runtime._config import OnUnavailable, RankScope, RunMode, RunOptions, WandbConfig
-from wandb_runtime._decoration import MARKER, Decoration
-from wandb_runtime._link import links_of
-from wandb_runtime._ranks import declared_size
+from wandb_runtime.config.run import OnUnavailable, RankScope, RunMode, RunOptions, WandbConfig
+from wandb_runtime.lifecycle.link import links_of
+from wandb_runtime.tasks.decorating import RUN_MARKER, Decoration, decorate
+from wandb_runtime.tasks.distributed import declared_size
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+    from wandb_runtime.tasks.holding import Session
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -120,7 +123,7 @@ def wandb_init(
         InvalidValueError: An argument is unknown, W&B would refuse it, or it is a credential.
         TypeError: The decorated object is neither a Python task nor a function.
     """
-    settings = WandbConfig.given(
+    settings = WandbConfig.from_values(
         run_mode=run_mode,
         download_logs=download_logs,
         project=project,
@@ -136,40 +139,25 @@ def wandb_init(
 
 
 def _decorate(target: F, settings: WandbConfig) -> F:
-    _stopping.listen()
     if isinstance(target, flyte.AsyncFunctionTaskTemplate):
         # In place: Flyte deploys tasks from its own registry, and override() copies fields.
-        target.func = _wrap(target.func, Decoration(settings, short_name=target.short_name))
+        target.func = _wrap(target.func, settings, target.short_name)
         size = declared_size(getattr(target, "plugin_config", None))
         target.links = (*target.links, *links_of(settings, size))
         return target
     if inspect.isfunction(target) and not (inspect.isgeneratorfunction(target) or inspect.isasyncgenfunction(target)):
-        wrapped: F = _wrap(target, Decoration(settings, short_name=None))
+        wrapped: F = _wrap(target, settings, None)
         return wrapped
     msg = f"@wandb_init decorates Flyte tasks of Python functions and plain functions, not {target!r}"
     raise TypeError(msg)
 
 
-def _wrap(function: Callable[..., Any], decoration: Decoration) -> Any:
-    """Wraps a body. The wrapper is pickled by value with notebooks' code bundles: it names importable helpers only."""
-    wrapper: Callable[..., Any]
-    if inspect.iscoroutinefunction(function):
+def _wrap(function: Callable[..., Any], settings: WandbConfig, short_name: str | None) -> Any:
+    return decorate(function, RUN_MARKER, Decoration(settings, short_name), _start)
 
-        @functools.wraps(function)
-        async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            from wandb_runtime._around import run_around_async
 
-            async with run_around_async(wrapper):
-                return await function(*args, **kwargs)
+def _start(decoration: Decoration[WandbConfig], wrapper: Callable[..., Any]) -> Session:
+    # Imported with the first call: importing the package should cost little more than importing Flyte.
+    from wandb_runtime.lifecycle.session import start_run
 
-    else:
-
-        @functools.wraps(function)
-        def wrapper(*args: Any, **kwargs: Any) -> Any:
-            from wandb_runtime._around import run_around
-
-            with run_around(wrapper):
-                return function(*args, **kwargs)
-
-    setattr(wrapper, MARKER, decoration)
-    return wrapper
+    return start_run(decoration, wrapper)

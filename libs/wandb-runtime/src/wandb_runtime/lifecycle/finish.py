@@ -1,18 +1,20 @@
-"""Closing a run, and making sure that the server has it. What it does not have is said in one line."""
+"""Finish a run, verify that it was uploaded, and warn if not."""
 
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import logging
 import os
 import re
 import shlex
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
 
-from wandb_runtime._off_loop import in_thread, off_loop
-from wandb_runtime._stopping import is_stopping
+from wandb_runtime.tasks.outputs import DownloadedLogs
+from wandb_runtime.tasks.shutdown import is_stopping
+from wandb_runtime.tasks.threads import submit, to_thread
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -20,18 +22,20 @@ if TYPE_CHECKING:
     from flyte.io import Dir
     from wandb import Run
 
+    from wandb_runtime.tasks.outputs import TraceOutput
+
 _logger = logging.getLogger("wandb_runtime")
 
 _TIMEOUT = 10
-# A server may need a moment until it shows an end that it was told of.
+# A server may need a moment until it shows that a run has ended.
 _PAUSES = (0.2, 0.5, 1.0, 2.0)
-# `crashed`: the server has not heard from the run for long, nor of its end.
+# `crashed`: the server has received nothing from the run for long, not even its end.
 _OPEN_STATES = frozenset({"running", "pending", "crashed", "missing"})
 
 
 @dataclass(frozen=True)
 class LocalRun:
-    """The local copy of a run."""
+    """The local copy of a run, as a directory that a task can store."""
 
     name: str
     """`entity/project/id`, as far as known."""
@@ -39,13 +43,13 @@ class LocalRun:
     directory: str
     is_offline: bool
     shared_by: str | None = None
-    """What tells this writer from the others, of a run that has several."""
-    is_asked_for: bool = False
-    """Whether the user wants it as an output of the task, too."""
+    """The label of this writer, for a run with several."""
+    is_requested: bool = False
+    """Whether the user requested the run's files as an output of the task."""
 
     @classmethod
     def of(cls, run: Run) -> LocalRun:
-        """The copy of a run that is still open."""
+        """Return the local copy of a run that is still open."""
         return cls(
             name="/".join(part for part in (run.entity, run.project, run.id) if part),
             host=run.settings.base_url,
@@ -54,75 +58,128 @@ class LocalRun:
             shared_by=(run.settings.x_label or "copy") if run.settings.mode == "shared" else None,
         )
 
-    def delivered_by(self, directory: str | None = None) -> str:
-        """What delivers the run from a copy of its directory, or from the local one, in words for a message."""
+    def sync_hint(self, directory: str | None = None) -> str:
+        """Return the command that uploads the run from a copy of its directory, or from the local one."""
         options = [] if self.is_offline else ["--no-skip-online"]
         how = ""
         if self.shared_by is not None:
-            # As itself, it would replace the other writers' rows.
+            # Under its own id, it would replace the other writers' rows.
             run_id = f"{self.name.rpartition('/')[2]}-{self.shared_by}"
             options += ["--id", re.sub(r"[^\w.-]", "-", run_id, flags=re.ASCII)]
-            how = ", as a run of its own because others write to this one"
+            how = ", as a separate run because other processes write to this one"
         command = shlex.join(["wandb", "sync", *options, directory or self.directory])
-        return f"`WANDB_BASE_URL={shlex.quote(self.host)} {command}` delivers it{how}"
+        return f"upload it with `WANDB_BASE_URL={shlex.quote(self.host)} {command}`{how}"
 
     def store(self, attempt: str) -> Dir:
-        """Uploads the directory; see `Keepable`."""
-        from wandb_runtime import _traces
-
-        stored: Dir = _traces.wandb_run_directory_sync(self.directory, attempt)
+        """Upload the directory; see `TraceOutput`."""
+        stored: Dir = _load_traces().wandb_run_directory_sync(self.directory, attempt)
         return stored
 
     async def store_async(self, attempt: str) -> Dir:
-        """Uploads the directory."""
-        traces = await off_loop(_load_traces)
+        """Upload the directory without blocking the event loop."""
+        traces = await to_thread(_load_traces)
         stored: Dir = await traces.wandb_run_directory(self.directory, attempt)
         return stored
 
-    def say_kept(self, uri: str) -> None:
-        """Says where it can be had, if that is not where it was."""
+    def report_stored(self, uri: str) -> None:
+        """Log where the directory is, if that is not where it was."""
         if uri != self.directory:
             _logger.warning(
-                "W&B run %s is kept by Flyte, as the output of a trace: %s. Download that; %s",
+                "W&B run %s is stored in Flyte as the output of a trace: %s. Download that and %s",
                 self.name,
                 uri,
-                self.delivered_by(os.path.basename(self.directory)),  # noqa: PTH119
+                self.sync_hint(os.path.basename(self.directory)),  # noqa: PTH119
             )
 
-    def say_failed(self, failure: Exception) -> None:
-        """Warns that nothing but this machine has the data of a run, because Flyte did not take it."""
+    def report_failure(self, failure: Exception) -> None:
+        """Log that only this machine has the data of the run, because Flyte could not store it."""
         _logger.error(
-            "W&B run %s could not be kept by Flyte (%s: %s): it exists only in %s, and will be gone with this "
-            "container",
+            "Flyte could not store W&B run %s (%s: %s): it exists only in %s, and is lost with this container",
             self.name,
             type(failure).__name__,
             failure,
             self.directory,
         )
 
-    def say_lost(self, reason: str) -> None:
-        """Warns that nothing but this container has the data of a run."""
+    def report_skipped(self, reason: str) -> None:
+        """Log that only this container has the data of the run."""
         _logger.warning(
-            "W&B run %s exists only in %s, and will be gone with this container: %s", self.name, self.directory, reason
+            "W&B run %s exists only in %s, and is lost with this container: %s", self.name, self.directory, reason
         )
 
 
+@dataclass(frozen=True)
+class RunLogs(DownloadedLogs):
+    """The files of a finished run."""
+
+    kind: ClassVar[str] = "run"
+    logger: ClassVar[logging.Logger] = _logger
+
+    last_step: int = -1
+    """The last step that the run is known to have; -1 if unknown."""
+
+    def load_traces(self) -> ModuleType:
+        """Import the module with the traces."""
+        return _load_traces()
+
+    def call(self, traces: ModuleType, attempt: str) -> Dir:
+        """Download and store the files in a sync task."""
+        stored: Dir = traces.download_wandb_run_logs_sync(
+            self.name, self.host, self.last_step, is_over=True, attempt=attempt
+        )
+        return stored
+
+    async def call_async(self, traces: ModuleType, attempt: str) -> Dir:
+        """Download and store the files in an async task."""
+        stored: Dir = await traces.download_wandb_run_logs(
+            self.name, self.host, self.last_step, is_over=True, attempt=attempt
+        )
+        return stored
+
+
 def _load_traces() -> ModuleType:
-    from wandb_runtime import _traces
+    from wandb_runtime.lifecycle import traces
 
-    return _traces
+    return traces
 
 
-def deliver(run: Run, exit_code: int, *, ends_run: bool) -> LocalRun | None:
-    """Closes a run, and asks the server whether it has reached its end there. Never raises.
+def finish_for_download(run: Run, exit_code: int) -> TraceOutput | None:
+    """Finish a run whose files were requested. Never raises.
+
+    Returns:
+        What to store: the run's files on W&B, or the local copy if that is all there is.
+    """
+    last_step = -1 if is_stopping() else last_step_of(run)
+    name, host = LocalRun.of(run).name, run.settings.base_url
+    local = finish_run(run, exit_code, ends_run=True)
+    if local is not None:
+        return replace(local, is_requested=True)
+    if run.offline or run.disabled:
+        return None
+    logs = RunLogs(name, host, last_step=last_step)
+    if is_stopping():
+        logs.report_skipped("the task is being stopped")
+        return None
+    return logs
+
+
+def last_step_of(run: Run) -> int:
+    """Return the last step logged to an open run; -1 if nothing was, or if others may log to it too."""
+    with contextlib.suppress(Exception):
+        return int(run.step) - 1
+    return -1
+
+
+def finish_run(run: Run, exit_code: int, *, ends_run: bool) -> LocalRun | None:
+    """Close a run object, and verify that the server has the run's end. Never raises.
 
     Args:
         run: A run object of this process.
-        exit_code: How the run, or the use of it, has ended.
+        exit_code: The exit code of the run, or of its use.
         ends_run: Whether closing the object ends the run; that of a second writer does not.
 
     Returns:
-        The local copy, if it has what the server may not have, and if there is time to do something about it.
+        The local copy, if the server may lack some of its data, and if there is time to store it.
     """
     local = LocalRun.of(run)
     problem = None
@@ -132,41 +189,41 @@ def deliver(run: Run, exit_code: int, *, ends_run: bool) -> LocalRun | None:
         problem = f"{type(error).__name__}: {error}"
     else:
         if ends_run and not (run.offline or run.disabled or is_stopping()):
-            problem = _problem(run, local.host)
+            problem = _find_problem(run, local.host)
     if problem is not None:
         _logger.warning(
-            "W&B run %s was not delivered completely (%s). Its data is in %s; %s",
+            "W&B run %s was not uploaded completely (%s). Its data is in %s; %s",
             local.name,
             problem,
             local.directory,
-            local.delivered_by(),
+            local.sync_hint(),
         )
     if problem is None and not local.is_offline:
         return None
     if is_stopping():
-        local.say_lost("the task is being stopped")
+        local.report_skipped("the task is being stopped")
         return None
     return local
 
 
-def _problem(run: Run, host: str) -> str | None:
-    """The SDK is silent when the server has refused a run's data: only the server can tell."""
+def _find_problem(run: Run, host: str) -> str | None:
+    """Request the run's state: the SDK does not report when the server has refused a run's data."""
     entity, project, run_id = run.entity, run.project, run.id
-    question = in_thread(lambda: _final_state(host, entity, project, run_id))
+    request = submit(lambda: _final_state(host, entity, project, run_id))
     try:
-        state = question.result(_TIMEOUT)
+        state = request.result(_TIMEOUT)
     except concurrent.futures.TimeoutError:
-        return f"the server did not say within {_TIMEOUT} s whether it has the run"
+        return f"the server did not return the run's state within {_TIMEOUT} s"
     except Exception as error:  # noqa: BLE001 - the SDK has no common class, and the work is done
-        return f"the server does not say whether it has the run, {type(error).__name__}: {error}"
+        return f"the server did not return the run's state, {type(error).__name__}: {error}"
     return None if state not in _OPEN_STATES else f"it is {state} on the server"
 
 
 def _final_state(host: str, entity: str, project: str, run_id: str) -> str:
-    from wandb_runtime import _server
+    from wandb_runtime.server import queries
 
     for pause in (*_PAUSES, None):
-        state = _server.state_of_run(host, entity, project, run_id, timeout=_TIMEOUT) or "missing"
+        state = queries.run_state(host, entity, project, run_id, timeout=_TIMEOUT) or "missing"
         if pause is None or state not in _OPEN_STATES:
             break
         time.sleep(pause)

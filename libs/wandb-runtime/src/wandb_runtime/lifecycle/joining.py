@@ -1,4 +1,4 @@
-"""What a task adds to a run that it joins: values of `run.config` and tags."""
+"""Config values and tags that a task adds to a run that it joins."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from wandb import Run
 
-    from wandb_runtime._plan import Additions, RunAddress
+    from wandb_runtime.lifecycle.plans import RunAddress, RunUpdate
 
 _logger = logging.getLogger("wandb_runtime")
 
@@ -19,58 +19,58 @@ _TIMEOUT = 10
 
 
 @dataclass(frozen=True)
-class _Found:
-    """What a run has already."""
+class _Existing:
+    """The config and tags that a run already has."""
 
     config: Mapping[str, Any]
     tags: tuple[str, ...]
 
 
-def add(additions: Additions, run: Run) -> None:
-    """Adds to a run that this process has open."""
-    _add(additions, run, _Found(dict(run.config), run.tags or ()))
+def add(update: RunUpdate, run: Run) -> None:
+    """Add to a run that is open in this process."""
+    _add(update, run, _Existing(dict(run.config), run.tags or ()))
 
 
-def add_as_writer(additions: Additions, run: Run, address: RunAddress) -> None:
-    """Adds to a run of another process, whose config and tags this one's run object does not know."""
-    if not additions.inherited_config and not additions.tags:
-        update_config(run, additions.config)
-    elif found := _look_up(address):
-        _add(additions, run, found)
+def add_as_writer(update: RunUpdate, run: Run, address: RunAddress) -> None:
+    """Add to a run of another process, whose config and tags the run object of this process does not have."""
+    if not update.inherited_config and not update.tags:
+        update_config(run, update.config)
+    elif existing := _look_up(address):
+        _add(update, run, existing)
     else:
-        update_config(run, additions.config)
+        update_config(run, update.config)
 
 
-def keep_tags(run: Run, address: RunAddress, tags: tuple[str, ...]) -> None:
-    """Adds tags again that another writer has replaced: W&B takes the whole list from whoever sends it last."""
-    if tags and (found := _look_up(address)):
-        _add_tags(run, found, tags)
+def restore_tags(run: Run, address: RunAddress, tags: tuple[str, ...]) -> None:
+    """Add tags again that another writer has replaced: W&B keeps the list that was sent last."""
+    if tags and (existing := _look_up(address)):
+        _add_tags(run, existing, tags)
 
 
 def update_config(run: Run, values: Mapping[str, Any]) -> None:
-    """Sets values of `run.config`, existing ones too."""
+    """Set values of `run.config`, including existing ones."""
     if values:
         run.config.update(dict(values), allow_val_change=True)  # type: ignore[no-untyped-call]
 
 
-def _add(additions: Additions, run: Run, found: _Found) -> None:
-    inherited = {key: value for key, value in additions.inherited_config.items() if key not in found.config}
-    update_config(run, {**inherited, **additions.config})
-    _add_tags(run, found, additions.tags)
+def _add(update: RunUpdate, run: Run, existing: _Existing) -> None:
+    inherited = {key: value for key, value in update.inherited_config.items() if key not in existing.config}
+    update_config(run, {**inherited, **update.config})
+    _add_tags(run, existing, update.tags)
 
 
-def _add_tags(run: Run, found: _Found, tags: tuple[str, ...]) -> None:
-    if set(tags) - set(found.tags):
-        run.tags = tuple(dict.fromkeys((*found.tags, *tags)))
+def _add_tags(run: Run, existing: _Existing, tags: tuple[str, ...]) -> None:
+    if set(tags) - set(existing.tags):
+        run.tags = tuple(dict.fromkeys((*existing.tags, *tags)))
 
 
-def _look_up(address: RunAddress) -> _Found | None:
-    from wandb_runtime import _sdk, _server
+def _look_up(address: RunAddress) -> _Existing | None:
+    from wandb_runtime.server import queries, sdk_private
 
     try:
-        host = _sdk.api_address(address.host)
-        run = _server.find_run(host, f"{address.entity}/{address.project}/{address.id}", timeout=_TIMEOUT)
-        return _Found(dict(run.config), tuple(run.tags))
+        host = sdk_private.resolve_host(address.host)
+        run = queries.find_run(host, f"{address.entity}/{address.project}/{address.id}", timeout=_TIMEOUT)
+        return _Existing(dict(run.config), tuple(run.tags))
     except Exception as error:  # noqa: BLE001 - tags are not worth a task
-        _logger.warning("The tags of W&B run %s cannot be read, none are added to it: %s", address.id, error)
+        _logger.warning("Cannot read the tags of W&B run %s, so none are added to it: %s", address.id, error)
         return None

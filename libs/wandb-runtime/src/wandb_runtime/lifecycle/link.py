@@ -1,3 +1,5 @@
+"""Flyte links to W&B runs."""
+
 from __future__ import annotations
 
 import logging
@@ -7,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import flyte
 
-from wandb_runtime._config import WandbConfig
-from wandb_runtime._ranks import DeclaredSize
-from wandb_runtime._task import TaskIdentity
-from wandb_runtime.links import ICON_URI, app_address, project_address
+from wandb_runtime.config.run import WandbConfig
+from wandb_runtime.tasks.action import TaskIdentity
+from wandb_runtime.tasks.distributed import DeclaredSize
+from wandb_runtime.tasks.links import ICON_URI, find_app_url, project_url
 
 if TYPE_CHECKING:
-    from wandb_runtime._config import RankScope, RunMode
+    from wandb_runtime.config.run import RankScope, RunMode
 
 _logger = logging.getLogger("wandb_runtime")
 
@@ -71,13 +73,14 @@ class Wandb(flyte.Link):
         is_top_level = parent_action_name in (action_name, run_name)
         task = TaskIdentity(run_name, action_name, is_top_level=is_top_level, is_local=pod_name == "localhost")
         try:
-            return self._address(task, context)
+            return self._url(task, context)
         except Exception as error:  # noqa: BLE001
             _logger.warning("The W&B link of action %s leads to the app only: %s", action_name, error)
-            return app_address(None)
+            return find_app_url(None)
 
-    def _address(self, task: TaskIdentity, context: dict[str, str]) -> str:
-        from wandb_runtime._plan import RunAddress, new_run_id
+    def _url(self, task: TaskIdentity, context: dict[str, str]) -> str:
+        from wandb_runtime.lifecycle.planning import new_run_id
+        from wandb_runtime.lifecycle.plans import RunAddress
 
         inherited = WandbConfig.from_context(context)
         parent = RunAddress.from_context(context)
@@ -86,16 +89,16 @@ class Wandb(flyte.Link):
             parent is not None
             and run_mode != "new"
             and self.id in (None, parent.id)
-            and (task.is_local or parent.takes_writers)
+            and (task.is_local or parent.is_shared)
         ):
-            return project_address(parent.host, parent.entity, parent.project, "runs", parent.id)
+            return project_url(parent.host, parent.entity, parent.project, "runs", parent.id)
         page = "runs", new_run_id(self.id, inherited.id, task) or ""
         ranks = self._several()
         # Locally Flyte starts one process, whatever the task says.
         if ranks is not None and not task.is_local:
             scope = self.rank_scope or inherited.rank_scope or "global"
             page = ranks.page(page[1], run_mode, scope, inherited.group)
-        return project_address(
+        return project_url(
             self.host or inherited.host, self.entity or inherited.entity, self.project or inherited.project, *page
         )
 
@@ -115,7 +118,7 @@ class _Ranks:
 
     def page(self, base: str, run_mode: RunMode, scope: RankScope, inherited_group: str | None) -> tuple[str, str]:
         """The page of the run, or of the group of runs, as a path below the project."""
-        from wandb_runtime._places import group_suffix, run_suffix
+        from wandb_runtime.lifecycle.rank_layout import group_suffix, run_suffix
 
         if run_mode == "new":
             own = self.group or inherited_group or os.environ.get("WANDB_RUN_GROUP")

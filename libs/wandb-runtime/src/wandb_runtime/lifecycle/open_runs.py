@@ -1,7 +1,7 @@
 """The W&B runs that are open in this process.
 
-In Flyte's local mode parents and children are in one process and share one run object, found by its address. So do
-actions of a reusable container that write to one run: the SDK opens an id once in a process.
+In Flyte's local mode parents and children are in one process and share one run object, found by its address. Actions
+of a reusable container that write to one run do too: the SDK opens an id once per process.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from wandb import Run
 
-    from wandb_runtime._plan import RunAddress
+    from wandb_runtime.lifecycle.plans import RunAddress
 
 T = TypeVar("T")
 
@@ -25,8 +25,8 @@ T = TypeVar("T")
 class _Entry:
     run: Run | None = None
     users: int = 0
-    is_aside: bool = False
-    """Whether `wandb.run` is somebody else's for a while."""
+    is_hidden: bool = False
+    """Whether the run is kept out of `wandb.run` for a while."""
     switching: threading.Lock = field(default_factory=threading.Lock)
     """Held while the run opens or closes: its id is in use until it has closed."""
 
@@ -36,7 +36,7 @@ _entries: dict[RunAddress, _Entry] = {}
 
 
 def find(address: RunAddress | None) -> Run | None:
-    """The open run at an address; None if it is not this process that has it open."""
+    """Return the open run at an address; None if this process does not have it open."""
     entry = None if address is None else _entries.get(address)
     return entry.run if entry else None
 
@@ -47,21 +47,21 @@ def has_id(run_id: str) -> bool:
 
 
 def add(address: RunAddress, run: Run) -> None:
-    """Notes that a run was opened by the task that ends it."""
+    """Register a run that was opened by the task that will finish it."""
     with _lock:
         _entries[address] = _Entry(run, users=1)
-        _point_wandb_at_the_only_run(run)
+        _update_global_run(run)
 
 
 def remove(address: RunAddress) -> None:
-    """Notes that the task that ends a run is closing it."""
+    """Unregister a run that is about to be finished."""
     with _lock:
         run = _entries.pop(address).run
-        _point_wandb_at_the_only_run(run)
+        _update_global_run(run)
 
 
-def enter(address: RunAddress, open_run: Callable[[], Run]) -> Run:
-    """Gives a second writer its run: the one that is open here, or one that is opened for it and those that follow."""
+def acquire(address: RunAddress, open_run: Callable[[], Run]) -> Run:
+    """Return the run of a second writer: the one that is open here, or one that is opened for it and later writers."""
     with _lock:
         entry = _entries.setdefault(address, _Entry())
         entry.users += 1
@@ -70,17 +70,21 @@ def enter(address: RunAddress, open_run: Callable[[], Run]) -> Run:
             if entry.run is None:
                 entry.run = open_run()
                 with _lock:
-                    _point_wandb_at_the_only_run(entry.run)
+                    _update_global_run(entry.run)
             return entry.run
     except BaseException:
-        leave(address, lambda _: None)
+        release(address, lambda _: None)
         raise
 
 
-def leave(address: RunAddress, close: Callable[[Run], T]) -> T | None:
-    """Ends a second writer's use of its run, and closes it after the last one; gives what closing it gave."""
+def release(address: RunAddress, close: Callable[[Run], T]) -> T | None:
+    """End a second writer's use of its run, and close the run after the last use.
+
+    Returns:
+        The result of `close`; None if it was not called.
+    """
     entry = _entries.get(address)
-    if entry is None:  # the task that ends the run was in this process, and has ended it
+    if entry is None:  # the task that finishes the run was in this process, and has finished it
         return None
     with entry.switching:
         with _lock:
@@ -88,7 +92,7 @@ def leave(address: RunAddress, close: Callable[[Run], T]) -> T | None:
             if entry.users or _entries.get(address) is not entry:
                 return None
             run, entry.run = entry.run, None
-            _point_wandb_at_the_only_run(run)
+            _update_global_run(run)
         closed = None if run is None else close(run)
         with _lock:
             if not entry.users:
@@ -97,34 +101,34 @@ def leave(address: RunAddress, close: Callable[[Run], T]) -> T | None:
 
 
 @contextlib.contextmanager
-def set_aside() -> Iterator[None]:
-    """Keeps the open runs out of reach of code that ends all runs of the process. `wandb.run` is that code's alone."""
-    from wandb_runtime import _sdk
+def hidden() -> Iterator[None]:
+    """Hide the open runs from code that ends all runs of the process. `wandb.run` belongs to that code."""
+    from wandb_runtime.server import sdk_private
 
     with _lock:
-        aside = list(_entries.values())
-        for entry in aside:
-            entry.is_aside = True
+        entries = list(_entries.values())
+        for entry in entries:
+            entry.is_hidden = True
     try:
-        with _sdk.session_of_its_own():
+        with sdk_private.separate_session():
             yield
     finally:
         with _lock:
-            for entry in aside:
-                entry.is_aside = False
-            _point_wandb_at_the_only_run(None)
+            for entry in entries:
+                entry.is_hidden = False
+            _update_global_run(None)
 
 
-def _point_wandb_at_the_only_run(changed: Run | None) -> None:
-    """Sets `wandb.run` and `wandb.log` where they are unambiguous, for libraries that look there for the run.
+def _update_global_run(changed: Run | None) -> None:
+    """Set `wandb.run` and `wandb.log` where they are unambiguous, for libraries that read the run from there.
 
     A run that the user opened without this plugin is left alone.
     """
     import wandb
 
-    from wandb_runtime import _sdk
+    from wandb_runtime.server import sdk_private
 
-    runs = [entry.run for entry in _entries.values() if entry.run is not None and not entry.is_aside]
+    runs = [entry.run for entry in _entries.values() if entry.run is not None and not entry.is_hidden]
     if wandb.run is not None and wandb.run is not changed and wandb.run not in runs:
         return
-    _sdk.set_global_run(runs[0] if len(runs) == 1 else None)
+    sdk_private.set_global_run(runs[0] if len(runs) == 1 else None)

@@ -1,26 +1,34 @@
-"""Which W&B run a task opens or joins: the one place that decides.
+"""The decision which W&B run a task opens or joins; nothing else decides.
 
-Pure functions of plain values; the rules are the table in the documentation of `wandb_init`.
+Pure functions of plain values. The rules are the table in the documentation of `wandb_init`.
 """
 
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from wandb_runtime._errors import NoParentRunError
-from wandb_runtime._places import Place, modes_of, own_place, place_of
-from wandb_runtime.context import RUN_ID_KEY, RUN_KEY
+from wandb_runtime.lifecycle.plans import (
+    OFFLINE_MODES,
+    JoinPlan,
+    NoRunPlan,
+    OpenPlan,
+    Plan,
+    PlanningContext,
+    RunAddress,
+    RunUpdate,
+    WriterPlan,
+)
+from wandb_runtime.lifecycle.rank_layout import RankLayout, layout_for, modes_of, separate_run_layout
 
 if TYPE_CHECKING:
-    from wandb_runtime._config import WandbConfig
-    from wandb_runtime._ranks import DistributedInfo
-    from wandb_runtime._task import TaskIdentity
+    from wandb_runtime.config.run import WandbConfig
+    from wandb_runtime.tasks.action import TaskIdentity
 
-# Fields of the configuration that are not handed on to wandb.init() as they are.
+# Fields of the configuration that are not passed to wandb.init() as they are.
 _NOT_FORWARDED = frozenset(
     {
         "download_logs",
@@ -35,317 +43,225 @@ _NOT_FORWARDED = frozenset(
         "settings",
     }
 )
+_RESUME_ARGUMENTS = frozenset({"resume", "resume_from", "fork_from"})
 _FINISH_TIMEOUT = 600.0
-# Whole seconds; W&B's own 15 s is what a killed pod would lose.
+# Whole seconds. With W&B's default of 15 s a killed pod would lose as much.
 _FLUSH_INTERVALS = {"x_file_stream_transmit_interval": 1, "x_transaction_log_flush_interval": 1}
 _SECOND_WRITER = {
     "x_primary": False,
     # By default W&B marks a run as finished when any of its writers ends.
     "x_update_finish_state": False,
 }
-_WITHOUT_SERVER = ("offline", "disabled", "dryrun")
-
-
-Settings = Mapping[str, Any]
-"""The values of the settings in force, by name; those that were given."""
-
-
-@dataclass(frozen=True)
-class RunAddress:
-    """Where a run is. Handed to child tasks through the Flyte context: an address, not configuration."""
-
-    id: str
-    entity: str | None = None
-    project: str | None = None
-    host: str | None = None
-    mode: str = "online"
-    group: str | None = None
-    """Where children that cannot join the run put theirs."""
-
-    @property
-    def takes_writers(self) -> bool:
-        """Whether other processes can write to the run."""
-        return self.mode == "shared"
-
-    @property
-    def has_server(self) -> bool:
-        """Whether the run is on a server, rather than in files of its process or nowhere."""
-        return self.mode not in _WITHOUT_SERVER
-
-    def to_context(self) -> dict[str, str]:
-        """The keys a child task reads it from."""
-        return {RUN_ID_KEY: self.id, RUN_KEY: json.dumps(asdict(self))}
-
-    @classmethod
-    def from_context(cls, context: Mapping[str, str]) -> RunAddress | None:
-        """The run of the nearest decorated ancestor; None where there is none."""
-        carried = context.get(RUN_KEY)
-        return cls(**json.loads(carried)) if carried else None
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What a decorated function finds where it is called."""
-
-    context: WandbConfig
-    environment: Mapping[str, str]
-    task: TaskIdentity | None = None
-    """The Flyte action whose body the function is; None for a plain function."""
-    short_name: str | None = None
-    """The short name of that task."""
-    nearest: RunAddress | None = None
-    """The run in force: for a task its nearest decorated ancestor's, for a plain function the one of its caller."""
-    is_open_here: bool = False
-    """Whether this process has that run open."""
-    may_be_joined: bool = False
-    """Whether the body can call tasks that join the run from processes of their own."""
-    ranks: DistributedInfo | None = None
-    """Which process of the task this is, where it has several; None for a plain function."""
-
-    @property
-    def is_remote(self) -> bool:
-        """Whether it is a task in a pod."""
-        return self.task is not None and not self.task.is_local
-
-    @property
-    def is_trial(self) -> bool:
-        """Whether it is the objective of a sweep, which an agent has called."""
-        return self.task is None and bool(self.environment.get("WANDB_SWEEP_ID"))
-
-    @property
-    def label(self) -> str | None:
-        """What tells the tasks that write to one run apart."""
-        if self.task is None:
-            return None
-        rank = f"-rank-{self.ranks['rank']}" if self.ranks else ""
-        return f"{self.short_name}-{self.task.action_name}{rank}"
-
-
-@dataclass(frozen=True)
-class Additions:
-    """What a task adds to a run that it joins."""
-
-    config: Mapping[str, Any]
-    """Values of the decorator: they win over what the run's config has."""
-    inherited_config: Mapping[str, Any]
-    """Values of the context: most are the opener's too, whose decorator wins over them."""
-    tags: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class JoinPlan:
-    """Reuse a run that this process has open, and leave it open."""
-
-    address: RunAddress
-    additions: Additions
-
-
-@dataclass(frozen=True)
-class WriterPlan:
-    """Write to a run that another process has open for several writers, and that ends it."""
-
-    address: RunAddress
-    additions: Additions
-    settings: Mapping[str, Any]
-    otherwise: OpenPlan | None
-    """What to do when W&B cannot be reached; None: fail."""
-
-
-@dataclass(frozen=True)
-class OpenPlan:
-    """Open a run by these arguments of `wandb.init()`, and close it."""
-
-    init: Mapping[str, Any]
-    settings: Mapping[str, Any]
-    metadata: Mapping[str, Any] | None
-    otherwise: OpenPlan | None
-    """What to do when W&B cannot be reached; None: fail."""
-    downloads_logs: bool
-    notice: str | None = None
-    """What the user should know about the choice."""
-
-    @property
-    def host(self) -> str | None:
-        """The API address of the W&B server, where one was given."""
-        host: str | None = self.settings.get("base_url")
-        return host
-
-
-@dataclass(frozen=True)
-class SilentPlan:
-    """Have no run: this process of a distributed task does not log."""
-
-
-Plan = JoinPlan | WriterPlan | OpenPlan | SilentPlan
-
-
-def plan_run(decorator: WandbConfig, around: Surroundings) -> Plan:
-    """Decides which run a decorated function opens or joins.
-
-    Args:
-        decorator: The decorator's arguments.
-        around: What the function finds where it is called.
-
-    Raises:
-        NoParentRunError: `run_mode="shared"`, and there is no run to share; or the decorator names the parent's run,
-            which takes no second writer.
-    """
-    effective: Settings = around.context.values_under(decorator)
-    place = place_of(around.ranks, effective)
-    if place is None:
-        return SilentPlan()
-    nearest = around.nearest
-    if effective.get("run_mode") == "new" or nearest is None or (decorator.id or nearest.id) != nearest.id:
-        if effective.get("run_mode") == "shared" and nearest is None and around.ranks is None:
-            raise NoParentRunError(_NO_PARENT)
-        return _plan_own(decorator, effective, around, place)
-    additions = Additions(decorator.config or {}, around.context.config or {}, tuple(effective.get("tags", ())))
-    if around.is_open_here and (not around.is_remote or nearest.takes_writers):
-        return JoinPlan(nearest, additions)
-    if around.is_remote and nearest.takes_writers:
-        settings = {**_settings(effective, around), **_SECOND_WRITER}
-        if nearest.host:
-            settings["base_url"] = nearest.host
-        settings.setdefault("x_label", around.label)
-        alone = _plan_open(decorator, effective, around, _without_others(place, around, effective), nearest)
-        return WriterPlan(nearest, additions, settings, alone.otherwise)
-    if nearest.has_server and (effective.get("run_mode") == "shared" or decorator.id == nearest.id):
-        raise NoParentRunError(_ONE_WRITER.format(what=_asked_for(decorator, effective), id=nearest.id))
-    return _plan_own(decorator, effective, around, place, beside=nearest)
-
 
 _NO_PARENT = (
-    'run_mode="shared": no W&B run to share: no task above this one has @wandb_init. Decorate the parent task, '
-    'or use run_mode="auto", which opens a run where there is none'
+    'run_mode="shared": there is no W&B run to share, because no task above this one has @wandb_init. Decorate the '
+    'parent task, or use run_mode="auto", which then opens a run'
 )
 _ONE_WRITER = (
-    "{what}: the parent's W&B run {id!r} takes no second writer. Give the parent task "
-    '@wandb_init(mode="shared"), or use run_mode="auto", which opens a run of its own'
+    "{requested}: the parent's W&B run {id!r} accepts no second writer. Give the parent task "
+    '@wandb_init(mode="shared"), or use run_mode="auto", which opens a separate run'
 )
 _NO_TASK_FOR_LOGS = (
-    "download_logs=True has no effect on a function that is not called as a Flyte task, which alone has outputs: "
-    "download_wandb_run_dir() downloads its run to a folder"
+    "download_logs=True has no effect on a function that is not called as a Flyte task, because only tasks have "
+    "outputs. download_wandb_run_dir() downloads its run to a folder"
 )
-_OPENS_ITS_OWN = (
-    "The parent task's W&B run {parent!r} takes no second writer: this task opens a run of its own in group {group!r}. "
+_SEPARATE_RUN = (
+    "The parent task's W&B run {parent!r} accepts no second writer: this task opens a separate run in group {group!r}. "
     'For one run of both, give the parent task @wandb_init(mode="shared")'
 )
 
 
-def _asked_for(decorator: WandbConfig, effective: Settings) -> str:
-    return 'run_mode="shared"' if effective.get("run_mode") == "shared" else f"id={decorator.id!r}"
+Settings = Mapping[str, Any]
+"""The effective settings that were given, by name."""
 
 
-def _plan_own(
-    decorator: WandbConfig,
-    effective: Settings,
-    around: Surroundings,
-    place: Place,
-    beside: RunAddress | None = None,
-) -> OpenPlan | WriterPlan:
-    """Plans a run of the task's own, which its ranks may share."""
-    alone = _plan_open(decorator, effective, around, _without_others(place, around, effective), beside)
-    if place.label is None:
-        return alone
-    has_server = (alone.init.get("mode") or around.environment.get("WANDB_MODE")) not in _WITHOUT_SERVER
-    # Locally each process of a launcher is a Flyte run of its own: they have an id in common only if it was given.
-    has_common_id = around.is_remote or decorator.id is not None or around.context.id is not None
-    if not (has_server and has_common_id):
-        return alone
-    shared = replace(_plan_open(decorator, effective, around, place, beside), otherwise=alone.otherwise)
-    if place.is_primary:
-        return shared
-    address = RunAddress(
-        id=shared.init["id"],
-        entity=shared.init.get("entity"),
-        project=shared.init.get("project"),
-        host=shared.host,
-        mode="shared",
-    )
-    return WriterPlan(address, Additions({}, {}, ()), {**shared.settings, **_SECOND_WRITER}, shared.otherwise)
+@dataclass(frozen=True)
+class _Inputs:
+    """The inputs of one decision."""
+
+    decorator: WandbConfig
+    effective: Settings
+    """The configuration in the context, overridden by the decorator's arguments."""
+    context: PlanningContext
+    layout: RankLayout
+    parent: RunAddress | None = None
+    """The parent's run, which the task joins if it can."""
+
+    @property
+    def mode(self) -> str | None:
+        """The mode of the run to open, as far as the user or the parent's run decides it."""
+        if (mode := self.effective.get("mode")) is not None:
+            return str(mode)
+        return self.parent.mode if self.parent is not None and not self.parent.is_online else None
+
+    @property
+    def effective_mode(self) -> str | None:
+        """The mode of the run to open; that of the environment where nothing else decides it."""
+        return self.mode or self.context.environment.get("WANDB_MODE")
+
+    def separate(self) -> _Inputs:
+        """Return the inputs for a run that only this process writes to."""
+        ranks = self.context.ranks
+        if ranks is None or self.layout.label is None:
+            return self
+        return replace(self, layout=separate_run_layout(ranks, modes_of(self.effective)[1]))
 
 
-def _without_others(place: Place, around: Surroundings, effective: Settings) -> Place:
-    """The place of a process that cannot write to a run of several: offline each has its own."""
-    if around.ranks is None or place.label is None:
-        return place
-    return own_place(around.ranks, modes_of(effective)[1])
-
-
-def _plan_open(
-    decorator: WandbConfig,
-    effective: Settings,
-    around: Surroundings,
-    place: Place,
-    beside: RunAddress | None = None,
-) -> OpenPlan:
-    """Plans the opening of a run.
+def plan_run(decorator: WandbConfig, context: PlanningContext) -> Plan:
+    """Decide which run a decorated function opens or joins.
 
     Args:
         decorator: The decorator's arguments.
-        effective: The context with the decorator's arguments on top.
-        around: What the function finds where it is called.
-        place: What this process of the task has to do with the run.
-        beside: The parent's run that it would have joined, if that could be joined.
+        context: What the function finds where it is called.
+
+    Raises:
+        NoParentRunError: `run_mode="shared"`, and there is no run to share; or the decorator names the parent's run,
+            which accepts no second writer.
     """
-    init = {name: value for name, value in effective.items() if name not in _NOT_FORWARDED}
+    effective: Settings = context.config.values_under(decorator)
+    layout = layout_for(context.ranks, effective)
+    if layout is None:
+        return NoRunPlan()
+    run_mode, parent = effective.get("run_mode"), context.inherited
+    if run_mode == "new" or parent is None or (decorator.id or parent.id) != parent.id:
+        if run_mode == "shared" and parent is None and context.ranks is None:
+            raise NoParentRunError(_NO_PARENT)
+        return _plan_own_run(_Inputs(decorator, effective, context, layout))
+    inputs = _Inputs(decorator, effective, context, layout, parent)
+    if context.is_open_in_process and (not context.is_remote or parent.is_shared):
+        return JoinPlan(parent, _update(inputs))
+    if context.is_remote and parent.is_shared:
+        return _plan_writer(inputs, parent)
+    if parent.is_online and (run_mode == "shared" or decorator.id == parent.id):
+        requested = 'run_mode="shared"' if run_mode == "shared" else f"id={decorator.id!r}"
+        raise NoParentRunError(_ONE_WRITER.format(requested=requested, id=parent.id))
+    return _plan_own_run(inputs)
+
+
+def _update(inputs: _Inputs) -> RunUpdate:
+    tags = tuple(inputs.effective.get("tags", ()))
+    return RunUpdate(inputs.decorator.config or {}, inputs.context.config.config or {}, tags)
+
+
+def _plan_writer(inputs: _Inputs, parent: RunAddress) -> WriterPlan:
+    """Plan to write to the parent's shared run."""
+    settings = {**_settings(inputs), **_SECOND_WRITER}
+    if parent.host:
+        settings["base_url"] = parent.host
+    settings.setdefault("x_label", inputs.context.writer_label)
+    return WriterPlan(parent, _update(inputs), settings, _offline_fallback(inputs))
+
+
+def _plan_own_run(inputs: _Inputs) -> OpenPlan | WriterPlan:
+    """Plan a run that is the task's own, which its ranks may share."""
+    if inputs.layout.label is not None and not _can_share(inputs):
+        inputs = inputs.separate()
+    plan = _plan_open(inputs)
+    plan = replace(plan, fallback=_offline_fallback(inputs, plan))
+    if inputs.layout.is_primary:
+        return plan
+    address = RunAddress(
+        id=plan.init["id"],
+        entity=plan.init.get("entity"),
+        project=plan.init.get("project"),
+        host=plan.host,
+        mode="shared",
+    )
+    return WriterPlan(address, RunUpdate({}, {}, ()), {**plan.settings, **_SECOND_WRITER}, plan.fallback)
+
+
+def _can_share(inputs: _Inputs) -> bool:
+    """Whether the ranks of the task can write to one run."""
+    # Locally each process of a launcher is a separate Flyte run: they have an id in common only if one was given.
+    has_common_id = inputs.context.is_remote or inputs.decorator.id is not None or inputs.context.config.id is not None
+    return has_common_id and inputs.effective_mode not in OFFLINE_MODES
+
+
+def _offline_fallback(inputs: _Inputs, plan: OpenPlan | None = None) -> OpenPlan | None:
+    """Plan for W&B being unavailable: an offline run of this process alone.
+
+    Args:
+        inputs: The inputs of the decision.
+        plan: The plan that may fail, if it opens a run.
+    """
+    if inputs.effective.get("on_unavailable") != "offline":
+        return None
+    if plan is None or inputs.layout.label is not None:
+        plan = _plan_open(inputs.separate())
+    return replace(plan, init={**plan.init, "mode": "offline"}, notice=None)
+
+
+def _plan_open(inputs: _Inputs) -> OpenPlan:
+    """Plan the opening of a run, without a fallback."""
+    context = inputs.context
+    init, settings = _init_arguments(inputs), _settings(inputs)
+    if context.is_remote or inputs.layout.label is not None:
+        mode = inputs.effective_mode
+        if inputs.layout.label is not None or (mode is None and context.can_be_joined):
+            mode = init["mode"] = "shared"
+        if mode == "shared":
+            settings.setdefault("x_label", inputs.layout.label or context.writer_label)
+    return OpenPlan(
+        init=init,
+        settings=settings,
+        metadata=None if inputs.effective.get("flyte_metadata") is False else _metadata(context),
+        downloads_logs=context.task is not None and inputs.effective.get("download_logs", False),
+        notice=_notice(inputs, init.get("group")),
+    )
+
+
+def _notice(inputs: _Inputs, group: str | None) -> str | None:
+    if inputs.parent is not None and inputs.parent.is_online:
+        return _SEPARATE_RUN.format(parent=inputs.parent.id, group=group)
+    return _NO_TASK_FOR_LOGS if inputs.context.task is None and inputs.decorator.download_logs else None
+
+
+def _init_arguments(inputs: _Inputs) -> dict[str, Any]:
+    """Return the arguments of `wandb.init()`, apart from `settings`."""
+    context = inputs.context
+    init = {name: value for name, value in inputs.effective.items() if name not in _NOT_FORWARDED}
     if "config" in init:
         # The SDK and the body may change it.
         init["config"] = {
             key: copy.deepcopy(value) if isinstance(value, (dict, list)) else value
             for key, value in init["config"].items()
         }
-    base = new_run_id(decorator.id, around.context.id, around.task)
-    if around.is_trial:
-        # W&B has chosen them; wandb.init would warn of each that it ignores.
-        base = None
-        init = {name: value for name, value in init.items() if name not in ("entity", "project")}
+    if context.is_trial:
+        # W&B has chosen id, entity and project; wandb.init would warn about each that it ignores.
+        return {name: value for name, value in init.items() if name not in ("entity", "project")}
+    base = new_run_id(inputs.decorator.id, context.config.id, context.task)
     if base is not None:
-        init["id"] = f"{base}{place.id_suffix}"
-    if around.task is not None:
-        group = (beside and beside.group) or around.task.run_name
-        if place.group_suffix is not None:
-            group = f"{base}{place.group_suffix}"
-        for name, variable, default in (
-            ("group", "WANDB_RUN_GROUP", group),
-            ("job_type", "WANDB_JOB_TYPE", around.short_name),
-        ):
-            if name not in init and default and not _has(around.environment, variable):
-                init[name] = default
-        # A retry of the action finds its run by the id and continues it.
-        if init.keys().isdisjoint({"resume", "resume_from", "fork_from"}):
-            init["resume"] = "allow"
-    if beside is not None and not beside.has_server:
-        init.setdefault("mode", beside.mode)
-    settings = _settings(effective, around)
-    if around.is_remote or place.label is not None:
-        mode = init.get("mode") or around.environment.get("WANDB_MODE")
-        if place.label is not None or (mode is None and around.may_be_joined):
-            mode = init["mode"] = "shared"
-        if mode == "shared":
-            settings.setdefault("x_label", place.label or around.label)
-    plan = OpenPlan(
-        init=init,
-        settings=settings,
-        metadata=None if effective.get("flyte_metadata") is False else _metadata(around),
-        otherwise=None,
-        downloads_logs=around.task is not None and effective.get("download_logs", False),
-        notice=_NO_TASK_FOR_LOGS if around.task is None and decorator.download_logs else None,
-    )
-    if effective.get("on_unavailable") == "offline":
-        plan = replace(plan, otherwise=replace(plan, init={**init, "mode": "offline"}))
-    if beside is not None and beside.has_server:
-        plan = replace(plan, notice=_OPENS_ITS_OWN.format(parent=beside.id, group=init.get("group")))
-    return plan
+        init["id"] = f"{base}{inputs.layout.id_suffix}"
+    if inputs.mode is not None:
+        init["mode"] = inputs.mode
+    if context.task is not None:
+        _add_task_defaults(init, inputs, context.task, base)
+    return init
+
+
+def _add_task_defaults(init: dict[str, Any], inputs: _Inputs, task: TaskIdentity, base: str | None) -> None:
+    """Add what a run of a task has unless the user gives something else."""
+    layout, parent, environment = inputs.layout, inputs.parent, inputs.context.environment
+    group = (parent and parent.group) or task.run_name
+    if layout.group_suffix is not None:
+        group = f"{base}{layout.group_suffix}"
+    if group and "group" not in init and not _has(environment, "WANDB_RUN_GROUP"):
+        init["group"] = group
+    job_type = inputs.context.short_name
+    if job_type and "job_type" not in init and not _has(environment, "WANDB_JOB_TYPE"):
+        init["job_type"] = job_type
+    # A retry of the action finds its run by the id and continues it.
+    if init.keys().isdisjoint(_RESUME_ARGUMENTS):
+        init["resume"] = "allow"
 
 
 def new_run_id(own_id: str | None, configured_id: str | None, task: TaskIdentity | None) -> str | None:
-    """The id of a run that is opened; None where W&B makes one.
+    """Return the id of a run to open; None where W&B generates one.
 
     Deterministic for a task: a retry finds its run again, and a link names it before the task has started.
 
     Args:
-        own_id: The id the decorator was given.
+        own_id: The decorator's id.
         configured_id: The id in the configuration: for the top-level task, or the stem of its children's ids.
         task: The action that opens the run; None for a plain function.
     """
@@ -356,16 +272,18 @@ def new_run_id(own_id: str | None, configured_id: str | None, task: TaskIdentity
     return f"{task.run_name}-{task.action_name}"
 
 
-def _settings(effective: Settings, around: Surroundings) -> dict[str, Any]:
-    # W&B waits for ever by default, and does not say when it gave up.
+def _settings(inputs: _Inputs) -> dict[str, Any]:
+    """Return the `settings` argument of `wandb.init()`."""
+    effective, context = inputs.effective, inputs.context
+    # By default W&B waits for ever, and does not report when it gave up.
     settings: dict[str, Any] = {"finish_timeout_raises": True}
     defaults: dict[str, Any] = {"finish_timeout": _FINISH_TIMEOUT}
-    if around.is_remote:
+    if context.is_remote:
         defaults |= _FLUSH_INTERVALS
-    if around.task is not None and not around.task.has_own_process:
+    if context.task is not None and not context.task.has_own_process:
         # W&B captures the console of the whole process: the runs of parallel tasks would get each other's lines.
         defaults["console"] = "off"
-    settings |= {name: value for name, value in defaults.items() if not _is_set(name, around.environment)}
+    settings |= {name: value for name, value in defaults.items() if not _is_set(name, context.environment)}
     if "finish_timeout" in effective:
         settings["finish_timeout"] = effective["finish_timeout"]
     if "host" in effective:
@@ -381,18 +299,19 @@ def _is_set(setting: str, environment: Mapping[str, str]) -> bool:
 
 
 def _has(environment: Mapping[str, str], variable: str) -> bool:
-    """Whether a variable says something; `get` of os.environ takes five times as long where there is none."""
+    """Whether a variable is set and not empty. `os.environ.get` takes five times as long for a missing one."""
     return variable in environment and bool(environment[variable])
 
 
-def _metadata(around: Surroundings) -> dict[str, Any] | None:
-    task = around.task
+def _metadata(context: PlanningContext) -> dict[str, Any] | None:
+    """Return the description of the Flyte action for the run's config."""
+    task = context.task
     if task is None:
         return None
     known = {
         "run": task.run_name,
         "action": task.action_name,
-        "task": around.short_name,
+        "task": context.short_name,
         "project": task.project,
         "domain": task.domain,
         "version": task.version,

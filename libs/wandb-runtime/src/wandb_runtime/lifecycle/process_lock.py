@@ -1,8 +1,8 @@
-"""One piece of code that takes wandb's state of the whole process for itself: a sweep agent of the SDK.
+"""Process-wide lock between SDK sweep agents and run opening.
 
-It sets variables that `wandb.init` reads, and ends every run of the process before each trial. So the runs that are
-open are set aside, and tasks that run beside it in the same process, as those of local mode do, open theirs before or
-after it.
+An agent of the SDK sets environment variables that `wandb.init` reads, and ends every run of the process before each
+trial. So it holds the process exclusively, with the open runs hidden from it. Tasks in the same process, as in local
+mode, open their runs before or after it.
 """
 
 from __future__ import annotations
@@ -13,67 +13,68 @@ import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from wandb_runtime import _open_runs, _stopping
-from wandb_runtime._task import current_task
+from wandb_runtime.lifecycle import open_runs
+from wandb_runtime.tasks.action import current_task
+from wandb_runtime.tasks.shutdown import EXIT_CODE, is_stopping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _logger = logging.getLogger("wandb_runtime")
 
-# Seconds: how long a thread that waits may take to learn that the process is being stopped.
+# Seconds: how long a waiting thread may take to notice that the process is being stopped.
 _POLL = 0.5
 
 _changed = threading.Condition()
 _owner: object | None = None
 _openings = 0
-_mine: ContextVar[object | None] = ContextVar("wandb_runtime_exclusive", default=None)
+_own_token: ContextVar[object | None] = ContextVar("wandb_runtime_exclusive", default=None)
 
 
-def is_taken() -> bool:
-    """Whether some code has taken the process."""
+def is_held() -> bool:
+    """Whether some code holds the process exclusively."""
     return _owner is not None
 
 
-def is_mine() -> bool:
-    """Whether the current code is part of what has taken the process."""
-    return _owner is not None and _mine.get() is _owner
+def is_owner() -> bool:
+    """Whether the current code is part of what holds the process exclusively."""
+    return _owner is not None and _own_token.get() is _owner
 
 
 @contextlib.contextmanager
 def exclusive() -> Iterator[None]:
-    """Takes the process, when nobody else has it, and sets the runs that are open in it aside."""
+    """Hold the process exclusively, as soon as nothing else does, with its open runs hidden."""
     global _owner  # noqa: PLW0603
-    me = object()
+    owner = object()
     with _changed:
         _wait(lambda: _owner is None)
-        _owner = me
-    token = _mine.set(me)
+        _owner = owner
+    token = _own_token.set(owner)
     try:
         with _changed:
             _wait(lambda: _openings == 0)
-        with _open_runs.set_aside():
+        with open_runs.hidden():
             yield
     finally:
-        _mine.reset(token)
+        _own_token.reset(token)
         with _changed:
             _owner = None
             _changed.notify_all()
 
 
 @contextlib.contextmanager
-def opening() -> Iterator[None]:
-    """For the time in which a task asks the environment for settings, and opens a run by them."""
+def shared() -> Iterator[None]:
+    """Wait until nothing holds the process; held while settings are read from the environment and a run is opened."""
     global _openings  # noqa: PLW0603
-    # Of threads that Flyte's context does not reach it cannot be told whether they are part of the owner's work.
-    if is_mine() or current_task() is None:
+    # Threads without Flyte's context may be part of the owner's work: they must not wait for the owner.
+    if is_owner() or current_task() is None:
         yield
         return
     with _changed:
         if _owner is not None:
             _logger.warning(
-                "A task waits with its W&B run or sweep for the end of an agent of the SDK (wandb.agent) in the same "
-                "process; run_sweep_agent lets others go on"
+                "Opening a W&B run or sweep waits until an SDK agent (wandb.agent) in the same process ends; "
+                "run_sweep_agent does not block other tasks"
             )
             _wait(lambda: _owner is None)
         _openings += 1
@@ -88,5 +89,5 @@ def opening() -> Iterator[None]:
 def _wait(until: Callable[[], bool]) -> None:
     while not until():
         _changed.wait(_POLL)
-        if _stopping.is_stopping():
-            raise SystemExit(_stopping.EXIT_CODE)
+        if is_stopping():
+            raise SystemExit(EXIT_CODE)

@@ -1,4 +1,4 @@
-"""Opening and closing a W&B run around a function, as a plan says. Everything here that waits is blocking."""
+"""The session of a W&B run: open or join it as planned, and close it. Everything that waits blocks."""
 
 from __future__ import annotations
 
@@ -12,35 +12,41 @@ from typing import TYPE_CHECKING, Any
 
 import flyte
 
-from wandb_runtime import _current, _open_runs
-from wandb_runtime._additions import add, add_as_writer, keep_tags, update_config
-from wandb_runtime._delivery import deliver
-from wandb_runtime._errors import RunOpenError, UnavailableError
-from wandb_runtime._logs import deliver_for_download
-from wandb_runtime._opening import Opening, explain, require_api_key
-from wandb_runtime._plan import JoinPlan, OpenPlan, Plan, RunAddress, SilentPlan, WriterPlan
-from wandb_runtime._ranks import is_launched
+from wandb_runtime._errors import DecoratorOrderError, RunOpenError, UnavailableError
+from wandb_runtime.config.context import flyte_context
+from wandb_runtime.config.run import WandbConfig
+from wandb_runtime.lifecycle import open_runs, process_lock
+from wandb_runtime.lifecycle.current import activate, current_run
+from wandb_runtime.lifecycle.finish import finish_for_download, finish_run
+from wandb_runtime.lifecycle.joining import add, add_as_writer, restore_tags
+from wandb_runtime.lifecycle.opening import describe_action, open_run
+from wandb_runtime.lifecycle.planning import plan_run
+from wandb_runtime.lifecycle.plans import JoinPlan, NoRunPlan, OpenPlan, Plan, PlanningContext, RunAddress, WriterPlan
+from wandb_runtime.tasks.action import current_task, is_task_function
+from wandb_runtime.tasks.call_graph import can_be_joined
+from wandb_runtime.tasks.distributed import get_distributed_info, is_launched
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from wandb import Run
 
-    from wandb_runtime._keeping import Keepable
+    from wandb_runtime.tasks.decorating import Decoration
+    from wandb_runtime.tasks.outputs import TraceOutput
 
 _logger = logging.getLogger("wandb_runtime")
 
 
 class Role(Enum):
-    """What a session has to do with the end of its run."""
+    """The responsibility of a session for the end of its run."""
 
-    GUEST = "uses a run object that somebody else closes"
-    WRITER = "closes its own connection to a run that another process ends"
-    OPENER = "ends the run"
+    GUEST = "shares an open run and does not close it"
+    WRITER = "closes its connection to a run that another process finishes"
+    OPENER = "finishes the run"
 
 
 @dataclass(frozen=True)
-class Session:
+class RunSession:
     """A run in use by one function."""
 
     run: Run
@@ -49,108 +55,147 @@ class Session:
     tags: tuple[str, ...] = ()
     """The tags that the function has added to a run of another process."""
     downloads_logs: bool = False
-    """Whether the files of the run are wanted when it is over."""
+    """Whether the run's files are downloaded when it has finished."""
     _closing: threading.Lock = field(default_factory=threading.Lock)
 
     @contextlib.contextmanager
     def active(self) -> Iterator[None]:
-        """Makes the run the one of the code inside, and hands its address to the tasks called there."""
-        with _current.in_force(self.run, self.address), flyte.custom_context(**self.address.to_context()):
+        """Make the run the current one of the code inside, and hand its address to the tasks called there."""
+        with activate(self.run, self.address), flyte.custom_context(**self.address.to_context()):
             yield
 
     def mark_preempting(self) -> None:
-        """Tells W&B that the platform is about to stop the process. Never raises."""
+        """Mark the run as preempting: the platform is about to stop the process. Never raises."""
         if self.role is Role.OPENER:
             with contextlib.suppress(Exception):
                 self.run.mark_preempting()
 
-    def close(self, exit_code: int) -> Keepable | None:
-        """Ends what the session has to end, once. Never raises: the work is done, and its result must not be lost.
+    def close(self, exit_code: int) -> TraceOutput | None:
+        """Close what the session has to close, once. Never raises: the body's result must not be lost.
 
         Returns:
-            What Flyte is to keep: the local copy of the run, if it has what W&B may not have; the files of the run, if
-            they are wanted.
+            What Flyte should store: the local copy of the run, if it has data that W&B may lack; the run's files, if
+            they were requested.
         """
         if self.role is Role.GUEST or not self._closing.acquire(blocking=False):
             return None
         if self.role is Role.WRITER:
-            keep_tags(self.run, self.address, self.tags)
-            return _open_runs.leave(self.address, lambda run: deliver(run, exit_code, ends_run=False))
-        _open_runs.remove(self.address)
+            restore_tags(self.run, self.address, self.tags)
+            return open_runs.release(self.address, lambda run: finish_run(run, exit_code, ends_run=False))
+        open_runs.remove(self.address)
         if self.downloads_logs:
-            return deliver_for_download(self.run, exit_code)
-        return deliver(self.run, exit_code, ends_run=True)
+            return finish_for_download(self.run, exit_code)
+        return finish_run(self.run, exit_code, ends_run=True)
 
 
-class Silence:
-    """Stands for a session where there is no run."""
+class NullSession:
+    """The session of a process that has no run."""
 
     def active(self) -> contextlib.AbstractContextManager[None]:
-        """Lets the code inside find no run, and open none."""
-        return _current.in_force(None, None)
+        """Let the code inside find no run, and open none."""
+        return activate(None, None)
 
     def mark_preempting(self) -> None:
-        """Does nothing."""
+        """Do nothing."""
 
-    def close(self, exit_code: int) -> Keepable | None:  # noqa: ARG002 - as a session's
-        """Does nothing."""
+    def close(self, exit_code: int) -> TraceOutput | None:  # noqa: ARG002 - as RunSession
+        """Do nothing."""
         return None
 
 
-def start(plan: Plan) -> Session | Silence:
-    """Opens or joins the run of a plan.
+def start_run(decoration: Decoration[WandbConfig], wrapper: Callable[..., Any]) -> RunSession | NullSession:
+    """Open or join the run of a call of a decorated function.
+
+    Args:
+        decoration: What the function carries.
+        wrapper: The function, as `@wandb_init` has wrapped it.
+
+    Raises:
+        RunOpenError: The run could not be opened.
+        NoParentRunError: The run has to be shared, and there is none to share.
+        DecoratorOrderError: The decorator stands under `@env.task`.
+    """
+    with process_lock.shared():
+        return start(plan_call(decoration, wrapper))
+
+
+def plan_call(decoration: Decoration[WandbConfig], wrapper: Callable[..., Any]) -> Plan:
+    """Plan the run of a call of a decorated function, in the surrounding process and Flyte action."""
+    task = current_task()
+    is_task = decoration.short_name is not None
+    if not is_task and task is not None and is_task_function(wrapper):
+        name = wrapper.__qualname__
+        msg = f"@wandb_init stands under @env.task on {name!r}; put it above, as the outermost decorator"
+        raise DecoratorOrderError(msg)
+    here = current_run()
+    if here is not None and here.run is None:
+        return NoRunPlan()
+    if not is_task or here is not None:
+        # A task that is called as a function, by forward() or outside Flyte, is one.
+        task = None
+    context = flyte_context()
+    inherited = here.address if here is not None else RunAddress.from_context(context) if task else None
+    planning_context = PlanningContext(
+        config=WandbConfig.from_context(context),
+        environment=os.environ,
+        task=task,
+        short_name=decoration.short_name,
+        inherited=inherited,
+        is_open_in_process=open_runs.find(inherited) is not None,
+        # Locally children are in this process, and a launcher's processes can call none.
+        can_be_joined=task is not None and not task.is_local and not is_launched(os.environ) and can_be_joined(wrapper),
+        ranks=get_distributed_info() if task is not None else None,
+    )
+    return plan_run(decoration.settings, planning_context)
+
+
+def start(plan: Plan) -> RunSession | NullSession:
+    """Open or join the run of a plan.
 
     Raises:
         RunOpenError: The run could not be opened.
     """
-    if isinstance(plan, SilentPlan):
-        return Silence()
+    if isinstance(plan, NoRunPlan):
+        return NullSession()
     if isinstance(plan, JoinPlan):
         return _join(plan)
     try:
         return _write(plan) if isinstance(plan, WriterPlan) else _open(plan)
     except UnavailableError as error:
-        if plan.otherwise is None:
+        if plan.fallback is None:
             raise
-        _logger.warning("%s. Going on offline", error)
-        return _open(plan.otherwise)
+        _logger.warning("%s. Continuing offline", error)
+        return _open(plan.fallback)
 
 
-def _join(plan: JoinPlan) -> Session:
-    run = _open_runs.find(plan.address)
+def _join(plan: JoinPlan) -> RunSession:
+    run = open_runs.find(plan.address)
     if run is None:
         msg = f"W&B run {plan.address.id!r} was closed before this task could join it; await the tasks you call"
         raise RunOpenError(msg)
-    add(plan.additions, run)
-    return Session(run, plan.address, Role.GUEST)
+    add(plan.update, run)
+    return RunSession(run, plan.address, Role.GUEST)
 
 
-def _write(plan: WriterPlan) -> Session:
+def _write(plan: WriterPlan) -> RunSession:
     address = plan.address
     known = {"entity": address.entity, "project": address.project}
     init = {"id": address.id, "mode": "shared", **{name: value for name, value in known.items() if value}}
 
-    run = _open_runs.enter(address, lambda: _init(init, plan.settings))
-    session = Session(run, address, Role.WRITER, plan.additions.tags)
+    run = open_runs.acquire(address, lambda: open_run(init, plan.settings))
+    session = RunSession(run, address, Role.WRITER, plan.update.tags)
     try:
-        add_as_writer(plan.additions, run, address)
+        add_as_writer(plan.update, run, address)
     except BaseException:
         session.close(1)
         raise
     return session
 
 
-def _open(plan: OpenPlan) -> Session:
-    downloads_logs = plan.downloads_logs and not is_launched(os.environ)
-    if plan.downloads_logs and not downloads_logs:
-        _logger.warning(
-            "download_logs=True: Flyte takes no files from the processes of a distributed task; download those of W&B "
-            "run %s in the parent task",
-            plan.init.get("id"),
-        )
+def _open(plan: OpenPlan) -> RunSession:
     if plan.notice:
         _logger.warning(plan.notice)
-    run = _init(plan.init, plan.settings)
+    run = open_run(plan.init, plan.settings)
     address = RunAddress(
         id=run.id,
         entity=run.entity or None,
@@ -159,59 +204,24 @@ def _open(plan: OpenPlan) -> Session:
         mode=run.settings.mode,
         group=run.group or None,
     )
-    _open_runs.add(address, run)
-    session = Session(run, address, Role.OPENER, downloads_logs=downloads_logs)
+    open_runs.add(address, run)
+    session = RunSession(run, address, Role.OPENER, downloads_logs=_can_download_logs(plan))
     try:
         if plan.metadata is not None:
-            _describe_action(run, plan.metadata)
+            describe_action(run, plan.metadata)
     except BaseException:
         session.close(1)
         raise
     return session
 
 
-def _init(init: Mapping[str, Any], settings: Mapping[str, Any]) -> Run:
-    import wandb
-
-    from wandb_runtime import _sdk
-
-    if is_launched(os.environ):
-        # The launcher's service would take two ranks for one process, and a run of a killed rank for one in use.
-        _sdk.leave_service_of_other_process()
-    host = _sdk.api_address(settings.get("base_url"))
-    opening = Opening.of(init, host)
-    try:
-        require_api_key(opening, init.get("mode"))
-    except wandb.Error as error:
-        raise explain(error, opening) from error
-    try:
-        # A fresh dictionary each time: wandb.init changes the settings object it is given.
-        return wandb.init(**init, reinit="create_new", settings={**settings, "base_url": host})
-    except Exception as error:
-        if isinstance(error, wandb.Error):
-            _forget(init.get("id"))
-        raise explain(error, opening) from error
-
-
-def _forget(run_id: str | None) -> None:
-    from wandb_runtime import _sdk
-
-    if run_id is None or _open_runs.has_id(run_id):
-        return
-    try:
-        _sdk.forget_failed_run(run_id)
-    except Exception:  # the reason why the run could not be opened is what matters
-        _logger.debug("W&B run %s stays in use in this process", run_id, exc_info=True)
-
-
-def _describe_action(run: Run, metadata: Mapping[str, Any]) -> None:
-    """Tells in the run's config which Flyte action made it.
-
-    Where Flyte does not tell the attempt, a resumed run counts on from its own config.
-    """
-    attempt = metadata.get("attempt")
-    if attempt is None:
-        earlier = run.config["flyte"] if run.resumed and "flyte" in run.config else None
-        counted = earlier.get("attempt") if isinstance(earlier, dict) else None
-        attempt = counted + 1 if isinstance(counted, int) else 0
-    update_config(run, {"flyte": {**metadata, "attempt": attempt}})
+def _can_download_logs(plan: OpenPlan) -> bool:
+    """Whether to download the run's files; warns where they are requested but cannot be stored."""
+    if plan.downloads_logs and is_launched(os.environ):
+        _logger.warning(
+            "download_logs=True: Flyte accepts no files from the processes of a distributed task; download those of "
+            "W&B run %s in the parent task",
+            plan.init.get("id"),
+        )
+        return False
+    return plan.downloads_logs

@@ -31,7 +31,7 @@ _KEY_FROM_FLYTE = "in Flyte: secrets=flyte.Secret(key, as_env_var='WANDB_API_KEY
 
 
 @dataclass(frozen=True)
-class Opening:
+class RunRequest:
     """The run that is to be opened, as far as it is known before."""
 
     run_id: str | None
@@ -41,7 +41,7 @@ class Opening:
     project: str | None
 
     @classmethod
-    def of(cls, init: Mapping[str, Any], host: str) -> Opening:
+    def of(cls, init: Mapping[str, Any], host: str) -> RunRequest:
         """The run that these arguments of `wandb.init()` open."""
         entity, project = (init.get(name) or os.environ.get(f"WANDB_{name.upper()}") for name in ("entity", "project"))
         return cls(init.get("id"), host, entity, project)
@@ -50,23 +50,23 @@ class Opening:
         return f"W&B run {self.run_id or 'of this function'} at {self.host} cannot be opened"
 
 
-def require_api_key(opening: Opening, mode: str | None) -> None:
+def require_api_key(request: RunRequest, mode: str | None) -> None:
     """Fails before wandb.init would ask for a key on the terminal of whoever runs the task.
 
     Raises:
         MissingApiKeyError: There is none, and the run needs one.
         wandb.errors.AuthenticationError: There is a key that cannot be one.
     """
-    from wandb_runtime import _sdk
+    from wandb_runtime.server import sdk_private
 
     mode = mode or os.environ.get("WANDB_MODE")
-    if mode in ("offline", "disabled", "dryrun") or _sdk.has_credentials(opening.host):
+    if mode in ("offline", "disabled", "dryrun") or sdk_private.has_credentials(request.host):
         return
     msg = f'No W&B API key: set WANDB_API_KEY ({_KEY_FROM_FLYTE}), or set mode="offline" to log without W&B'
     raise MissingApiKeyError(msg)
 
 
-def require_key_of_server(host: str | None) -> str:
+def require_credentials(host: str | None) -> str:
     """Fails before the SDK would ask for a key on a terminal; for what cannot be done without the server.
 
     Args:
@@ -79,37 +79,37 @@ def require_key_of_server(host: str | None) -> str:
         MissingApiKeyError: There is no key.
         wandb.errors.AuthenticationError: There is a key that cannot be one.
     """
-    from wandb_runtime import _sdk
+    from wandb_runtime.server import sdk_private
 
-    address = _sdk.api_address(host)
-    if not _sdk.has_credentials(address):
+    address = sdk_private.resolve_host(host)
+    if not sdk_private.has_credentials(address):
         msg = f"No W&B API key: set WANDB_API_KEY ({_KEY_FROM_FLYTE})"
         raise MissingApiKeyError(msg)
     return address
 
 
-def advice_on(error: Exception) -> str | None:
+def outage_advice(error: Exception) -> str | None:
     """What to check, if the text of an exception tells of an outage."""
     text = str(error).lower()
     return next((advice for marks, advice in _OUTAGES if any(mark in text for mark in marks)), None)
 
 
-def explain(error: Exception, opening: Opening) -> RunOpenError:
+def explain_failure(error: Exception, request: RunRequest) -> RunOpenError:
     """What to raise where wandb.init has raised `error`. May ask the server, once and not for long."""
-    from wandb_runtime import _sdk
+    from wandb_runtime.server import sdk_private
 
-    if _sdk.is_unavailable(error):
-        return UnavailableError(f"{opening}: {advice_on(error) or _SILENCE}{_quoted(error)}")
-    if _sdk.is_refusal(error):
-        return RunOpenError(f"{opening}: {_refusal(opening)}{_quoted(error)}")
-    return RunOpenError(f"{opening}: {type(error).__name__}: {in_one_line(error)}")
+    if sdk_private.is_unavailable(error):
+        return UnavailableError(f"{request}: {outage_advice(error) or _SILENCE}{_quoted(error)}")
+    if sdk_private.is_refusal(error):
+        return RunOpenError(f"{request}: {_refusal(request)}{_quoted(error)}")
+    return RunOpenError(f"{request}: {type(error).__name__}: {summarize_error(error)}")
 
 
-def _refusal(opening: Opening) -> str:
+def _refusal(request: RunRequest) -> str:
     """The refusal of wandb.init carries no status: a request that names no project tells key and project apart."""
-    from wandb_runtime import _server
+    from wandb_runtime.server import queries
 
-    status = _server.status_of_key(opening.host, timeout=_PROBE_TIMEOUT)
+    status = queries.key_status(request.host, timeout=_PROBE_TIMEOUT)
     if status is None:
         return "the server refuses it. Check WANDB_API_KEY, the entity and the project"
     if status == _UNAUTHORIZED:
@@ -117,13 +117,13 @@ def _refusal(opening: Opening) -> str:
             "the server refuses the API key (401). Check that WANDB_API_KEY is whole, not revoked, and of this server "
             f"({_KEY_FROM_FLYTE})"
         )
-    if status != _server.ACCEPTED:
+    if status != queries.ACCEPTED:
         return (
             f"the server refuses whatever is asked ({status}). {_CHECK_HOST}: is it a W&B server, and does a proxy "
             "stand before it?"
         )
-    entity = f"entity {opening.entity!r}" if opening.entity else "the default entity"
-    project = f"project {opening.project!r}" if opening.project else "the default project"
+    entity = f"entity {request.entity!r}" if request.entity else "the default entity"
+    project = f"project {request.project!r}" if request.project else "the default project"
     return (
         f"the server knows the API key, but refuses {project} of {entity}. Check that both are spelled as on W&B, and "
         "that the key's owner may write to the project"
@@ -131,11 +131,11 @@ def _refusal(opening: Opening) -> str:
 
 
 def _quoted(error: Exception) -> str:
-    reason = in_one_line(error)
+    reason = summarize_error(error)
     return "" if reason == _NO_REASON else f". W&B says: {reason}"
 
 
-def in_one_line(error: Exception) -> str:
+def summarize_error(error: Exception) -> str:
     """The SDK's text without its last paragraph, which tells how to call wandb.init; never with the key."""
     text = " ".join(str(error).partition("\nConsider increasing")[0].split())
     key = os.environ.get("WANDB_API_KEY")

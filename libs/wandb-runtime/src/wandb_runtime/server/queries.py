@@ -1,18 +1,21 @@
-"""Questions to the W&B server, each bounded in time. They go through the SDK's public API; see `wandb.Api`."""
+"""Requests to the W&B server, each bounded in time, through the SDK's public API (`wandb.Api`)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from wandb_runtime._questions import connect, despite_teardown
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from wandb.apis.public import Run
+    from collections.abc import Callable
 
+    from wandb.apis.public import Api, Run
+
+T = TypeVar("T")
+
+_ATTEMPTS = 3
 ACCEPTED = 200
 
 
-def status_of_key(host: str, *, timeout: int) -> int | None:
+def key_status(host: str, *, timeout: int) -> int | None:
     """What the server answers to a request that only needs the API key.
 
     Args:
@@ -31,7 +34,7 @@ def status_of_key(host: str, *, timeout: int) -> int | None:
     return ACCEPTED
 
 
-def state_of_run(host: str, entity: str, project: str, run_id: str, *, timeout: int) -> str | None:
+def run_state(host: str, entity: str, project: str, run_id: str, *, timeout: int) -> str | None:
     """The state in which the server has a run; None if it does not know the run.
 
     Asked as a list, which carries neither the run's config nor its summary.
@@ -64,3 +67,42 @@ def default_entity(host: str, *, timeout: int) -> str | None:
     """
     entity: str | None = despite_teardown(lambda: connect(host, timeout).default_entity)
     return entity
+
+
+def connect(host: str | None, timeout: float) -> Api:
+    """Connects to a server; makes one request, which checks the API key.
+
+    Args:
+        host: The API address of the server; None for the one that is configured.
+        timeout: Seconds that each request may take.
+
+    Raises:
+        Exception: There is no key, the server refuses it, or does not answer; the SDK has no common class for it.
+    """
+    import wandb
+
+    # `wandb.Api` would start the service process outside of the lock that `wandb.teardown()` takes, which then does
+    # not see a process that is just being started: nobody would end it.
+    wandb.setup()
+    return wandb.Api(overrides={"base_url": host} if host else {}, timeout=int(timeout))
+
+
+def despite_teardown(ask: Callable[[], T]) -> T:
+    """Asks again where `wandb.teardown()` came before the answer.
+
+    Args:
+        ask: Connects, and sends requests that may be sent twice.
+
+    Raises:
+        Exception: What `ask` has raised for another reason, or once too often.
+    """
+    attempts = _ATTEMPTS
+    while True:
+        attempts -= 1
+        try:
+            return ask()
+        except Exception as error:
+            from wandb_runtime.server import sdk_private
+
+            if not attempts or not sdk_private.is_torn_down(error):
+                raise

@@ -14,7 +14,7 @@ Ref = TypeVar("Ref", RunRef, SweepRef)
 _TIMEOUT = 10
 
 
-def read_reference(
+def parse_reference(
     kind: type[Ref], field: str, text: str, places: Iterable[tuple[str | None, str | None]], host: str | None
 ) -> Ref:
     """The run or sweep of an id, a path, or the address of a page. May ask W&B whose the API key is. Blocks.
@@ -49,10 +49,10 @@ _UNKNOWN = "<unknown>"
 
 
 def _default_entity(field: str, text: str, host: str | None) -> str:
-    from wandb_runtime._opening import require_key_of_server
-    from wandb_runtime._server import default_entity
+    from wandb_runtime.server.diagnostics import require_credentials
+    from wandb_runtime.server.queries import default_entity
 
-    entity = default_entity(require_key_of_server(host), timeout=_TIMEOUT)
+    entity = default_entity(require_credentials(host), timeout=_TIMEOUT)
     if not entity:
         reason = "names no entity, and the API key has no default one; write entity/project/id"
         raise InvalidValueError(field, text, reason)

@@ -38,7 +38,7 @@ def set_global_run(run: Run | None) -> None:
 
 
 @contextlib.contextmanager
-def session_of_its_own() -> Iterator[None]:
+def separate_session() -> Iterator[None]:
     """Lets the code inside find a process in which wandb has not been used yet, and ends what it leaves open.
 
     The runs that are open keep their connection to the service process that has been theirs, and go on logging; code
@@ -86,14 +86,14 @@ def is_torn_down(error: BaseException | None) -> bool:
     return False
 
 
-def leave_service_of_other_process() -> None:
+def detach_inherited_service() -> None:
     """Lets this process start a service of its own, if it has none yet and would use that of the process above it."""
     token = re.match(r"\d+-(\d+)-", os.environ.get("WANDB_SERVICE", ""))
     if token is not None and int(token[1]) != os.getpid():
         del os.environ["WANDB_SERVICE"]
 
 
-def api_address(host: str | None) -> str:
+def resolve_host(host: str | None) -> str:
     """The API address of the server for a run that was given `host`.
 
     The SDK keeps the address of the run it has opened last as that of all that follow and give none.

@@ -9,18 +9,21 @@ import sys
 import sysconfig
 from collections.abc import Callable, Iterable
 from types import CodeType, FunctionType, MethodType, ModuleType, NoneType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import flyte
 
-from wandb_runtime._decoration import decoration_of
+from wandb_runtime.tasks.decorating import RUN_MARKER, Decoration, decoration_of
+
+if TYPE_CHECKING:
+    from wandb_runtime.config.run import WandbConfig
 
 # They know tasks, but nobody's in particular.
 _FOREIGN = frozenset({"flyte", "wandb_runtime", "wandb_sweeps"})
 _INSTALLED = tuple({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
 
 
-def may_be_joined(body: Callable[..., Any]) -> bool:
+def can_be_joined(body: Callable[..., Any]) -> bool:
     """Whether a body can call a decorated task that joins its run.
 
     Such a task is named in its code, or in the functions, closures and containers that are named there, and so on.
@@ -30,6 +33,12 @@ def may_be_joined(body: Callable[..., Any]) -> bool:
         body: The function of a task, as `@wandb_init` has wrapped it.
     """
     return _Search().finds_one_in(getattr(body, "__wrapped__", body))
+
+
+def _joins(decoration: Decoration[WandbConfig]) -> bool:
+    """Whether it is a task that joins its parent's run if it can."""
+    settings = decoration.settings
+    return decoration.short_name is not None and settings.run_mode != "new" and settings.id is None
 
 
 class _Search:
@@ -45,8 +54,8 @@ class _Search:
         self._visit(body)
         while self._pending:
             value, names = self._pending.pop()
-            decoration = decoration_of(value)
-            if decoration is not None and decoration.joins:
+            decoration = decoration_of(value, RUN_MARKER)
+            if decoration is not None and _joins(decoration):
                 return True
             # What a decorated task calls joins that task's run.
             if decoration is None or decoration.short_name is None:

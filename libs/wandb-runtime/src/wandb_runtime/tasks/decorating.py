@@ -1,45 +1,86 @@
-"""What a decorated function carries."""
+"""Wrapping a task's function in place, for decorators that stand above `@env.task`."""
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from wandb_runtime import _stopping
+from wandb_runtime.config.context import ContextConfig
+from wandb_runtime.tasks.shutdown import install_handler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from typing import TypeAlias
 
-    from wandb_runtime._config import WandbConfig
+    from wandb_runtime.tasks.holding import Session
 
-MARKER = "__wandb_init__"
-"""The attribute of a wrapper that holds its `Decoration`: how a decorated function is told, unpickled ones too."""
+RUN_MARKER = "__wandb_init__"
+"""The marker of `@wandb_init`. It is defined here because the call graph recognizes the decorator by it, too."""
+
+C = TypeVar("C", bound=ContextConfig)
 
 
 @dataclass(frozen=True)
-class Decoration:
+class Decoration(Generic[C]):
     """What a decorated function carries. It is pickled with the function, so it holds plain values only."""
 
-    settings: WandbConfig
+    settings: C
+    """The decorator's arguments."""
     short_name: str | None
     """The short name of the task whose body the function is; None for a plain function."""
 
-    def __reduce__(self) -> tuple[Callable[..., Decoration], tuple[WandbConfig, str | None]]:
-        return _unpickled, (self.settings, self.short_name)
-
-    @property
-    def joins(self) -> bool:
-        """Whether it is a task that joins its parent's run where it can."""
-        return self.short_name is not None and self.settings.run_mode != "new" and self.settings.id is None
+    def __reduce__(self) -> tuple[Callable[..., Decoration[Any]], tuple[ContextConfig, str | None]]:
+        return _unpickle, (self.settings, self.short_name)
 
 
-def _unpickled(settings: WandbConfig, short_name: str | None) -> Decoration:
-    """A pod that gets its task pickled does not run the decorator: what that does for the process is done here."""
-    _stopping.listen()
+def _unpickle(settings: C, short_name: str | None) -> Decoration[C]:
+    """Restore a decoration; installs the handler, because a pod that unpickles its task never runs the decorator."""
+    install_handler()
     return Decoration(settings, short_name)
 
 
-def decoration_of(function: object) -> Decoration | None:
-    """The decoration of a wrapper that `@wandb_init` has made; None for anything else."""
-    found = getattr(function, "__dict__", {}).get(MARKER)
+Start: TypeAlias = "Callable[[Decoration[Any], Callable[..., Any]], Session]"
+"""Opens the session of a call, given the decoration and the decorated function. Blocks. Pickled by reference."""
+
+
+def decorate(function: Callable[..., Any], marker: str, decoration: Decoration[Any], start: Start) -> Any:
+    """Wrap a function so that a session is open while its body runs.
+
+    The wrapper is pickled by value with the code bundles of notebooks: it refers to importable helpers only.
+
+    Args:
+        function: A function or a coroutine function.
+        marker: The attribute of the wrapper that holds the decoration; `decoration_of` reads it.
+        decoration: What the wrapper carries.
+        start: Opens the session. Must be importable.
+    """
+    install_handler()
+    wrapper: Callable[..., Any]
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def wrapper(*args: Any, **kwargs: Any) -> Any:
+            from wandb_runtime.tasks.holding import hold_async
+
+            async with hold_async(functools.partial(start, decoration, wrapper)):
+                return await function(*args, **kwargs)
+
+    else:
+
+        @functools.wraps(function)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            from wandb_runtime.tasks.holding import hold
+
+            with hold(functools.partial(start, decoration, wrapper)):
+                return function(*args, **kwargs)
+
+    setattr(wrapper, marker, decoration)
+    return wrapper
+
+
+def decoration_of(function: object, marker: str) -> Decoration[Any] | None:
+    """Return the decoration that `decorate` gave to a function; None for anything else."""
+    found = getattr(function, "__dict__", {}).get(marker)
     return found if isinstance(found, Decoration) else None

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from wandb_artifacts import app_url
 
-__all__ = ["ICON_URI", "app_address", "project_address"]
+__all__ = ["ICON_URI", "find_app_url", "project_url"]
 
 # The backend replaces {{.runName}} and its kin; quoted braces would stay as they are.
 _PLACEHOLDER = re.compile(r"(\{\{\s*\.\w+\s*\}\})")
@@ -23,7 +23,7 @@ ICON_URI = (
 """The icon of the links, as a data URI: it shows on an air-gapped cluster too."""
 
 
-def app_address(host: str | None) -> str:
+def find_app_url(host: str | None) -> str:
     """The address of the W&B app behind an API address, `WANDB_BASE_URL` or the SDK's default, in this order.
 
     `WANDB_APP_URL` is taken as it is, as the SDK does.
@@ -35,7 +35,7 @@ def app_address(host: str | None) -> str:
     return override.rstrip("/") if override else app_url(host or os.environ.get("WANDB_BASE_URL"))
 
 
-def project_address(host: str | None, entity: str | None, project: str | None, *rest: str) -> str:
+def project_url(host: str | None, entity: str | None, project: str | None, *rest: str) -> str:
     """The address of a page below a project, or the nearest one above it that can be named.
 
     Args:
@@ -53,7 +53,7 @@ def project_address(host: str | None, entity: str | None, project: str | None, *
     parts: list[str] = []
     if entity:
         parts = [entity, project, *rest] if project else [entity]
-    return "/".join((app_address(host), *map(_encode, parts)))
+    return "/".join((find_app_url(host), *map(_encode, parts)))
 
 
 def _encode(part: str) -> str:

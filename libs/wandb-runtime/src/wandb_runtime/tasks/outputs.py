@@ -1,93 +1,170 @@
-"""What Flyte keeps of a task's run or sweep when it is over: as a directory that is the output of a trace."""
+"""Directories that a task stores as the output of a trace when its W&B run or sweep is over."""
 
 from __future__ import annotations
 
+import logging
 import os
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from wandb_runtime._ranks import is_launched
-from wandb_runtime._stopping import is_stopping
-from wandb_runtime._task import current_task
+from wandb_runtime.tasks.action import current_task
+from wandb_runtime.tasks.distributed import is_launched
+from wandb_runtime.tasks.shutdown import is_stopping
+from wandb_runtime.tasks.threads import to_thread
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from flyte.io import Dir
 
 
-class Keepable(Protocol):
-    """What there is to keep, and what to say about it."""
+class TraceOutput(Protocol):
+    """A directory to store, and what to log about it."""
 
     @property
-    def is_asked_for(self) -> bool:
-        """Whether the user wants it as an output, rather than that it would be lost with its pod."""
+    def is_requested(self) -> bool:
+        """Whether the user requested it, rather than that it would otherwise be lost with the pod."""
 
     def store(self, attempt: str) -> Dir:
-        """Calls the trace that stores it. Blocks.
+        """Call the trace that stores the directory. Blocks.
 
         Args:
-            attempt: What tells this attempt of the task from others: Flyte replays the traces of earlier ones.
+            attempt: Identifies the attempt of the task: Flyte replays the traces of earlier attempts.
         """
 
     async def store_async(self, attempt: str) -> Dir:
         """`store` without blocking the event loop."""
 
-    def say_kept(self, uri: str) -> None:
-        """Says where it is."""
+    def report_stored(self, uri: str) -> None:
+        """Log where it is stored."""
 
-    def say_failed(self, failure: Exception) -> None:
-        """Says that it could not be stored, and what to do."""
+    def report_failure(self, failure: Exception) -> None:
+        """Log that storing it failed, and what to do."""
 
-    def say_lost(self, reason: str) -> None:
-        """Says that it was not tried, and what to do."""
+    def report_skipped(self, reason: str) -> None:
+        """Log that it was not stored, and what to do."""
 
 
-def keep(what: Keepable | None, error: BaseException | None = None) -> None:
-    """Stores something as the output of a trace, where there is a task to have it. Raises nothing by itself.
+@dataclass(frozen=True)
+class DownloadedLogs:
+    """The files of a finished run or sweep, downloaded from W&B by a trace. Base of a `TraceOutput` for each."""
+
+    kind: ClassVar[str]
+    """What it is: "run" or "sweep"; also the subcommand that downloads it."""
+    logger: ClassVar[logging.Logger]
+
+    name: str
+    """`entity/project/id`."""
+    host: str
+    is_requested: bool = True
+
+    def store(self, attempt: str) -> Dir:
+        """Download and store the files; see `TraceOutput`."""
+        return self.call(self._load(), attempt)
+
+    async def store_async(self, attempt: str) -> Dir:
+        """Download and store the files without blocking the event loop."""
+        return await self.call_async(await to_thread(self._load), attempt)
+
+    def load_traces(self) -> ModuleType:
+        """Import the module with the traces, which takes long."""
+        raise NotImplementedError
+
+    def call(self, traces: ModuleType, attempt: str) -> Dir:
+        """Call the trace of sync tasks."""
+        raise NotImplementedError
+
+    async def call_async(self, traces: ModuleType, attempt: str) -> Dir:
+        """Call the trace of async tasks."""
+        raise NotImplementedError
+
+    def _load(self) -> ModuleType:
+        trust(self.host)
+        return self.load_traces()
+
+    def report_stored(self, uri: str) -> None:
+        """Log where the files are stored."""
+        self.logger.info("Stored the files of W&B %s %s as the output of a trace: %s", self.kind, self.name, uri)
+
+    def report_failure(self, failure: Exception) -> None:
+        """Log why downloading or storing failed."""
+        self.logger.error(
+            "Cannot download the files of W&B %s %s for Flyte (%s: %s). %s",
+            self.kind,
+            self.name,
+            type(failure).__name__,
+            failure,
+            self._advice,
+        )
+
+    def report_skipped(self, reason: str) -> None:
+        """Log why the files were not downloaded."""
+        self.logger.warning(
+            "The files of W&B %s %s were not downloaded: %s. %s", self.kind, self.name, reason, self._advice
+        )
+
+    @property
+    def _advice(self) -> str:
+        command = f"WANDB_BASE_URL={self.host} wandb-artifacts {self.kind} {self.name}"
+        return f"They are still on W&B: download them with `{command}`"
+
+
+def trust(host: str | None) -> None:
+    """Allow the API key to be sent to a server that the user's own code or configuration names."""
+    from wandb_artifacts.flyte import trust_host
+
+    if host:
+        trust_host(host)
+
+
+def store_output(output: TraceOutput | None, error: BaseException | None = None) -> None:
+    """Store a directory as the output of a trace, if there is a task that can have it. Failures are logged.
 
     Args:
-        what: The thing, or None.
-        error: What the body has raised.
+        output: The directory, or None.
+        error: What the body raised.
     """
-    if what is None or (attempt := _attempt(what, error)) is None:
+    if output is None or (attempt := _attempt(output, error)) is None:
         return
     try:
-        stored = what.store(attempt)
+        stored = output.store(attempt)
     except Exception as failure:  # noqa: BLE001
-        what.say_failed(failure)
+        output.report_failure(failure)
     else:
-        what.say_kept(stored.path)
+        output.report_stored(stored.path)
 
 
-async def keep_async(what: Keepable | None, error: BaseException | None = None) -> None:
-    """`keep` for coroutine functions. When it is cancelled it says so, and ends at once."""
-    if what is None or (attempt := _attempt(what, error)) is None:
+async def store_output_async(output: TraceOutput | None, error: BaseException | None = None) -> None:
+    """`store_output` for coroutine functions. When cancelled, it logs that and ends at once."""
+    if output is None or (attempt := _attempt(output, error)) is None:
         return
     try:
-        stored = await what.store_async(attempt)
+        stored = await output.store_async(attempt)
     except Exception as failure:  # noqa: BLE001
-        what.say_failed(failure)
+        output.report_failure(failure)
     except BaseException as end:
-        what.say_lost(_ended_by(end))
+        output.report_skipped(_ended_by(end))
         raise
     else:
-        what.say_kept(stored.path)
+        output.report_stored(stored.path)
 
 
-def _attempt(what: Keepable, error: BaseException | None) -> str | None:
-    """The attempt to keep it for; None if it is not to be kept, or cannot be."""
+def _attempt(output: TraceOutput, error: BaseException | None) -> str | None:
+    """Return the attempt to store the output for; None if it is not stored."""
     task = current_task()
-    if not what.is_asked_for and (task is None or task.is_local):
+    if not output.is_requested and (task is None or task.is_local):
         return None
     if task is None:
-        reason = "there is no Flyte task to keep them"
+        reason = "there is no Flyte task to store them"
     elif is_launched(os.environ):
-        reason = "Flyte takes no files from the workers of a distributed task"
+        reason = "Flyte accepts no files from the worker processes of a distributed task"
     elif is_stopping() or not (error is None or isinstance(error, (Exception, SystemExit))):
         reason = _ended_by(error)
     else:
         return task.attempt_key
-    what.say_lost(reason)
+    output.report_skipped(reason)
     return None
 
 
 def _ended_by(error: BaseException | None) -> str:
-    return "the task is being stopped" if is_stopping() else f"the task was ended by {type(error).__name__}"
+    return "the task is being stopped" if is_stopping() else f"{type(error).__name__} ended the task"

@@ -27,9 +27,9 @@ import threading
 import time
 from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
 
-from wandb_runtime._off_loop import in_thread
-from wandb_runtime._ranks import is_launched
-from wandb_runtime._task import is_pod_process
+from wandb_runtime.tasks.action import is_pod_process
+from wandb_runtime.tasks.distributed import is_launched
+from wandb_runtime.tasks.threads import submit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,7 +56,7 @@ _may_leave = threading.Event()
 _is_leaving = threading.Event()
 
 
-def listen() -> None:
+def install_handler() -> None:
     """Takes over SIGTERM in a pod, unless somebody else has.
 
     Python lets the main thread alone do that: it is where Flyte imports or unpickles a task, but not where the body
@@ -95,7 +95,7 @@ def until_stopped(call: Callable[[], T]) -> T:
     Raises:
         StoppedError: SIGTERM came first. The call goes on in its thread until the process ends.
     """
-    running = in_thread(call)
+    running = submit(call)
     while not concurrent.futures.wait([running], _POLL).done:
         if is_stopping():
             raise StoppedError
@@ -174,9 +174,9 @@ class _Stopped(SystemExit):
 
 
 @contextlib.contextmanager
-def watched() -> Iterator[Body]:
+def watch_body() -> Iterator[Body]:
     """Makes a call of a decorated function known here."""
-    listen()
+    install_handler()
     body = Body()
     _bodies.append(body)
     try:

@@ -1,3 +1,5 @@
+"""Blocking calls in threads, awaited without leaving them running behind."""
+
 from __future__ import annotations
 
 import asyncio
@@ -11,28 +13,28 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def off_loop(call: Callable[[], T], *, undo: Callable[[T], object] | None = None) -> T:
-    """Runs a blocking call in a thread, and never leaves it running behind.
+async def to_thread(call: Callable[[], T], *, undo: Callable[[T], object] | None = None) -> T:
+    """Run a blocking call in a thread, and never leave it running behind.
 
     A thread cannot be cancelled: a cancellation that arrives meanwhile is raised when the call has returned.
 
     Args:
-        call: What blocks.
-        undo: Called, in a thread too, with what a cancelled call has returned.
+        call: Blocks.
+        undo: Called, in a thread too, with the result of a call that was cancelled.
     """
-    running = asyncio.wrap_future(in_thread(call))
+    running = asyncio.wrap_future(submit(call))
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
         await _outlast(running)
         if undo is not None and running.exception() is None:
             result = running.result()
-            await _outlast(asyncio.wrap_future(in_thread(lambda: undo(result))))
+            await _outlast(asyncio.wrap_future(submit(lambda: undo(result))))
         raise
 
 
-def in_thread(call: Callable[[], T]) -> Future[T]:
-    """Runs a call in a thread of its own, which the process does not wait for.
+def submit(call: Callable[[], T]) -> Future[T]:
+    """Run a call in a new thread, which the process does not wait for.
 
     The default executor may be full of the user's work, and is shut down before tasks end.
     """
@@ -50,7 +52,7 @@ def in_thread(call: Callable[[], T]) -> Future[T]:
 
 
 async def _outlast(running: asyncio.Future[T]) -> None:
-    """Waits until it is done, although the waiting task is cancelled again."""
+    """Wait until a call is done, although the waiting task is cancelled again."""
     while not running.done():
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.wait([running])
