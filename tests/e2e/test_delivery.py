@@ -81,7 +81,7 @@ def test_data_refused_in_mid_run(
     run_id = run_locally(logging_rows, context={**CONTEXT, **wandb_config(host=wandb_devserver.url)})
 
     (said,) = warnings(log)
-    assert f"local/e2e/{run_id} was not delivered completely (it is running on the server)" in said
+    assert f"local/e2e/{run_id} was not uploaded completely (it is running on the server)" in said
     execute_command_in(said)
     run = wandb_devserver.run(f"local/e2e/{run_id}")
     assert (run.state, [row["x"] for row in run.history]) == ("finished", ROWS)
@@ -107,7 +107,7 @@ def test_server_gone_in_mid_run(wandb_devserver: DevServer, log: pytest.LogCaptu
         run_locally(failing, context={**CONTEXT, **wandb_config(finish_timeout=1)})
 
     (said,) = warnings(log)
-    assert "local/e2e/failing was not delivered completely (TimeoutError" in said
+    assert "local/e2e/failing was not uploaded completely (TimeoutError" in said
     wandb_devserver.faults.clear()
     execute_command_in(said)
     run = wandb_devserver.run("local/e2e/failing")
@@ -120,7 +120,7 @@ def test_server_that_does_not_say(wandb_devserver: DevServer, log: pytest.LogCap
     run_id = run_locally(logging_rows, context=CONTEXT)
 
     (said,) = warnings(log)
-    assert "the server does not say whether it has the run" in said
+    assert "the server did not return the run's state" in said
     assert wandb_devserver.faults.fired(asked) == 1
     assert wandb_devserver.run(f"local/e2e/{run_id}").state == "finished"
 

@@ -4,6 +4,7 @@ import asyncio
 import concurrent.futures
 import json
 import logging
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -66,8 +67,8 @@ def said(log: pytest.LogCaptureFixture, level: int = logging.WARNING) -> list[st
 
 def stored(log: pytest.LogCaptureFixture) -> list[Path]:
     """Where the outputs of traces are that download_logs has asked for."""
-    mark = "are downloaded, as the output of a trace: "
-    return [Path(text.partition(mark)[2]) for text in said(log, logging.INFO) if mark in text]
+    pattern = re.compile("Stored the files of .* as the output of a trace: (.*)")
+    return [Path(found[1]) for text in said(log, logging.INFO) if (found := pattern.fullmatch(text))]
 
 
 def log_rows() -> str:
@@ -263,7 +264,7 @@ def test_a_download_that_fails(
     run_id = run_locally(task, context=LOGS)
 
     (text,) = said(log)
-    assert f"files of W&B run local/e2e/{run_id} could not be downloaded for Flyte (IncompleteDownloadError" in text
+    assert f"Cannot download the files of W&B run local/e2e/{run_id} for Flyte (IncompleteDownloadError" in text
     assert "notes.txt" in text
     assert f"`WANDB_BASE_URL={wandb_devserver.url} wandb-artifacts run local/e2e/{run_id}` downloads them" in text
     assert wandb_devserver.api_key not in text
@@ -287,7 +288,7 @@ def test_a_run_that_wandb_did_not_take(wandb_devserver: DevServer, log: pytest.L
     run_id = run_locally(child, context=LOGS)
 
     (text,) = said(log)
-    assert f"local/e2e/{run_id} was not delivered completely" in text
+    assert f"local/e2e/{run_id} was not uploaded completely" in text
     assert stored(log) == []
 
 
@@ -320,7 +321,7 @@ def test_a_task_that_is_cancelled(wandb_devserver: DevServer, log: pytest.LogCap
         run_locally(cancelled, context=LOGS)
 
     (text,) = said(log)
-    assert "are not downloaded: the task was ended by CancelledError" in text
+    assert "were not downloaded: CancelledError ended the task" in text
     assert wandb_devserver.faults.fired(asked) == 0
 
 
@@ -430,5 +431,5 @@ def test_a_sweep_download_that_fails(wandb_devserver: DevServer, log: pytest.Log
         run_locally(failing_search, context={**CONTEXT, **SWEEP})
 
     (text,) = said(log)
-    assert "could not be downloaded for Flyte (IncompleteDownloadError" in text
+    assert "for Flyte (IncompleteDownloadError" in text
     assert "wandb-artifacts sweep local/e2e/" in text

@@ -217,7 +217,7 @@ def test_goes_on_offline(
         run_id = run_locally(plain, context={**CONTEXT, **offline})
 
     assert bodies == [run_id]
-    assert [record.message for record in caplog.records if "Going on offline" in record.message]
+    assert [record.message for record in caplog.records if "Continuing offline" in record.message]
 
 
 @wandb_init
@@ -279,19 +279,19 @@ def test_the_loop_goes_on_while_a_run_opens_and_closes(wandb_devserver: DevServe
 
 
 def test_the_globals_of_wandb(wandb_devserver: DevServer) -> None:
-    """Notices when what `wandb_runtime._sdk` reaches into has moved."""
-    from wandb_runtime import _sdk
+    """Notices when what `wandb_runtime.server.sdk_private` reaches into has moved."""
+    from wandb_runtime.server import sdk_private
 
     run = wandb.init(project="e2e", reinit="create_new")
     assert global_run() is None
-    _sdk.set_global_run(run)
+    sdk_private.set_global_run(run)
     wandb.log({"x": 1})
     assert global_run() is run
-    _sdk.set_global_run(None)
+    sdk_private.set_global_run(None)
     assert global_run() is None
     with pytest.raises(wandb.errors.Error, match=r"wandb.init\(\)"):
         wandb.log({"x": 1})
-    assert _sdk.has_credentials(wandb_devserver.url)
+    assert sdk_private.has_credentials(wandb_devserver.url)
     run.finish()
 
 

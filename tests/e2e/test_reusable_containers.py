@@ -15,7 +15,7 @@ from flyte._internal.runtime import rusty  # the entrypoint of reusable containe
 from flyte._internal.runtime.convert import convert_from_native_to_inputs
 from wandb_devserver import DevServer
 from wandb_runtime import get_wandb_run, wandb_config, wandb_init
-from wandb_runtime._plan import RunAddress
+from wandb_runtime.lifecycle.plans import RunAddress
 
 env = flyte.TaskEnvironment(name="reusable")
 PROJECT = "reused"

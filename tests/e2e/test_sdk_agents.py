@@ -27,7 +27,7 @@ from wandb.agents import pyagent
 from wandb.sdk.lib.service import service_process
 from wandb.util import get_core_path
 from wandb_devserver import DevServer, Fault
-from wandb_runtime import _server
+from wandb_runtime.server import queries
 from wandb_sweeps import AgentBusyError
 from wandb_sweeps._address import SweepAddress
 from wandb_sweeps._server import manage
@@ -299,11 +299,11 @@ def ending(own: OwnSweep) -> object:
 
 
 def asking_for_a_run(own: OwnSweep) -> object:
-    return _server.state_of_run(own.address.host, "local", "e2e", "none", timeout=30)
+    return queries.run_state(own.address.host, "local", "e2e", "none", timeout=30)
 
 
 def finding_a_run(own: OwnSweep) -> object:
-    return _server.find_run(own.address.host, "local/e2e/some", timeout=30).id
+    return queries.find_run(own.address.host, "local/e2e/some", timeout=30).id
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 from flyteplugins.wandb import wandb_config, wandb_sweep_config
 from wandb_devserver import DevServer
-from wandb_runtime.context import standing_in
+from wandb_runtime.config.context import override_flyte_context
 from wandb_sweeps._server.lookup import Server, locate
 from wandb_sweeps._server.requests import Connection
 
@@ -23,7 +23,7 @@ def test_places(strongest: int, wandb_devserver: DevServer, monkeypatch: pytest.
         **wandb_sweep_config(entity=entities[1], project=projects[1]),
         **wandb_config(entity=entities[2], project=projects[2]),
     }
-    with standing_in(context):
+    with override_flyte_context(context):
         found = locate(Server(None), made["sweep"]["name"], projects[0], entities[0], None)
 
     assert (found.address.entity, found.address.project) == ("team", "right")
@@ -34,7 +34,7 @@ def test_forms(form: str, wandb_devserver: DevServer) -> None:
     """An id, a path, an address of the app; the entity is that of the key's owner where nothing tells."""
     config = "method: grid\nparameters: {lr: {values: [1]}}"
     made = Connection.to(None, timeout=10).upsert_sweep(config=config, entityName="local", projectName="right")
-    with standing_in(wandb_config(project="right")):
+    with override_flyte_context(wandb_config(project="right")):
         found = locate(Server(None), form.format(url=wandb_devserver.url, id=made["sweep"]["name"]), None, None, None)
 
     assert (found.address.entity, found.address.project) == ("local", "right")

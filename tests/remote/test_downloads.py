@@ -80,14 +80,14 @@ def test_a_download_that_fails(plane: ControlPlane, wandb_devserver: DevServer) 
         (trace,) = traces(plane, flyte_run)
         assert trace.phase is Phase.FAILED
         assert re.search(
-            rf"files of W&B run {PROJECT}/{flyte_run.result[0]} could not be downloaded.*Incomplete",
+            rf"Cannot download the files of W&B run {PROJECT}/{flyte_run.result[0]} for Flyte.*Incomplete",
             flyte_run.root.last.stderr,
         )
         assert run_of(flyte_run.root, wandb_devserver).state == "finished"
         assert wandb_devserver.api_key not in flyte_run.root.last.stderr
     (kept,) = traces(plane, offline)
     assert any(name.endswith(".wandb") for name in output(plane, kept))
-    assert "is kept by Flyte" in offline.root.last.stderr
+    assert "is stored in Flyte" in offline.root.last.stderr
 
 
 def test_sweeps(plane: ControlPlane, wandb_devserver: DevServer) -> None:

@@ -83,7 +83,7 @@ def test_parent_of_one_writer(plane: ControlPlane, wandb_devserver: DevServer) -
     assert "here is" not in sharing.last.stdout
     assert (beside.group, logged(beside, "helping"), beside.state) == ("families", [1], "finished")
     assert [link_of(action) for action in (helping, opening)] == [beside.url, new.url]
-    assert (helping.last.stdout + helping.last.stderr).count("takes no second writer") == 1
+    assert (helping.last.stdout + helping.last.stderr).count("accepts no second writer") == 1
     parent = run_of(flyte_run.root, wandb_devserver)
     assert [(row["_step"], row["parent"]) for row in parent.history] == [(5, 1)]
     assert parent.state == "finished"

@@ -56,7 +56,7 @@ def execute(command: str, cwd: Path) -> None:
 
 def command_for_kept(stderr: str) -> str:
     """The command in the one warning that says what Flyte keeps."""
-    (command,) = re.findall(r"is kept by Flyte.*`(.*)` delivers it", stderr)
+    (command,) = re.findall(r"is stored in Flyte.*upload it with `(.*)`", stderr)
     return str(command)
 
 
@@ -73,7 +73,7 @@ def test_offline_run_of_each_attempt_is_kept(
     assert first.error.message.endswith("the first attempt's reason")
     for attempt in (first, second):
         assert "nothing listens there" in attempt.stderr
-        assert "Going on offline" in attempt.stderr
+        assert "Continuing offline" in attempt.stderr
     assert wandb_devserver.runs() == []
 
     folders = kept(plane, run, tmp_path)
@@ -119,7 +119,7 @@ def test_server_that_takes_no_data(plane: ControlPlane, wandb_devserver: DevServ
         (raising, "gone", "TimeoutError", "failed"),
     ):
         stderr = run.root.last.stderr
-        assert f"W&B run {PROJECT}/{name} was not delivered completely ({why}" in stderr
+        assert f"W&B run {PROJECT}/{name} was not uploaded completely ({why}" in stderr
         (folder,) = kept(plane, run, tmp_path / name)
         execute(command_for_kept(stderr), cwd=folder.parent)
         delivered = wandb_devserver.run(f"{PROJECT}/{name}")
@@ -172,8 +172,8 @@ def test_what_cannot_be_kept(plane: ControlPlane) -> None:
     plane.wait(worker)
     plane.wait(without_files)
 
-    assert re.search(r"could not be kept by Flyte.*exists only in", without_files.root.last.stderr)
-    for run, reason in ((stopped, "the task is being stopped"), (worker, "workers of a distributed task")):
+    assert re.search(r"Flyte could not store.*exists only in", without_files.root.last.stderr)
+    for run, reason in ((stopped, "the task is being stopped"), (worker, "worker processes of a distributed task")):
         assert re.search(rf"exists only in .*{reason}", run.root.last.stderr), run.root.last.stderr
         assert plane.actions(run) == [run.root]
     assert stopped.root.last.signal is not signal.SIGKILL

@@ -291,7 +291,7 @@ def test_beside_a_run_that_cannot_be_joined() -> None:
 
 def test_two_plain_writers_never_meet() -> None:
     """A decorator that names the parent's plain run would open it a second time."""
-    with pytest.raises(NoParentRunError, match=r"id='run1-a1'.* takes no second writer"):
+    with pytest.raises(NoParentRunError, match=r"id='run1-a1'.* accepts no second writer"):
         plan_run(wandb_config(id=PARENT.id), around(REMOTE_CHILD, inherited=PARENT, elsewhere=True))
 
 

@@ -155,7 +155,7 @@ def test_parent_run_that_cannot_be_joined(rank: int) -> None:
     """`shared` is the error it always is; `auto` opens a run in the parent's group."""
     where = around(ONE[rank], inherited=replace(PARENT, mode="online"))
 
-    with pytest.raises(NoParentRunError, match="takes no second writer"):
+    with pytest.raises(NoParentRunError, match="accepts no second writer"):
         plan_run(wandb_config(run_mode="shared"), where)
     assert said(plan_run(wandb_config(), where)) == ("silent" if rank else "opens run1-a0 in g")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from wandb_runtime import WandbConfig, wandb_config
-from wandb_runtime.hosting import TaskIdentity
+from wandb_runtime.tasks.action import TaskIdentity
 from wandb_sweeps import (
     NoSweepConfigError,
     SweepConfigError,
@@ -75,8 +75,12 @@ def test_places(given: tuple[str, ...], expected: str | None) -> None:
     """Project and entity: decorator, sweep configuration, configuration, environment; W&B decides otherwise."""
     values = {source: {"project": source, "entity": source} if source in given else {} for source in _SOURCES}
     plan = created(
-        WandbSweepConfig.given(**values["decorator"]),
-        context={**SWEEP, **WandbSweepConfig.given(**values["sweep"]), **WandbConfig.given(**values["run"])},
+        WandbSweepConfig.from_values(**values["decorator"]),
+        context={
+            **SWEEP,
+            **WandbSweepConfig.from_values(**values["sweep"]),
+            **WandbConfig.from_values(**values["run"]),
+        },
         environment={f"WANDB_{name.upper()}": value for name, value in values["environment"].items()},
     )
 

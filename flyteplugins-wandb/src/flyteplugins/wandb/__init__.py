@@ -52,8 +52,6 @@ Importing this module does not import wandb.
 
 from typing import TYPE_CHECKING
 
-import wandb_runtime
-import wandb_sweeps
 from flyteplugins.wandb._version import __version__
 from wandb_artifacts import InvalidValueError, WandbPluginError
 from wandb_runtime import (
@@ -113,12 +111,25 @@ if TYPE_CHECKING:
         sweep_agent,
     )
 else:
-    # What the libraries themselves load on first use.
-    def __getattr__(name: str) -> object:
-        if name not in __all__:
-            msg = f"module {__name__!r} has no attribute {name!r}"
-            raise AttributeError(msg)
-        return getattr(wandb_runtime if name in wandb_runtime.__all__ else wandb_sweeps, name)
+    from wandb_runtime.lazy import lazy_attributes
+
+    # The libraries themselves import these on first use.
+    __getattr__ = lazy_attributes(
+        __name__,
+        {
+            "AgentResult": "wandb_sweeps",
+            "AgentTask": "wandb_sweeps",
+            "SweepResult": "wandb_sweeps",
+            "Trial": "wandb_sweeps",
+            "download_wandb_run_dir": "wandb_runtime",
+            "download_wandb_run_logs": "wandb_runtime",
+            "download_wandb_sweep_dirs": "wandb_sweeps",
+            "download_wandb_sweep_logs": "wandb_sweeps",
+            "fan_out_sweep_agents": "wandb_sweeps",
+            "run_sweep_agent": "wandb_sweeps",
+            "sweep_agent": "wandb_sweeps",
+        },
+    )
 
 
 __all__ = [

@@ -5,7 +5,6 @@ run or of the tasks called in a `with` block, `download_wandb_run_dir` and `down
 a run, and a `Wandb` link leads from the task to its run. Importing this package does not import wandb.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from wandb_runtime._errors import (
@@ -35,14 +34,13 @@ from wandb_runtime.tasks.distributed import DistributedInfo, get_distributed_inf
 if TYPE_CHECKING:
     from wandb_runtime.download import download_wandb_run_dir, download_wandb_run_logs
 else:
-    # Loaded on first use (PEP 562): they need what takes long to import.
-    _LATER = {"download_wandb_run_dir": "download", "download_wandb_run_logs": "download"}
+    from wandb_runtime.lazy import lazy_attributes
 
-    def __getattr__(name: str) -> object:
-        if name not in _LATER:
-            msg = f"module {__name__!r} has no attribute {name!r}"
-            raise AttributeError(msg)
-        return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    # They need what takes long to import.
+    __getattr__ = lazy_attributes(
+        __name__,
+        dict.fromkeys(("download_wandb_run_dir", "download_wandb_run_logs"), "wandb_runtime.download"),
+    )
 
 
 __all__ = [

@@ -5,7 +5,6 @@ them, `get_wandb_sweep_id()` returns its id, and a `WandbSweep` link leads from 
 does not import wandb.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from wandb_sweeps._config.sweep import (
@@ -38,24 +37,23 @@ if TYPE_CHECKING:
     from wandb_sweeps._download import download_wandb_sweep_dirs, download_wandb_sweep_logs
     from wandb_sweeps._results import AgentResult, SweepResult, Trial
 else:
-    # Loaded on first use (PEP 562): most tasks run no agents, and importing the package is to cost little.
-    _LATER = {
-        "AgentResult": "_results",
-        "AgentTask": "_agents.fan_out",
-        "SweepResult": "_results",
-        "Trial": "_results",
-        "download_wandb_sweep_dirs": "_download",
-        "download_wandb_sweep_logs": "_download",
-        "fan_out_sweep_agents": "_agents.fan_out",
-        "run_sweep_agent": "_agents.agent",
-        "sweep_agent": "_agents.fan_out",
-    }
+    from wandb_runtime.lazy import lazy_attributes
 
-    def __getattr__(name: str) -> object:
-        if name not in _LATER:
-            msg = f"module {__name__!r} has no attribute {name!r}"
-            raise AttributeError(msg)
-        return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    # Most tasks run no agents, and importing the package should cost little.
+    __getattr__ = lazy_attributes(
+        __name__,
+        {
+            "AgentResult": "wandb_sweeps._results",
+            "AgentTask": "wandb_sweeps._agents.fan_out",
+            "SweepResult": "wandb_sweeps._results",
+            "Trial": "wandb_sweeps._results",
+            "download_wandb_sweep_dirs": "wandb_sweeps._download",
+            "download_wandb_sweep_logs": "wandb_sweeps._download",
+            "fan_out_sweep_agents": "wandb_sweeps._agents.fan_out",
+            "run_sweep_agent": "wandb_sweeps._agents.agent",
+            "sweep_agent": "wandb_sweeps._agents.fan_out",
+        },
+    )
 
 
 __all__ = [

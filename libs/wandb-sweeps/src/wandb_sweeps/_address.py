@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
 from wandb_artifacts import SweepRef
-from wandb_runtime.context import SWEEP_ID_KEY
+from wandb_runtime.config.context import SWEEP_ID_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wandb_runtime.context import SWEEP_ID_KEY, carried
+from wandb_runtime.config.context import SWEEP_ID_KEY, flyte_context
 
 
 def get_wandb_sweep_id() -> str | None:
@@ -12,4 +12,4 @@ def get_wandb_sweep_id() -> str | None:
         The id: in a task with `@wandb_sweep`, in the tasks that it calls, and in the trials of their agents; None where
         there is no sweep.
     """
-    return carried().get(SWEEP_ID_KEY) or None
+    return flyte_context().get(SWEEP_ID_KEY) or None

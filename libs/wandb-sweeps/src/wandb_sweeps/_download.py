@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 from wandb_artifacts import InvalidValueError, SweepRef
 from wandb_artifacts.flyte import download_sweep_to_folders
 from wandb_runtime import WandbConfig
-from wandb_runtime.hosting import current_task, off_loop, read_reference
+from wandb_runtime.server.references import parse_reference
+from wandb_runtime.tasks.action import current_task
+from wandb_runtime.tasks.outputs import trust
+from wandb_runtime.tasks.threads import to_thread
 
 from wandb_sweeps._config.sweep import WandbSweepConfig
 from wandb_sweeps._lifecycle import traces
-from wandb_sweeps._lifecycle.logs import load_traces
 from wandb_sweeps._server.lookup import sweep_in_force
 
 if TYPE_CHECKING:
@@ -70,7 +72,7 @@ async def download_wandb_sweep_logs(sweep_id: str) -> Dir:
         InvalidValueError: It is no sweep.
         DownloadError: Something is missing; `IncompleteDownloadError` says what.
     """
-    sweep = await off_loop(lambda: _find(sweep_id))
+    sweep = await to_thread(lambda: _find(sweep_id))
     task = current_task()
     attempt = task.attempt_key if task else ""
     return await traces.download_wandb_sweep_logs(str(sweep), sweep.host or "", attempt)
@@ -86,9 +88,8 @@ def _find(sweep_id: str | None) -> SweepRef:
         sweep_id = here.id
     sweep, run = WandbSweepConfig.current(), WandbConfig.current()
     host = here.host if here else run.host
-    if host:
-        load_traces(host)
+    trust(host)
     places = [(sweep.entity, sweep.project), (run.entity, run.project)]
     if here:
         places.insert(0, (here.entity, here.project))
-    return read_reference(SweepRef, "sweep_id", sweep_id, places, host)
+    return parse_reference(SweepRef, "sweep_id", sweep_id, places, host)

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wandb_artifacts import InvalidValueError
-from wandb_runtime.context import RUN_ID_KEY, RUN_KEY, carried
-from wandb_runtime.hosting import off_loop, watched
+from wandb_runtime.config.context import RUN_ID_KEY, RUN_KEY, flyte_context
+from wandb_runtime.tasks.shutdown import watch_body
+from wandb_runtime.tasks.threads import to_thread
 
 from wandb_sweeps._agents.forkserver import client, messages
 from wandb_sweeps._agents.forkserver.runner import Assignment, Interpreter, pickled
@@ -97,15 +98,15 @@ async def run_sweep_agent(
     with contextlib.ExitStack() as stack:
         stack.enter_context(client.held())
         # It loads what trials need while W&B is asked.
-        await off_loop(client.load)
-        sweep = await off_loop(lambda: locate(server, sweep_id, project, entity, in_force))
-        agent_id = await off_loop(
+        await to_thread(client.load)
+        sweep = await to_thread(lambda: locate(server, sweep_id, project, entity, in_force))
+        agent_id = await to_thread(
             lambda: server.ask(lambda connection: connection.create_agent(sweep.address, socket.gethostname()))
         )
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="wandb-sweep-", ignore_cleanup_errors=True))
         limits = Limits(count, max_failures, idle_timeout)
         agent = Agent(function, sweep, server, agent_id, name, limits, Path(folder), _context_of(sweep))
-        body = stack.enter_context(watched())
+        body = stack.enter_context(watch_body())
         stack.enter_context(body.running(agent))
         try:
             ended = await agent.run()
@@ -127,7 +128,7 @@ def check_number(field: str, value: int | None) -> None:
 
 def _context_of(sweep: Sweep) -> dict[str, str]:
     """The Flyte context of the objective: the agent's, with the sweep's address."""
-    inherited = {key: value for key, value in carried().items() if key not in _NOT_FOR_TRIALS}
+    inherited = {key: value for key, value in flyte_context().items() if key not in _NOT_FOR_TRIALS}
     address = sweep.address
     place = {"wandb_entity": address.entity, "wandb_project": address.project, "wandb_host": address.host}
     return {**inherited, **place, **address.to_context()}
@@ -325,18 +326,18 @@ class Agent:
         return Assignment(environment, command.get("args") or {}, self.context)
 
     async def _heartbeat(self, run_id: str | None) -> list[dict[str, Any]] | None:
-        commands: list[dict[str, Any]] | None = await off_loop(
+        commands: list[dict[str, Any]] | None = await to_thread(
             lambda: self.server.ask(lambda connection: connection.heartbeat(self.agent_id, run_id))
         )
         return commands
 
     async def _is_over(self) -> bool:
-        return (await off_loop(lambda: look_up(self.server, self.sweep.address))).is_over
+        return (await to_thread(lambda: look_up(self.server, self.sweep.address))).is_over
 
     async def _read(self, run_id: str) -> tuple[Trial | None, bool]:
         """The run of a trial, if there is one, and whether W&B has told."""
         try:
-            found = await off_loop(lambda: read_trials(self.server, self.sweep.address, {"name": run_id}))
+            found = await to_thread(lambda: read_trials(self.server, self.sweep.address, {"name": run_id}))
         except SweepUnavailableError as error:
             _logger.warning("W&B does not tell about trial %s: %s", run_id, error)
             return None, False

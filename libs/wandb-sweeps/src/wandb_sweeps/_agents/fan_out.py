@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import flyte
 from wandb_artifacts import InvalidValueError
-from wandb_runtime.hosting import off_loop
+from wandb_runtime.tasks.threads import to_thread
 
 from wandb_sweeps._agents.agent import check_number, run_sweep_agent
 from wandb_sweeps._agents.forkserver import client
@@ -118,7 +118,7 @@ async def fan_out_sweep_agents(
     _check_task(agent_task, trials_per_agent)
     in_force = sweep_in_force()
     server = Server.of(in_force)
-    sweep = await off_loop(lambda: locate(server, sweep_id, project, entity, in_force))
+    sweep = await to_thread(lambda: locate(server, sweep_id, project, entity, in_force))
     given = {} if trials_per_agent is None else {"count": trials_per_agent}
     at_once = asyncio.Semaphore(max_parallel)
     results: dict[str, object] = {}
@@ -177,8 +177,8 @@ async def _summarize(
     while True:
         try:
             state, trials = await asyncio.gather(
-                off_loop(lambda: look_up(server, sweep.address).state),
-                off_loop(lambda: read_trials(server, sweep.address, {"sweep": sweep.address.id})),
+                to_thread(lambda: look_up(server, sweep.address).state),
+                to_thread(lambda: read_trials(server, sweep.address, {"sweep": sweep.address.id})),
             )
             break
         except SweepUnavailableError as error:

@@ -24,7 +24,9 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import flyte
-from wandb_runtime.hosting import exclusive, exit_code_of, in_trial, is_mine, is_taken, watched
+from wandb_runtime.lifecycle.current import in_trial
+from wandb_runtime.lifecycle.process_lock import exclusive, is_held, is_owner
+from wandb_runtime.tasks.shutdown import exit_code_of, watch_body
 
 from wandb_sweeps._address import SweepAddress
 from wandb_sweeps._errors import AgentBusyError
@@ -105,7 +107,7 @@ def _run_trial(function: Callable[[], object], context: contextvars.Context) -> 
 
 def _call(function: Callable[[], object]) -> None:
     trial = _Trial()
-    with watched() as body:
+    with watch_body() as body:
         try:
             with body.running(trial):
                 result = function()
@@ -150,10 +152,10 @@ def _refuse_to_hang() -> None:
     Raises:
         AgentBusyError: It would wait inside a trial, or with the event loop standing still.
     """
-    if is_mine():
+    if is_owner():
         msg = f"wandb.agent in a trial of another wandb.agent would wait for its own end; {_ADVICE}"
         raise AgentBusyError(msg)
-    if not is_taken():
+    if not is_held():
         return
     try:
         asyncio.get_running_loop()

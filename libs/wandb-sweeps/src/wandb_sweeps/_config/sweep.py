@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from typing_extensions import TypedDict, Unpack
 from wandb_artifacts import InvalidValueError, check_entity, check_project
-from wandb_runtime import checks
-from wandb_runtime.context import ContextConfig, Field, TextField
+from wandb_runtime.config import validators
+from wandb_runtime.config.context import ContextConfig, Field, TextField
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -68,26 +68,26 @@ class WandbSweepConfig(ContextConfig):
     prefix: ClassVar[str] = "wandb_sweep_"
     function: ClassVar[str] = "wandb_sweep_config"
 
-    method = TextField[SweepMethod](checks.one_of("grid", "random", "bayes"))
-    metric = Field[dict[str, Any]](checks.mapping)
-    parameters = Field[dict[str, Any]](checks.mapping)
-    project = TextField[str](checks.adapted(check_project))
-    entity = TextField[str](checks.adapted(check_entity))
-    prior_runs = Field[list[str]](checks.text_list)
-    name = TextField[str](checks.text)
-    download_logs = Field[bool](checks.flag)
-    on_exit = TextField[OnExit](checks.one_of("leave", "stop"))
-    on_failure = TextField[OnFailure](checks.one_of("leave", "stop", "cancel"))
+    method = TextField[SweepMethod](validators.one_of("grid", "random", "bayes"))
+    metric = Field[dict[str, Any]](validators.mapping)
+    parameters = Field[dict[str, Any]](validators.mapping)
+    project = TextField[str](validators.from_function(check_project))
+    entity = TextField[str](validators.from_function(check_entity))
+    prior_runs = Field[list[str]](validators.string_list)
+    name = TextField[str](validators.string)
+    download_logs = Field[bool](validators.boolean)
+    on_exit = TextField[OnExit](validators.one_of("leave", "stop"))
+    on_failure = TextField[OnFailure](validators.one_of("leave", "stop", "cancel"))
 
-    command = Field[list[str]](checks.text_list)
-    controller = Field[dict[str, Any]](checks.mapping)
-    description = TextField[str](checks.text)
-    early_terminate = Field[dict[str, Any]](checks.mapping)
-    image_uri = TextField[str](checks.text)
-    job = TextField[str](checks.text)
-    program = TextField[str](checks.text)
+    command = Field[list[str]](validators.string_list)
+    controller = Field[dict[str, Any]](validators.mapping)
+    description = TextField[str](validators.string)
+    early_terminate = Field[dict[str, Any]](validators.mapping)
+    image_uri = TextField[str](validators.string)
+    job = TextField[str](validators.string)
+    program = TextField[str](validators.string)
     run_cap = Field[int](_check_run_cap)
-    scheduler = Field[dict[str, Any]](checks.mapping)
+    scheduler = Field[dict[str, Any]](validators.mapping)
 
     def entered(self, effective: Self) -> dict[str, str]:
         """What a `with` block hands to the tasks called in it: they make a sweep, although one is in force above."""
@@ -130,7 +130,7 @@ def wandb_sweep_config(
     Raises:
         InvalidValueError: A value is not one W&B takes, cannot be carried as JSON, or is a credential.
     """
-    return WandbSweepConfig.given(
+    return WandbSweepConfig.from_values(
         method=method,
         metric=metric,
         parameters=parameters,

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import flyte
+from wandb_runtime.tasks.decorating import Decoration, decorate
 
 from wandb_sweeps._config.sweep import OnExit, OnFailure, SweepSettings, WandbSweepConfig
-from wandb_sweeps._lifecycle.decoration import MARKER, SweepDecoration
 from wandb_sweeps._lifecycle.link import TaskLink
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+    from wandb_runtime.tasks.holding import Session
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -80,7 +81,7 @@ def wandb_sweep(
         InvalidValueError: An argument is unknown, W&B would refuse it, or it is a credential.
         TypeError: The decorated object is no Python task.
     """
-    settings = WandbSweepConfig.given(
+    settings = WandbSweepConfig.from_values(
         project=project,
         entity=entity,
         download_logs=download_logs,
@@ -96,35 +97,14 @@ def _decorate(target: F, settings: WandbSweepConfig) -> F:
         hint = "; put it above @env.task" if inspect.isfunction(target) else ""
         msg = f"@wandb_sweep decorates Flyte tasks of Python functions, not {target!r}{hint}"
         raise TypeError(msg)
-    from wandb_runtime.hosting import listen
-
-    listen()
     # In place: Flyte deploys tasks from its own registry, and override() copies fields.
-    target.func = _wrap(target.func, SweepDecoration(settings))
+    target.func = decorate(target.func, "__wandb_sweep__", Decoration(settings, target.short_name), _start)
     target.links = (*target.links, TaskLink.of(settings))
     return target
 
 
-def _wrap(function: Callable[..., Any], decoration: SweepDecoration) -> Any:
-    """Wraps a body. The wrapper is pickled by value with notebooks' code bundles: it names importable helpers only."""
-    wrapper: Callable[..., Any]
-    if inspect.iscoroutinefunction(function):
+def _start(decoration: Decoration[WandbSweepConfig], _wrapper: Callable[..., Any]) -> Session:
+    # Imported with the first call: importing the package should cost little more than importing Flyte.
+    from wandb_sweeps._lifecycle.session import start_sweep
 
-        @functools.wraps(function)
-        async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            from wandb_sweeps._lifecycle.around import sweep_around_async
-
-            async with sweep_around_async(wrapper):
-                return await function(*args, **kwargs)
-
-    else:
-
-        @functools.wraps(function)
-        def wrapper(*args: Any, **kwargs: Any) -> Any:
-            from wandb_sweeps._lifecycle.around import sweep_around
-
-            with sweep_around(wrapper):
-                return function(*args, **kwargs)
-
-    setattr(wrapper, MARKER, decoration)
-    return wrapper
+    return start_sweep(decoration.settings)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import flyte
 from wandb_runtime import WandbConfig
-from wandb_runtime.context import SWEEP_ID_KEY
-from wandb_runtime.links import ICON_URI, app_address, project_address
+from wandb_runtime.config.context import SWEEP_ID_KEY
+from wandb_runtime.tasks.links import ICON_URI, find_app_url, project_url
 
 from wandb_sweeps._address import SWEEP_KEY
 from wandb_sweeps._config.sweep import WandbSweepConfig
@@ -69,7 +69,7 @@ class WandbSweep(flyte.Link):
             return self._address(context)
         except Exception as error:  # noqa: BLE001
             _logger.warning("The W&B sweep link of action %s leads to the app only: %s", action_name, error)
-            return app_address(None)
+            return find_app_url(None)
 
     def _address(self, context: dict[str, str]) -> str:
         inherited = self._inherited(context)
@@ -77,9 +77,9 @@ class WandbSweep(flyte.Link):
         if isinstance(inherited, str):
             sweep_id = sweep_id or inherited
         elif inherited is not None and sweep_id in (None, inherited.id):
-            return project_address(inherited.host, inherited.entity, inherited.project, "sweeps", inherited.id)
+            return project_url(inherited.host, inherited.entity, inherited.project, "sweeps", inherited.id)
         sweep, run = WandbSweepConfig.from_context(context), WandbConfig.from_context(context)
-        return project_address(
+        return project_url(
             self.host or run.host,
             self.entity or sweep.entity or run.entity,
             self.project or sweep.project or run.project,

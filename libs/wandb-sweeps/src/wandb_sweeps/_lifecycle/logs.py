@@ -1,76 +1,38 @@
-"""The files of a sweep that a task has created, as an output of the task: what `download_logs` asks for."""
+"""The files of a sweep's runs, which a task stores as an output: `download_logs`."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from wandb_runtime.hosting import off_loop
+from wandb_runtime.tasks.outputs import DownloadedLogs
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     from flyte.io import Dir
 
-    from wandb_sweeps._address import SweepAddress
-
-_logger = logging.getLogger("wandb_sweeps")
-
 
 @dataclass(frozen=True)
-class SweepLogs:
-    """The runs of a sweep, at W&B."""
+class SweepLogs(DownloadedLogs):
+    """The files of the runs of a sweep that a task has created."""
 
-    address: SweepAddress
-    is_asked_for: bool = True
+    kind: ClassVar[str] = "sweep"
+    logger: ClassVar[logging.Logger] = logging.getLogger("wandb_sweeps")
 
-    def store(self, attempt: str) -> Dir:
-        """Downloads and stores their files; see `wandb_runtime.hosting.Keepable`."""
-        traces = load_traces(self.address.host)
-        stored: Dir = traces.download_wandb_sweep_logs_sync(str(self.address.ref), self.address.host, attempt)
+    def load_traces(self) -> ModuleType:
+        """Import the module with the traces."""
+        from wandb_sweeps._lifecycle import traces
+
+        return traces
+
+    def call(self, traces: ModuleType, attempt: str) -> Dir:
+        """Download and store the files in a sync task."""
+        stored: Dir = traces.download_wandb_sweep_logs_sync(self.name, self.host, attempt)
         return stored
 
-    async def store_async(self, attempt: str) -> Dir:
-        """Downloads and stores their files."""
-        traces = await off_loop(lambda: load_traces(self.address.host))
-        stored: Dir = await traces.download_wandb_sweep_logs(str(self.address.ref), self.address.host, attempt)
+    async def call_async(self, traces: ModuleType, attempt: str) -> Dir:
+        """Download and store the files in an async task."""
+        stored: Dir = await traces.download_wandb_sweep_logs(self.name, self.host, attempt)
         return stored
-
-    def say_kept(self, uri: str) -> None:
-        """Says where they are."""
-        _logger.info("The files of W&B sweep %s are downloaded, as the output of a trace: %s", self.address.ref, uri)
-
-    def say_failed(self, failure: Exception) -> None:
-        """Says why they could not be downloaded."""
-        _logger.error(
-            "The files of W&B sweep %s could not be downloaded for Flyte (%s: %s). %s",
-            self.address.ref,
-            type(failure).__name__,
-            failure,
-            self._advice,
-        )
-
-    def say_lost(self, reason: str) -> None:
-        """Says why they are not downloaded."""
-        _logger.warning("The files of W&B sweep %s are not downloaded: %s. %s", self.address.ref, reason, self._advice)
-
-    @property
-    def _advice(self) -> str:
-        command = f"WANDB_BASE_URL={self.address.host} wandb-artifacts sweep {self.address.ref}"
-        return f"They are at W&B: `{command}` downloads them"
-
-
-def load_traces(host: str | None) -> ModuleType:
-    """What takes long to import.
-
-    Args:
-        host: A server that the user's own code or configuration names, so that the API key is for it.
-    """
-    from wandb_artifacts.flyte import trust_host
-
-    from wandb_sweeps._lifecycle import traces
-
-    if host:
-        trust_host(host)
-    return traces

@@ -17,7 +17,7 @@ from wandb_sweeps._errors import NoSweepConfigError, SweepConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wandb_runtime.hosting import TaskIdentity
+    from wandb_runtime.tasks.action import TaskIdentity
 
     from wandb_sweeps._config.sweep import OnExit, OnFailure
 

@@ -6,24 +6,30 @@ import atexit
 import contextlib
 import functools
 import logging
+import os
 import threading
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import flyte
-from wandb_runtime.hosting import in_thread, is_stopping, opening
+from wandb_runtime import get_distributed_info
+from wandb_runtime.lifecycle.process_lock import shared
+from wandb_runtime.tasks.action import current_task
+from wandb_runtime.tasks.shutdown import is_stopping
+from wandb_runtime.tasks.threads import submit
 
 from wandb_sweeps._agents import sdk_agent
 from wandb_sweeps._lifecycle.logs import SweepLogs
-from wandb_sweeps._lifecycle.planning import CreatePlan, JoinPlan
+from wandb_sweeps._lifecycle.planning import CreatePlan, JoinPlan, Surroundings, plan_sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from wandb_runtime.hosting import Keepable
+    from wandb_runtime.tasks.outputs import TraceOutput
 
     from wandb_sweeps._address import SweepAddress
+    from wandb_sweeps._config.sweep import WandbSweepConfig
     from wandb_sweeps._lifecycle.planning import Plan
     from wandb_sweeps._server.manage import OwnSweep
     from wandb_sweeps._server.requests import SweepState
@@ -58,7 +64,7 @@ class SweepSession:
     def mark_preempting(self) -> None:
         """There is nothing to say: it is the agents, wherever they are, that run."""
 
-    def close(self, exit_code: int) -> Keepable | None:
+    def close(self, exit_code: int) -> TraceOutput | None:
         """Does with the sweep what is wished for, once. Never raises: the body's outcome is what matters.
 
         Returns:
@@ -70,9 +76,9 @@ class SweepSession:
         self._end(plan, own, exit_code, _in_time)
         if not plan.downloads_logs:
             return None
-        logs = SweepLogs(own.address)
+        logs = SweepLogs(str(own.address.ref), own.address.host)
         if is_stopping():
-            logs.say_lost("the task is being stopped")
+            logs.report_skipped("the task is being stopped")
             return None
         return logs
 
@@ -101,7 +107,7 @@ class SweepSession:
 
 
 def _in_time(ending: Callable[[], None]) -> None:
-    in_thread(ending).result(_FOR_ENDING_WHEN_STOPPED if is_stopping() else _FOR_ENDING)
+    submit(ending).result(_FOR_ENDING_WHEN_STOPPED if is_stopping() else _FOR_ENDING)
 
 
 def state_after(plan: CreatePlan, *, has_failed: bool) -> SweepState | None:
@@ -109,6 +115,29 @@ def state_after(plan: CreatePlan, *, has_failed: bool) -> SweepState | None:
     wish = plan.on_failure if has_failed else plan.on_exit
     states: dict[str, SweepState] = {"stop": "FINISHED", "cancel": "CANCELED"}
     return states.get(wish)
+
+
+def start_sweep(settings: WandbSweepConfig) -> SweepSession:
+    """Create or join the sweep of a call of a decorated task.
+
+    Args:
+        settings: The decorator's arguments.
+
+    Raises:
+        SweepCreateError: The sweep could not be created.
+    """
+    return start(functools.partial(_plan, settings))
+
+
+def _plan(settings: WandbSweepConfig) -> Plan:
+    ranks = get_distributed_info()
+    around = Surroundings(
+        context=flyte.get_custom_context() if flyte.ctx() else {},
+        environment=os.environ,
+        task=current_task(),
+        is_first_rank=ranks is None or ranks["rank"] == 0,
+    )
+    return plan_sweep(settings, around)
 
 
 def start(plan: Callable[[], Plan]) -> SweepSession:
@@ -124,7 +153,7 @@ def start(plan: Callable[[], Plan]) -> SweepSession:
     # Here, off the event loop, rather than where the body starts.
     sdk_agent.load()
     if isinstance(planned, CreatePlan):
-        with opening():
+        with shared():
             planned = plan()
             if isinstance(planned, CreatePlan):
                 return _create(planned)

@@ -9,7 +9,7 @@ import flyte
 from flyte.io import Dir
 from wandb_artifacts import SweepRef
 from wandb_artifacts.flyte import download_sweep_to_dir, wait_for_sweep
-from wandb_runtime.hosting import until_stopped
+from wandb_runtime.tasks.shutdown import until_stopped
 
 _logger = logging.getLogger("wandb_sweeps")
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from wandb_artifacts import InvalidValueError, SweepRef
 from wandb_runtime import WandbConfig
-from wandb_runtime.context import carried
-from wandb_runtime.hosting import despite_teardown, require_key_of_server
+from wandb_runtime.config.context import flyte_context
+from wandb_runtime.server.diagnostics import require_credentials
+from wandb_runtime.server.queries import despite_teardown
 
 from wandb_sweeps._address import SweepAddress
 from wandb_sweeps._config.sweep import WandbSweepConfig
@@ -60,7 +61,7 @@ class Server:
         Raises:
             MissingApiKeyError: There is none.
         """
-        require_key_of_server(self._host)
+        require_credentials(self._host)
 
     def connection(self) -> Connection:
         """A connection that has not failed yet."""
@@ -162,7 +163,7 @@ def look_up(server: Server, address: SweepAddress) -> Sweep:
 
 def sweep_in_force() -> SweepAddress | None:
     """The sweep of the nearest task that has one."""
-    return SweepAddress.from_context(carried())
+    return SweepAddress.from_context(flyte_context())
 
 
 def _default_entity(server: Server, named: str) -> str | None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import wandb
 import yaml
-from wandb_runtime.hosting import advice_on, despite_teardown, in_one_line, require_key_of_server
+from wandb_runtime.server.diagnostics import outage_advice, require_credentials, summarize_error
+from wandb_runtime.server.queries import despite_teardown
 
 from wandb_sweeps._address import SweepAddress
 from wandb_sweeps._errors import SweepCreateError
@@ -47,7 +48,7 @@ def create_or_find(plan: CreatePlan) -> OwnSweep:
         SweepCreateError: The server refuses it or cannot be reached.
     """
     try:
-        host = require_key_of_server(plan.host)
+        host = require_credentials(plan.host)
     except wandb.Error as error:
         raise _explained(error, plan) from error
     try:
@@ -158,8 +159,8 @@ def as_yaml(config: object) -> str:
 def _explained(error: Exception, plan: CreatePlan) -> SweepCreateError:
     host = plan.host or os.environ.get("WANDB_BASE_URL") or "the default W&B server"
     where = "/".join((plan.entity or "the default entity", plan.project or "the default project"))
-    advice = advice_on(error) or "Check WANDB_API_KEY, the entity and the project"
+    advice = outage_advice(error) or "Check WANDB_API_KEY, the entity and the project"
     return SweepCreateError(
         f"W&B sweep {plan.name!r} cannot be created in {where} at {host}: {advice}. "
-        f"{type(error).__name__}: {in_one_line(error)}"
+        f"{type(error).__name__}: {summarize_error(error)}"
     )

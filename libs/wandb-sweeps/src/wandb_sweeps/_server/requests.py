@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from wandb.sdk.lib import config_util
 from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 from wandb.util import load_yaml
-from wandb_runtime.hosting import connect
+from wandb_runtime.server.queries import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

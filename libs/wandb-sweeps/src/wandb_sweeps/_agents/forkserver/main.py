@@ -42,10 +42,10 @@ _NEEDED = (
 _WITH_FLYTE = (
     "wandb_sweeps._agents.forkserver.worker",
     "wandb_sweeps._server.requests",
-    "wandb_runtime._decorator",
-    "wandb_runtime._session",
-    "wandb_runtime._sdk",
-    "wandb_runtime._server",
+    "wandb_runtime.lifecycle.decorator",
+    "wandb_runtime.lifecycle.session",
+    "wandb_runtime.server.sdk_private",
+    "wandb_runtime.server.queries",
 )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wandb_artifacts import InvalidValueError
-from wandb_runtime.hosting import in_thread, off_loop
+from wandb_runtime.tasks.threads import submit, to_thread
 
 from wandb_sweeps._agents.forkserver import client, messages
 
@@ -82,12 +82,12 @@ class Interpreter:
         self._exit_code: Future[int] = Future()
         self.exited: asyncio.Future[int] = asyncio.wrap_future(self._exit_code)
         """Done when the trial's interpreter has exited."""
-        in_thread(self._hear)
+        submit(self._hear)
 
     @classmethod
     async def start(cls) -> Interpreter:
         """Has a process made for them; the template is to be held (`client`)."""
-        return cls(*await off_loop(client.connect, undo=lambda made: _end(*made)))
+        return cls(*await to_thread(client.connect, undo=lambda made: _end(*made)))
 
     @property
     def is_alive(self) -> bool:
@@ -125,7 +125,7 @@ class Interpreter:
             _kill(self._keeper)
             if not self.exited.done():
                 # When nobody has the connection any more, what the trial had of the machine is free again.
-                await off_loop(lambda: self._is_gone.wait(_FOR_EXITING))
+                await to_thread(lambda: self._is_gone.wait(_FOR_EXITING))
         self._is_gone.set()
         self._set_exited(-signal.SIGKILL)
         await asyncio.wait({self.exited})

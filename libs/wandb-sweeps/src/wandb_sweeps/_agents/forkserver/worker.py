@@ -65,12 +65,12 @@ def _exit(code: int) -> NoReturn:
 
 def _run(pickled: bytes, context: dict[str, str]) -> tuple[int, str | None]:
     """Runs the objective, and closes what run it has left open; gives the exit code, and why it has failed."""
-    from wandb_runtime.context import standing_in
-    from wandb_runtime.hosting import in_trial
+    from wandb_runtime.config.context import override_flyte_context
+    from wandb_runtime.lifecycle.current import in_trial
 
     code, error = 0, None
     try:
-        with standing_in(context), in_trial():
+        with override_flyte_context(context), in_trial():
             _call(pickle.loads(pickled))  # noqa: S301 - the agent's own
     except SystemExit as exit_:
         code = exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
