@@ -94,7 +94,7 @@ def test_data_of_a_shared_run(wandb_devserver: DevServer, log: pytest.LogCapture
     run_id = run_locally(logging_rows, context={**CONTEXT, **shared})
 
     (said,) = warnings(log)
-    assert "as a run of its own" in said
+    assert "as a separate run" in said
     execute_command_in(said)
     rows = {run.id: [row["x"] for row in run.history] for run in wandb_devserver.runs()}
     assert rows == {run_id: [], f"{run_id}-the-writer": ROWS}

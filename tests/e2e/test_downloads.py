@@ -266,7 +266,7 @@ def test_a_download_that_fails(
     (text,) = said(log)
     assert f"Cannot download the files of W&B run local/e2e/{run_id} for Flyte (IncompleteDownloadError" in text
     assert "notes.txt" in text
-    assert f"`WANDB_BASE_URL={wandb_devserver.url} wandb-artifacts run local/e2e/{run_id}` downloads them" in text
+    assert f"download them with `WANDB_BASE_URL={wandb_devserver.url} wandb-artifacts run local/e2e/{run_id}`" in text
     assert wandb_devserver.api_key not in text
     assert not [path for path in temporary.rglob("*") if path.is_file() and "notes" in path.name]
 
