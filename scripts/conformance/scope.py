@@ -1,0 +1,44 @@
+"""The tests in scope, from scope.toml."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FILE = Path(__file__).with_name("scope.toml")
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Which tests run, and what they import."""
+
+    paths: tuple[str, ...]
+    excluded_paths: tuple[str, ...]
+    excluded_tests: tuple[str, ...]
+    requirements: tuple[str, ...]
+
+    @classmethod
+    def read(cls) -> Scope:
+        values = tomllib.loads(FILE.read_text(encoding="utf-8"))
+        return cls(
+            paths=tuple(values["paths"]),
+            excluded_paths=tuple(path for group in values["excluded"] for path in group.get("paths", ())),
+            excluded_tests=tuple(test for group in values["excluded"] for test in group.get("tests", ())),
+            requirements=tuple(values["requirements"]),
+        )
+
+    def arguments(self, suite: Path, given: list[str]) -> list[str]:
+        """The arguments of pytest: those given, the default tests unless they name some, and what is excluded."""
+        names_tests = any((suite / argument.partition("::")[0]).exists() for argument in given)
+        return [
+            *(f"--ignore={path}" for path in self.excluded_paths),
+            *(f"--deselect={test}" for test in self.excluded_tests),
+            *given,
+            *(() if names_tests else self.paths),
+        ]
