@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from wandb_artifacts import IncompleteDownloadError, download_run, download_sweep, verify_download
-from wandb_artifacts._client import retry
+from wandb_artifacts._client.options import RetryPolicy, use_options
 from wandb_devserver import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.wandb_artifacts.wandb_backend import WandbBackend
 
@@ -48,8 +48,9 @@ class DownloadContract:
     """Inherited with a fixture `place`."""
 
     @pytest.fixture(autouse=True)
-    def quick(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(retry, "FIRST_WAIT", 0.01)
+    def quick_retries(self) -> Iterator[None]:
+        with use_options(retry=RetryPolicy(first_wait=0.01)):
+            yield
 
     def test_whole_once_and_again(self, backend: WandbBackend, place: Place) -> None:
         """Everything arrives; a second call fetches nothing; what was read again is good."""

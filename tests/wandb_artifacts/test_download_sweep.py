@@ -8,30 +8,31 @@ from typing import TYPE_CHECKING
 
 import pytest
 from wandb_artifacts import IncompleteDownloadError, NotFoundError, Progress, SweepDownload, SweepRef, download_sweep
-from wandb_artifacts._client import api, retry
+from wandb_artifacts._client.options import PageSizes, RetryPolicy, use_options
 from wandb_devserver import Fault
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.wandb_artifacts.wandb_backend import WandbBackend
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry, "FIRST_WAIT", 0.01)
+def quick_retries() -> Iterator[None]:
+    with use_options(retry=RetryPolicy(first_wait=0.01)):
+        yield
 
 
-def test_all_runs_of_a_sweep(backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_runs_of_a_sweep(backend: WandbBackend, tmp_path: Path) -> None:
     """One folder a run, in the order of their creation, also when they come in several pages; no other run."""
-    monkeypatch.setattr(api, "_RUNS_A_PAGE", 2)
-    monkeypatch.setattr(api, "_FILES_A_SWEEP_RUN", 2)
     names = ["e", "d", "c", "b", "a"]
     files = {f"f{index}": bytes([index]) for index in range(5)}
     path = backend.sweep(names, files=files, rows=[{"x": 1}, {"x": 2}])
     backend.run("other", files={"o": b"o"})
 
-    result = download_sweep(path, tmp_path)
+    with use_options(pages=PageSizes(runs=2, sweep_files=2)):
+        result = download_sweep(path, tmp_path)
 
     assert [run.run.id for run in result.runs] == names
     assert sorted(entry.name for entry in tmp_path.iterdir()) == sorted([*names, "manifest.json"])

@@ -19,6 +19,7 @@ import pytest
 from aiohttp import web
 from fsspec.generic import rsync
 from wandb_artifacts import AuthenticationError, InvalidValueError
+from wandb_artifacts._client.options import PageSizes, RetryPolicy, use_options
 from wandb_artifacts.filesystem import WandbFileSystem
 from wandb_devserver import DevServer, Fault
 
@@ -43,7 +44,8 @@ def no_instances() -> Iterator[None]:
 
 @pytest.fixture
 def fs(backend: WandbBackend) -> Any:
-    return fsspec.filesystem("wandb")
+    with use_options(retry=RetryPolicy(first_wait=0.01, down_for=0.0), pages=PageSizes(files=3, names=2)):
+        return fsspec.filesystem("wandb")
 
 
 @pytest.fixture
@@ -91,10 +93,8 @@ def test_projects_and_runs(fs: Any, backend: WandbBackend, run: str) -> None:
         fs.ls("wandb://")
 
 
-def test_a_run_of_many_pages(fs: Any, backend: WandbBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_of_many_pages(fs: Any, backend: WandbBackend) -> None:
     """Listings are complete however many answers they take."""
-    monkeypatch.setattr("wandb_artifacts._client.api._FILES_A_RUN", 3)
-    monkeypatch.setattr("wandb_artifacts._client.api._NAMES_A_PAGE", 2)
     names = [f"f{number}" for number in range(10)]
     backend.run(files=dict.fromkeys(names, b""))
     for number in range(4):
@@ -210,11 +210,8 @@ def test_ranges_are_retried(fs: Any, backend: WandbBackend, fault: Fault) -> Non
 
 
 @pytest.mark.parametrize("size", [1_000, 2_000_000])
-def test_a_file_that_stays_wrong(
-    fs: Any, backend: WandbBackend, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_stays_wrong(fs: Any, backend: WandbBackend, size: int, tmp_path: Path) -> None:
     """An error in the end, what was there before stays, and nothing half is left."""
-    monkeypatch.setattr("wandb_artifacts._client.retry.FIRST_WAIT", 0.0)
     (tmp_path / "f").write_bytes(b"before")
     path = backend.run(files={"f": BIG[:size]}) + "/f"
     backend.server.faults.add(Fault("download", wrong_bytes=True, count=None))
@@ -225,10 +222,8 @@ def test_a_file_that_stays_wrong(
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()} == {"f": b"before"}
 
 
-def test_an_outage_ends(fs: Any, backend: WandbBackend, run: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_outage_ends(fs: Any, backend: WandbBackend, run: str) -> None:
     """An instance, which fsspec keeps for good, outlives the outage of a server."""
-    monkeypatch.setattr("wandb_artifacts._client.retry.FIRST_WAIT", 0.0)
-    monkeypatch.setattr("wandb_artifacts._client.retry.DOWN_FOR", 0.0)
     fault = backend.server.faults.add(Fault("graphql", drop=True, count=None))
     with pytest.raises(ConnectionError):
         fs.ls(run)
@@ -239,11 +234,8 @@ def test_an_outage_ends(fs: Any, backend: WandbBackend, run: str, monkeypatch: p
     assert fs.cat(f"{run}/a.txt") == b"alpha"
 
 
-def test_listing_that_fails_is_not_an_empty_one(
-    fs: Any, backend: WandbBackend, run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_listing_that_fails_is_not_an_empty_one(fs: Any, backend: WandbBackend, run: str, tmp_path: Path) -> None:
     """A tree of which a part cannot be listed is an error, not a smaller tree."""
-    monkeypatch.setattr("wandb_artifacts._client.retry.FIRST_WAIT", 0.0)
     backend.server.faults.add(Fault("graphql", operation="Run", status=403, count=None))
 
     with pytest.raises(PermissionError):

@@ -9,21 +9,24 @@ from typing import TYPE_CHECKING
 
 import pytest
 from wandb_artifacts import IncompleteDownloadError, ServerUnavailableError, download_run
-from wandb_artifacts._client import retry
-from wandb_artifacts._client.retry import Repeater, TransientError, read_retry_after
+from wandb_artifacts._client.options import RetryPolicy, use_options
+from wandb_artifacts._client.retry import Retrier, TransientError, read_retry_after
 from wandb_devserver import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
     from pathlib import Path
 
     from tests.wandb_artifacts.wandb_backend import WandbBackend
 
 
+ATTEMPTS = RetryPolicy().attempts or 0
+
+
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry, "FIRST_WAIT", 0.001)
-    monkeypatch.setattr(retry, "LONGEST_WAIT", 0.001)
+def quick_retries() -> Iterator[None]:
+    with use_options(retry=RetryPolicy(first_wait=0.001, longest_wait=0.001)):
+        yield
 
 
 def failing(*errors: TransientError | None) -> Callable[[], Awaitable[float]]:
@@ -45,12 +48,12 @@ def test_progress_begins_the_count_anew() -> None:
     async def attempt() -> int:
         nonlocal gained
         gained += 1
-        if gained < 3 * retry.ATTEMPTS:
+        if gained < 3 * ATTEMPTS:
             msg = "broke off"
             raise TransientError(msg)
         return gained
 
-    assert asyncio.run(Repeater()(attempt, what="it", gained=lambda: gained)) == 3 * retry.ATTEMPTS
+    assert asyncio.run(Retrier()(attempt, what="it", progress=lambda: gained)) == 3 * ATTEMPTS
 
 
 def test_attempts_in_vain_end() -> None:
@@ -58,20 +61,20 @@ def test_attempts_in_vain_end() -> None:
     attempt = failing(*[TransientError("W&B answered 500")] * 100)
 
     with pytest.raises(ServerUnavailableError, match=r"the list: W&B answered 500 \(8 attempts\)") as caught:
-        asyncio.run(Repeater()(attempt, what="the list"))
+        asyncio.run(Retrier()(attempt, what="the list"))
 
     assert caught.value.__cause__ is None
 
 
 def test_a_server_that_asks_for_quiet_gets_it() -> None:
     """While one request waits as long as it was told, no other one is sent."""
-    told = TransientError("W&B answered 429", retry_after=0.3, is_for_all=True)
+    told = TransientError("W&B answered 429", retry_after=0.3, pauses_all=True)
 
     async def main() -> tuple[float, float]:
-        repeat, begin = Repeater(), time.monotonic()
+        repeat, begin = Retrier(), time.monotonic()
         first = asyncio.ensure_future(repeat(failing(told), what="first"))
         await asyncio.sleep(0)
-        while repeat.last_trouble is None:  # noqa: ASYNC110
+        while repeat.last_error is None:  # noqa: ASYNC110
             await asyncio.sleep(0)
         second = await repeat(failing(), what="second")
         return await first - begin, second - begin
@@ -83,7 +86,7 @@ def test_retry_after_is_obeyed() -> None:
     """Also where it concerns one request alone."""
     begin = time.monotonic()
 
-    end = asyncio.run(Repeater()(failing(TransientError("W&B answered 500", retry_after=0.2)), what="it"))
+    end = asyncio.run(Retrier()(failing(TransientError("W&B answered 500", retry_after=0.2)), what="it"))
 
     assert end - begin >= 0.2
 
@@ -93,7 +96,7 @@ def test_too_long_a_quiet_is_not_waited_for() -> None:
     attempt = failing(TransientError("W&B answered 503", retry_after=86400.0))
 
     with pytest.raises(ServerUnavailableError):
-        asyncio.run(Repeater()(attempt, what="it"))
+        asyncio.run(Retrier()(attempt, what="it"))
 
 
 @pytest.mark.parametrize(
@@ -120,7 +123,7 @@ def test_a_server_that_is_down_is_not_asked_for_each_file(backend: WandbBackend,
         download_run(path, tmp_path, jobs=1, include_history=False)
 
     assert [failure.name for failure in caught.value.result.failed] == [f"f{index}" for index in range(5)]
-    assert backend.server.faults.fired(fault) == retry.ATTEMPTS
+    assert backend.server.faults.fired(fault) == ATTEMPTS
 
 
 def test_a_file_that_stays_wrong_does_not_stand_for_the_server(backend: WandbBackend, tmp_path: Path) -> None:

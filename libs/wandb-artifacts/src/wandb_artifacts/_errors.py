@@ -1,17 +1,31 @@
+"""Exceptions.
+
+WandbPluginError
+├── InvalidValueError (ValueError)
+└── DownloadError
+    ├── AuthenticationError, AccessDeniedError (PermissionError)   401, 403
+    ├── NotFoundError (LookupError)                                404
+    ├── ServerUnavailableError (ConnectionError)                   408, 425, 429, 5xx, no connection
+    ├── ServerAnswerError                                          an invalid response, other refusals
+    ├── DeadlineError (TimeoutError)
+    ├── DestinationError (OSError)
+    └── IncompleteDownloadError
+"""
+
 from __future__ import annotations
 
 
 class WandbPluginError(Exception):
-    """The root of every exception that these packages raise on purpose."""
+    """The root of all exceptions that these packages raise deliberately."""
 
 
 class InvalidValueError(WandbPluginError, ValueError):
-    """A value that was given is refused before any work starts.
+    """An argument or setting is invalid. Raised before any work starts.
 
     Args:
         field: The name of the parameter, as the caller wrote it; a path such as `config['optimizer']['lr']` for a
             nested value.
-        value: The refused value, or None where it must not be shown (a credential).
+        value: The invalid value, or None if it must not be shown (a credential).
         reason: What is wrong with it, and what to do.
     """
 
@@ -26,27 +40,33 @@ class InvalidValueError(WandbPluginError, ValueError):
 
 
 class DownloadError(WandbPluginError):
-    """The root of what a download raises. What arrived before stays, and the same call goes on from there."""
+    """The root of errors of downloads and of requests to W&B.
+
+    A download keeps what it has fetched; the same call resumes it.
+    """
+
+    status: int | None = None
+    """The HTTP status of W&B's response; None if there was no response."""
 
 
 class AuthenticationError(DownloadError, PermissionError):
-    """W&B was given no key, or refused it (401)."""
+    """No API key was found, or W&B rejected it (401)."""
 
 
 class AccessDeniedError(DownloadError, PermissionError):
-    """The key is good, but not for this (403)."""
+    """The API key is valid but has no access to this (403)."""
 
 
 class NotFoundError(DownloadError, LookupError):
-    """There is no such run, sweep or file (404)."""
+    """W&B has no such run, sweep or file (404)."""
 
 
 class ServerUnavailableError(DownloadError, ConnectionError):
-    """W&B could not be reached, or kept answering with errors that pass (408, 429, 5xx), until patience ended."""
+    """W&B is unreachable, or every retry failed with a transient error (408, 425, 429, 5xx)."""
 
 
 class ServerAnswerError(DownloadError):
-    """W&B answered with what this version cannot read, or refused the request for another reason."""
+    """W&B returned an invalid response, or refused the request for another reason."""
 
 
 class DeadlineError(DownloadError, TimeoutError):
@@ -54,4 +74,4 @@ class DeadlineError(DownloadError, TimeoutError):
 
 
 class DestinationError(DownloadError, OSError):
-    """The destination cannot be written: no room, no permission, or another download is at it."""
+    """The destination is not writable: no space, no permission, or in use by another download."""

@@ -20,12 +20,11 @@ from fsspec.callbacks import DEFAULT_CALLBACK
 from fsspec.utils import isfilelike
 
 from wandb_artifacts._asyncio import to_thread
-from wandb_artifacts._client.api import list_projects, list_runs
 from wandb_artifacts._download.options import DEFAULT_JOBS
 from wandb_artifacts._errors import InvalidValueError, NotFoundError
 from wandb_artifacts._filesystem.listing import Listing, Place, folder_info, hidden_part, shown_part
 from wandb_artifacts._filesystem.reading import BLOCK_SIZE, BufferedFile, StreamedFile, fetch, fetch_range
-from wandb_artifacts._filesystem.sessions import Sessions
+from wandb_artifacts._filesystem.sessions import ContextToken, Sessions
 from wandb_artifacts._filesystem.sinks import Beside, Memory
 from wandb_artifacts._refs import RunRef, check_host
 
@@ -72,6 +71,8 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
     """
 
     protocol = "wandb"
+    _context_token = ContextToken()
+    _extra_tokenize_attributes = ("_context_token",)
 
     def __init__(
         self,
@@ -133,7 +134,7 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
             return await self._run_info(path, place, refresh=refresh)
         if place.entity:
             async with self._sessions.use() as session:
-                await _names(session.api, place, most=1)
+                await _names(session.api, place, limit=1)
         return folder_info(path)
 
     async def _run_info(self, path: str, place: Place, *, refresh: bool) -> Info:
@@ -313,10 +314,10 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
         raise _read_only()
 
 
-async def _names(api: Api, place: Place, most: int | None = None) -> list[str]:
+async def _names(api: Api, place: Place, limit: int | None = None) -> list[str]:
     if place.project:
-        return await list_runs(api, place.entity, hidden_part(place.project), most=most)
-    return await list_projects(api, place.entity, most=most)
+        return await api.run_ids(place.entity, hidden_part(place.project), limit=limit)
+    return await api.project_names(place.entity, limit=limit)
 
 
 def _check_options(options: dict[str, object]) -> None:

@@ -1,82 +1,115 @@
-"""Which server is meant, and the key for it: found where the SDK finds them, without importing it."""
+"""The API key or identity token for a server, found where the SDK finds it, without importing the SDK."""
 
 from __future__ import annotations
 
-import configparser
 import netrc
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from wandb_artifacts._client.connection import Connection, SystemSettings, credentials_file
 from wandb_artifacts._errors import AuthenticationError
-from wandb_artifacts._refs import DEFAULT_HOST, app_url, check_host
+from wandb_artifacts._refs import app_url
 
-_UPSTREAM = {"api.forge.coreweave.com": "api.wandb.ai"}
-"""Hosts whose keys the SDK also finds under an older name (wandb.sdk.lib.urls)."""
+_LEGACY_HOSTS = {"api.forge.coreweave.com": "api.wandb.ai"}
+"""Hosts for which the SDK also accepts the key of an older name (wandb.sdk.lib.urls)."""
 
 _trusted: set[str] = set()
 
 
+@dataclass(frozen=True)
+class Credentials:
+    """Credentials for one server: an API key, or a file with an identity token (JWT)."""
+
+    host: str
+    """The API base URL that they are for."""
+    source: str
+    """Where they were found: an environment variable or a file."""
+    api_key: str | None = field(default=None, repr=False)
+    identity_token_file: Path | None = None
+    """Exchanged for access tokens, which are sent instead of a key."""
+    credentials_file: Path | None = None
+    """Where access tokens are cached."""
+
+
 def trust(host: str) -> None:
-    """Lets the key in `WANDB_API_KEY` be sent to a server that the user's own code has named for it."""
+    """Allow sending the credentials of the environment to a server that the user's own code has named."""
     _trusted.add(app_url(host))
 
 
-def configured_host() -> str:
-    """The API address that this machine is set up for: environment, then what `wandb login --host` stored."""
-    given = os.environ.get("WANDB_BASE_URL")
-    if given:
-        return check_host(given, field="WANDB_BASE_URL")
-    return check_host(_stored_host() or DEFAULT_HOST, field="base_url in W&B's settings file")
+def is_trusted(host: str) -> bool:
+    """Return whether a server may get the environment's credentials and headers.
+
+    The URL of any other server may have been pasted from anywhere.
+    """
+    configured = Connection().resolved().host
+    return app_url(host) in {app_url(configured), *_trusted}
 
 
-def _stored_host() -> str | None:
-    folder = os.environ.get("WANDB_CONFIG_DIR") or Path.home() / ".config" / "wandb"
-    settings = configparser.ConfigParser(interpolation=None)
-    try:
-        settings.read(Path(folder) / "settings")
-    except (configparser.Error, UnicodeDecodeError):
-        return None
-    return settings.get("default", "base_url", fallback=None)
-
-
-def find_key(host: str) -> str:
-    """The API key for a server.
-
-    The key in `WANDB_API_KEY` is for the configured server, and those named by `trust`: the address of another one may
-    have been pasted from anywhere.
+def find_credentials(connection: Connection | None = None, *, host: str | None = None) -> Credentials:
+    """Find the credentials for a server: in the environment, in W&B's settings files, in netrc. Reads files.
 
     Args:
-        host: The API address.
+        connection: How the server is reached; None for the configured server.
+        host: The API base URL, if it is not that of the connection. It gets the environment's credentials only if it is
+            the configured server, or was named to `trust`.
 
     Raises:
-        AuthenticationError: There is none.
+        AuthenticationError: None were found, or the environment has two.
     """
-    given = os.environ.get("WANDB_API_KEY", "").strip()
-    is_configured = app_url(host) in {app_url(configured_host()), *_trusted}
-    key = (given if is_configured else "") or _netrc_key(host)
-    if key:
-        return key
-    what = f"no API key for {host}"
-    if given and not is_configured:
+    given = (connection or Connection()).host
+    server = host or given or Connection().resolved().host or ""
+    named = given is not None and app_url(given) == app_url(server)
+    is_allowed = named or is_trusted(server)
+    found = _system_credentials(server) if is_allowed else None
+    found = found or _netrc_credentials(server)
+    if found:
+        return found
+    if not is_allowed and _system_credentials(server):
         hint = "WANDB_API_KEY is for another server; set WANDB_BASE_URL to this one if the key is meant for it"
     else:
-        hint = f"set WANDB_API_KEY, or run 'wandb login'; your key is at {app_url(host)}/authorize"
-    msg = f"{what}: {hint}"
+        hint = f"set WANDB_API_KEY, or run 'wandb login'; your key is at {app_url(server)}/authorize"
+    msg = f"No W&B API key for {server}: {hint}"
     raise AuthenticationError(msg)
 
 
-def _netrc_key(host: str) -> str | None:
+def has_credentials(connection: Connection | None = None) -> bool:
+    """Return whether credentials for a server can be found. Reads files; sends nothing."""
     try:
-        entries = netrc.netrc(_netrc_path())
+        find_credentials(connection)
+    except AuthenticationError:
+        return False
+    return True
+
+
+def _system_credentials(host: str) -> Credentials | None:
+    settings = SystemSettings()
+    (key, key_source), (token_file, token_source) = settings.get("api_key"), settings.get("identity_token_file")
+    key = key.strip() if key else None
+    if key and token_file:
+        msg = f"{key_source} and {token_source} are both set; unset one of them"
+        raise AuthenticationError(msg)
+    if key:
+        return Credentials(host, key_source, api_key=key)
+    if token_file:
+        path = Path(token_file).expanduser()
+        return Credentials(host, token_source, identity_token_file=path, credentials_file=credentials_file())
+    return None
+
+
+def _netrc_credentials(host: str) -> Credentials | None:
+    path = _netrc_path()
+    try:
+        entries = netrc.netrc(path)
     except (OSError, netrc.NetrcParseError, UnicodeDecodeError):
         return None
     netloc = urlsplit(host).netloc
-    for name in (netloc, _UPSTREAM.get(netloc)):
-        # Not `authenticators`: it would hand any server the entry named "default".
+    for name in (netloc, _LEGACY_HOSTS.get(netloc)):
+        # Not `authenticators`, which would return the entry named "default" for any server.
         found = entries.hosts.get(name) if name else None
         if found and found[2]:
-            return found[2]
+            return Credentials(host, str(path), api_key=found[2])
     return None
 
 

@@ -1,17 +1,24 @@
-"""Requests over HTTP. What aiohttp raises ends here: its exceptions carry headers, and so the key, in their repr."""
+"""HTTP requests. aiohttp's exceptions end here, because their text and repr may contain the key."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import contextlib
+import ipaddress
+import json
 import urllib.request
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import aiohttp
 from yarl import URL
 
-from wandb_artifacts._client.retry import TransientError, read_retry_after
+from wandb_artifacts._asyncio import to_thread
+from wandb_artifacts._client.connection import Connection, ssl_context
+from wandb_artifacts._client.credentials import Credentials, find_credentials, is_trusted
+from wandb_artifacts._client.identity_token import GRANT_TYPE, AccessTokens
+from wandb_artifacts._client.retry import TransientError, is_transient_status, read_retry_after
 from wandb_artifacts._errors import (
     AccessDeniedError,
     AuthenticationError,
@@ -19,36 +26,81 @@ from wandb_artifacts._errors import (
     NotFoundError,
     ServerAnswerError,
 )
+from wandb_artifacts._refs import app_url
 from wandb_artifacts._version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    import ssl
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
 _AGENT = f"wandb-artifacts/{__version__}"
 _BUFFER = 1024 * 1024
-_PASSING = frozenset({408, 425, 429})
-_PERMANENT: dict[int, type[DownloadError]] = {401: AuthenticationError, 403: AccessDeniedError, 404: NotFoundError}
+_ERRORS: dict[int, type[DownloadError]] = {401: AuthenticationError, 403: AccessDeniedError, 404: NotFoundError}
 _EXCERPT = 300
+_MAX_REDIRECTS = 10
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_PROXY_AUTHORIZATION = "proxy-authorization"
 
-GRAPHQL_TIMEOUT = 90.0
-"""Seconds that one question may take in all."""
-SILENCE = 60.0
-"""Seconds without a byte after which a connection counts as dead."""
+REQUEST_TIMEOUT = 90.0
+"""Seconds that one GraphQL request may take."""
+READ_TIMEOUT = 60.0
+"""Seconds without a byte after which a connection counts as broken."""
 CONNECT_TIMEOUT = 30.0
 
 
-class Http:
-    """A session with one server; files may be elsewhere, and are fetched without the key there."""
+class Endpoint(NamedTuple):
+    """A W&B server with everything that is needed to reach it."""
 
-    def __init__(self, host: str, key: str, *, jobs: int) -> None:
-        self.host = host
-        self._url = URL(host)
-        self._auth = {"Authorization": f"Basic {base64.b64encode(f'api:{key}'.encode()).decode()}"}
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=SILENCE)
-        # Not the connector's limit: time spent waiting for a connection would count as the server's silence.
+    connection: Connection
+    """Resolved: `host` is set."""
+    credentials: Credentials
+    ssl: ssl.SSLContext | bool
+
+    @property
+    def host(self) -> str:
+        return self.credentials.host
+
+
+def find_endpoint(host: str | None, connection: Connection | None) -> Endpoint:
+    """Resolve how a server is reached. Reads settings, credentials and certificates from disk.
+
+    Args:
+        host: The API base URL, if it is not that of the connection, as in a link that a user has pasted.
+        connection: Explicit settings; None for the environment's.
+
+    Raises:
+        AuthenticationError: No credentials for the server were found.
+    """
+    credentials = find_credentials(connection, host=host)
+    resolved = (connection or Connection()).resolved()
+    if app_url(resolved.host) != app_url(credentials.host) and not is_trusted(credentials.host):
+        # The headers may hold secrets, which are for the configured server.
+        proxy_only = {name: text for name, text in resolved.headers.items() if name.lower() == _PROXY_AUTHORIZATION}
+        resolved = replace(resolved, host=credentials.host, headers=proxy_only)
+    return Endpoint(resolved, credentials, ssl_context(resolved))
+
+
+class Http:
+    """A session with one server. Files may be on other hosts, which get neither the key nor the extra headers."""
+
+    def __init__(self, endpoint: Endpoint, *, jobs: int) -> None:
+        self.host = endpoint.host
+        self._url = URL(endpoint.host)
+        self._connection = endpoint.connection
+        self._headers = {
+            name: text for name, text in endpoint.connection.headers.items() if name.lower() != _PROXY_AUTHORIZATION
+        }
+        self._proxy_headers = {
+            name: text for name, text in endpoint.connection.headers.items() if name.lower() == _PROXY_AUTHORIZATION
+        }
+        self._key = endpoint.credentials.api_key
+        self._tokens = AccessTokens(endpoint.credentials) if self._key is None else None
+        self._secrets = [secret for secret in (self._key, *self._headers.values()) if secret and len(secret) > 3]
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=READ_TIMEOUT)
+        # Not the connector's limit: time spent waiting for a connection would count against the read timeout.
         self._slots = asyncio.Semaphore(jobs)
-        connector = aiohttp.TCPConnector(limit=0)
-        # Neither netrc nor cookies: what is sent is said in each request.
+        connector = aiohttp.TCPConnector(limit=0, ssl=endpoint.ssl)
+        # Neither netrc nor cookies: each request states what is sent.
         self._session = aiohttp.ClientSession(
             connector=connector,
             timeout=timeout,
@@ -72,79 +124,199 @@ class Http:
         await self._files.close()
         await self._session.close()
 
-    async def post_json(self, path: str, body: dict[str, Any], *, what: str) -> bytes:
-        """Sends a question and returns the answer's body."""
-        url = self._url / path
-        timeout = aiohttp.ClientTimeout(total=GRAPHQL_TIMEOUT, sock_connect=CONNECT_TIMEOUT)
-        async with self._slots:
-            sent = self._session.post(
-                url, json=body, headers=self._auth, proxy=_proxy(url), allow_redirects=False, timeout=timeout
-            )
-            with _translated(what):
-                async with sent as response:
-                    answer = await response.read()
-                    _check(response, what, answer)
-                    return answer
+    async def post_json(self, path: str, body: Mapping[str, Any], *, what: str, timeout: float | None = None) -> bytes:
+        """Send one request to the server and return the body of its response."""
+        headers = await self._own_headers(what)
+        return await self._post(path, what=what, timeout=timeout, json=body, headers=headers)
 
     @contextlib.asynccontextmanager
     async def get_file(
         self, url: str, *, start: int, end: int | None, what: str
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Begins to fetch a file, from a byte on (and up to another, which is not included)."""
-        with _translated(what):
-            address = self._address(url)
-            # aiohttp drops the key where it is redirected to another origin.
-            headers = dict(self._auth) if self.is_own(url) else {}
-            if start or end is not None:
-                headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
-            async with self._slots, self._files.get(address, headers=headers, proxy=_proxy(address)) as response:
+        """Begin to fetch a file, from one byte on (and up to another, which is not included)."""
+        headers = {} if not start and end is None else {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
+        own = await self._own_headers(what) if self.is_own(url) else {}
+        with self._translated(what):
+            async with self._slots, await self._follow(self._resolve(url), headers, own) as response:
                 if response.status != 416:
-                    _check(response, what, b"")
+                    self._check(response, what, b"")
                 yield response
 
-    def _address(self, text: str) -> URL:
-        # What is encoded stays as it was signed; a space or a letter beyond ASCII could not be sent as it is.
+    def is_own(self, text: str) -> bool:
+        """Return whether a URL is below that of the server, so that it may get the key."""
+        try:
+            return self._is_own(self._resolve(text))
+        except aiohttp.InvalidURL:
+            return False
+
+    def redact(self, text: str) -> str:
+        """Return a text of the server without the key and the extra headers, which it may have echoed."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
+
+    async def _own_headers(self, what: str) -> dict[str, str]:
+        """Return the headers for the W&B server itself."""
+        if self._tokens is None:
+            value = f"Basic {base64.b64encode(f'api:{self._key}'.encode()).decode()}"
+        else:
+            value = f"Bearer {await self._tokens.get(lambda token: self._exchange(token, what))}"
+        return {**self._headers, "Authorization": value}
+
+    async def _exchange(self, identity_token: str, what: str) -> tuple[str, float]:
+        """Exchange an identity token for an access token (RFC 7523)."""
+        form = {"grant_type": GRANT_TYPE, "assertion": identity_token}
+        self._secrets.append(identity_token)
+        try:
+            body = await self._post("oidc/token", what=what, data=form, headers=self._headers)
+        except DownloadError as error:
+            msg = f"{what}: W&B rejected the identity token ({error.status}); check WANDB_IDENTITY_TOKEN_FILE"
+            raise _with_status(AuthenticationError(msg), error.status) from None
+        try:
+            found = json.loads(body)
+            token, seconds = str(found["access_token"]), float(found["expires_in"])
+        except (ValueError, KeyError, TypeError):
+            msg = f"{what}: W&B returned an invalid response to the exchange of the identity token"
+            raise ServerAnswerError(msg) from None
+        self._secrets.append(token)
+        return token, seconds
+
+    async def _post(
+        self, path: str, *, what: str, headers: Mapping[str, str], timeout: float | None = None, **body: Any
+    ) -> bytes:
+        url = self._url / path
+        limits = aiohttp.ClientTimeout(total=timeout or REQUEST_TIMEOUT, sock_connect=CONNECT_TIMEOUT)
+        with self._translated(what):
+            async with self._slots:
+                sent = self._session.post(
+                    url, allow_redirects=False, timeout=limits, **self._routed(url, headers), **body
+                )
+                async with sent as response:
+                    received = await response.read()
+                    self._check(response, what, received)
+                    return received
+
+    async def _follow(self, url: URL, headers: Mapping[str, str], own: Mapping[str, str]) -> aiohttp.ClientResponse:
+        """Send a GET request, and follow redirects. aiohttp would take the extra headers along to other hosts."""
+        for _ in range(_MAX_REDIRECTS + 1):
+            sent = {**headers, **(own if self._is_own(url) else {})}
+            response = await self._files.get(url, allow_redirects=False, **self._routed(url, sent))
+            location = response.headers.get("Location")
+            if response.status not in _REDIRECTS or location is None:
+                return response
+            response.release()
+            url = self._resolve(location, base=url)
+        raise aiohttp.TooManyRedirects(response.request_info, ())
+
+    def _routed(self, url: URL, headers: Mapping[str, str]) -> dict[str, Any]:
+        """Return the arguments of a request that depend on the proxy for its URL."""
+        explicit = self._connection.https_proxy if url.scheme == "https" else self._connection.http_proxy
+        proxy = explicit or _environment_proxy(url)
+        if proxy is None:
+            return {"headers": headers}
+        # An https request reaches the proxy as CONNECT, which has headers of its own; an http request as it is.
+        if url.scheme == "https":
+            return {"headers": headers, "proxy": proxy, "proxy_headers": self._proxy_headers}
+        return {"headers": {**headers, **self._proxy_headers}, "proxy": proxy}
+
+    def _resolve(self, text: str, *, base: URL | None = None) -> URL:
+        # A URL that is encoded stays as it was signed; spaces and non-ASCII letters cannot be sent as they are.
         is_encoded = text.isascii() and text.isprintable() and " " not in text
         try:
-            found = self._url.join(URL(text, encoded=is_encoded))
+            found = (base or self._url).join(URL(text, encoded=is_encoded))
             found.origin(), found.port
         except ValueError:
             text = ""
-        if not text:
+        if not text or found.scheme not in ("http", "https"):
             raise aiohttp.InvalidURL(text)
         return found
 
-    def is_own(self, text: str) -> bool:
-        """Whether an address is below that of the server, and so may be sent the key."""
-        try:
-            url = self._address(text)
-        except aiohttp.InvalidURL:
-            return False
+    def _is_own(self, url: URL) -> bool:
         path = self._url.path.rstrip("/")
         return url.origin() == self._url.origin() and (url.path == path or url.path.startswith(f"{path}/"))
 
+    def _check(self, response: aiohttp.ClientResponse, what: str, body: bytes) -> None:
+        status = response.status
+        if status < 300:
+            return
+        if is_transient_status(status):
+            raise _transient(status, response.headers.get("Retry-After"))
+        raise error_for(status, what, self.redact(_excerpt(body)))
 
-def _check(response: aiohttp.ClientResponse, what: str, body: bytes) -> None:
-    status = response.status
-    if status < 300:
-        return
-    if status in _PASSING or status >= 500:
-        retry_after = read_retry_after(response.headers.get("Retry-After"))
-        is_for_all = status == 429 or (status == 503 and retry_after is not None)
-        reason = f"W&B answered {status}"
-        raise TransientError(reason, retry_after=retry_after, is_for_all=is_for_all, is_no_answer=True)
-    raise error_of(status, what, _excerpt(body))
+    @contextlib.contextmanager
+    def _translated(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except aiohttp.ClientHttpProxyError as error:
+            if is_transient_status(error.status):
+                raise _transient(error.status, None, who="the proxy", may_be_applied=False) from None
+            msg = f"{what}: the proxy refused the connection ({error.status}); check its URL and credentials"
+            raise _with_status(ServerAnswerError(msg), error.status) from None
+        except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as error:
+            reason = f"the TLS certificate of {error.host} is not trusted"
+            msg = f"{what}: {reason}; set SSL_CERT_FILE to the certificate of its authority"
+            raise ServerAnswerError(msg) from None
+        except aiohttp.InvalidURL:
+            msg = f"{what}: W&B returned an invalid file URL"
+            raise ServerAnswerError(msg) from None
+        except aiohttp.TooManyRedirects:
+            msg = f"{what}: too many redirects"
+            raise ServerAnswerError(msg) from None
+        except (TimeoutError, asyncio.TimeoutError):  # the same from Python 3.11 on
+            msg = "no response in time"
+            raise TransientError(msg, is_outage=True) from None
+        except aiohttp.ClientConnectorError as error:
+            cause = error.os_error
+            kind = "proxy" if isinstance(error, aiohttp.ClientProxyConnectionError) else "server"
+            msg = f"no connection to the {kind} {error.host} ({cause.strerror or type(cause).__name__})"
+            raise TransientError(msg, is_outage=True, may_be_applied=False) from None
+        except aiohttp.ClientPayloadError:
+            msg = "the response broke off"
+            raise TransientError(msg, is_outage=True) from None
+        except (aiohttp.ClientError, ConnectionError) as error:
+            msg = f"the connection broke ({type(error).__name__})"
+            raise TransientError(msg, is_outage=True) from None
 
 
-def error_of(status: int, what: str, detail: str = "") -> DownloadError:
-    """The exception for an answer that will not change by asking again."""
+async def open_http(host: str | None, connection: Connection | None, *, jobs: int) -> Http:
+    """Open a session; nothing is sent yet.
+
+    Raises:
+        AuthenticationError: No credentials for the server were found.
+    """
+    return Http(await to_thread(find_endpoint, host, connection), jobs=jobs)
+
+
+def error_for(status: int, what: str, detail: str = "") -> DownloadError:
+    """Return the exception for a response that will not change on a retry."""
     hints = {
-        401: "W&B refused the API key; set WANDB_API_KEY to a valid one",
+        401: "W&B rejected the API key; set WANDB_API_KEY to a valid one",
         403: "the API key has no access to it",
-        404: "there is no such thing at W&B",
+        404: "not found at W&B",
     }
-    hint = hints.get(status, f"W&B answered {status}")
-    return _PERMANENT.get(status, ServerAnswerError)(f"{what}: {hint}{f' ({detail})' if detail else ''}")
+    hint = hints.get(status, f"W&B responded with {status}")
+    error = _ERRORS.get(status, ServerAnswerError)(f"{what}: {hint}{f' ({detail})' if detail else ''}")
+    return _with_status(error, status)
+
+
+def _transient(
+    status: int, header: str | None, *, who: str = "W&B", may_be_applied: bool | None = None
+) -> TransientError:
+    retry_after = read_retry_after(header)
+    is_rate_limit = status in (425, 429)
+    return TransientError(
+        f"{who} responded with {status}",
+        status=status,
+        retry_after=retry_after,
+        pauses_all=status == 429 or (status == 503 and retry_after is not None),
+        is_outage=True,
+        may_be_applied=not is_rate_limit if may_be_applied is None else may_be_applied,
+    )
+
+
+def _with_status(error: DownloadError, status: int | None) -> DownloadError:
+    error.status = status
+    return error
 
 
 def _excerpt(body: bytes) -> str:
@@ -152,42 +324,31 @@ def _excerpt(body: bytes) -> str:
     return text[:_EXCERPT] if not text.startswith("<") else ""
 
 
-@contextlib.contextmanager
-def _translated(what: str) -> Iterator[None]:
-    try:
-        yield
-    except aiohttp.ClientConnectorCertificateError:
-        msg = f"{what}: the certificate of the server is not valid; set SSL_CERT_FILE to your authority's certificate"
-        raise ServerAnswerError(msg) from None
-    except aiohttp.InvalidURL:
-        msg = f"{what}: W&B gave an address that is none"
-        raise ServerAnswerError(msg) from None
-    except aiohttp.TooManyRedirects:
-        msg = f"{what}: too many redirects"
-        raise ServerAnswerError(msg) from None
-    except (TimeoutError, asyncio.TimeoutError):  # the same from Python 3.11 on
-        msg = "no answer in time"
-        raise TransientError(msg, is_no_answer=True) from None
-    except aiohttp.ClientError as error:
-        raise TransientError(_reason(error), is_no_answer=True) from None
-    except ConnectionError:
-        msg = "the connection broke"
-        raise TransientError(msg, is_no_answer=True) from None
-
-
-def _reason(error: aiohttp.ClientError) -> str:
-    if isinstance(error, aiohttp.ClientConnectorError):
-        cause = error.os_error
-        return f"no connection ({cause.strerror or type(cause).__name__})"
-    if isinstance(error, aiohttp.ClientPayloadError):
-        return "the answer broke off"
-    return f"the connection broke ({type(error).__name__})"
-
-
-def _proxy(url: URL) -> URL | None:
-    """The proxy that the environment names for an address; `trust_env` of aiohttp would read netrc as well."""
+def _environment_proxy(url: URL) -> str | None:
+    """Return the proxy that the environment names for a URL; `trust_env` of aiohttp would read netrc as well."""
     proxies = urllib.request.getproxies()
     found = proxies.get(url.scheme) or proxies.get("all")
-    if not found or (url.host and urllib.request.proxy_bypass(url.host)):
+    if not found or (url.host and _bypasses_proxy(url.host, proxies.get("no", ""))):
         return None
-    return URL(found if "://" in found else f"http://{found}")
+    return found if "://" in found else f"http://{found}"
+
+
+def _bypasses_proxy(host: str, no_proxy: str) -> bool:
+    """Return whether a host is reached directly: as in the SDK, loopback always is, and NO_PROXY may hold networks."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost" or bool(urllib.request.proxy_bypass(host))
+    networks = [entry.strip() for entry in no_proxy.split(",") if "/" in entry]
+    return (
+        address.is_loopback
+        or bool(urllib.request.proxy_bypass(host))
+        or any(_contains(network, address) for network in networks)
+    )
+
+
+def _contains(network: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    try:
+        return address in ipaddress.ip_network(network, strict=False)
+    except ValueError:
+        return False

@@ -1,4 +1,4 @@
-"""The GraphQL documents. Their fields are those that the SDK's own documents name, so that every server has them."""
+"""GraphQL documents. They use only fields that the SDK's own documents use, so that every server has them."""
 
 _FILE = "name url(upload: false) sizeBytes md5 updatedAt"
 
@@ -77,6 +77,27 @@ query Runs($project: String!, $entity: String!, $cursor: String, $perPage: Int!)
     runs(after: $cursor, first: $perPage, order: "+created_at") {
       edges { node { name } cursor }
       pageInfo { hasNextPage }
+    }
+  }
+}
+"""
+
+VIEWER = """
+query Viewer { viewer { id entity } }
+"""
+
+RUN_STATE = """
+query RunState($entity: String!, $project: String!, $run: String!) {
+  project(name: $project, entityName: $entity) { run(name: $run) { name state } }
+}
+"""
+
+RUN_SNAPSHOT = """
+query RunSnapshot($entity: String!, $project: String!, $run: String!) {
+  project(name: $project, entityName: $entity) {
+    run(name: $run) {
+      name displayName state config tags notes group jobType sweepName createdAt heartbeatAt
+      summaryMetrics historyLineCount historyKeys
     }
   }
 }

@@ -1,4 +1,4 @@
-"""The one place that asks again."""
+"""Retries: `is_transient`, which classifies errors, and `Retrier`, the one place that repeats a request."""
 
 from __future__ import annotations
 
@@ -10,137 +10,199 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
+from wandb_artifacts._client.options import RetryPolicy, current_options
 from wandb_artifacts._errors import ServerUnavailableError
 
 R = TypeVar("R")
 
-FIRST_WAIT = 0.5
-"""Seconds that the first wait lasts at most; each further one at most twice as long."""
-LONGEST_WAIT = 30.0
-ATTEMPTS = 8
-"""How often something is tried without any progress: about a minute and a half at most, half of that on average."""
-DOWN_FOR = 5.0
-"""Seconds for which a server that was given up is not asked anything else."""
-LONGEST_RETRY_AFTER = 600.0
-"""Seconds; a server that wants more is not waited for."""
+_TRANSIENT_STATUSES = frozenset({408, 425, 429})
+_MAX_CHAIN = 8
+_TRANSPORT_ERRORS = frozenset(
+    {
+        "aiohttp.ClientConnectionError",
+        "aiohttp.ClientPayloadError",
+        "httpx.TransportError",
+        "requests.ConnectionError",
+        "requests.Timeout",
+    }
+)
+"""Connection errors of HTTP clients, which do not derive from the builtin ones."""
+
+
+def is_transient(error: BaseException) -> bool:
+    """Return whether the same request may succeed a moment later.
+
+    Looks at the exception only, through what it wraps or was caused by. Status codes are read where wandb
+    (`exc.response.http_status`), httpx and requests (`response.status_code`), aiohttp and this package (`status`) keep
+    them, without importing these libraries.
+
+    Args:
+        error: An exception raised by a request to W&B.
+
+    Returns:
+        True for a timeout, a broken or refused connection, HTTP 408, 425, 429 and 5xx. False for everything else: a
+        wrong key, a missing run and an invalid argument do not go away on a retry.
+    """
+    for link in _chain(error):
+        status = _http_status(link)
+        if status:
+            return is_transient_status(status)
+        if isinstance(link, (ConnectionError, TimeoutError)) or _is_transport_error(link):
+            return True
+    return False
+
+
+def is_transient_status(status: int) -> bool:
+    """Return whether a response with this HTTP status is worth a retry."""
+    return status in _TRANSIENT_STATUSES or 500 <= status <= 599
 
 
 class TransientError(Exception):
-    """The same request may succeed a moment later.
+    """An attempt failed, and the same request may succeed a moment later.
 
     Args:
-        reason: What happened; no address, no header.
-        retry_after: Seconds that the server asks to be left alone.
-        is_for_all: Whether every request should pause, not only this one (429).
-        is_no_answer: Whether it speaks against the server as a whole: no connection, or an error of its own.
+        reason: What happened; without URLs and headers.
+        status: The HTTP status of the response.
+        retry_after: Seconds that the server wants to be left alone.
+        pauses_all: Whether all requests should pause, not only this one (429).
+        is_outage: Whether the server as a whole seems to be unavailable: no connection, or a 5xx.
+        may_be_applied: Whether the server may have processed the request although the response is missing.
     """
 
     def __init__(
         self,
         reason: str,
         *,
+        status: int | None = None,
         retry_after: float | None = None,
-        is_for_all: bool = False,
-        is_no_answer: bool = False,
+        pauses_all: bool = False,
+        is_outage: bool = False,
+        may_be_applied: bool = True,
     ) -> None:
         super().__init__(reason)
+        self.status = status
         self.retry_after = retry_after
-        self.is_for_all = is_for_all
-        self.is_no_answer = is_no_answer
+        self.pauses_all = pauses_all
+        self.is_outage = is_outage
+        self.may_be_applied = may_be_applied
 
 
-class Repeater:
-    """Tries again what may pass, with full jitter; when the server asks for quiet, all requests pause together."""
+class Retrier:
+    """Repeats attempts that fail with `TransientError`. A rate limit of the server pauses all attempts together.
 
-    def __init__(self) -> None:
-        self._quiet_until = 0.0
-        self._last_answer = time.monotonic()
-        self._given_up: tuple[float, str] | None = None
-        self.last_trouble: str | None = None
+    Args:
+        policy: How often and after which waits; None for the policy of the context.
+    """
+
+    def __init__(self, policy: RetryPolicy | None = None) -> None:
+        self.policy = policy or current_options().retry
+        self.last_error: TransientError | None = None
+        self._paused_until = 0.0
+        self._last_response = time.monotonic()
+        self._outage: tuple[float, ServerUnavailableError] | None = None
 
     async def __call__(
-        self, attempt: Callable[[], Awaitable[R]], *, what: str, gained: Callable[[], object] | None = None
+        self,
+        attempt: Callable[[], Awaitable[R]],
+        *,
+        what: str,
+        progress: Callable[[], object] | None = None,
+        is_repeatable: bool = True,
     ) -> R:
-        """Runs `attempt` until it succeeds.
+        """Await `attempt` until it succeeds.
 
         Args:
-            attempt: Raises `TransientError` for what is worth another try.
+            attempt: Raises `TransientError` for failures that are worth a retry.
             what: What is attempted, for the error.
-            gained: What changes when an attempt got somewhere; the count begins anew then.
+            progress: Returns another value after an attempt that made progress; the count of attempts starts anew then.
+            is_repeatable: Whether a request that the server may have processed can be repeated.
 
         Raises:
-            ServerUnavailableError: It did not succeed in several attempts.
+            ServerUnavailableError: All attempts failed.
         """
-        if self._given_up and time.monotonic() - self._given_up[0] < DOWN_FOR:
-            # The rest of what was to be fetched need not find that out one by one.
-            raise ServerUnavailableError(self._given_up[1])
-        began = time.monotonic()
-        tries = _Tries(gained)
+        if self._outage and time.monotonic() - self._outage[0] < self.policy.down_for:
+            # The other requests of a download need not each find out that the server is down.
+            raise unavailable(str(self._outage[1]), self._outage[1].status)
+        start = time.monotonic()
+        attempts = _Attempts(self.policy, progress)
         retrying = AsyncRetrying(
             sleep=asyncio.sleep,
-            retry=retry_if_exception_type(TransientError),
-            wait=tries.wait,
-            stop=tries.stop,
+            retry=retry_if_exception(lambda error: _should_retry(error, is_repeatable=is_repeatable)),
+            wait=attempts.wait,
+            stop=attempts.stop,
             before_sleep=self._note,
             reraise=True,
         )
 
         async def once() -> R:
-            await self._quiet()
+            await self._wait_for_pause()
             found = await attempt()
-            self._last_answer = time.monotonic()
+            self._last_response = time.monotonic()
             return found
 
         try:
             return await retrying(once)
         except TransientError as error:
-            msg = f"{what}: {error} ({tries.count} attempts)"
-            if error.is_no_answer and self._last_answer < began:
-                self._given_up = time.monotonic(), msg
-            raise ServerUnavailableError(msg) from None
+            count = max(attempts.count, 1)
+            failure = unavailable(f"{what}: {error} ({count} attempt{'s' if count > 1 else ''})", error.status)
+            if error.is_outage and self._last_response < start:
+                self._outage = time.monotonic(), failure
+            raise failure from None
 
     def _note(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, TransientError):
-            self.last_trouble = str(error)
-            if error.is_for_all:
+            self.last_error = error
+            if error.pauses_all:
                 pause = error.retry_after if error.retry_after is not None else state.upcoming_sleep
-                self._quiet_until = max(self._quiet_until, time.monotonic() + pause)
+                self._paused_until = max(self._paused_until, time.monotonic() + pause)
 
-    async def _quiet(self) -> None:
-        while (left := self._quiet_until - time.monotonic()) > 0:  # noqa: ASYNC110 - a time, not an event
-            # Not all at once when the pause ends.
-            await asyncio.sleep(left + random.uniform(0, FIRST_WAIT))  # noqa: S311
+    async def _wait_for_pause(self) -> None:
+        while (left := self._paused_until - time.monotonic()) > 0:  # noqa: ASYNC110 - a time, not an event
+            # With jitter, so that the requests do not all start at the end of the pause.
+            await asyncio.sleep(left + random.uniform(0, self.policy.first_wait))  # noqa: S311
 
 
-class _Tries:
-    def __init__(self, gained: Callable[[], object] | None) -> None:
-        self._gained = gained
-        self._had = gained() if gained else None
-        self._without_gain = 0
+class _Attempts:
+    """The number of attempts, and the waits between them."""
+
+    def __init__(self, policy: RetryPolicy, progress: Callable[[], object] | None) -> None:
+        self._policy = policy
+        self._progress = progress
+        self._last_progress = progress() if progress else None
+        self._without_progress = 0
         self.count = 0
 
     def stop(self, state: RetryCallState) -> bool:
         self.count += 1
-        has = self._gained() if self._gained else None
-        self._without_gain = self._without_gain + 1 if has == self._had else 1
-        self._had = has
+        progress = self._progress() if self._progress else None
+        self._without_progress = self._without_progress + 1 if progress == self._last_progress else 1
+        self._last_progress = progress
         error = state.outcome.exception() if state.outcome else None
-        too_long = isinstance(error, TransientError) and (error.retry_after or 0) > LONGEST_RETRY_AFTER
-        return too_long or self._without_gain >= ATTEMPTS
+        is_too_long = isinstance(error, TransientError) and (error.retry_after or 0) > self._policy.longest_retry_after
+        limit = self._policy.attempts
+        return is_too_long or (limit is not None and self._without_progress >= limit)
 
     def wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        asked = error.retry_after if isinstance(error, TransientError) else None
-        # Tenacity asks for the wait before it asks whether to stop.
-        ceiling = min(FIRST_WAIT * 2.0**self._without_gain, LONGEST_WAIT)
-        return (asked or 0.0) + random.uniform(0, ceiling)  # noqa: S311
+        requested = error.retry_after if isinstance(error, TransientError) else None
+        # Tenacity computes the wait before it decides whether to stop. The exponent is bounded for endless retries.
+        doublings = min(self._without_progress, 32)
+        ceiling = min(self._policy.first_wait * 2.0**doublings, self._policy.longest_wait)
+        return (requested or 0.0) + random.uniform(0, ceiling)  # noqa: S311
+
+
+def unavailable(message: str, status: int | None) -> ServerUnavailableError:
+    """Return the error for a server that did not give a usable response."""
+    error = ServerUnavailableError(message)
+    error.status = status
+    return error
 
 
 def read_retry_after(value: str | None) -> float | None:
-    """Seconds of a `Retry-After` header, which gives them or a date (RFC 9110, 10.2.3)."""
+    """Return the seconds of a `Retry-After` header, which holds seconds or a date (RFC 9110, 10.2.3)."""
     if value is None:
         return None
     try:
@@ -154,37 +216,15 @@ def read_retry_after(value: str | None) -> float | None:
         return None
 
 
-_TRANSIENT_STATUS = frozenset({408, 429})
-_DEPTH = 8
-
-
-def is_transient(error: BaseException) -> bool:
-    """Tells whether the same request may succeed a moment later.
-
-    Pure: it looks at the exception only, through what wraps or caused it. The status codes are read where wandb
-    (`exc.response.http_status`), httpx and requests (`response.status_code`) keep them, without importing either.
-
-    Args:
-        error: What a request to W&B raised.
-
-    Returns:
-        True for a timeout, a broken or refused connection, HTTP 408, 429 and 5xx. False for everything else: a wrong
-        key, a missing run and a bad argument do not go away by trying again.
-    """
-    for link in _chain(error):
-        status = _http_status(link)
-        if status:
-            return status in _TRANSIENT_STATUS or 500 <= status <= 599
-        if isinstance(link, (ConnectionError, TimeoutError)) or _is_transport_error(link):
-            return True
-    return False
+def _should_retry(error: BaseException, *, is_repeatable: bool) -> bool:
+    return isinstance(error, TransientError) and (is_repeatable or not error.may_be_applied)
 
 
 def _chain(error: BaseException) -> list[BaseException]:
-    """The exception and what stands behind it; `exc` is where wandb.errors.CommError keeps its own."""
+    """Return the exception and its causes; `exc` is where wandb.errors.CommError keeps its cause."""
     links: list[BaseException] = []
     link: object = error
-    while isinstance(link, BaseException) and link not in links and len(links) < _DEPTH:
+    while isinstance(link, BaseException) and link not in links and len(links) < _MAX_CHAIN:
         links.append(link)
         link = getattr(link, "exc", None) or link.__cause__
     return links
@@ -192,11 +232,14 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 def _http_status(error: BaseException) -> int:
     response = getattr(error, "response", None)
-    status = getattr(response, "http_status", None) or getattr(response, "status_code", None)
+    status = (
+        getattr(response, "http_status", None)
+        or getattr(response, "status_code", None)
+        or getattr(error, "status", None)
+    )
     return status if isinstance(status, int) else 0
 
 
 def _is_transport_error(error: BaseException) -> bool:
-    """True for httpx's and requests' own connection errors, which do not derive from the builtin ones."""
     kinds = {f"{kind.__module__.partition('.')[0]}.{kind.__name__}" for kind in type(error).__mro__}
-    return not kinds.isdisjoint({"httpx.TransportError", "requests.ConnectionError", "requests.Timeout"})
+    return not kinds.isdisjoint(_TRANSPORT_ERRORS)

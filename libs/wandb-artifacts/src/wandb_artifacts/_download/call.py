@@ -75,8 +75,8 @@ async def _bounded(work: Awaitable[R], deadline: float | None, api: Api) -> R:
     try:
         return await asyncio.wait_for(work, deadline)
     except (TimeoutError, asyncio.TimeoutError):
-        trouble = f" (last trouble: {api.repeat.last_trouble})" if api.repeat.last_trouble else ""
-        msg = f"deadline={deadline} seconds have passed{trouble}; what arrived is kept, call again to go on"
+        detail = f" (last error: {api.retry.last_error})" if api.retry.last_error else ""
+        msg = f"deadline={deadline} seconds have passed{detail}; call again to resume, fetched data is kept"
         raise DeadlineError(msg) from None
 
 

@@ -57,7 +57,7 @@ class Transfer:
         is_small = self._file.size is not None and self._file.size <= SMALL
         attempt = self._small if is_small else self._large
         what = f"file {self._file.name!r} of run {self._run}"
-        return await self._api.repeat(attempt, what=what, gained=lambda: self._most)
+        return await self._api.retry(attempt, what=what, progress=lambda: self._most)
 
     async def _small(self) -> Arrived:
         try:
@@ -135,7 +135,7 @@ class Transfer:
 
     async def _look_again(self) -> None:
         """Asks whether the file was replaced meanwhile, as those of a running run are; raises in any case."""
-        known, self._file = self._file, await self._api.file(self._run, self._file.name, once=True)
+        known, self._file = self._file, await self._api.file(self._run, self._file.name, retries=False)
         if (known.size, known.md5) == (self._file.size, self._file.md5):
             msg = "what arrived has another size or MD5 digest than W&B says"
         else:
@@ -147,7 +147,7 @@ class Transfer:
         if self._is_fresh or self._api.is_own(self._file):
             raise error
         self._is_fresh = True
-        self._file = await self._api.file(self._run, self._file.name, once=True)
+        self._file = await self._api.file(self._run, self._file.name, retries=False)
         msg = "the address of the file has expired"
         raise TransientError(msg)
 

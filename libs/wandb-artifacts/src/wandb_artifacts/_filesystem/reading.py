@@ -131,7 +131,7 @@ async def fetch_range(api: Api, run: RunRef, file: RemoteFile, start: int, end: 
         return found
 
     try:
-        return await api.repeat(attempt, what=what)
+        return await api.retry(attempt, what=what)
     except REFUSALS:
         if api.is_own(file):
             raise
@@ -139,7 +139,7 @@ async def fetch_range(api: Api, run: RunRef, file: RemoteFile, start: int, end: 
     known, file = file, await api.file(run, file.name)
     if (known.size, known.md5) != (file.size, file.md5):
         raise _changed(what)
-    return await api.repeat(attempt, what=what)
+    return await api.retry(attempt, what=what)
 
 
 def _skipped(answer: aiohttp.ClientResponse, start: int, file: RemoteFile, what: str) -> int:

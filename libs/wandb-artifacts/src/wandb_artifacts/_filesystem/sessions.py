@@ -1,80 +1,86 @@
-"""The sessions of a filesystem: one for each event loop that it is used on."""
+"""Sessions of a filesystem: one for each event loop that uses it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import errno
+import hashlib
 import os
 import weakref
 from typing import TYPE_CHECKING
 
 from wandb_artifacts._asyncio import to_thread
 from wandb_artifacts._client.api import Api
-from wandb_artifacts._client.credentials import configured_host, find_key
-from wandb_artifacts._client.http import Http
+from wandb_artifacts._client.http import Endpoint, Http, find_endpoint
+from wandb_artifacts._client.options import ClientOptions, current_options
 from wandb_artifacts._errors import NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-_PATIENCE = 1.0
-"""Seconds that closing may take."""
+_CLOSE_TIMEOUT = 1.0
+"""Seconds to wait for connections to close."""
+
+
+class ContextToken:
+    """A class attribute that differs between client options, so that fsspec does not share instances across them."""
+
+    def __get__(self, instance: object, owner: type) -> str:
+        options = current_options()
+        connection = vars(options.connection) if options.connection else None
+        return hashlib.sha256(repr((connection, options.retry, options.pages)).encode()).hexdigest()
 
 
 class _Session:
-    def __init__(self, server: tuple[str, str], jobs: int) -> None:
-        self.server = server
-        address, key = server
-        self.api = Api(Http(address, key, jobs=jobs))
-        self.locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+    def __init__(self, endpoint: Endpoint, jobs: int, options: ClientOptions) -> None:
+        self.endpoint = endpoint
+        self.api = Api(Http(endpoint, jobs=jobs), options)
+        self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
 
     def lock(self, path: str) -> asyncio.Lock:
-        """Keeps others from asking for the same thing at the same time; lives as long as somebody holds it."""
-        return self.locks.setdefault(path, asyncio.Lock())
+        """Return the lock that keeps others from sending the same request; lives as long as somebody holds it."""
+        return self._locks.setdefault(path, asyncio.Lock())
 
 
 class Sessions:
-    """Opens sessions when they are needed.
+    """Opens sessions on first use. Uses the client options of the context in which it was made.
 
     Args:
-        host: The API address; None for the one that this machine is set up for at the time.
-        jobs: How many connections each may have.
-        changed: Called when the server or the key is another than before.
+        host: The API base URL; None for the server that is configured at the time.
+        jobs: How many connections each session may have.
+        on_change: Called when the server or its credentials have changed since the last use.
     """
 
-    def __init__(self, host: str | None, jobs: int, changed: Callable[[], object]) -> None:
+    def __init__(self, host: str | None, jobs: int, on_change: Callable[[], object]) -> None:
         self._host = host
         self._jobs = jobs
-        self._changed = changed
+        self._on_change = on_change
+        self._options = current_options()
         self._pid = os.getpid()
         self._opened: dict[asyncio.AbstractEventLoop, list[_Session]] = {}
 
     @contextlib.asynccontextmanager
     async def use(self) -> AsyncIterator[_Session]:
-        """The session of the running loop.
+        """Return the session of the running loop.
 
         Raises:
-            FileNotFoundError: In place of NotFoundError, which is no OSError.
+            FileNotFoundError: In place of NotFoundError, which is not an OSError.
         """
-        server = await to_thread(self._server)
+        endpoint = await to_thread(find_endpoint, self._host, self._options.connection)
         try:
-            yield self._session(server)
+            yield self._session(endpoint)
         except NotFoundError as error:
             raise FileNotFoundError(errno.ENOENT, str(error)) from error
 
-    def _server(self) -> tuple[str, str]:
-        address = self._host or configured_host()
-        return address, find_key(address)
-
-    def _session(self, server: tuple[str, str]) -> _Session:
+    def _session(self, endpoint: Endpoint) -> _Session:
         self._forget_closed_loops()
         sessions = self._opened.setdefault(asyncio.get_running_loop(), [])
-        if not sessions or sessions[-1].server != server:
+        if not sessions or sessions[-1].endpoint != endpoint:
             if sessions:
-                self._changed()
-            # Those before stay open for who is still reading from them.
-            sessions.append(_Session(server, self._jobs))
+                self._on_change()
+            # Earlier ones stay open for readers that still use them.
+            sessions.append(_Session(endpoint, self._jobs, self._options))
         return sessions[-1]
 
     def _forget_closed_loops(self) -> None:
@@ -83,14 +89,14 @@ class Sessions:
                 _abandon(session.api)
 
     async def close_here(self) -> None:
-        """Closes what was opened on the running loop."""
+        """Close the sessions of the running loop."""
         for session in self._opened.pop(asyncio.get_running_loop(), []):
             await session.api.close()
 
     def close(self) -> None:
-        """Closes everything, from any thread."""
+        """Close all sessions, from any thread."""
         if os.getpid() != self._pid:
-            return  # The connections are those of the process that this one was forked from.
+            return  # The connections belong to the process that this one was forked from.
         while self._opened:
             loop, sessions = self._opened.popitem()
             for session in sessions:
@@ -108,11 +114,11 @@ def _close(loop: asyncio.AbstractEventLoop, api: Api) -> None:
         running = None
     if running is not loop:
         with contextlib.suppress(Exception):
-            closing.result(_PATIENCE)
+            closing.result(_CLOSE_TIMEOUT)
 
 
 def _abandon(api: Api) -> None:
-    """Closes a session whose loop runs no more: nothing can be awaited, so the first step is all that is done."""
+    """Close a session whose loop has ended: nothing can be awaited, so only the first step of closing is done."""
     closing = api.close()
     with contextlib.suppress(StopIteration, RuntimeError):
         closing.send(None)
