@@ -12,6 +12,7 @@ import httpx
 from aiohttp import web
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Coroutine
     from types import TracebackType
     from typing import Any
@@ -43,8 +44,12 @@ class SignedUrlProxy:
     """Bytes of files that the storage has sent."""
     most: int = 0
     """How many requests to the storage were under way at once."""
+    tls: ssl.SSLContext | None = None
+    """Serves https with this context."""
     url: str = ""
     storage: str = ""
+    asked: list[dict[str, str]] = field(default_factory=list)
+    """The headers of each request to W&B's own host."""
 
     _now: int = 0
 
@@ -80,11 +85,12 @@ class SignedUrlProxy:
         runner = web.AppRunner(app := web.Application(), shutdown_timeout=0.1)
         app.router.add_route("*", "/{path:.*}", handler)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=self.tls)
         await site.start()
-        return runner, f"http://127.0.0.1:{runner.addresses[0][1]}"
+        return runner, f"http{'s' if self.tls else ''}://127.0.0.1:{runner.addresses[0][1]}"
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
+        self.asked.append(dict(request.headers))
         if request.method == "GET":
             raise web.HTTPFound(f"{self.storage}/{self.signature}{request.raw_path}")
         answer = await self._behind.request(request.method, request.raw_path, content=await request.read())

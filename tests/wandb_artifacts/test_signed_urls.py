@@ -128,7 +128,7 @@ def test_an_address_that_is_none(
             download_run(path, tmp_path, include_history=False)
 
     assert [(lost.name, lost.reason) for lost in error.value.result.failed] == [
-        ("a", "W&B gave an address that is none")
+        ("a", "W&B returned an invalid file URL")
     ]
     assert (tmp_path / "b").read_bytes() == b"b"
 
