@@ -97,7 +97,7 @@ def test_a_sweep_that_is_deleted_in_mid_trial(
 
     assert (result.ended, result.counts) == ("deleted", {"finished": 1})
     assert result.trials[0].summary["row"] == 2
-    assert "has been deleted; trial" in caplog.text
+    assert "was deleted; trial" in caplog.text
     assert [run.state for run in wandb_devserver.runs()] == ["finished"]
 
 
@@ -171,7 +171,7 @@ STOP_ANOTHER = NOTHING_TO_DO.replace("[]", r"[{\"type\": \"stop\", \"run_id\": \
 
 @pytest.mark.parametrize(
     ("answer", "said"),
-    [({"status": 403}, "goes on with trial"), ({"status": 200, "body": STOP_ANOTHER}, "starts trial")],
+    [({"status": 403}, "continues trial"), ({"status": 200, "body": STOP_ANOTHER}, "starts trial")],
 )
 def test_what_does_not_concern_a_trial(
     answer: Any, said: str, wandb_devserver: DevServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -264,7 +264,7 @@ def test_an_interpreter_that_does_not_exit(
     wandb_devserver: DevServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is registered with atexit is run; the agent waits for it a while, and goes on with the next trial."""
-    monkeypatch.setattr(agent, "_FOR_EXITING", 0.5)
+    monkeypatch.setattr(agent, "_EXIT_TIMEOUT", 0.5)
     mark = tmp_path / "mark"
     result: AgentResult = run_locally(agent_of, "never_leaving", sweep_of("stuck", str(mark)))
 
@@ -348,7 +348,7 @@ def test_a_sweep_elsewhere(flush: str | None, wandb_devserver: DevServer, monkey
     sweep = f"team/swept/{made['sweep']['name']}"
     configured = wandb_config(project="e2e", entity="local", host=wandb_devserver.url)
     monkeypatch.delenv("WANDB_BASE_URL")
-    wandb.teardown()  # what the SDK remembers of the address
+    wandb.teardown()  # what the SDK remembers of the server
     results: list[AgentResult] = run_locally(agents_elsewhere, sweep, context=configured)
 
     assert [result.sweep_id for result in results] == [sweep, sweep]
@@ -388,7 +388,7 @@ _LOCK = threading.Lock()
         (logging, {"max_failures": 1.5}, r"max_failures=1\.5: must be"),
         (with_parameters, {}, "is called without arguments, but missing a required argument: .lr."),
         ("logging", {}, "objective='logging': must be a function that takes no arguments"),
-        (functools.partial(print, _LOCK), {}, "cannot be sent to the interpreters of its trials: TypeError: .*lock"),
+        (functools.partial(print, _LOCK), {}, "cannot be pickled for the processes of its trials: TypeError: .*lock"),
     ],
 )
 def test_bad_input(objective: Any, arguments: dict[str, Any], message: str, wandb_devserver: DevServer) -> None:

@@ -31,8 +31,8 @@ from flyteplugins.wandb import (
     wandb_sweep_config,
 )
 from wandb_devserver import DevServer, Fault
-from wandb_sweeps._address import SweepAddress
 from wandb_sweeps._agents.forkserver import client
+from wandb_sweeps._location import SweepLocation
 from wandb_sweeps._server.requests import Connection, SweepState
 
 from tests.e2e.support import run_locally
@@ -68,7 +68,7 @@ def set_state(sweep: str, state: SweepState) -> None:
 def take_trial(sweep: str) -> None:
     """As an agent that does nothing more."""
     entity, project, name = sweep.split("/")
-    agent = server().create_agent(SweepAddress(name, entity, project, ""), "elsewhere")
+    agent = server().create_agent(SweepLocation(name, entity, project, ""), "elsewhere")
     assert server().heartbeat(agent, None)
 
 
@@ -244,9 +244,9 @@ def test_trials_that_die(wandb_devserver: DevServer) -> None:
     errors = {trial.config["how"]: trial.error for trial in result.trials}
     assert errors == {
         "raise": "ValueError: too steep",
-        "exit": "its interpreter exited with code 3 before the objective had ended",
-        "kill": "its interpreter was ended by SIGKILL; it may have been out of memory",
-        "segfault": "its interpreter was ended by SIGSEGV",
+        "exit": "its process exited with code 3 before the objective returned",
+        "kill": "its process was killed by SIGKILL; it may have run out of memory",
+        "segfault": "its process was killed by SIGSEGV",
         "return": "",
     }
     assert [trial.state for trial in result.trials] == ["failed"] * 4 + ["finished"]
@@ -261,7 +261,7 @@ def test_objective_without_run(wandb_devserver: DevServer, caplog: pytest.LogCap
     assert result.ended == "failures"
     assert [trial.state for trial in result.trials] == ["failed", "failed"]
     assert "opened no W&B run" in result.trials[0].error
-    assert "its last 2 trials have failed" in caplog.text
+    assert "its last 2 trials failed" in caplog.text
 
 
 # Trials that are stopped
@@ -372,7 +372,7 @@ def test_unknown_sweep(wandb_devserver: DevServer) -> None:
         run_locally(impatient, sweep_of(1).split("/")[-1], "another")
     with pytest.raises(flyte.errors.RuntimeUserError, match="is a sweep of project 'e2e', not of 'another'"):
         run_locally(impatient, sweep_of(1), "another")
-    with pytest.raises(flyte.errors.RuntimeUserError, match="there is no sweep in force here"):
+    with pytest.raises(flyte.errors.RuntimeUserError, match="this task has no current sweep"):
         run_locally(without_sweep)
     assert wandb_devserver.runs() == []
 
@@ -430,7 +430,7 @@ _templates: list[object] = []
 @env.task
 async def noting_its_template(agent_id: int, sweep_id: str, count: int = 1) -> AgentResult:
     result = await run_sweep_agent(loss_is_lr, sweep_id=sweep_id, count=count)
-    _templates.append(client._template)
+    _templates.append(client._forkserver)
     return result
 
 
@@ -449,7 +449,7 @@ def test_template(wandb_devserver: DevServer) -> None:
     assert len(_templates) == 3
     assert _templates[0] is not None
     assert _templates[0] is _templates[1] is _templates[2]
-    assert client._template is None
+    assert client._forkserver is None
 
 
 def test_failing_agents(wandb_devserver: DevServer) -> None:
@@ -460,7 +460,7 @@ def test_failing_agents(wandb_devserver: DevServer) -> None:
     assert "no GPU" in result.errors["agent-2"]
     assert {trial.agent for trial in result.trials} == {"agent-1", "agent-3"}
 
-    with pytest.raises(flyte.errors.RuntimeUserError, match=r"all 1 sweep agents have failed; agent-1: .*no GPU"):
+    with pytest.raises(flyte.errors.RuntimeUserError, match=r"all 1 sweep agents failed; agent-1: .*no GPU"):
         run_locally(search, "always_failing", 1, context=context)
 
 
@@ -490,9 +490,9 @@ async def needs_count(agent_id: int, sweep_id: str, count: int) -> int:
     [
         ("always_failing", 0, None, "num_agents=0: must be a whole number above 0"),
         ("always_failing", 1, 0, "trials_per_agent=0"),
-        ("misnamed", 1, None, "takes no agent_id; make it `async def agent"),
-        ("demanding", 1, 1, "needs gpu, which nobody gives it"),
-        ("needs_count", 1, None, "needs count, which nobody gives it; give trials_per_agent"),
+        ("misnamed", 1, None, "lacks the parameter agent_id; make it `async def agent"),
+        ("demanding", 1, 1, "requires gpu, which the fan-out does not pass"),
+        ("needs_count", 1, None, "requires count, which the fan-out does not pass; give trials_per_agent"),
         ("decorated_async", 1, 1, "must be a Flyte task"),
     ],
 )

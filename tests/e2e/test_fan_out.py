@@ -64,7 +64,7 @@ def test_agents_whose_trials_fail(wandb_devserver: DevServer) -> None:
     sweep = wandb_sweep_config(method="grid", parameters={"lr": {"values": [1, 2, 3]}})
     result: SweepResult = run_locally(search, "failing", context={**PROJECT, **sweep})
 
-    assert result.errors == {"agent-1": "its last trials have failed, the last one: ValueError: too steep"}
+    assert result.errors == {"agent-1": "its last trials failed, the last one: ValueError: too steep"}
     assert [(trial.agent, trial.error) for trial in result.trials] == [("agent-1", "ValueError: too steep")]
     assert (result.counts, result.best) == ({"failed": 1}, None)
 
@@ -111,8 +111,8 @@ def test_an_outage_when_the_agents_have_ended(
     count: int | None, patience: float, state: str, wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is waited out, for a while: the work is done, and what the agents tell must not be lost."""
-    monkeypatch.setattr(fan_out, "_FOR_READING", patience)
-    monkeypatch.setattr(fan_out, "_BETWEEN_READINGS", 0.1)
+    monkeypatch.setattr(fan_out, "_READ_TIMEOUT", patience)
+    monkeypatch.setattr(fan_out, "_READ_INTERVAL", 0.1)
     sweep = made_sweep()
     wandb_devserver.faults.add(Fault("graphql", operation="Runs", status=403, count=count))
     result: SweepResult = run_locally(search_of, "doing_nothing", sweep)

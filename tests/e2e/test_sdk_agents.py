@@ -29,12 +29,11 @@ from wandb.util import get_core_path
 from wandb_devserver import DevServer, Fault
 from wandb_runtime.server import queries
 from wandb_sweeps import AgentBusyError
-from wandb_sweeps._address import SweepAddress
+from wandb_sweeps._location import SweepLocation
 from wandb_sweeps._server import manage
-from wandb_sweeps._server.lookup import Server, look_up
+from wandb_sweeps._server.lookup import Server, look_up, read_trials
 from wandb_sweeps._server.manage import OwnSweep
 from wandb_sweeps._server.requests import Connection
-from wandb_sweeps._server.runs import read_trials
 
 from tests.e2e.support import run_locally
 
@@ -136,7 +135,7 @@ def agent_by_host(sweep: str) -> None:
 @agents
 def test_a_sweep_that_is_not_in_force(wandb_devserver: DevServer) -> None:
     """It is looked for where the sweep in force is, which the environment does not tell."""
-    sweep = made_sweep().address
+    sweep = made_sweep().location
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("WANDB_BASE_URL")
         patch.setenv("WANDB_ENTITY", "wrong")
@@ -282,15 +281,15 @@ def made_sweep() -> OwnSweep:
     made = Connection.to(None, timeout=10).upsert_sweep(
         config="method: grid\nparameters: {lr: {values: [1]}}", entityName="local", projectName="e2e"
     )["sweep"]
-    return OwnSweep(SweepAddress(made["name"], "local", "e2e", os.environ["WANDB_BASE_URL"]), made["id"])
+    return OwnSweep(SweepLocation(made["name"], "local", "e2e", os.environ["WANDB_BASE_URL"]), made["id"])
 
 
 def looking_up(own: OwnSweep) -> object:
-    return look_up(Server(None), own.address).state
+    return look_up(Server(None), own.location).state
 
 
 def reading_trials(own: OwnSweep) -> object:
-    return [trial.id for trial in read_trials(Server(None), own.address, {})]
+    return [trial.id for trial in read_trials(Server(None), own.location, {})]
 
 
 def ending(own: OwnSweep) -> object:
@@ -299,11 +298,11 @@ def ending(own: OwnSweep) -> object:
 
 
 def asking_for_a_run(own: OwnSweep) -> object:
-    return queries.run_state(own.address.host, "local", "e2e", "none", timeout=30)
+    return queries.run_state(own.location.host, "local", "e2e", "none", timeout=30)
 
 
 def finding_a_run(own: OwnSweep) -> object:
-    return queries.find_run(own.address.host, "local/e2e/some", timeout=30).id
+    return queries.find_run(own.location.host, "local/e2e/some", timeout=30).id
 
 
 @pytest.mark.parametrize(
@@ -339,10 +338,10 @@ def test_a_connection_that_is_gone(wandb_devserver: DevServer) -> None:
     """Another one takes its place."""
     own = made_sweep()
     server = Server(None)
-    assert look_up(server, own.address).state == "pending"
+    assert look_up(server, own.location).state == "pending"
     wandb.teardown()
 
-    assert look_up(server, own.address).state == "pending"
+    assert look_up(server, own.location).state == "pending"
 
 
 def services() -> set[int]:

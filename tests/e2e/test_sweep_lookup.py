@@ -26,16 +26,16 @@ def test_places(strongest: int, wandb_devserver: DevServer, monkeypatch: pytest.
     with override_flyte_context(context):
         found = locate(Server(None), made["sweep"]["name"], projects[0], entities[0], None)
 
-    assert (found.address.entity, found.address.project) == ("team", "right")
+    assert (found.location.entity, found.location.project) == ("team", "right")
 
 
 @pytest.mark.parametrize("form", ["{id}", "right/{id}", "local/right/{id}", "{url}/local/right/sweeps/{id}"])
 def test_forms(form: str, wandb_devserver: DevServer) -> None:
-    """An id, a path, an address of the app; the entity is that of the key's owner where nothing tells."""
+    """An id, a path, the URL of its page; the entity is that of the key's owner where nothing tells."""
     config = "method: grid\nparameters: {lr: {values: [1]}}"
     made = Connection.to(None, timeout=10).upsert_sweep(config=config, entityName="local", projectName="right")
     with override_flyte_context(wandb_config(project="right")):
         found = locate(Server(None), form.format(url=wandb_devserver.url, id=made["sweep"]["name"]), None, None, None)
 
-    assert (found.address.entity, found.address.project) == ("local", "right")
+    assert (found.location.entity, found.location.project) == ("local", "right")
     assert found.state == "pending"

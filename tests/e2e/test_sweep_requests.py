@@ -20,7 +20,7 @@ import wandb
 from graphql import FieldNode, ObjectValueNode, OperationDefinitionNode, SelectionSetNode, parse, print_ast
 from wandb.agents.pyagent import Agent
 from wandb_devserver import DevServer
-from wandb_sweeps._address import SweepAddress
+from wandb_sweeps._location import SweepLocation
 from wandb_sweeps._server.manage import OwnSweep, as_yaml, end
 from wandb_sweeps._server.requests import Connection, parse_yaml
 
@@ -164,7 +164,7 @@ def test_states(recorder: Recorder) -> None:
     connection = ours()
     found = connection.find_sweep("local", "e2e", sweep_id)
     assert found is not None
-    own_sweep = OwnSweep(SweepAddress(sweep_id, "local", "e2e", connection.host), found["id"])
+    own_sweep = OwnSweep(SweepLocation(sweep_id, "local", "e2e", connection.host), found["id"])
     connection.upsert_sweep(id=found["id"], state="RUNNING", entityName="local", projectName="e2e")
     (own,) = recorder.during(lambda: end(own_sweep, "FINISHED", has_failed=False))("UpsertSweep")
 
@@ -190,7 +190,7 @@ def test_agents(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def act_as_we_do() -> None:
         connection = ours()
-        agent = connection.create_agent(SweepAddress(sweep_id, "local", "e2e", connection.host), socket.gethostname())
+        agent = connection.create_agent(SweepLocation(sweep_id, "local", "e2e", connection.host), socket.gethostname())
         commands = connection.heartbeat(agent, None)
         assert commands
         connection.heartbeat(agent, commands[0]["run_id"])

@@ -237,7 +237,7 @@ def test_an_unreachable_server_changes_no_outcome(wandb_devserver: DevServer, ca
     with pytest.raises(flyte.errors.RuntimeUserError, match="the body's own"):
         run_locally(ending, "raises", context=CONTEXT)
 
-    assert "goes on" in caplog.text
+    assert "continues" in caplog.text
     assert the_sweep(wandb_devserver).url in caplog.text
 
 
@@ -553,7 +553,7 @@ _servers: dict[str, DevServer] = {}
 def test_agents_of_wrong_sweeps(wandb_devserver: DevServer) -> None:
     """A sweep of another project, one that is deleted: the error says so, at once."""
     sweep_id = run_locally(joining, context={**CONTEXT, **wandb_sweep_config(project="other")})
-    told = rf"no sweep '{sweep_id}' in local/e2e .* of another project"
+    told = rf"no sweep '{sweep_id}' in local/e2e .* belongs to another project"
     with pytest.raises(flyte.errors.RuntimeUserError, match=told):
         run_locally(agent_of_a_wrong_sweep, sweep_id, "e2e", context=CONTEXT)
 

@@ -48,6 +48,7 @@ async def call_tasks() -> None:
 
 wandb_sweep(on_exit="cancel")  # type: ignore[call-overload]
 wandb_sweep(on_failure="resume")  # type: ignore[call-overload]
+wandb_sweep(prior_runs="a")  # type: ignore[call-overload]
 wandb_sweep(parameter={})  # type: ignore[call-overload]
 
 errors: list[type[WandbPluginError]] = [

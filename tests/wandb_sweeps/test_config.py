@@ -21,8 +21,7 @@ SWEEP = wandb_sweep_config(
 )
 
 
-def test_reads_back_what_was_written() -> None:
-    """Every field reads back, beside the configuration of runs, which does not see it."""
+def test_fields_read_back_beside_the_configuration_of_runs() -> None:
     both = {**wandb_config(project="runs", name="run"), **SWEEP}
     read = WandbSweepConfig.from_context(both)
 
@@ -46,8 +45,7 @@ def test_reads_back_what_was_written() -> None:
         ({"lr": {"min": 1}}, "lr={'min': 1}"),
     ],
 )
-def test_refuses(arguments: dict[str, Any], what: str) -> None:
-    """A bad value is refused when the configuration is made."""
+def test_invalid_value_is_refused(arguments: dict[str, Any], what: str) -> None:
     with pytest.raises(InvalidValueError) as caught:
         wandb_sweep_config(**arguments)
 
@@ -65,8 +63,8 @@ def test_refuses(arguments: dict[str, Any], what: str) -> None:
         (WandbSweep("http://h", "p"), {}, "http://h"),
     ],
 )
-def test_link(to: WandbSweep, context: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Decorator, sweep configuration, configuration; the sweep once it exists, else the project's sweeps."""
+def test_link_url(to: WandbSweep, context: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sweep once it exists, else the project's sweeps."""
     monkeypatch.delenv("WANDB_ENTITY", raising=False)
     monkeypatch.delenv("WANDB_APP_URL", raising=False)
     arguments = {"run_name": "r", "project": "", "domain": "", "parent_action_name": "r", "action_name": "a"}

@@ -1,4 +1,4 @@
-"""The interpreters of trials: copies of one template, whatever comes of it."""
+"""The processes of trials: forks of one forkserver."""
 
 import asyncio
 import importlib
@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from wandb_artifacts import InvalidValueError
 from wandb_sweeps._agents.forkserver import client, main
-from wandb_sweeps._agents.forkserver.runner import Assignment, Interpreter, pickled
+from wandb_sweeps._agents.forkserver.runner import TrialRunner, TrialSpec, pickle_objective
 
 pytestmark = pytest.mark.filterwarnings("ignore:Support for class-based `config`")
 
-# Modules of tests cannot be imported by their names everywhere: what this one has goes by value.
-TELLING = """
+# A separate module, because test modules cannot be imported by name everywhere.
+OBJECTIVES = """
 import os, signal, sys
 from flyte.syncify import syncify
 
@@ -27,27 +28,27 @@ from flyte.syncify import syncify
 async def by_flyte():
     return "by Flyte"
 
-def objective():
+def recording():
     import json, random
-    seen = {
+    record = {
         "given": os.environ.get("GIVEN"),
         "service": os.environ.get("WANDB_SERVICE"),
         "folder": os.getcwd(),
         "path": sys.path[0],
         "argv": sys.argv,
         "blocking": by_flyte(),
-        "keeper": os.getppid(),
+        "supervisor": os.getppid(),
         "session": os.getsid(0),
         "random": random.random(),
-        "forgets Flyte": "without Flyte" in sys.orig_argv,
-        "knew before": hasattr(sys, "seen_by_a_trial"),
+        "without Flyte": "--without-flyte" in sys.orig_argv,
+        "is a second trial": hasattr(sys, "was_in_a_trial"),
     }
-    sys.seen_by_a_trial = True
-    with open(os.environ["TELLS"], "a") as file:
-        print(json.dumps(seen), file=file)
+    sys.was_in_a_trial = True
+    with open(os.environ["RECORDS"], "a") as file:
+        print(json.dumps(record), file=file)
 
 def freezing():
-    with open(os.environ["TELLS"], "w") as file:
+    with open(os.environ["RECORDS"], "w") as file:
         file.write("started\\n")
         file.flush()
         os.kill(os.getpid(), signal.SIGSTOP)
@@ -55,178 +56,192 @@ def freezing():
 
 
 @pytest.fixture
-def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """What trials have seen so far."""
-    (tmp_path / "telling.py").write_text(TELLING)
+def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """Read the records of the trials so far."""
+    (tmp_path / "objectives_of_trials.py").write_text(OBJECTIVES)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setenv("TELLS", str(tmp_path / "told"))
-    yield lambda: [json.loads(line) for line in (tmp_path / "told").read_text().splitlines()]
-    sys.modules.pop("telling", None)
+    monkeypatch.setenv("RECORDS", str(tmp_path / "records"))
+    yield lambda: [json.loads(line) for line in (tmp_path / "records").read_text().splitlines()]
+    sys.modules.pop("objectives_of_trials", None)
 
 
-async def try_once(interpreter: Interpreter, folder: Path) -> None:
-    """Runs a trial to its end."""
-    environment = {"WANDB_SWEEP_PARAM_PATH": str(folder / "config.yaml")}
-    objective = importlib.import_module("telling").objective
-    interpreter.assign(pickled(objective), Assignment(environment, {}, {}))
-    assert await interpreter.has_exited(within=60)
-    assert interpreter.failure is None
+def objective(name: str) -> bytes:
+    return pickle_objective(getattr(importlib.import_module("objectives_of_trials"), name))
 
 
-def template_id() -> int:
-    assert client._template is not None
-    return client._template.process.pid
+def spec(folder: Path) -> TrialSpec:
+    return TrialSpec({"WANDB_SWEEP_PARAM_PATH": str(folder / "config.yaml")}, {}, {})
 
 
-def test_interpreters(
-    told: Callable[[], list[dict[str, Any]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def run_trial(runner: TrialRunner, folder: Path) -> None:
+    runner.start_trial(objective("recording"), spec(folder))
+    assert await runner.has_exited(within=60)
+    assert runner.failure is None
+
+
+def forkserver_id() -> int:
+    assert client._forkserver is not None
+    return client._forkserver.process.pid
+
+
+def test_each_trial_is_a_fresh_fork_with_the_state_of_its_agent(
+    records: Callable[[], list[dict[str, Any]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All come from one template, that has Flyte ready; each is fresh, and has what its agent had when it began."""
+    """All are forks of one forkserver; agents differ in environment and working directory."""
     monkeypatch.setenv("WANDB_SERVICE", "of another process")
     monkeypatch.setattr(sys, "argv", ["script.py", "--lr"])
-    templates = []
+    forkservers = []
 
     async def run() -> None:
         for number in range(2):
             monkeypatch.setenv("GIVEN", str(number))
             (tmp_path / str(number)).mkdir()
             monkeypatch.chdir(tmp_path / str(number))
-            with client.held():
-                interpreter = await Interpreter.start()
-                templates.append(template_id())
+            with client.forkserver_in_use():
+                runner = await TrialRunner.launch()
+                forkservers.append(forkserver_id())
                 for _ in range(2):
-                    await try_once(interpreter, tmp_path)
-                await interpreter.dismiss()
-                assert not interpreter.is_alive
+                    await run_trial(runner, tmp_path)
+                await runner.kill()
+                assert not runner.is_alive
 
-    with client.held():
+    with client.forkserver_in_use():
         asyncio.run(run())
-        assert template_id() == templates[0]
-    seen = told()
+        assert forkserver_id() == forkservers[0]
+    trials = records()
 
-    assert len(set(templates)) == 1
-    assert client._template is None
-    assert [(trial["given"], Path(trial["folder"]).name) for trial in seen] == [("0", "0")] * 2 + [("1", "1")] * 2
-    assert len({trial["random"] for trial in seen}) == 4
-    first, second, third, _ = (trial["keeper"] for trial in seen)
+    assert len(set(forkservers)) == 1
+    assert client._forkserver is None
+    assert [(trial["given"], Path(trial["folder"]).name) for trial in trials] == [("0", "0")] * 2 + [("1", "1")] * 2
+    assert len({trial["random"] for trial in trials}) == 4
+    first, second, third, _ = (trial["supervisor"] for trial in trials)
     assert first == second != third
-    for trial in seen:
+    for trial in trials:
         assert trial["service"] is None
         assert trial["path"] == str(tmp_path)
         assert trial["argv"] == ["script.py", "--lr"]
         assert trial["blocking"] == "by Flyte"
-        assert trial["session"] == trial["keeper"]
-        assert (trial["forgets Flyte"], trial["knew before"]) == (False, False)
+        assert trial["session"] == trial["supervisor"]
+        assert (trial["without Flyte"], trial["is a second trial"]) == (False, False)
     with pytest.raises(ProcessLookupError):
-        os.kill(templates[0], 0)
+        os.kill(forkservers[0], 0)
 
 
-UNENDING = """
+UNSTOPPABLE = """
 import asyncio
 
 asyncio.BaseEventLoop.stop = lambda self: None
 """
 
 
-def test_flyte_in_the_way(
-    told: Callable[[], list[dict[str, Any]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_trials_import_flyte_themselves_if_its_thread_cannot_be_stopped(
+    records: Callable[[], list[dict[str, Any]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where Flyte's thread does not end, as of a release that has it elsewhere, trials import Flyte by themselves."""
-    (tmp_path / "sitecustomize.py").write_text(UNENDING)
+    (tmp_path / "sitecustomize.py").write_text(UNSTOPPABLE)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
     async def run() -> None:
-        with client.held():
-            interpreter = await Interpreter.start()
-            await try_once(interpreter, tmp_path)
-            await interpreter.dismiss()
+        with client.forkserver_in_use():
+            runner = await TrialRunner.launch()
+            await run_trial(runner, tmp_path)
+            await runner.kill()
 
     asyncio.run(run())
-    (seen,) = told()
+    (trial,) = records()
 
-    assert (seen["forgets Flyte"], seen["blocking"]) == (True, "by Flyte")
+    assert (trial["without Flyte"], trial["blocking"]) == (True, "by Flyte")
 
 
-def test_template_that_dies(told: Callable[[], list[dict[str, Any]]], tmp_path: Path) -> None:
-    """Those that it has made go on, and there is another one the next time."""
-
+def test_killed_forkserver_is_replaced_and_its_supervisors_go_on(
+    records: Callable[[], list[dict[str, Any]]], tmp_path: Path
+) -> None:
     async def run() -> None:
-        with client.held():
-            before = await Interpreter.start()
-            assert client._template is not None
-            client._template.process.kill()
-            await asyncio.to_thread(client._template.process.wait)
-            after = await Interpreter.start()
-            for interpreter in (before, after):
-                await try_once(interpreter, tmp_path)
-                await interpreter.dismiss()
+        with client.forkserver_in_use():
+            before = await TrialRunner.launch()
+            assert client._forkserver is not None
+            client._forkserver.process.kill()
+            await asyncio.to_thread(client._forkserver.process.wait)
+            after = await TrialRunner.launch()
+            for runner in (before, after):
+                await run_trial(runner, tmp_path)
+                await runner.kill()
 
     asyncio.run(run())
-    assert len(told()) == 2
+    assert len(records()) == 2
 
 
 DYING = """
 import os
 from wandb_sweeps._agents.forkserver import client
 
-with client.held():
-    made = client.connect()
+with client.forkserver_in_use():
+    forked = client.fork_supervisor()
     os._exit(0)
 """
 
 
-def test_agent_that_dies() -> None:
-    """Nothing is left of its template and its keeper, which have its output: it does not end before they do."""
+def test_forkserver_and_supervisors_end_with_their_agent() -> None:
+    """They inherit its standard output: the call would not return before they have ended."""
     subprocess.run([sys.executable, "-c", DYING], capture_output=True, check=True, timeout=60)
 
 
-def test_template_that_never_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error, rather than waiting for ever."""
+def test_failed_start_of_the_forkserver_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    with client.held(), pytest.raises(ConnectionError, match="has died while it was being started"):
-        client.connect()
+    with client.forkserver_in_use(), pytest.raises(ConnectionError, match="died during its start"):
+        client.fork_supervisor()
 
 
-def test_keeper_that_is_killed(told: Callable[[], list[dict[str, Any]]], tmp_path: Path) -> None:
-    """What it was to do has failed; the agent takes another one."""
-
+def test_trial_of_a_killed_supervisor_fails(records: Callable[[], list[dict[str, Any]]], tmp_path: Path) -> None:
     async def run() -> None:
-        with client.held():
-            interpreter = await Interpreter.start()
-            await try_once(interpreter, tmp_path)
-            os.killpg(told()[0]["keeper"], signal.SIGKILL)
-            interpreter.assign(b"", Assignment({}, {}, {}))
-            assert await interpreter.has_exited(within=60)
-            assert "SIGKILL" in str(interpreter.failure)
-            await interpreter.dismiss()
-            assert not interpreter.is_alive
+        with client.forkserver_in_use():
+            runner = await TrialRunner.launch()
+            await run_trial(runner, tmp_path)
+            os.killpg(records()[0]["supervisor"], signal.SIGKILL)
+            runner.start_trial(b"", TrialSpec({}, {}, {}))
+            assert await runner.has_exited(within=60)
+            assert "SIGKILL" in str(runner.failure)
+            await runner.kill()
+            assert not runner.is_alive
 
     asyncio.run(run())
 
 
-@pytest.mark.usefixtures("told")
-def test_dismissal(tmp_path: Path) -> None:
-    """A trial that reacts to nothing is ended by force, and has ended when that returns."""
-    os.mkfifo(tmp_path / "told")
+@pytest.mark.usefixtures("records")
+def test_kill_returns_when_the_trial_has_ended(tmp_path: Path) -> None:
+    """Also if the trial reacts to nothing."""
+    os.mkfifo(tmp_path / "records")
 
     async def run() -> None:
-        with client.held():
-            interpreter = await Interpreter.start()
-            environment = {"WANDB_SWEEP_PARAM_PATH": str(tmp_path / "config.yaml")}
-            objective = importlib.import_module("telling").freezing
-            interpreter.assign(pickled(objective), Assignment(environment, {}, {}))
-            file = await asyncio.to_thread((tmp_path / "told").open)
+        with client.forkserver_in_use():
+            runner = await TrialRunner.launch()
+            runner.start_trial(objective("freezing"), spec(tmp_path))
+            file = await asyncio.to_thread((tmp_path / "records").open)
             assert await asyncio.to_thread(file.readline) == "started\n"
-            await interpreter.dismiss()
-            assert "SIGKILL" in str(interpreter.failure)
-            # At its end, because nobody is left to write to it.
+            await runner.kill()
+            assert "SIGKILL" in str(runner.failure)
+            # At end-of-file, because no process has it open for writing.
             assert select.select([file], [], [], 0)[0]
             file.close()
 
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("module", [*main._NEEDED, *main._WITH_FLYTE])
-def test_loaded(module: str) -> None:
-    """What is loaded in advance is there: a release that moves it makes trials slower."""
+def test_objective_with_parameters_is_refused() -> None:
+    def objective_with_parameters(lr: float) -> None: ...
+
+    with pytest.raises(InvalidValueError, match="missing a required argument"):
+        pickle_objective(objective_with_parameters)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("module", [*main.SDK_MODULES, *main.OWN_MODULES])
+def test_preloaded_module_exists(module: str) -> None:
+    """A missing module would only make trials slower."""
     assert importlib.import_module(module)
+
+
+def test_modules_beside_the_script_shadow_no_standard_module() -> None:
+    """The folder of a script is the first entry of `sys.path` while it starts."""
+    assert main.__file__ is not None
+    names = {path.stem for path in Path(main.__file__).parent.glob("*.py")}
+
+    assert not names & set(sys.stdlib_module_names)

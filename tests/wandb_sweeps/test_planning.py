@@ -1,4 +1,4 @@
-"""Which sweep a task joins or creates, as a table."""
+"""The decision which sweep a task joins or creates, as a table."""
 
 import dataclasses
 import re
@@ -16,34 +16,33 @@ from wandb_sweeps import (
     wandb_sweep,
     wandb_sweep_config,
 )
-from wandb_sweeps._address import SweepAddress
 from wandb_sweeps._config.sweep import SCOPE_KEY
-from wandb_sweeps._lifecycle.planning import CreatePlan, JoinPlan, SilentPlan, Surroundings, fingerprint, plan_sweep
+from wandb_sweeps._lifecycle.planning import CreatePlan, JoinPlan, NoSweepPlan, PlanningContext, fingerprint, plan_sweep
 from wandb_sweeps._lifecycle.session import state_after
+from wandb_sweeps._location import SweepLocation
 
 TASK = TaskIdentity("run", "a0", is_top_level=True, is_local=False, project="p", domain="d", attempt=0)
 SWEEP = wandb_sweep_config(method="grid", parameters={"lr": {"values": [1, 2]}})
 NOTHING = wandb_sweep_config()
 
 
-def address(context: dict[str, str]) -> SweepAddress:
-    return SweepAddress("abc", "e", "p", "https://host", fingerprint(context))
+def location(context: dict[str, str]) -> SweepLocation:
+    return SweepLocation("abc", "e", "p", "https://host", fingerprint(context))
 
 
 def inheriting(context: dict[str, str]) -> dict[str, str]:
-    """The context of a child whose parent has a sweep."""
-    return {**context, **address(context).to_context()}
+    """Return the context of a child whose parent has a sweep."""
+    return {**context, **location(context).to_context()}
 
 
 def created(decorator: WandbSweepConfig = NOTHING, **around: Any) -> CreatePlan:
     given: dict[str, Any] = {"context": dict(SWEEP), "environment": {}, "task": TASK, **around}
-    plan = plan_sweep(decorator, Surroundings(**given))
+    plan = plan_sweep(decorator, PlanningContext(**given))
     assert isinstance(plan, CreatePlan)
     return plan
 
 
-def test_a_new_sweep() -> None:
-    """What is sent is W&B's configuration, and no more; the name is that of the action."""
+def test_created_sweep_has_only_keys_of_wandb_and_the_name_of_the_action() -> None:
     decorator = wandb_sweep_config(on_failure="cancel", run_cap=3)
     config = wandb_sweep_config(project="x", entity="y", on_exit="stop", prior_runs=["r1"], description="mine")
     plan = created(decorator, context={**SWEEP, **config})
@@ -71,8 +70,8 @@ def test_a_new_sweep() -> None:
         ((), None),
     ],
 )
-def test_places(given: tuple[str, ...], expected: str | None) -> None:
-    """Project and entity: decorator, sweep configuration, configuration, environment; W&B decides otherwise."""
+def test_project_and_entity_come_from_the_strongest_source(given: tuple[str, ...], expected: str | None) -> None:
+    """Decorator, sweep configuration, configuration, environment; otherwise W&B decides."""
     values = {source: {"project": source, "entity": source} if source in given else {} for source in _SOURCES}
     plan = created(
         WandbSweepConfig.from_values(**values["decorator"]),
@@ -93,10 +92,10 @@ _SOURCES = ("decorator", "sweep", "run", "environment")
 @pytest.mark.parametrize(
     ("attempt", "may_exist"),
     [(0, False), (1, True), (None, True)],
-    ids=["first", "second", "Flyte does not tell"],
+    ids=["first", "second", "unknown"],
 )
-def test_which_attempts_look_for_a_sweep(attempt: int | None, may_exist: bool) -> None:
-    """All but one that is known to be the first; the marker is the same for all of them."""
+def test_every_attempt_but_the_first_searches_for_its_sweep(attempt: int | None, may_exist: bool) -> None:
+    """The marker is the same for all attempts."""
     plan = created(task=dataclasses.replace(TASK, attempt=attempt))
 
     assert plan.may_exist is may_exist
@@ -113,15 +112,13 @@ def test_which_attempts_look_for_a_sweep(attempt: int | None, may_exist: bool) -
     ],
     ids=["run", "action", "domain", "configuration"],
 )
-def test_markers_differ(other: dict[str, Any]) -> None:
-    """Also where the sweeps have one name."""
+def test_markers_differ_even_if_names_are_equal(other: dict[str, Any]) -> None:
     name = wandb_sweep_config(name="the same")
 
     assert created(name).marker != created(name, **other).marker
 
 
-def test_outside_flyte() -> None:
-    """There is no action: no marker, and W&B makes the name."""
+def test_sweep_outside_flyte_has_neither_marker_nor_name() -> None:
     plan = created(task=None)
 
     assert (plan.marker, plan.name, plan.description, plan.may_exist) == (None, None, None, False)
@@ -141,9 +138,11 @@ def test_outside_flyte() -> None:
     ],
     ids=["inherited", "decorator", "runs", "entered", "carried", "in one entered", "own parameters", "none"],
 )
-def test_joining(context: dict[str, str], decorator: WandbSweepConfig, joins: bool) -> None:
-    """A sweep of a task above is joined, unless a configuration is nearer; so says the link."""
-    plan = plan_sweep(decorator, Surroundings(context, {}, TASK))
+def test_ancestor_sweep_is_joined_unless_a_configuration_is_nearer(
+    context: dict[str, str], decorator: WandbSweepConfig, joins: bool
+) -> None:
+    """The link agrees."""
+    plan = plan_sweep(decorator, PlanningContext(context, {}, TASK))
 
     assert isinstance(plan, JoinPlan) is joins
     if decorator.parameters is None:
@@ -152,32 +151,28 @@ def test_joining(context: dict[str, str], decorator: WandbSweepConfig, joins: bo
         assert link == ("https://host/e/p/sweeps/abc" if joins else "https://host/e/p/sweeps")
 
 
-def test_ranks() -> None:
-    """The first process of a distributed task creates; the others have what a task above has."""
-    others = Surroundings(SWEEP, {}, TASK, is_first_rank=False)
+def test_only_the_first_rank_creates_a_sweep() -> None:
+    others = PlanningContext(SWEEP, {}, TASK, is_first_rank=False)
 
-    assert isinstance(plan_sweep(NOTHING, others), SilentPlan)
+    assert isinstance(plan_sweep(NOTHING, others), NoSweepPlan)
     joining = dataclasses.replace(others, context=inheriting(SWEEP))
     assert isinstance(plan_sweep(NOTHING, joining), JoinPlan)
 
 
 @pytest.mark.parametrize("config", [{}, wandb_sweep_config(project="p", name="n", on_exit="stop")])
-def test_no_configuration(config: dict[str, str]) -> None:
-    """Nothing that tells how to search: the error says where to give it."""
+def test_missing_configuration_is_an_error_with_advice(config: dict[str, str]) -> None:
     with pytest.raises(NoSweepConfigError, match=re.escape("custom_context=wandb_sweep_config(")):
         created(context=config)
 
 
-def test_a_wrong_configuration() -> None:
-    """It is refused whole, with every problem."""
+def test_invalid_configuration_is_refused_with_all_problems() -> None:
     with pytest.raises(SweepConfigError, match=r"- method: is missing") as caught:
         created(context=wandb_sweep_config(parameters={"a": {}}))
 
     assert len(caught.value.problems) == 2
 
 
-def test_a_plain_function() -> None:
-    """It is no task: it would never be asked for a sweep."""
+def test_plain_function_is_refused() -> None:
 
     def function() -> None: ...
 
@@ -194,25 +189,24 @@ def test_a_plain_function() -> None:
         ({"on_failure": "stop"}, None, "FINISHED"),
     ],
 )
-def test_what_becomes_of_a_sweep(settings: dict[str, Any], after_return: str | None, after_failure: str | None) -> None:
-    """By default it is left after a return, and stopped after a failure."""
+def test_state_after_the_task(settings: dict[str, Any], after_return: str | None, after_failure: str | None) -> None:
+    """By default the sweep is left after a return, and stopped after a failure."""
     plan = created(wandb_sweep_config(**settings))
 
     assert state_after(plan, has_failed=False) == after_return
     assert state_after(plan, has_failed=True) == after_failure
 
 
-def test_an_address_in_the_context() -> None:
-    """It reads back as it was; what a newer version adds to it is ignored."""
-    found = address({})
+def test_address_survives_the_context() -> None:
+    """Keys of newer versions are ignored."""
+    found = location({})
 
-    assert SweepAddress.from_context(found.to_context()) == found
-    assert SweepAddress.from_context({}) is None
+    assert SweepLocation.from_context(found.to_context()) == found
+    assert SweepLocation.from_context({}) is None
     assert str(found.ref) == "e/p/abc"
     newer = {"_wandb_sweep": found.to_context()["_wandb_sweep"].replace("{", '{"later": 1, ')}
-    assert SweepAddress.from_context(newer) == found
+    assert SweepLocation.from_context(newer) == found
 
 
-def test_outside_of_tasks() -> None:
-    """There is no sweep."""
+def test_no_sweep_id_outside_of_tasks() -> None:
     assert get_wandb_sweep_id() is None

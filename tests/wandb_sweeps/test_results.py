@@ -1,4 +1,4 @@
-"""What is best among the trials of a sweep."""
+"""Results of sweeps."""
 
 import math
 import pickle
@@ -32,15 +32,14 @@ A, B, C = trial("a", loss=2), trial("b", loss=1.5), trial("c", loss=3)
         (result(), "", None),
     ],
 )
-def test_best(sweep: SweepResult, ranked: str, best: str | None) -> None:
-    """By the sweep's metric and goal; trials without a number are last, those that failed are no winners."""
+def test_trials_are_ranked_by_metric_and_goal(sweep: SweepResult, ranked: str, best: str | None) -> None:
+    """Trials without a number are last; a failed trial is the best only if no other finished."""
     assert "".join(trial.id for trial in sweep.ranked) == ranked
     assert (sweep.best.id if sweep.best else None) == best
 
 
 def test_errors_survive_pickling() -> None:
-    """Flyte and multiprocessing pickle exceptions."""
     error = pickle.loads(pickle.dumps(AgentsFailedError({"agent-1": "no GPU"})))
 
     assert error.errors == {"agent-1": "no GPU"}
-    assert str(error) == "all 1 sweep agents have failed; agent-1: no GPU"
+    assert str(error) == "all 1 sweep agents failed; agent-1: no GPU"

@@ -1,8 +1,8 @@
 """W&B sweeps in Flyte.
 
-`wandb_sweep_config(...)` carries the settings of a sweep in the Flyte context, `@wandb_sweep` gives a task a sweep by
-them, `get_wandb_sweep_id()` returns its id, and a `WandbSweep` link leads from the task to it. Importing this package
-does not import wandb.
+`wandb_sweep_config(...)` carries the settings of a sweep in the Flyte context, `@wandb_sweep` creates or joins a sweep
+for a task, `get_wandb_sweep_id()` returns its id, and a `WandbSweep` link leads from the task to it. Importing this
+package does not import wandb.
 """
 
 from typing import TYPE_CHECKING
@@ -17,7 +17,6 @@ from wandb_sweeps._config.sweep import (
     get_wandb_sweep_context,
     wandb_sweep_config,
 )
-from wandb_sweeps._current import get_wandb_sweep_id
 from wandb_sweeps._errors import (
     AgentBusyError,
     AgentsFailedError,
@@ -29,17 +28,18 @@ from wandb_sweeps._errors import (
 )
 from wandb_sweeps._lifecycle.decorator import wandb_sweep
 from wandb_sweeps._lifecycle.link import WandbSweep
+from wandb_sweeps._location import get_wandb_sweep_id
 from wandb_sweeps._version import __version__
 
 if TYPE_CHECKING:
-    from wandb_sweeps._agents.agent import run_sweep_agent
     from wandb_sweeps._agents.fan_out import AgentTask, fan_out_sweep_agents, sweep_agent
+    from wandb_sweeps._agents.run_agent import run_sweep_agent
     from wandb_sweeps._download import download_wandb_sweep_dirs, download_wandb_sweep_logs
     from wandb_sweeps._results import AgentResult, SweepResult, Trial
 else:
     from wandb_runtime.lazy import lazy_attributes
 
-    # Most tasks run no agents, and importing the package should cost little.
+    # Most tasks run no agents, and the import of the package must stay fast.
     __getattr__ = lazy_attributes(
         __name__,
         {
@@ -50,7 +50,7 @@ else:
             "download_wandb_sweep_dirs": "wandb_sweeps._download",
             "download_wandb_sweep_logs": "wandb_sweeps._download",
             "fan_out_sweep_agents": "wandb_sweeps._agents.fan_out",
-            "run_sweep_agent": "wandb_sweeps._agents.agent",
+            "run_sweep_agent": "wandb_sweeps._agents.run_agent",
             "sweep_agent": "wandb_sweeps._agents.fan_out",
         },
     )

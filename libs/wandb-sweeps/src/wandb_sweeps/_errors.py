@@ -9,14 +9,14 @@ if TYPE_CHECKING:
 
 
 class NoSweepConfigError(WandbPluginError, LookupError):
-    """A task with `@wandb_sweep` finds neither a sweep nor a sweep configuration."""
+    """A task with `@wandb_sweep` has neither a sweep to join nor a sweep configuration."""
 
 
 class SweepConfigError(WandbPluginError, ValueError):
-    """A sweep configuration is not one that W&B can search with; nothing has been created.
+    """W&B cannot search with a sweep configuration; nothing has been created.
 
     Args:
-        problems: What is wrong with it; each starts with the path of the key, such as `parameters['lr']`.
+        problems: Every problem found; each starts with the path of the key, such as `parameters['lr']`.
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
@@ -28,32 +28,32 @@ class SweepConfigError(WandbPluginError, ValueError):
 
 
 class SweepCreateError(WandbPluginError, RuntimeError):
-    """A W&B sweep could not be created or looked up; the task's body has not started."""
+    """A W&B sweep could not be created or found; the task's body has not started."""
 
 
 class SweepNotFoundError(WandbPluginError, LookupError):
-    """There is no such sweep: it was never made, has been deleted, or is of another project."""
+    """The sweep does not exist: it was never created, was deleted, or belongs to another project."""
 
 
 class SweepUnavailableError(WandbPluginError):
-    """W&B has not answered, or has refused to, for as long as an agent waits for it."""
+    """W&B did not respond, or refused the request, for as long as an agent waits."""
 
 
 class AgentsFailedError(WandbPluginError):
-    """All agents of a fan-out have failed.
+    """All agents of a fan-out failed.
 
     Args:
-        errors: Why, by the name of the agent.
+        errors: The reason for each agent, by the agent's name.
     """
 
     def __init__(self, errors: dict[str, str]) -> None:
         self.errors = errors
         name, reason = next(iter(errors.items()))
-        super().__init__(f"all {len(errors)} sweep agents have failed; {name}: {reason}")
+        super().__init__(f"all {len(errors)} sweep agents failed; {name}: {reason}")
 
     def __reduce__(self) -> tuple[type[AgentsFailedError], tuple[dict[str, str]]]:
         return type(self), (self.errors,)
 
 
 class AgentBusyError(WandbPluginError, RuntimeError):
-    """A second agent of the SDK would wait for the first one for ever."""
+    """A second agent of the SDK would wait for the first one forever."""

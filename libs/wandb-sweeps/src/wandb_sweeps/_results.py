@@ -1,4 +1,4 @@
-"""What agents and fan-outs have done, as Flyte carries it from task to task."""
+"""The results of agents and fan-outs. Flyte carries them from task to task."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ class Trial:
     id: str
     """The id of its W&B run."""
     name: str
-    """What W&B calls the run."""
+    """The display name of the run."""
     state: str
     """The state of the run: "finished", "failed", "crashed", "preempted", "running", ..."""
     config: dict[str, Any] = field(default_factory=dict)
-    """The parameters that W&B chose, and what else is in the run's config."""
+    """The run's config, including the parameters that W&B chose."""
     summary: dict[str, Any] = field(default_factory=dict)
-    """The last value of everything that was logged."""
+    """The last value of each logged key."""
     agent: str = ""
-    """The name of the agent that ran it; empty where that is not known."""
+    """The name of the agent that ran it; empty if unknown."""
     error: str = ""
-    """Why it has not finished, where its agent knows."""
+    """Why it did not finish, if its agent knows."""
 
 
 @dataclass(frozen=True)
 class AgentResult:
-    """What one agent has done."""
+    """The trials of one agent."""
 
     agent: str
     """The name of the agent."""
@@ -39,19 +39,19 @@ class AgentResult:
     trials: list[Trial]
     """In the order in which they were run."""
     ended: str
-    """Why the agent has ended: "finished" (W&B has no more trials for it), "count" (it has run as many as it was to),
-    "failures" (`max_failures` trials have failed one after the other), "idle" (there was nothing to do for
-    `idle_timeout` seconds) or "deleted" (the sweep is gone)."""
+    """Why the agent ended: "finished" (W&B has no more trials for it), "count" (it ran `count` trials), "failures"
+    (`max_failures` trials failed in a row), "idle" (it got no trial for `idle_timeout` seconds) or "deleted" (the sweep
+    was deleted)."""
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many trials are in which state."""
+        """The number of trials in each state."""
         return dict(Counter(trial.state for trial in self.trials))
 
 
 @dataclass(frozen=True)
 class SweepResult:
-    """What the agents of a fan-out have done, and what the sweep has come to."""
+    """The trials of a sweep after a fan-out, and the errors of its agents."""
 
     sweep_id: str
     """The sweep, as `entity/project/id`."""
@@ -60,39 +60,39 @@ class SweepResult:
     state: str
     """Its state, in lower case: "running", "paused", "finished", "canceled", ..."""
     trials: list[Trial]
-    """All trials of the sweep, those of other agents and of earlier attempts too, the oldest first."""
+    """All trials of the sweep, including those of other agents and of earlier attempts, the oldest first."""
     metric: str = ""
-    """What the sweep optimizes; empty where its configuration does not say."""
+    """The metric that the sweep optimizes; empty if its configuration names none."""
     goal: str = "minimize"
     """Which values are better: "minimize" or "maximize"."""
     errors: dict[str, str] = field(default_factory=dict)
-    """Why agents have failed, by the name of the agent."""
+    """Why agents failed, by the agent's name."""
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many trials are in which state."""
+        """The number of trials in each state."""
         return dict(Counter(trial.state for trial in self.trials))
 
     @property
     def ranked(self) -> list[Trial]:
-        """The trials, the best first by the sweep's metric and goal; those that have no number for it last."""
+        """The trials, the best first by the sweep's metric and goal; those without a number for the metric last."""
         return sorted(self.trials, key=self._rank)
 
     @property
     def best(self) -> Trial | None:
-        """The best finished trial, or else the best of the others; None where no trial has a number for the metric."""
+        """The best finished trial, else the best of the others; None if no trial has a number for the metric."""
         measured = [trial for trial in self.ranked if self.value_of(trial) is not None]
         finished = [trial for trial in measured if trial.state == "finished"]
         return next(iter(finished or measured), None)
 
     def value_of(self, trial: Trial) -> float | None:
-        """The sweep's metric of a trial.
+        """Return the value of the sweep's metric for a trial.
 
         Args:
-            trial: One of the sweep.
+            trial: A trial of the sweep.
 
         Returns:
-            The value, None where it is no finite number. A metric named `val.loss` is found in nested summaries too.
+            The value, or None if it is not a finite number. A metric named `val.loss` is found in nested summaries too.
         """
         if not self.metric:
             return None

@@ -1,4 +1,4 @@
-"""Many agents for one sweep, each a Flyte task."""
+"""A fan-out: many agents for one sweep, each a Flyte task."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ import flyte
 from wandb_artifacts import InvalidValueError
 from wandb_runtime.tasks.threads import to_thread
 
-from wandb_sweeps._agents.agent import check_number, run_sweep_agent
 from wandb_sweeps._agents.forkserver import client
+from wandb_sweeps._agents.run_agent import check_positive, run_sweep_agent
 from wandb_sweeps._errors import AgentsFailedError, SweepUnavailableError
+from wandb_sweeps._location import SweepLocation
 from wandb_sweeps._results import AgentResult, SweepResult, Trial
-from wandb_sweeps._server.lookup import Server, Sweep, locate, look_up, sweep_in_force
-from wandb_sweeps._server.runs import read_trials
+from wandb_sweeps._server.lookup import Server, Sweep, locate, look_up, read_trials
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 AgentTask = flyte.AsyncFunctionTaskTemplate[..., Any, Any]
-"""A Flyte task that runs an agent: it takes `(agent_id: int, sweep_id: str, count: int)`."""
+"""A Flyte task that runs an agent; its parameters are `(agent_id: int, sweep_id: str, count: int)`."""
 
 _logger = logging.getLogger("wandb_sweeps")
 
 _PARAMETERS = ("agent_id", "sweep_id", "count")
-_FOR_READING = 120.0
-_BETWEEN_READINGS = 5.0
+_READ_TIMEOUT = 120.0
+_READ_INTERVAL = 5.0
 
 
 def sweep_agent(
     env: flyte.TaskEnvironment, *, max_failures: int | None = 3, idle_timeout: float = 600.0, retries: int = 0
 ) -> Callable[[Callable[[], object]], AgentTask]:
-    """Makes an agent task of an objective, as `fan_out_sweep_agents` takes it. Stands above `@wandb_init`.
+    """Make an agent task for `fan_out_sweep_agents` of an objective. It stands above `@wandb_init`.
 
     ```python
     @sweep_agent(env)
@@ -46,14 +46,14 @@ def sweep_agent(
     ```
 
     Args:
-        env: The environment that the agents run in.
-        max_failures: As `run_sweep_agent` takes it.
-        idle_timeout: As `run_sweep_agent` takes it.
-        retries: How often Flyte starts an agent again that has failed.
+        env: The environment of the agents.
+        max_failures: See `run_sweep_agent`.
+        idle_timeout: See `run_sweep_agent`.
+        retries: The number of times that Flyte restarts a failed agent.
 
     Returns:
-        A decorator. What it makes is a task in `env` with the parameters `agent_id`, `sweep_id` and `count`, that
-        returns an `AgentResult`. It takes the place of the function: the module must know it by the same name.
+        A decorator. It returns a task of `env` with the parameters `agent_id`, `sweep_id` and `count`, which returns an
+        `AgentResult`. The task replaces the function: the module must have it under the function's name.
     """
 
     def decorate(objective: Callable[[], object]) -> AgentTask:
@@ -87,55 +87,55 @@ async def fan_out_sweep_agents(
     entity: str | None = None,
     group: str = "sweep-agents",
 ) -> SweepResult:
-    """Runs many agents of one sweep, each as a Flyte task named `agent-1`, `agent-2`, ... in one group.
+    """Run many agents of one sweep, each as a Flyte task named `agent-1`, `agent-2`, ... in one group.
 
-    An agent that fails does not stop the others; retries are those of the task. Cancelling ends them all.
+    An agent that fails does not stop the others; retries are those of the task. Cancelling ends all of them.
 
     Args:
         agent_task: A task with the parameters `agent_id: int`, `sweep_id: str` and `count: int`; `@sweep_agent` makes
-            one. Where it returns an `AgentResult`, the trials tell which agent ran them.
-        num_agents: How many agents there are in all.
-        trials_per_agent: The `count` of each; the task's own default where it is None.
-        max_parallel: How many agents run at once; W&B takes 20 for a sweep.
-        sweep_id: The sweep: its id, or `entity/project/id`. The one in force by default.
-        project: The project of the sweep, where neither `sweep_id` nor the configuration tells it.
+            one. If it returns an `AgentResult`, the trials name the agent that ran them.
+        num_agents: The number of agents.
+        trials_per_agent: The `count` of each agent. Default: the task's own default.
+        max_parallel: The number of agents that run at once; W&B allows 20 for a sweep.
+        sweep_id: The sweep: its id, or `entity/project/id`. Default: the current sweep.
+        project: The project of the sweep, if neither `sweep_id` nor the configuration names it.
         entity: The entity of the sweep, likewise.
-        group: What Flyte calls the group.
+        group: The name of the Flyte group.
 
     Returns:
-        The trials of the sweep, the best of them, its state, and why agents have failed.
+        The trials of the sweep, the best of them, its state, and why agents failed.
 
     Raises:
-        InvalidValueError: An argument is of no use; no agent has been started.
-        MissingApiKeyError: There is no API key.
-        SweepNotFoundError: There is no such sweep.
-        SweepUnavailableError: W&B cannot be reached.
-        AgentsFailedError: All agents have failed.
+        InvalidValueError: An argument is invalid; no agent has been started.
+        MissingApiKeyError: No API key is configured.
+        SweepNotFoundError: The sweep does not exist.
+        SweepUnavailableError: W&B is unreachable.
+        AgentsFailedError: All agents failed.
     """
-    check_number("num_agents", num_agents if num_agents is not None else 0)
-    check_number("trials_per_agent", trials_per_agent)
-    check_number("max_parallel", max_parallel if max_parallel is not None else 0)
+    check_positive("num_agents", num_agents if num_agents is not None else 0)
+    check_positive("trials_per_agent", trials_per_agent)
+    check_positive("max_parallel", max_parallel if max_parallel is not None else 0)
     _check_task(agent_task, trials_per_agent)
-    in_force = sweep_in_force()
-    server = Server.of(in_force)
-    sweep = await to_thread(lambda: locate(server, sweep_id, project, entity, in_force))
+    current = SweepLocation.current()
+    server = Server.of(current)
+    sweep = await to_thread(lambda: locate(server, sweep_id, project, entity, current))
     given = {} if trials_per_agent is None else {"count": trials_per_agent}
-    at_once = asyncio.Semaphore(max_parallel)
+    slots = asyncio.Semaphore(max_parallel)
     results: dict[str, object] = {}
     errors: dict[str, str] = {}
 
     async def run(agent_id: int) -> None:
         name = f"agent-{agent_id}"
-        async with at_once:
+        async with slots:
             try:
                 agent = agent_task.override(short_name=name)
-                results[name] = await agent.aio(agent_id=agent_id, sweep_id=sweep.address.id, **given)
+                results[name] = await agent.aio(agent_id=agent_id, sweep_id=sweep.location.id, **given)
             except Exception as error:
                 errors[name] = f"{type(error).__name__}: {error}"
-                _logger.warning("Sweep agent %s has failed", name, exc_info=True)
+                _logger.warning("Sweep agent %s failed", name, exc_info=True)
 
-    # In local mode the agents are in this process.
-    with client.held(), flyte.group(group), flyte.custom_context(**sweep.address.to_context()):
+    # In local mode all agents are in this process and share its forkserver.
+    with client.forkserver_in_use(), flyte.group(group), flyte.custom_context(**sweep.location.to_context()):
         await asyncio.gather(*(run(agent_id) for agent_id in range(1, num_agents + 1)))
     if len(errors) == num_agents:
         raise AgentsFailedError(errors)
@@ -145,7 +145,7 @@ async def fan_out_sweep_agents(
 
 
 def _check_task(task: object, count: int | None) -> None:
-    """Whether the task can be called as an agent.
+    """Check that the task can be called as an agent.
 
     Raises:
         InvalidValueError: It cannot.
@@ -158,10 +158,10 @@ def _check_task(task: object, count: int | None) -> None:
     required = {name for name, (_, default) in inputs.items() if default is inspect.Parameter.empty}
     passed = set(_PARAMETERS) if count is not None else set(_PARAMETERS) - {"count"}
     if missing := [name for name in _PARAMETERS if name not in inputs]:
-        reason = f"takes no {' and no '.join(missing)}; {wanted}"
+        reason = f"lacks the parameter{'s' * (len(missing) > 1)} {', '.join(missing)}; {wanted}"
     elif left := sorted(required - passed):
         hint = "; give trials_per_agent" if left == ["count"] else ""
-        reason = f"needs {', '.join(left)}, which nobody gives it{hint}; {wanted}"
+        reason = f"requires {', '.join(left)}, which the fan-out does not pass{hint}; {wanted}"
     else:
         return
     error = InvalidValueError("agent_task", task.name, reason)
@@ -171,30 +171,29 @@ def _check_task(task: object, count: int | None) -> None:
 async def _summarize(
     server: Server, sweep: Sweep, agents: dict[str, AgentResult], errors: dict[str, str]
 ) -> SweepResult:
-    """What W&B knows about the sweep, with what only the agents know."""
+    """Combine W&B's data on the sweep with what only the agents know."""
     own = {trial.id: trial for agent in agents.values() for trial in agent.trials}
-    deadline = time.monotonic() + _FOR_READING
+    deadline = time.monotonic() + _READ_TIMEOUT
     while True:
         try:
             state, trials = await asyncio.gather(
-                to_thread(lambda: look_up(server, sweep.address).state),
-                to_thread(lambda: read_trials(server, sweep.address, {"sweep": sweep.address.id})),
+                to_thread(lambda: look_up(server, sweep.location).state),
+                to_thread(lambda: read_trials(server, sweep.location, {"sweep": sweep.location.id})),
             )
             break
         except SweepUnavailableError as error:
             if time.monotonic() > deadline:
-                _logger.warning("The result has the trials of the agents only: %s", error)
+                _logger.warning("The result contains only the agents' own trials: %s", error)
                 state, trials = "unknown", list(own.values())
                 break
-        await asyncio.sleep(_BETWEEN_READINGS)
-    metric = sweep.config.get("metric") or {}
+        await asyncio.sleep(_READ_INTERVAL)
     return SweepResult(
-        sweep_id=str(sweep.address.ref),
-        url=sweep.address.ref.url,
+        sweep_id=str(sweep.location.ref),
+        url=sweep.location.ref.url,
         state=state,
         trials=[_with_agent(trial, own.get(trial.id)) for trial in trials],
-        metric=metric.get("name", ""),
-        goal=metric.get("goal", "minimize"),
+        metric=sweep.metric,
+        goal=sweep.goal,
         errors=errors,
     )
 
@@ -204,4 +203,4 @@ def _with_agent(trial: Trial, own: Trial | None) -> Trial:
 
 
 def _failure(agent: AgentResult) -> str:
-    return f"its last trials have failed, the last one: {agent.trials[-1].error}"
+    return f"its last trials failed, the last one: {agent.trials[-1].error}"

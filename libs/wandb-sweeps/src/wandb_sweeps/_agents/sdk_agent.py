@@ -1,13 +1,13 @@
-"""`wandb.agent(sweep_id, function=objective)` in the body of a task.
+"""Support for `wandb.agent(sweep_id, function=objective)` in the body of a task.
 
-The SDK's agent takes a whole process for itself: it runs the objective in a thread that Flyte's context does not reach,
-takes entity and server from the environment, sets variables there, and before each trial ends every run of the process.
-While bodies run that have a sweep, the function behind `wandb.agent` is one that
+The SDK's agent assumes that it has a process to itself: it runs the objective in a thread without Flyte's context,
+reads entity and server from the environment, sets variables there, and ends every run of the process before each trial.
+While a body with a sweep runs, the function behind `wandb.agent` is replaced by one that
 
 - gives the agent the entity, the project and the server of its sweep, for the time of the call only,
-- runs each trial in the context of the call, coroutines to their end,
-- sets the runs of the process aside for so long, and lets other tasks of the process wait with theirs,
-- lets a second agent wait, and refuses one that would wait for ever.
+- runs each trial in the context of the call, and coroutine functions to their end,
+- sets the open runs of the process aside during the call, and makes other tasks of the process wait to open theirs,
+- makes a second agent wait, and refuses one that would wait forever.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import asyncio
 import contextlib
 import contextvars
 import functools
-import importlib
 import inspect
 import logging
 import os
@@ -25,11 +24,12 @@ from typing import TYPE_CHECKING, Any
 
 import flyte
 from wandb_runtime.lifecycle.current import in_trial
-from wandb_runtime.lifecycle.process_lock import exclusive, is_held, is_owner
+from wandb_runtime.lifecycle.process_lock import exclusive, is_owner, is_held
 from wandb_runtime.tasks.shutdown import exit_code_of, watch_body
 
-from wandb_sweeps._address import SweepAddress
+from wandb_sweeps import _sdk_private
 from wandb_sweeps._errors import AgentBusyError
+from wandb_sweeps._location import SweepLocation
 from wandb_sweeps._server.lookup import Server, locate
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("wandb_sweeps")
 
-# What the agent sets, and what it is given; it removes some of it itself.
+# The variables that the agent sets or is given; it removes some of them itself.
 _VARIABLES = (
     "WANDB_BASE_URL",
     "WANDB_DIR",
@@ -49,40 +49,39 @@ _VARIABLES = (
     "WANDB_SWEEP_ID",
     "WANDB_SWEEP_PARAM_PATH",
 )
-_ADVICE = "await run_sweep_agent(...) instead: it runs its trials in processes of their own, many agents at once"
+_ADVICE = "await run_sweep_agent(...) instead: it runs each trial in a separate process, and many agents at once"
 
 _lock = threading.Lock()
 _bodies = 0
-_of_the_sdk: Callable[..., Any] | None = None
+_original: Callable[..., Any] | None = None
 
 
 def load() -> None:
-    """Imports what `at_home` needs, which takes half a second."""
-    importlib.import_module("wandb.agents.pyagent")
+    """Import what `wandb_agent_replaced` needs, which takes half a second."""
+    _sdk_private.pyagent_module()
 
 
 @contextlib.contextmanager
-def at_home() -> Iterator[None]:
-    """Makes the agents that are started inside those of this module; those that do not belong to a task stay alone."""
-    from wandb.agents import pyagent as module
-
-    global _bodies, _of_the_sdk  # noqa: PLW0603
+def wandb_agent_replaced() -> Iterator[None]:
+    """Replace the function behind `wandb.agent` inside the block; calls outside of tasks reach the original."""
+    module = _sdk_private.pyagent_module()
+    global _bodies, _original  # noqa: PLW0603
     with _lock:
         _bodies += 1
-        if _of_the_sdk is None:
-            _of_the_sdk = module.pyagent
-            module.pyagent = functools.wraps(_of_the_sdk)(functools.partial(_agent, _of_the_sdk))
+        if _original is None:
+            _original = module.pyagent
+            module.pyagent = functools.wraps(_original)(functools.partial(_agent, _original))
     try:
         yield
     finally:
         with _lock:
             _bodies -= 1
-            if not _bodies and _of_the_sdk is not None:
-                module.pyagent, _of_the_sdk = _of_the_sdk, None
+            if not _bodies and _original is not None:
+                module.pyagent, _original = _original, None
 
 
 def _agent(
-    of_the_sdk: Callable[..., Any],
+    original: Callable[..., Any],
     sweep_id: str,
     function: Callable[[], object],
     entity: str | None = None,
@@ -91,22 +90,22 @@ def _agent(
     **options: Any,
 ) -> None:
     if not flyte.ctx():
-        of_the_sdk(sweep_id, function, entity, project, count, **options)
+        original(sweep_id, function, entity, project, count, **options)
         return
-    _refuse_to_hang()
-    address = _find(sweep_id, entity, project)
-    with exclusive(), _environment_of(address), flyte.custom_context(**address.to_context()), in_trial():
+    _refuse_deadlock()
+    location = _find(sweep_id, entity, project)
+    with exclusive(), _environment_of(location), flyte.custom_context(**location.to_context()), in_trial():
         trial = functools.partial(_run_trial, function, contextvars.copy_context())
-        of_the_sdk(address.id, trial, address.entity, address.project, count, **options)
+        original(location.id, trial, location.entity, location.project, count, **options)
 
 
 def _run_trial(function: Callable[[], object], context: contextvars.Context) -> None:
-    # A copy: one context cannot be entered twice, and the agent may leave a trial behind that does not end.
+    # A copy: one context cannot be entered twice, and the agent may abandon a trial that does not end.
     context.copy().run(_call, function)
 
 
 def _call(function: Callable[[], object]) -> None:
-    trial = _Trial()
+    trial = _OpenRun()
     with watch_body() as body:
         try:
             with body.running(trial):
@@ -120,20 +119,21 @@ def _call(function: Callable[[], object]) -> None:
             raise
 
 
-class _Trial:
-    """What an objective that calls `wandb.init` itself has in use; of a decorated one there is nothing left to close.
+class _OpenRun:
+    """The run of an objective that calls `wandb.init` itself; `@wandb_init` closes the run of a decorated one.
 
-    The agent closes no run of an objective that SystemExit ends: it would be shown as running, or as finished.
+    The SDK's agent does not close the run of an objective that raises SystemExit: W&B would show it as running, or as
+    finished.
     """
 
     def mark_preempting(self) -> None:
-        """Tells W&B that the platform is about to stop the process. Never raises."""
+        """Mark the run as preempting: the platform is about to stop the process. Never raises."""
         with contextlib.suppress(Exception):
             if (run := self._run()) is not None:
                 run.mark_preempting()
 
     def close(self, exit_code: int) -> None:
-        """Ends the run, if it is still open. Never raises."""
+        """End the run, if it is still open. Never raises."""
         try:
             if (run := self._run()) is not None:
                 run.finish(exit_code=exit_code)
@@ -146,11 +146,11 @@ class _Trial:
         return wandb.run
 
 
-def _refuse_to_hang() -> None:
-    """A second agent waits for the first one; not where the first one may in turn wait for it.
+def _refuse_deadlock() -> None:
+    """Refuse a second agent if the first one may in turn wait for it; otherwise it waits for the first one.
 
     Raises:
-        AgentBusyError: It would wait inside a trial, or with the event loop standing still.
+        AgentBusyError: It would wait inside a trial, or block the event loop.
     """
     if is_owner():
         msg = f"wandb.agent in a trial of another wandb.agent would wait for its own end; {_ADVICE}"
@@ -162,30 +162,30 @@ def _refuse_to_hang() -> None:
     except RuntimeError:
         _logger.warning("wandb.agent waits for another one in the same process; %s", _ADVICE)
         return
-    msg = f"another wandb.agent is at work in this process; to wait here would halt the event loop; {_ADVICE}"
+    msg = f"another wandb.agent is running in this process; waiting here would block the event loop; {_ADVICE}"
     raise AgentBusyError(msg)
 
 
-def _find(sweep_id: str, entity: str | None, project: str | None) -> SweepAddress:
-    """The sweep that an agent is to work for; the arguments are those of `wandb.agent`.
+def _find(sweep_id: str, entity: str | None, project: str | None) -> SweepLocation:
+    """Find the sweep of an agent; the arguments are those of `wandb.agent`.
 
     Raises:
-        InvalidValueError: It is no sweep's address.
-        MissingApiKeyError: There is no API key.
-        SweepNotFoundError: There is no such sweep.
-        SweepUnavailableError: W&B does not tell.
+        InvalidValueError: `sweep_id` is not a sweep.
+        MissingApiKeyError: No API key is configured.
+        SweepNotFoundError: The sweep does not exist.
+        SweepUnavailableError: W&B is unreachable.
     """
-    in_force = SweepAddress.from_context(flyte.get_custom_context())
-    if in_force is not None and in_force.id == sweep_id:
-        # The project of the configuration, which need not be that of the sweep, is what is mostly given.
+    current = SweepLocation.from_context(flyte.get_custom_context())
+    if current is not None and current.id == sweep_id:
+        # Callers usually pass the project of the configuration, which may differ from that of the sweep.
         entity = project = None
-    return locate(Server.of(in_force), sweep_id, project, entity, in_force).address
+    return locate(Server.of(current), sweep_id, project, entity, current).location
 
 
 @contextlib.contextmanager
-def _environment_of(address: SweepAddress) -> Iterator[None]:
+def _environment_of(location: SweepLocation) -> Iterator[None]:
     before = {name: os.environ.get(name) for name in _VARIABLES}
-    os.environ["WANDB_BASE_URL"] = address.host
+    os.environ["WANDB_BASE_URL"] = location.host
     try:
         yield
     finally:

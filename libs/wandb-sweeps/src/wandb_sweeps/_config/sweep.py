@@ -1,7 +1,9 @@
+"""The sweep configuration: its fields, `wandb_sweep_config` and `get_wandb_sweep_context`."""
+
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from typing_extensions import TypedDict, Unpack
@@ -13,22 +15,22 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 SCOPE_KEY = "_wandb_sweep_scope"
-"""The key of the Flyte context that tells one `with wandb_sweep_config(...)` block from another."""
+"""The key of the Flyte context that distinguishes `with wandb_sweep_config(...)` blocks."""
 
 SweepMethod = Literal["grid", "random", "bayes"]
 """How W&B chooses the parameters of the next trial."""
 
 OnExit = Literal["leave", "stop"]
-"""What becomes of a sweep when the task that created it has returned."""
+"""What happens to a sweep when the task that created it has returned."""
 
 OnFailure = Literal["leave", "stop", "cancel"]
-"""What becomes of a sweep when the task that created it has failed."""
+"""What happens to a sweep when the task that created it has failed."""
 
 
 class SweepOptions(TypedDict, total=False):
-    """The keys of a W&B sweep configuration that `wandb_sweep_config` does not name itself."""
+    """The keys of a W&B sweep configuration that are not parameters of `wandb_sweep_config`."""
 
-    command: Sequence[str] | None
+    command: list[str] | tuple[str, ...] | None
     controller: Mapping[str, Any] | None
     description: str | None
     early_terminate: Mapping[str, Any] | None
@@ -40,13 +42,13 @@ class SweepOptions(TypedDict, total=False):
 
 
 class SweepSettings(SweepOptions, total=False):
-    """The keys of a W&B sweep configuration that `wandb_sweep` does not name itself."""
+    """The keys of a W&B sweep configuration that are not parameters of `wandb_sweep`."""
 
     method: SweepMethod | None
     metric: Mapping[str, Any] | None
     name: str | None
     parameters: Mapping[str, Any] | None
-    prior_runs: Sequence[str] | None
+    prior_runs: list[str] | tuple[str, ...] | None
 
 
 def _check_run_cap(field: str, value: int) -> int:
@@ -56,10 +58,10 @@ def _check_run_cap(field: str, value: int) -> int:
 
 
 class WandbSweepConfig(ContextConfig):
-    """The settings of a W&B sweep, as `wandb_sweep_config` makes them and `get_wandb_sweep_context` returns them.
+    """The settings of a W&B sweep, as returned by `wandb_sweep_config` and `get_wandb_sweep_context`.
 
-    Immutable. Every setting is an attribute that is None where it was not given. It is also the `dict[str, str]` that
-    Flyte carries: pass it as `custom_context`, unpack it into another dictionary, or use it in a `with` statement
+    Immutable. Every setting is an attribute; it is None if it was not given. The object is also the `dict[str, str]`
+    that Flyte carries: pass it as `custom_context`, unpack it into another dictionary, or use it in a `with` statement
     around calls of child tasks.
     """
 
@@ -90,7 +92,7 @@ class WandbSweepConfig(ContextConfig):
     scheduler = Field[dict[str, Any]](validators.mapping)
 
     def entered(self, effective: Self) -> dict[str, str]:
-        """What a `with` block hands to the tasks called in it: they make a sweep, although one is in force above."""
+        """Return the context of a `with` block: decorated tasks called in it create a sweep, even below another one."""
         return {**effective, SCOPE_KEY: uuid.uuid4().hex}
 
 
@@ -100,7 +102,7 @@ def wandb_sweep_config(
     parameters: Mapping[str, Any] | None = None,
     project: str | None = None,
     entity: str | None = None,
-    prior_runs: Sequence[str] | None = None,
+    prior_runs: list[str] | tuple[str, ...] | None = None,
     name: str | None = None,
     download_logs: bool | None = None,
     *,
@@ -108,27 +110,27 @@ def wandb_sweep_config(
     on_failure: OnFailure | None = None,
     **kwargs: Unpack[SweepOptions],
 ) -> WandbSweepConfig:
-    """Settings for the W&B sweep of a Flyte run, or of the tasks called in a `with` block. None means "not given".
+    """Configure the W&B sweep of a Flyte run, or of the tasks called in a `with` block. None means "not given".
 
     Args:
-        method: How W&B searches: "grid", "random" or "bayes".
-        metric: What it optimizes: `{"name": "loss", "goal": "minimize"}`.
+        method: The search method: "grid", "random" or "bayes".
+        metric: The metric to optimize: `{"name": "loss", "goal": "minimize"}`.
         parameters: The search space, as in W&B's sweep configuration.
         project: The W&B project of the sweep.
-        entity: The user or team that owns it.
-        prior_runs: Ids of earlier runs the search starts from.
-        name: The display name of the sweep; `{run name}-{action name}` by default.
+        entity: The user or team that owns the sweep.
+        prior_runs: Ids of earlier runs that the search starts from.
+        name: The display name of the sweep. Default: `{run name}-{action name}`.
         download_logs: Whether to download the files of the sweep's runs when its task has ended.
-        on_exit: What becomes of the sweep when its task has returned: "leave" it (default) or "stop" it.
-        on_failure: What becomes of the sweep when its task has failed: "leave" it, "stop" it (default) or "cancel" it.
-        **kwargs: Further keys of W&B's sweep configuration: `early_terminate`, `description`, `command`, `run_cap`, ...
+        on_exit: What happens to the sweep when its task has returned: "leave" it (default) or "stop" it.
+        on_failure: What happens to the sweep when its task has failed: "leave" it, "stop" it (default) or "cancel" it.
+        **kwargs: Other keys of W&B's sweep configuration: `early_terminate`, `description`, `command`, `run_cap`, ...
 
     Returns:
         The configuration, which is also a dictionary: for `flyte.with_runcontext(custom_context=...)`, for
         `{**wandb_config(...), **wandb_sweep_config(...)}`, or for `with wandb_sweep_config(...):` inside a task.
 
     Raises:
-        InvalidValueError: A value is not one W&B takes, cannot be carried as JSON, or is a credential.
+        InvalidValueError: A value is invalid, cannot be carried as JSON, or is a credential.
     """
     return WandbSweepConfig.from_values(
         method=method,
@@ -146,9 +148,9 @@ def wandb_sweep_config(
 
 
 def get_wandb_sweep_context() -> WandbSweepConfig:
-    """The W&B sweep configuration in force in the current Flyte context.
+    """Return the effective W&B sweep configuration of the current Flyte context.
 
     Returns:
-        The configuration; an empty (falsy) one where none was given and outside tasks.
+        The configuration; an empty (falsy) one if none was given, and outside of tasks.
     """
     return WandbSweepConfig.current()

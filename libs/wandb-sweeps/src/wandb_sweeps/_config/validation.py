@@ -1,6 +1,6 @@
-"""What is wrong with a sweep configuration. Pure: it is asked before anything is created.
+"""Validation of a sweep configuration, before anything is created.
 
-W&B itself takes nearly everything and finds out when the first agent asks for a trial.
+W&B accepts nearly everything, and fails only when the first agent requests a trial.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ _BOUNDED = frozenset(
         "inv_log_uniform_values",
     }
 )
-_BELL = frozenset({"normal", "q_normal", "log_normal", "q_log_normal"})
+_NORMAL = frozenset({"normal", "q_normal", "log_normal", "q_log_normal"})
 _LISTED = frozenset({"categorical", "categorical_w_probabilities"})
-_DISTRIBUTIONS = _BOUNDED | _BELL | _LISTED | {"constant", "beta", "q_beta"}
-# Grid search needs a finite number of values.
+_DISTRIBUTIONS = _BOUNDED | _NORMAL | _LISTED | {"constant", "beta", "q_beta"}
+# Distributions with a finite number of values, as grid search requires.
 _COUNTABLE = _LISTED | {"constant", "int_uniform", "q_uniform"}
-_NO_SEARCH = "gives nothing to search; give 'value', 'values', 'min' and 'max', or nested 'parameters'"
+_NO_SEARCH = "defines no search space; give 'value', 'values', 'min' and 'max', or nested 'parameters'"
 _AMBIGUOUS = "{path}: is ambiguous: its bounds are {bounds}; write both as int or as float, or give a 'distribution'"
-_ENDLESS = "{path}: {distribution!r} has no end of values, and method 'grid' tries all; give 'values' or int bounds"
+_INFINITE = "{path}: {distribution!r} is infinite, and method 'grid' tries all values; give 'values' or int bounds"
 
 
 def problems_of(config: Mapping[str, Any]) -> list[str]:
-    """Everything that is wrong with a sweep configuration, each starting with the path of a key.
+    """List every problem of a sweep configuration; each starts with the path of a key.
 
     Args:
-        config: The configuration as `wandb.sweep()` takes it.
+        config: The configuration, in the form of `wandb.sweep()`.
     """
     return [*_of_method(config), *_of_metric(config), *_of_parameters(config), *_of_early_terminate(config)]
 
 
 def with_distributions(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration with the distribution that bounds imply, as `wandb.sweep()` sends it."""
+    """Add the distributions that bounds imply, as `wandb.sweep()` does."""
     filled = dict(config)
     if isinstance(config.get("parameters"), Mapping):
         filled["parameters"] = {name: _filled(value) for name, value in config["parameters"].items()}
@@ -64,7 +64,7 @@ def _filled(parameter: Any) -> Any:
 
 
 def _implied(parameter: Mapping[str, Any]) -> str | None:
-    """The distribution that the bounds of a parameter without one imply."""
+    """Return the distribution that the bounds of a parameter imply, if it names none."""
     if "distribution" in parameter or "min" not in parameter or "max" not in parameter:
         return None
     kinds = {type(parameter["min"]), type(parameter["max"])}
@@ -84,7 +84,7 @@ def _of_metric(config: Mapping[str, Any]) -> Iterator[str]:
     if metric is None:
         needs = "method 'bayes'" if config.get("method") == "bayes" else "early_terminate"
         if needs == "method 'bayes'" or "early_terminate" in config:
-            yield f"metric: is missing, and {needs} goes by it; give {{'name': 'loss', 'goal': 'minimize'}}"
+            yield f"metric: is missing, but {needs} requires it; give {{'name': 'loss', 'goal': 'minimize'}}"
         return
     if not isinstance(metric, Mapping):
         yield f"metric: must be a dictionary such as {{'name': 'loss', 'goal': 'minimize'}}, not {metric!r}"
@@ -94,7 +94,7 @@ def _of_metric(config: Mapping[str, Any]) -> Iterator[str]:
     if metric.get("goal", "minimize") not in _GOALS:
         yield f"metric['goal']: {metric['goal']!r} is unknown; give 'minimize' or 'maximize'"
     if not _is_number(metric.get("target", 0)):
-        yield f"metric['target']: {metric['target']!r} is no number"
+        yield f"metric['target']: {metric['target']!r} is not a number"
 
 
 def _of_parameters(config: Mapping[str, Any]) -> Iterator[str]:
@@ -126,18 +126,18 @@ def _of_parameter(path: str, parameter: object, *, is_grid: bool) -> Iterator[st
         return
     if "values" in parameter:
         yield from _of_values(path, parameter)
-    elif distribution in _BELL or distribution in ("beta", "q_beta"):
+    elif distribution in _NORMAL or distribution in ("beta", "q_beta"):
         yield from _of_shape(path, parameter)
     elif "min" in parameter or "max" in parameter:
         yield from _of_bounds(path, parameter)
         distribution = distribution or _implied(parameter)
     elif distribution in _BOUNDED:
-        yield f"{path}: 'min' and 'max' are missing, and {distribution!r} needs them"
+        yield f"{path}: 'min' and 'max' are missing, but {distribution!r} requires them"
     else:
         yield f"{path}: {_NO_SEARCH}"
         return
     if is_grid and distribution is not None and distribution not in _COUNTABLE:
-        yield _ENDLESS.format(path=path, distribution=distribution)
+        yield _INFINITE.format(path=path, distribution=distribution)
 
 
 def _of_values(path: str, parameter: Mapping[str, Any]) -> Iterator[str]:
@@ -151,7 +151,7 @@ def _of_values(path: str, parameter: Mapping[str, Any]) -> Iterator[str]:
     if not isinstance(chances, list) or not all(_is_number(chance) and chance >= 0 for chance in chances):
         yield f"{path}['probabilities']: must be a list of numbers from 0 to 1, not {chances!r}"
     elif len(chances) != len(values):
-        yield f"{path}['probabilities']: there are {len(chances)} for {len(values)} values; give one for each"
+        yield f"{path}['probabilities']: has {len(chances)} entries for {len(values)} values; give one for each"
     elif abs(sum(chances) - 1) > 1e-6:
         yield f"{path}['probabilities']: add up to {sum(chances)!r}; they must add up to 1"
 
@@ -162,7 +162,7 @@ def _of_bounds(path: str, parameter: Mapping[str, Any]) -> Iterator[str]:
             yield f"{path}[{name!r}]: is missing, while {other!r} is given"
             return
         if not _is_number(parameter[name]):
-            yield f"{path}[{name!r}]: {parameter[name]!r} is no number"
+            yield f"{path}[{name!r}]: {parameter[name]!r} is not a number"
             return
     low, high = parameter["min"], parameter["max"]
     if low > high:
@@ -177,7 +177,7 @@ def _of_bounds(path: str, parameter: Mapping[str, Any]) -> Iterator[str]:
 def _of_shape(path: str, parameter: Mapping[str, Any]) -> Iterator[str]:
     for name in ("mu", "sigma", "a", "b", "q"):
         if name in parameter and not _is_number(parameter[name]):
-            yield f"{path}[{name!r}]: {parameter[name]!r} is no number"
+            yield f"{path}[{name!r}]: {parameter[name]!r} is not a number"
 
 
 def _of_early_terminate(config: Mapping[str, Any]) -> Iterator[str]:

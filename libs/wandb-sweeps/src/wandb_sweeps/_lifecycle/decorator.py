@@ -1,3 +1,5 @@
+"""The decorator `@wandb_sweep`."""
+
 from __future__ import annotations
 
 import functools
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from wandb_runtime.tasks.holding import Session
 
 F = TypeVar("F", bound=Callable[..., Any])
-
 
 @overload
 def wandb_sweep(_func: F) -> F: ...
@@ -45,32 +46,32 @@ def wandb_sweep(
     on_failure: OnFailure | None = None,
     **kwargs: Unpack[SweepSettings],
 ) -> F | Callable[[F], F]:
-    """Gives a Flyte task a W&B sweep: creates one, or joins that of the task that calls it.
+    """Give a Flyte task a W&B sweep: create one, or join that of the task that calls it.
 
-    The sweep is there when the body starts: `get_wandb_sweep_id()` returns its id, there and in the tasks called from
-    there. Those that are decorated too join it, unless they are called in a nearer `with wandb_sweep_config(...):` or
-    their decorator gives `parameters` itself: they create one of their own. The configuration is checked before
+    The sweep exists before the body starts: `get_wandb_sweep_id()` returns its id in the body and in the tasks that it
+    calls. Child tasks that are decorated too join the sweep; they create their own if they are called in a nearer
+    `with wandb_sweep_config(...):`, or if their decorator gives `parameters`. The configuration is checked before
     anything is created.
 
-    A sweep is created once for each Flyte action: a retry finds that of the attempt before by the last line of its
-    description, and goes on with it. Its name is `{run name}-{action name}` if none is given.
+    A sweep is created once for each Flyte action: a retry finds the sweep of an earlier attempt by the last line of its
+    description, and continues it. Its default name is `{run name}-{action name}`.
 
-    Stands above `@env.task`; together with `@wandb_init` in either order. The arguments win over every
-    `wandb_sweep_config` and are not handed to child tasks. None means "not given".
+    The decorator stands above `@env.task`, in either order with `@wandb_init`. Its arguments override every
+    `wandb_sweep_config` and do not apply to child tasks. None means "not given".
 
-    In the body `wandb.agent(sweep_id, function=objective, count=...)` works as it stands: with functions and coroutine
-    functions, in the entity, project and server of the sweep, with Flyte's context in the objective, and without harm
-    to the task's own run. In local mode tasks share a process and the SDK runs one agent in it at a time, so others
-    wait.
+    In the body `wandb.agent(sweep_id, function=objective, count=...)` works unchanged: with functions and coroutine
+    functions, in the entity, project and server of the sweep, with Flyte's context in the objective, and without ending
+    the task's own run. In local mode all tasks share a process, and the SDK runs one agent at a time in a process:
+    other agents wait.
 
     Args:
-        _func: The task, when the decorator stands bare.
-        project: The W&B project; the sweep configuration's, the configuration's or `WANDB_PROJECT` otherwise.
-        entity: The user or team that owns it; found like the project.
+        _func: The task, if the decorator is used without arguments.
+        project: The W&B project. Default: the sweep configuration's, the configuration's, or `WANDB_PROJECT`.
+        entity: The user or team that owns the sweep; resolved like the project.
         download_logs: Whether to download the files of the sweep's runs when the task has ended.
-        on_exit: What becomes of a sweep that the task has created when the body has returned: "leave" it (default), or
-            "stop" it, so that agents get no further trials.
-        on_failure: What becomes of it when the body has failed, was cancelled, or the platform stops the task: "leave"
+        on_exit: What happens to a sweep that the task created when the body has returned: "leave" it (default), or
+            "stop" it, so that agents get no more trials.
+        on_failure: What happens to it when the body has failed, was cancelled, or the platform stops the task: "leave"
             it, "stop" it (default), or "cancel" it, so that running trials end too.
         **kwargs: Keys of W&B's sweep configuration: `method`, `metric`, `parameters`, `early_terminate`, ...
 
@@ -78,8 +79,8 @@ def wandb_sweep(
         The same task, changed in place.
 
     Raises:
-        InvalidValueError: An argument is unknown, W&B would refuse it, or it is a credential.
-        TypeError: The decorated object is no Python task.
+        InvalidValueError: An argument is unknown, invalid, or a credential.
+        TypeError: The decorated object is not a Flyte task of a Python function.
     """
     settings = WandbSweepConfig.from_values(
         project=project,
@@ -104,7 +105,7 @@ def _decorate(target: F, settings: WandbSweepConfig) -> F:
 
 
 def _start(decoration: Decoration[WandbSweepConfig], _wrapper: Callable[..., Any]) -> Session:
-    # Imported with the first call: importing the package should cost little more than importing Flyte.
+    # Imported with the first call: the import of the package must stay fast.
     from wandb_sweeps._lifecycle.session import start_sweep
 
     return start_sweep(decoration.settings)

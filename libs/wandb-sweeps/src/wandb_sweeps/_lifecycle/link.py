@@ -1,3 +1,5 @@
+"""Flyte links to the pages of sweeps."""
+
 from __future__ import annotations
 
 import logging
@@ -9,27 +11,27 @@ from wandb_runtime import WandbConfig
 from wandb_runtime.config.context import SWEEP_ID_KEY
 from wandb_runtime.tasks.links import ICON_URI, find_app_url, project_url
 
-from wandb_sweeps._address import SWEEP_KEY
 from wandb_sweeps._config.sweep import WandbSweepConfig
+from wandb_sweeps._location import SWEEP_KEY
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from wandb_sweeps._address import SweepAddress
+    from wandb_sweeps._location import SweepLocation
 
 _logger = logging.getLogger("wandb_sweeps")
 
 
 @dataclass
 class WandbSweep(flyte.Link):
-    """A Flyte link to the W&B sweep in force, or to the project's sweeps before there is one.
+    """A Flyte link to the current W&B sweep, or to the project's sweeps if no sweep exists yet.
 
     Args:
-        host: The API address of the W&B server; the configuration's, `WANDB_BASE_URL` or W&B's default otherwise.
-        project: The W&B project; the sweep configuration's, the configuration's or `WANDB_PROJECT` otherwise.
-        entity: The user or team that owns it; found like the project, `WANDB_ENTITY` last.
-        id: The id of the sweep; the one in the Flyte context otherwise.
-        name: What the link is called.
+        host: The API base URL of the W&B server. Default: the configuration's, `WANDB_BASE_URL`, or W&B's own.
+        project: The W&B project. Default: the sweep configuration's, the configuration's, or `WANDB_PROJECT`.
+        entity: The user or team that owns it; resolved like the project, `WANDB_ENTITY` last.
+        id: The id of the sweep. Default: the one in the Flyte context.
+        name: The label of the link.
     """
 
     host: str | None = None
@@ -50,28 +52,28 @@ class WandbSweep(flyte.Link):
         pod_name: str,  # noqa: ARG002
         **kwargs: object,  # noqa: ARG002
     ) -> str:
-        """The address of the W&B sweep; Flyte calls this before the task runs.
+        """Return the URL of the W&B sweep; Flyte calls this before the task runs.
 
         Args:
             run_name: The name of the Flyte run.
             project: The Flyte project.
             domain: The Flyte domain.
-            context: The custom context the task will see.
+            context: The custom context of the task.
             parent_action_name: The action that calls the task.
             action_name: The action of the task.
             pod_name: The pod of the task.
-            **kwargs: Whatever else Flyte tells.
+            **kwargs: Further arguments of newer Flyte versions.
 
         Returns:
-            The address. Never raises: an exception here would break the task's submission.
+            The URL. Never raises: an exception here would break the task's submission.
         """
         try:
-            return self._address(context)
+            return self._url(context)
         except Exception as error:  # noqa: BLE001
-            _logger.warning("The W&B sweep link of action %s leads to the app only: %s", action_name, error)
+            _logger.warning("The W&B sweep link of action %s leads only to the app: %s", action_name, error)
             return find_app_url(None)
 
-    def _address(self, context: dict[str, str]) -> str:
+    def _url(self, context: dict[str, str]) -> str:
         inherited = self._inherited(context)
         sweep_id = self.id
         if isinstance(inherited, str):
@@ -87,8 +89,8 @@ class WandbSweep(flyte.Link):
             *([sweep_id] if sweep_id else []),
         )
 
-    def _inherited(self, context: dict[str, str]) -> SweepAddress | str | None:
-        """The sweep of a task above, which a task joins; its id, where no more is known of it."""
+    def _inherited(self, context: dict[str, str]) -> SweepLocation | str | None:
+        """Return the ancestor's sweep that the task joins; only its id, if the context contains no more."""
         from wandb_sweeps._lifecycle.planning import sweep_to_join
 
         if SWEEP_KEY not in context:
@@ -98,14 +100,14 @@ class WandbSweep(flyte.Link):
 
 @dataclass
 class TaskLink(WandbSweep):
-    """The link that the decorator adds: it knows whether the task always has a sweep of its own."""
+    """The link that the decorator adds: it knows whether the task always creates its own sweep."""
 
     is_own: bool = False
 
     @classmethod
     def of(cls, settings: WandbSweepConfig) -> Self:
-        """The link of a task that is decorated with these arguments."""
+        """Make the link of a task with these decorator arguments."""
         return cls(project=settings.project, entity=settings.entity, is_own=settings.parameters is not None)
 
-    def _inherited(self, context: dict[str, str]) -> SweepAddress | str | None:
+    def _inherited(self, context: dict[str, str]) -> SweepLocation | str | None:
         return None if self.is_own else super()._inherited(context)

@@ -1,4 +1,4 @@
-"""A sweep in the time of a task that has it in force."""
+"""The session of a sweep: create or join it as planned, and leave or end it after the task's body."""
 
 from __future__ import annotations
 
@@ -10,81 +10,85 @@ import os
 import threading
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import flyte
 from wandb_runtime import get_distributed_info
 from wandb_runtime.lifecycle.process_lock import shared
 from wandb_runtime.tasks.action import current_task
+from wandb_runtime.tasks.outputs import DownloadedLogs
 from wandb_runtime.tasks.shutdown import is_stopping
 from wandb_runtime.tasks.threads import submit
 
 from wandb_sweeps._agents import sdk_agent
-from wandb_sweeps._lifecycle.logs import SweepLogs
-from wandb_sweeps._lifecycle.planning import CreatePlan, JoinPlan, Surroundings, plan_sweep
+from wandb_sweeps._lifecycle.planning import CreatePlan, JoinPlan, PlanningContext, plan_sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import ModuleType
 
+    from flyte.io import Dir
     from wandb_runtime.tasks.outputs import TraceOutput
 
-    from wandb_sweeps._address import SweepAddress
     from wandb_sweeps._config.sweep import WandbSweepConfig
     from wandb_sweeps._lifecycle.planning import Plan
+    from wandb_sweeps._location import SweepLocation
     from wandb_sweeps._server.manage import OwnSweep
     from wandb_sweeps._server.requests import SweepState
 
 _logger = logging.getLogger("wandb_sweeps")
 
-# Seconds for telling W&B what becomes of a sweep; a pod that is stopped is killed soon.
-_FOR_ENDING = 30.0
-_FOR_ENDING_WHEN_STOPPED = 8.0
+# Seconds that the requests that end a sweep may take; a pod that is stopped is killed soon.
+_END_TIMEOUT = 30.0
+_END_TIMEOUT_WHEN_STOPPED = 8.0
 
 
 @dataclass(frozen=True)
 class SweepSession:
-    """A sweep in use by one task; None: the task has none."""
+    """The use of a sweep by one task."""
 
-    address: SweepAddress | None
+    location: SweepLocation | None
+    """None: the task has no sweep."""
     owned: tuple[CreatePlan, OwnSweep] | None = None
-    """How and as what the task has created the sweep; None if a task above has."""
+    """The sweep that the task created, and its plan; None if an ancestor created the sweep."""
     _closing: threading.Lock = field(default_factory=threading.Lock)
 
     @contextlib.contextmanager
     def active(self) -> Iterator[None]:
-        """Makes the sweep the one of the code inside, of the tasks called there and of agents of the SDK."""
-        carried = {} if self.address is None else self.address.to_context()
+        """Make the sweep the current one inside the block, for child tasks and the SDK's agents too."""
+        carried = {} if self.location is None else self.location.to_context()
         atexit.register(self._close_at_exit)
         try:
-            with flyte.custom_context(**carried), sdk_agent.at_home():
+            with flyte.custom_context(**carried), sdk_agent.wandb_agent_replaced():
                 yield
         finally:
             atexit.unregister(self._close_at_exit)
 
     def mark_preempting(self) -> None:
-        """There is nothing to say: it is the agents, wherever they are, that run."""
+        """Do nothing: only the agents' runs can be marked as preempting."""
 
     def close(self, exit_code: int) -> TraceOutput | None:
-        """Does with the sweep what is wished for, once. Never raises: the body's outcome is what matters.
+        """End the sweep as configured, once. Never raises: the body's outcome matters more.
 
         Returns:
-            What Flyte is to keep: the files of the sweep's runs, if they are wanted.
+            The files of the sweep's runs, if Flyte is to store them.
         """
         if self.owned is None or not self._closing.acquire(blocking=False):
             return None
         plan, own = self.owned
-        self._end(plan, own, exit_code, _in_time)
+        self._end(plan, own, exit_code, _with_timeout)
         if not plan.downloads_logs:
             return None
-        logs = SweepLogs(str(own.address.ref), own.address.host)
+        logs = SweepLogs(str(own.location.ref), own.location.host)
         if is_stopping():
             logs.report_skipped("the task is being stopped")
             return None
         return logs
 
     def _close_at_exit(self) -> None:
-        """When the process ends with the body running, as on Ctrl-C in local mode. No thread can be started then."""
+        """End the sweep when the process exits during the body, as on Ctrl-C in local mode."""
         if self.owned is not None and self._closing.acquire(blocking=False):
+            # No thread can be started any more.
             self._end(*self.owned, 1, lambda ending: ending())
 
     def _end(self, plan: CreatePlan, own: OwnSweep, exit_code: int, run: Callable[[Callable[[], None]], None]) -> None:
@@ -98,23 +102,23 @@ class SweepSession:
             run(functools.partial(manage.end, own, state, has_failed=has_failed))
         except (Exception, FutureTimeoutError) as error:  # noqa: BLE001
             _logger.error(
-                "W&B sweep %s goes on, although it was to be ended with its task (%s: %s). Stop it there: %s",
-                own.address.id,
+                "W&B sweep %s could not be stopped after its task, and continues (%s: %s). Stop it at %s",
+                own.location.id,
                 type(error).__name__,
                 error,
-                own.address.ref.url,
+                own.location.ref.url,
             )
 
 
-def _in_time(ending: Callable[[], None]) -> None:
-    submit(ending).result(_FOR_ENDING_WHEN_STOPPED if is_stopping() else _FOR_ENDING)
+def _with_timeout(ending: Callable[[], None]) -> None:
+    submit(ending).result(_END_TIMEOUT_WHEN_STOPPED if is_stopping() else _END_TIMEOUT)
 
 
 def state_after(plan: CreatePlan, *, has_failed: bool) -> SweepState | None:
-    """The state that a sweep is to have after its task; None: the one it has."""
-    wish = plan.on_failure if has_failed else plan.on_exit
+    """Return the state to give a sweep after its task; None to leave it unchanged."""
+    action = plan.on_failure if has_failed else plan.on_exit
     states: dict[str, SweepState] = {"stop": "FINISHED", "cancel": "CANCELED"}
-    return states.get(wish)
+    return states.get(action)
 
 
 def start_sweep(settings: WandbSweepConfig) -> SweepSession:
@@ -126,38 +130,27 @@ def start_sweep(settings: WandbSweepConfig) -> SweepSession:
     Raises:
         SweepCreateError: The sweep could not be created.
     """
-    return start(functools.partial(_plan, settings))
+    plan = _plan(settings)
+    # Imported here, off the event loop, rather than where the body starts.
+    sdk_agent.load()
+    if isinstance(plan, CreatePlan):
+        with shared():
+            # Planned again, because an agent of the SDK may have changed the environment until now.
+            plan = _plan(settings)
+            if isinstance(plan, CreatePlan):
+                return _create(plan)
+    return SweepSession(plan.location if isinstance(plan, JoinPlan) else None)
 
 
 def _plan(settings: WandbSweepConfig) -> Plan:
     ranks = get_distributed_info()
-    around = Surroundings(
+    call = PlanningContext(
         context=flyte.get_custom_context() if flyte.ctx() else {},
         environment=os.environ,
         task=current_task(),
         is_first_rank=ranks is None or ranks["rank"] == 0,
     )
-    return plan_sweep(settings, around)
-
-
-def start(plan: Callable[[], Plan]) -> SweepSession:
-    """Creates or joins the sweep of a plan.
-
-    Args:
-        plan: Makes the plan. Called again when the environment is the process's own, if it matters for the plan.
-
-    Raises:
-        SweepCreateError: The sweep could not be created.
-    """
-    planned = plan()
-    # Here, off the event loop, rather than where the body starts.
-    sdk_agent.load()
-    if isinstance(planned, CreatePlan):
-        with shared():
-            planned = plan()
-            if isinstance(planned, CreatePlan):
-                return _create(planned)
-    return SweepSession(planned.address if isinstance(planned, JoinPlan) else None)
+    return plan_sweep(settings, call)
 
 
 def _create(plan: CreatePlan) -> SweepSession:
@@ -165,4 +158,28 @@ def _create(plan: CreatePlan) -> SweepSession:
     from wandb_sweeps._server import manage
 
     own = manage.create_or_find(plan)
-    return SweepSession(own.address, (plan, own))
+    return SweepSession(own.location, (plan, own))
+
+
+@dataclass(frozen=True)
+class SweepLogs(DownloadedLogs):
+    """The files of a sweep's runs as a trace output: the option `download_logs`."""
+
+    kind: ClassVar[str] = "sweep"
+    logger: ClassVar[logging.Logger] = _logger
+
+    def load_traces(self) -> ModuleType:
+        """Import the module with the traces."""
+        from wandb_sweeps._lifecycle import traces
+
+        return traces
+
+    def call(self, traces: ModuleType, attempt: str) -> Dir:
+        """Call the trace of sync tasks."""
+        stored: Dir = traces.download_wandb_sweep_logs_sync(self.name, self.host, attempt)
+        return stored
+
+    async def call_async(self, traces: ModuleType, attempt: str) -> Dir:
+        """Call the trace of async tasks."""
+        stored: Dir = await traces.download_wandb_sweep_logs(self.name, self.host, attempt)
+        return stored

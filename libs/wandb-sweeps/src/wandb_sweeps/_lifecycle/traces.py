@@ -1,4 +1,4 @@
-"""Traces whose outputs are directories. Imported on first use, because `flyte.io` takes long.
+"""The traces that download a sweep; their outputs are directories. Imported on first use: `flyte.io` is slow to import.
 
 Flyte replays the traces of a failed attempt in the next one. The attempt is among the inputs, so these run anew.
 """
@@ -13,21 +13,21 @@ from wandb_runtime.tasks.shutdown import until_stopped
 
 _logger = logging.getLogger("wandb_sweeps")
 
-_PATIENCE = 20.0
-"""Seconds that runs which have just ended may take to be complete at W&B."""
+_SETTLING_TIMEOUT = 20.0
+"""Seconds to wait until runs that have just ended are complete at W&B."""
 
 
 @flyte.trace
 async def download_wandb_sweep_logs(sweep_id: str, host: str, attempt: str) -> Dir:  # noqa: ARG001
-    """Downloads the runs of a W&B sweep and stores their files.
+    """Download the runs of a W&B sweep and store their files.
 
     Args:
         sweep_id: Its full path.
-        host: The API address of the server; empty for the SDK's default.
+        host: The API base URL of the server; empty for the SDK's default.
         attempt: The attempt of the task.
     """
     sweep = SweepRef.parse(sweep_id, host=host or None)
-    _say(sweep, await wait_for_sweep.aio(sweep, timeout=_PATIENCE))
+    _warn_if_incomplete(sweep, await wait_for_sweep.aio(sweep, timeout=_SETTLING_TIMEOUT))
     return await download_sweep_to_dir.aio(sweep)
 
 
@@ -44,10 +44,10 @@ def download_wandb_sweep_logs_sync(sweep_id: str, host: str, attempt: str) -> Di
 
 
 def settle(sweep: SweepRef) -> None:
-    """Waits until W&B has all runs of a sweep, within bounds; says so where it has not by then. Blocks."""
-    _say(sweep, wait_for_sweep(sweep, timeout=_PATIENCE))
+    """Wait for a limited time until W&B has all runs of a sweep, and warn if it does not. Blocks."""
+    _warn_if_incomplete(sweep, wait_for_sweep(sweep, timeout=_SETTLING_TIMEOUT))
 
 
-def _say(sweep: SweepRef, lacks: str | None) -> None:
+def _warn_if_incomplete(sweep: SweepRef, lacks: str | None) -> None:
     if lacks is not None:
-        _logger.warning("W&B sweep %s is downloaded as far as it is there: W&B %s", sweep, lacks)
+        _logger.warning("The download of W&B sweep %s is incomplete: W&B %s", sweep, lacks)

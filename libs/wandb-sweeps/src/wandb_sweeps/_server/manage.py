@@ -13,8 +13,8 @@ import yaml
 from wandb_runtime.server.diagnostics import outage_advice, require_credentials, summarize_error
 from wandb_runtime.server.queries import despite_teardown
 
-from wandb_sweeps._address import SweepAddress
 from wandb_sweeps._errors import SweepCreateError
+from wandb_sweeps._location import SweepLocation
 from wandb_sweeps._server.requests import Connection, WandbApiFailedError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _ENDED = ("FINISHED", "CANCELED")
 class OwnSweep:
     """A sweep that the current task has created, or has found as its own."""
 
-    address: SweepAddress
+    location: SweepLocation
     storage_id: str
     """What W&B asks for where a sweep is to be changed."""
 
@@ -71,8 +71,8 @@ def _find(plan: CreatePlan, connection: Connection, entity: str | None, project:
     _logger.info("W&B sweep %s of an earlier attempt is found again", sweep["name"])
     if str(sweep["state"]).upper() in _ENDED and _last_line(sweep).endswith(_ENDED_BY_FAILURE):
         _change(connection, sweep["id"], entity, project, "RUNNING", plan.description)
-    address = SweepAddress(sweep["name"], entity, project, connection.host, plan.made_from)
-    return OwnSweep(address, sweep["id"])
+    location = SweepLocation(sweep["name"], entity, project, connection.host, plan.config_fingerprint)
+    return OwnSweep(location, sweep["id"])
 
 
 def _carries(sweep: dict[str, Any], marker: str) -> bool:
@@ -103,9 +103,9 @@ def _create(plan: CreatePlan, connection: Connection, entity: str | None, projec
         _logger.warning("W&B on the sweep configuration: %s", warning)
     sweep = created["sweep"]
     of = sweep["project"]
-    address = SweepAddress(sweep["name"], of["entity"]["name"], of["name"], connection.host, plan.made_from)
-    _logger.info("W&B sweep %s is created: %s", address.id, address.ref.url)
-    return OwnSweep(address, sweep["id"])
+    location = SweepLocation(sweep["name"], of["entity"]["name"], of["name"], connection.host, plan.config_fingerprint)
+    _logger.info("W&B sweep %s is created: %s", location.id, location.ref.url)
+    return OwnSweep(location, sweep["id"])
 
 
 def _filters_of(prior_runs: tuple[str, ...]) -> str | None:
@@ -127,15 +127,15 @@ def end(own: OwnSweep, state: SweepState, *, has_failed: bool) -> None:
 
 
 def _end(own: OwnSweep, state: SweepState, *, has_failed: bool) -> None:
-    address = own.address
-    connection = Connection.to(address.host, timeout=_FOR_ENDING)
-    current = connection.find_sweep(address.entity, address.project, address.id)
+    location = own.location
+    connection = Connection.to(location.host, timeout=_FOR_ENDING)
+    current = connection.find_sweep(location.entity, location.project, location.id)
     if current is None or str(current["state"]).upper() in _ENDED:
         return
     description = current.get("description")
     if has_failed:
         description = f"{description or ''}{_ENDED_BY_FAILURE}"
-    _change(connection, own.storage_id, address.entity, address.project, state, description)
+    _change(connection, own.storage_id, location.entity, location.project, state, description)
 
 
 def _change(

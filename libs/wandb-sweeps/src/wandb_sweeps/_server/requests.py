@@ -1,4 +1,4 @@
-"""What has no public way in the wandb SDK. `tests/wandb_sweeps/test_sdk_private.py` notices when it moves.
+"""GraphQL requests about sweeps and agents, sent through the SDK's connection.
 
 `wandb.sweep` and the functions under it set WANDB_PROJECT and WANDB_ENTITY for the process, and repeat a creation that
 has failed in up to five spellings of the request. So requests are sent here, by the SDK's own connection.
@@ -7,22 +7,20 @@ has failed in up to five spellings of the request. So requests are sent here, by
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
 
-from wandb.sdk.lib import config_util
 from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 from wandb.util import load_yaml
 from wandb_runtime.server.queries import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from wandb.apis.public import Api
 
-    from wandb_sweeps._address import SweepAddress
+    from wandb_sweeps._location import SweepLocation
 
 __all__ = ["Connection", "SweepState", "WandbApiFailedError", "status_of"]
 
@@ -88,8 +86,6 @@ query Runs($project: String!, $entity: String!, $filters: JSONString, $cursor: S
 }
 """
 _NOT_FOUND = 404
-# Seconds; the SDK's own is 0.2, and its service starts in a tenth of that.
-_BETWEEN_POLLS = 0.01
 
 
 @dataclass(frozen=True)
@@ -101,7 +97,7 @@ class Connection:
 
     api: Api
     host: str
-    """The API address of the server."""
+    """The API location of the server."""
     timeout: float
     """Seconds that a request may take, the SDK's own retries included."""
 
@@ -110,7 +106,7 @@ class Connection:
         """Connects; makes one request, which checks the API key.
 
         Args:
-            host: The API address of the server; None for the one that is configured.
+            host: The API location of the server; None for the one that is configured.
             timeout: Seconds that each request may take.
 
         Raises:
@@ -171,7 +167,7 @@ class Connection:
 
     # Agents. The SDK's own request for heartbeats takes an outage for "nothing to do", and names one run at most.
 
-    def create_agent(self, sweep: SweepAddress, host: str) -> str:
+    def create_agent(self, sweep: SweepLocation, host: str) -> str:
         """Registers an agent.
 
         Args:
@@ -228,28 +224,6 @@ class Connection:
 def status_of(error: WandbApiFailedError) -> int | None:
     """The HTTP status of a request that has failed; None where there was no answer."""
     return (error.response.http_status or None) if error.response is not None else None
-
-
-def write_parameters(path: str, parameters: Mapping[str, Any]) -> None:
-    """Writes what W&B has chosen for a trial to where `wandb.init` reads it; the format is the SDK's own."""
-    config_util.save_config_file_from_dict(path, dict(parameters))  # type: ignore[no-untyped-call]
-
-
-def poll_often() -> None:
-    """Lets `wandb.init` notice within milliseconds that the SDK's service has started; for processes of our own.
-
-    The service makes the file that is waited for under another name and renames it: it is never found half written.
-    Where the SDK does it otherwise, it takes the time that it takes.
-    """
-    with suppress(ImportError, AttributeError):
-        from wandb.sdk.lib.service import service_port_file
-
-        sleep: Callable[[float], None] = service_port_file._SLEEP  # noqa: SLF001
-
-        def pause(seconds: float) -> None:
-            sleep(min(seconds, _BETWEEN_POLLS))
-
-        service_port_file._SLEEP = pause  # type: ignore[assignment]  # noqa: SLF001
 
 
 def parse_yaml(text: str) -> dict[str, Any]:

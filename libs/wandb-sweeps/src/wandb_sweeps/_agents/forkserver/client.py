@@ -1,4 +1,4 @@
-"""The template that the trials of all agents of this process are copies of, seen from the agents."""
+"""The forkserver as the agents of this process use it: one for all of them, started on first use."""
 
 from __future__ import annotations
 
@@ -18,50 +18,50 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _lock = threading.Lock()
-_holders = 0
-_template: _Template | None = None
+_users = 0
+_forkserver: _Forkserver | None = None
 
 
 @contextlib.contextmanager
-def held() -> Iterator[None]:
-    """For the time of whoever needs copies, or has others that do; the template ends with the last of them."""
-    global _holders, _template  # noqa: PLW0603
+def forkserver_in_use() -> Iterator[None]:
+    """Keep the forkserver alive inside the block; it ends when its last user leaves."""
+    global _users, _forkserver  # noqa: PLW0603
     with _lock:
-        _holders += 1
+        _users += 1
     try:
         yield
     finally:
         with _lock:
-            _holders -= 1
-            if not _holders and _template is not None:
-                _template.end()
-                _template = None
+            _users -= 1
+            if not _users and _forkserver is not None:
+                _forkserver.kill()
+                _forkserver = None
 
 
-def load() -> None:
-    """Starts the template, if that has not been done. It loads what trials need meanwhile; to be called while held."""
+def start() -> None:
+    """Start the forkserver if it is not running, without waiting for its imports. Call it while it is in use."""
     with _lock:
-        _loaded()
+        _running()
 
 
-def connect() -> tuple[int, Any]:
-    """Has a keeper made; to be called while held.
+def fork_supervisor() -> tuple[int, Any]:
+    """Fork a supervisor for the trials of one agent. Call it while the forkserver is in use.
 
     Returns:
-        The keeper's process id, which is its session's too, and the connection to it.
+        The supervisor's process id, which is also its session id, and the connection to it.
 
     Raises:
-        OSError: There is none: Python does not start, or has been killed meanwhile.
+        OSError: Python does not start, or the forkserver was killed.
     """
     ours, theirs = Pipe()
     try:
         with theirs, _lock:
-            _loaded().give(theirs.fileno())
-        ours.send_bytes(json.dumps(_surroundings()).encode())
-        return json.loads(ours.recv_bytes())["keeper"], ours
+            _running().send_descriptor(theirs.fileno())
+        ours.send_bytes(json.dumps(_process_state()).encode())
+        return json.loads(ours.recv_bytes())["supervisor"], ours
     except (EOFError, ConnectionError) as error:
         ours.close()
-        msg = "the interpreter of a W&B sweep's trials has died while it was being started"
+        msg = "the process that starts the trials of W&B sweeps died during its start"
         raise ConnectionResetError(msg) from error
     except BaseException:
         ours.close()
@@ -69,12 +69,12 @@ def connect() -> tuple[int, Any]:
 
 
 @dataclass(frozen=True)
-class _Template:
+class _Forkserver:
     process: subprocess.Popen[bytes]
     control: socket.socket
 
     @classmethod
-    def start(cls) -> _Template:
+    def launch(cls) -> _Forkserver:
         ours, theirs = socket.socketpair()
         script = str(Path(__file__).with_name("main.py"))
         try:
@@ -91,30 +91,30 @@ class _Template:
             raise
         return cls(process, ours)
 
-    def give(self, descriptor: int) -> None:
+    def send_descriptor(self, descriptor: int) -> None:
         socket.send_fds(self.control, [b"."], [descriptor])
 
-    def end(self) -> None:
+    def kill(self) -> None:
         self.process.kill()
         self.process.wait()
         self.control.close()
 
 
-def _loaded() -> _Template:
-    global _template  # noqa: PLW0603
-    if _template is None or _template.process.poll() is not None:
-        if _template is not None:
-            _template.end()
-        _template = _Template.start()
-    return _template
+def _running() -> _Forkserver:
+    global _forkserver  # noqa: PLW0603
+    if _forkserver is None or _forkserver.process.poll() is not None:
+        if _forkserver is not None:
+            _forkserver.kill()
+        _forkserver = _Forkserver.launch()
+    return _forkserver
 
 
 def _environment() -> dict[str, str]:
-    # The SDK's service process of this one would take a trial's run for one of its own.
+    # With this process's WANDB_SERVICE, its SDK service would treat a trial's run as one of this process.
     return {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}
 
 
-def _surroundings() -> dict[str, Any]:
+def _process_state() -> dict[str, Any]:
     try:
         folder: str | None = os.getcwd()  # noqa: PTH109
     except FileNotFoundError:

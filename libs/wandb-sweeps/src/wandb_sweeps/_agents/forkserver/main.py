@@ -1,12 +1,15 @@
-"""The interpreter that those of all trials of a process are copies of; `client` runs it as a script.
+"""The forkserver of a process's trials; `client` runs this file as a script.
 
-    agent -> template   a connection, for a keeper of the agent's own
-    agent -> keeper     what to run with (JSON); then, for each trial, "trial", the objective (pickled), the rest (JSON)
-    keeper -> agent     {"keeper": pid}; then {"exited": code} when a trial's interpreter has exited
+    agent -> forkserver   a connection, for a supervisor
+    agent -> supervisor   the agent's process state (JSON); then, for each trial: "trial", the objective (pickled), the
+                          trial's specification (JSON)
+    supervisor -> agent   {"supervisor": pid}; then {"exited": code} when a trial's process has exited
 
-The template loads what `wandb.init` needs, which takes longer than all the rest of a short trial, and nothing of the
-user's. A keeper is a copy of it that leads a session: it makes the copies that run the trials of one agent, and waits
-for them.
+The forkserver imports the modules that `wandb.init` needs, which takes longer than the rest of a short trial, and
+nothing of the user's. A supervisor is a fork of it that leads a process session: it forks the trials of one agent, one
+after the other, and waits for each.
+
+The modules of this folder are on `sys.path` while the script starts: their names must not shadow other modules.
 """
 
 from __future__ import annotations
@@ -26,8 +29,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# What a trial imports by itself later on, as far as it takes time. Where one is gone, it is only not in advance.
-_NEEDED = (
+SDK_MODULES = (
     "wandb",
     "wandb.apis.public",
     "wandb.sdk.launch.inputs.internal",
@@ -38,8 +40,8 @@ _NEEDED = (
     "requests",
     "yaml",
 )
-# The same of this project, which imports Flyte.
-_WITH_FLYTE = (
+"""Slow modules that each trial imports. A missing one is skipped: the trial imports it later, if at all."""
+OWN_MODULES = (
     "wandb_sweeps._agents.forkserver.worker",
     "wandb_sweeps._server.requests",
     "wandb_runtime.lifecycle.decorator",
@@ -47,14 +49,17 @@ _WITH_FLYTE = (
     "wandb_runtime.server.sdk_private",
     "wandb_runtime.server.queries",
 )
+"""The same for this project's modules, which import Flyte."""
+
+_WITHOUT_FLYTE = "--without-flyte"
 
 
 def main() -> None:
-    """Makes keepers, until the process that they are for closes the connection."""
+    """Fork supervisors until the parent process closes the connection."""
     control = socket.socket(fileno=int(sys.argv[1]))
     sys.path[:] = json.loads(sys.argv[2])
-    resume = _load(with_flyte=len(sys.argv) == 3)
-    # Keepers leave nothing behind when they end.
+    resume = _preload(with_flyte=_WITHOUT_FLYTE not in sys.argv)
+    # The kernel reaps the supervisors.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with contextlib.suppress(OSError):
         while fds := socket.recv_fds(control, 1, 1)[1]:
@@ -62,33 +67,33 @@ def main() -> None:
                 control.close()
                 os.set_inheritable(fds[0], False)
                 with contextlib.suppress(EOFError, OSError):
-                    _keep(Connection(fds[0]), resume)
+                    _supervise(Connection(fds[0]), resume)
                 os._exit(0)
             os.close(fds[0])
 
 
-def _load(*, with_flyte: bool) -> Callable[[], None]:
-    """Imports what trials need.
+def _preload(*, with_flyte: bool) -> Callable[[], None]:
+    """Import the modules that trials need.
 
     Returns:
-        What a copy has to do first.
+        A function that each fork calls first.
     """
-    # Nothing that is imported is garbage: looking for it takes a tenth of the time here, and in each trial more.
+    # Imported modules are not garbage: collecting would take a tenth of the time here, and more in each trial.
     gc.disable()
-    _import(_NEEDED)
+    _import(SDK_MODULES)
     resume = None
     if with_flyte:
         before = threading.active_count()
         try:
             from wandb_sweeps import _sdk_private
 
-            resume = _sdk_private.pause()
-        except Exception:  # noqa: BLE001 - the trials import it by themselves, and tell
+            resume = _sdk_private.pause_flyte()
+        except Exception:  # noqa: BLE001 - the trials import it themselves and report the error
             resume = None
         if resume is None or threading.active_count() > before:
-            # Now it is too late: start anew, and leave Flyte to the trials.
-            os.execv(sys.executable, [sys.executable, __file__, *sys.argv[1:], "without Flyte"])  # noqa: S606
-        _import(_WITH_FLYTE)
+            # A process with threads must not be forked: restart, and leave the import of Flyte to the trials.
+            os.execv(sys.executable, [sys.executable, __file__, *sys.argv[1:], _WITHOUT_FLYTE])  # noqa: S606
+        _import(OWN_MODULES)
     gc.enable()
     gc.freeze()
     return resume or (lambda: None)
@@ -100,35 +105,35 @@ def _import(modules: tuple[str, ...]) -> None:
             importlib.import_module(module)
 
 
-def _keep(channel: Connection[bytes, bytes], resume: Callable[[], None]) -> None:
-    """Makes an interpreter for each trial, until the agent closes the connection."""
-    # Ctrl-C is for the agent, which tells its trial. And all of it can be killed together.
+def _supervise(channel: Connection[bytes, bytes], resume: Callable[[], None]) -> None:
+    """Fork a process for each trial until the agent closes the connection."""
+    # Ctrl-C must reach the agent only, which ends the trial; and one signal can kill the whole session.
     os.setsid()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    _take_on(json.loads(channel.recv_bytes()))
-    channel.send_bytes(json.dumps({"keeper": os.getpid()}).encode())
+    _apply(json.loads(channel.recv_bytes()))
+    channel.send_bytes(json.dumps({"supervisor": os.getpid()}).encode())
     while True:
-        # What else comes is for a trial that has ended meanwhile.
+        # Any other message is for a trial that has ended in the meantime.
         if channel.recv_bytes() != b"trial":
             continue
-        objective, trial = channel.recv_bytes(), json.loads(channel.recv_bytes())
+        objective, spec = channel.recv_bytes(), json.loads(channel.recv_bytes())
         pid = os.fork()
         if pid == 0:
             resume()
-            from wandb_sweeps._agents.forkserver.worker import run
+            from wandb_sweeps._agents.forkserver.worker import run_trial
 
-            run(channel, objective, trial)
+            run_trial(channel, objective, spec)
         _, status = os.waitpid(pid, 0)
         channel.send_bytes(json.dumps({"exited": os.waitstatus_to_exitcode(status)}).encode())
 
 
-def _take_on(surroundings: dict[str, Any]) -> None:
-    """What of the agent's process may have changed since the template was started."""
-    sys.path[:], sys.argv[:] = surroundings["path"], surroundings["argv"]
+def _apply(process_state: dict[str, Any]) -> None:
+    """Copy the agent's process state, which may have changed since the forkserver started."""
+    sys.path[:], sys.argv[:] = process_state["path"], process_state["argv"]
     os.environ.clear()
-    os.environ.update(surroundings["environment"])
+    os.environ.update(process_state["environment"])
     with contextlib.suppress(OSError, TypeError):
-        os.chdir(surroundings["folder"])
+        os.chdir(process_state["folder"])
 
 
 if __name__ == "__main__":
