@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import flyte
 from wandb_runtime.lifecycle.current import in_trial
-from wandb_runtime.lifecycle.process_lock import exclusive, is_owner, is_held
+from wandb_runtime.lifecycle.process_lock import exclusive, is_held, is_owner
 from wandb_runtime.tasks.shutdown import exit_code_of, watch_body
 
 from wandb_sweeps import _sdk_private

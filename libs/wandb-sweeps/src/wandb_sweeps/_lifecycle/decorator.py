@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+
 @overload
 def wandb_sweep(_func: F) -> F: ...
 
