@@ -32,21 +32,14 @@ from flyteplugins.wandb import (
 from wandb_artifacts import InvalidValueError
 from wandb_devserver import DevServer, Fault
 from wandb_sweeps._agents import agent
-from wandb_sweeps._server.requests import Connection
 
-from tests.e2e.support import run_locally
+from tests.e2e.support import create_grid as sweep_of
+from tests.e2e.support import create_sweep, run_locally, set_sweep_state
 
 env = flyte.TaskEnvironment(name="e2e_agent_endings")
 
 # Flyte's types of dataclasses make it.
 pytestmark = pytest.mark.filterwarnings("ignore:Support for class-based `config`")
-
-
-def sweep_of(*values: Any) -> str:
-    """Makes a sweep that tries these values of `how`, and returns its full path."""
-    config = f"method: grid\nparameters: {{how: {{values: {list(values)}}}}}"
-    made = Connection.to(None, timeout=10).upsert_sweep(config=config, entityName="local", projectName="e2e")
-    return f"local/e2e/{made['sweep']['name']}"
 
 
 # What the test does while an agent is at work, in the same process as local tasks are.
@@ -110,23 +103,15 @@ NOTHING_TO_DO = '{"data": {"agentHeartbeat": {"agent": {"id": "1"}, "commands": 
 
 
 @env.task
-async def agent_without_trials(sweep: str, state: str) -> AgentResult:
+async def agent_without_trials(sweep: str, state: Any) -> AgentResult:
     """Its sweep ends while it waits, and the server, like one that is behind, does not tell agents."""
     agent = asyncio.ensure_future(run_sweep_agent(until_told, sweep_id=sweep))
     await asyncio.to_thread(_server[0].faults.wait)
     if state == "deleted":
         _server[0].delete_sweep(sweep)
     else:
-        await asyncio.to_thread(set_state, sweep, state)
+        await asyncio.to_thread(set_sweep_state, sweep, state)
     return await agent
-
-
-def set_state(sweep: str, state: Any) -> None:
-    entity, project, name = sweep.split("/")
-    connection = Connection.to(None, timeout=10)
-    found = connection.find_sweep(entity, project, name)
-    assert found is not None
-    connection.upsert_sweep(id=found["id"], entityName=entity, projectName=project, state=state)
 
 
 @pytest.mark.parametrize(("state", "ended"), [("CANCELED", "finished"), ("FINISHED", "finished"), ("deleted",) * 2])
@@ -149,7 +134,7 @@ async def agent_of_a_paused_sweep(sweep: str) -> AgentResult:
 def test_a_sweep_that_is_deleted_while_an_agent_waits(wandb_devserver: DevServer) -> None:
     """The next heartbeat tells."""
     sweep = sweep_of(1)
-    set_state(sweep, "PAUSED")
+    set_sweep_state(sweep, "PAUSED")
     result: AgentResult = run_locally(agent_of_a_paused_sweep, sweep)
 
     assert (result.ended, result.trials) == ("deleted", [])
@@ -344,8 +329,7 @@ def test_a_sweep_elsewhere(flush: str | None, wandb_devserver: DevServer, monkey
     if flush is not None:
         monkeypatch.setenv("WANDB_X_FILE_STREAM_TRANSMIT_INTERVAL", flush)
     config = "method: grid\nparameters: {how: {values: [1, 2]}}"
-    made = Connection.to(None, timeout=10).upsert_sweep(config=config, entityName="team", projectName="swept")
-    sweep = f"team/swept/{made['sweep']['name']}"
+    sweep = str(create_sweep(config, entity="team", project="swept").ref)
     configured = wandb_config(project="e2e", entity="local", host=wandb_devserver.url)
     monkeypatch.delenv("WANDB_BASE_URL")
     wandb.teardown()  # what the SDK remembers of the server

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import flyte
 import flyte.errors
@@ -30,12 +29,15 @@ from flyteplugins.wandb import (
     wandb_sweep,
     wandb_sweep_config,
 )
+from wandb_artifacts.client import Client
 from wandb_devserver import DevServer, Fault
 from wandb_sweeps._agents.forkserver import client
 from wandb_sweeps._location import SweepLocation
-from wandb_sweeps._server.requests import Connection, SweepState
+from wandb_sweeps._server import api
 
-from tests.e2e.support import run_locally
+from tests.e2e.support import create_grid as sweep_of
+from tests.e2e.support import create_sweep, run_locally
+from tests.e2e.support import set_sweep_state as set_state
 
 env = flyte.TaskEnvironment(name="e2e_agents")
 
@@ -47,29 +49,11 @@ GRID = wandb_sweep_config(
 )
 
 
-def server() -> Connection:
-    return Connection.to(None, timeout=10)
-
-
-def sweep_of(*values: Any, project: str = "e2e") -> str:
-    """Makes a sweep that tries these values of `how`, and returns its full path."""
-    config = f"method: grid\nparameters: {{how: {{values: {list(values)}}}}}"
-    made = server().upsert_sweep(config=config, entityName="local", projectName=project)
-    return f"local/{project}/{made['sweep']['name']}"
-
-
-def set_state(sweep: str, state: SweepState) -> None:
-    entity, project, name = sweep.split("/")
-    found = server().find_sweep(entity, project, name)
-    assert found is not None
-    server().upsert_sweep(id=found["id"], entityName=entity, projectName=project, state=state)
-
-
 def take_trial(sweep: str) -> None:
     """As an agent that does nothing more."""
     entity, project, name = sweep.split("/")
-    agent = server().create_agent(SweepLocation(name, entity, project, ""), "elsewhere")
-    assert server().heartbeat(agent, None)
+    agent = api.create_agent(Client(), SweepLocation(name, entity, project, ""), "elsewhere")
+    assert api.heartbeat(Client(), agent, None)
 
 
 _servers: list[DevServer] = []
@@ -526,8 +510,7 @@ def test_early_termination(wandb_devserver: DevServer) -> None:
         "method: grid\nmetric: {name: loss, goal: minimize}\nparameters: {how: {values: [1, 5, 6]}}\n"
         "early_terminate: {type: hyperband, min_iter: 2}"
     )
-    made = server().upsert_sweep(config=config, entityName="local", projectName="e2e")
-    result: AgentResult = run_locally(agent_of, "descending", f"local/e2e/{made['sweep']['name']}", 1)
+    result: AgentResult = run_locally(agent_of, "descending", str(create_sweep(config).ref), 1)
 
     assert result.ended == "finished"
     assert [trial.error for trial in result.trials] == ["", "stopped by W&B", "stopped by W&B"]

@@ -15,9 +15,8 @@ from flyteplugins.wandb import (
 )
 from wandb_devserver import DevServer, Fault
 from wandb_sweeps._agents import fan_out
-from wandb_sweeps._server.requests import Connection
 
-from tests.e2e.support import run_locally
+from tests.e2e.support import create_grid, run_locally, set_sweep_state
 
 env = flyte.TaskEnvironment(name="e2e_fan_out")
 
@@ -79,18 +78,11 @@ def test_a_metric_that_is_to_be_large(wandb_devserver: DevServer) -> None:
     assert [result.value_of(trial) for trial in result.ranked] == [3, 2, 1]
 
 
-def made_sweep(state: str | None = None) -> str:
-    connection = Connection.to(None, timeout=10)
-    config = "method: grid\nparameters: {lr: {values: [1]}}"
-    made = connection.upsert_sweep(config=config, entityName="local", projectName="e2e")["sweep"]
-    if state is not None:
-        connection.upsert_sweep(id=made["id"], state=state, entityName="local", projectName="e2e")
-    return f"local/e2e/{made['name']}"
-
-
 def test_agents_that_have_nothing_to_do(wandb_devserver: DevServer) -> None:
     """They wait for as long as their objective's decorator says, and the fan-out says that the sweep is paused."""
-    result: SweepResult = run_locally(search_of, "logging_lr", made_sweep("PAUSED"))
+    sweep = create_grid(1)
+    set_sweep_state(sweep, "PAUSED")
+    result: SweepResult = run_locally(search_of, "logging_lr", sweep)
 
     assert (result.state, result.trials, result.errors) == ("paused", [], {})
 
@@ -98,7 +90,7 @@ def test_agents_that_have_nothing_to_do(wandb_devserver: DevServer) -> None:
 def test_the_sweep_of_the_agents(wandb_devserver: DevServer) -> None:
     """It is told to each of them, and is in force there, though the task that fans out has none."""
     _agents.clear()
-    sweep = made_sweep()
+    sweep = create_grid(1)
     result: SweepResult = run_locally(search_of, "doing_nothing", sweep, 3)
 
     name = sweep.rpartition("/")[2]
@@ -113,7 +105,7 @@ def test_an_outage_when_the_agents_have_ended(
     """It is waited out, for a while: the work is done, and what the agents tell must not be lost."""
     monkeypatch.setattr(fan_out, "_READ_TIMEOUT", patience)
     monkeypatch.setattr(fan_out, "_READ_INTERVAL", 0.1)
-    sweep = made_sweep()
+    sweep = create_grid(1)
     wandb_devserver.faults.add(Fault("graphql", operation="Runs", status=403, count=count))
     result: SweepResult = run_locally(search_of, "doing_nothing", sweep)
 

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
 
 import flyte
 import flyte.errors
@@ -24,18 +23,16 @@ from flyteplugins.wandb import (
     wandb_sweep_config,
 )
 from wandb.agents import pyagent
-from wandb.sdk.lib.service import service_process
-from wandb.util import get_core_path
+from wandb_artifacts.client import Client, Connection
 from wandb_devserver import DevServer, Fault
 from wandb_runtime.server import queries
 from wandb_sweeps import AgentBusyError
 from wandb_sweeps._location import SweepLocation
-from wandb_sweeps._server import manage
-from wandb_sweeps._server.lookup import Server, look_up, read_trials
+from wandb_sweeps._server import api, manage
+from wandb_sweeps._server.lookup import SweepServer
 from wandb_sweeps._server.manage import OwnSweep
-from wandb_sweeps._server.requests import Connection
 
-from tests.e2e.support import run_locally
+from tests.e2e.support import create_sweep, run_locally
 
 env = flyte.TaskEnvironment(name="e2e_sdk_agents")
 
@@ -135,7 +132,7 @@ def agent_by_host(sweep: str) -> None:
 @agents
 def test_a_sweep_that_is_not_in_force(wandb_devserver: DevServer) -> None:
     """It is looked for where the sweep in force is, which the environment does not tell."""
-    sweep = made_sweep().location
+    sweep = create_sweep("method: grid\nparameters: {lr: {values: [1]}}")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("WANDB_BASE_URL")
         patch.setenv("WANDB_ENTITY", "wrong")
@@ -217,7 +214,7 @@ class Waits(logging.Handler):
     """Lets the agent end when a task is seen to wait for it."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        if "A task waits" in record.getMessage():
+        if "Opening a W&B run or sweep waits" in record.getMessage():
             _may_end.set()
 
 
@@ -274,100 +271,71 @@ def test_a_run_that_closes_beside_an_agent(wandb_devserver: DevServer) -> None:
     assert run.state == "finished"
 
 
-# Questions to W&B while an agent ends all that the SDK has open in the process
+# Requests to W&B while an agent ends all that the SDK has open in the process
 
 
-def made_sweep() -> OwnSweep:
-    made = Connection.to(None, timeout=10).upsert_sweep(
-        config="method: grid\nparameters: {lr: {values: [1]}}", entityName="local", projectName="e2e"
-    )["sweep"]
-    return OwnSweep(SweepLocation(made["name"], "local", "e2e", os.environ["WANDB_BASE_URL"]), made["id"])
+def looking_up(sweep: SweepLocation) -> object:
+    return SweepServer.of(None).look_up(sweep).state
 
 
-def looking_up(own: OwnSweep) -> object:
-    return look_up(Server(None), own.location).state
+def reading_trials(sweep: SweepLocation) -> object:
+    return [trial.id for trial in SweepServer.of(None).read_trials(sweep, {})]
 
 
-def reading_trials(own: OwnSweep) -> object:
-    return [trial.id for trial in read_trials(Server(None), own.location, {})]
+def ending(sweep: SweepLocation) -> object:
+    found = api.find_sweep(Client(), sweep)
+    assert found is not None
+    manage.end(OwnSweep(sweep, found["id"], Connection()), "FINISHED", has_failed=False)
+    return looking_up(sweep)
 
 
-def ending(own: OwnSweep) -> object:
-    manage.end(own, "FINISHED", has_failed=False)
-    return looking_up(own)
+def reading_a_run_state(sweep: SweepLocation) -> object:
+    return queries.run_state(sweep.host, "local", "e2e", "none", timeout=30)
 
 
-def asking_for_a_run(own: OwnSweep) -> object:
-    return queries.run_state(own.location.host, "local", "e2e", "none", timeout=30)
-
-
-def finding_a_run(own: OwnSweep) -> object:
-    return queries.find_run(own.location.host, "local/e2e/some", timeout=30).id
+def finding_a_run(sweep: SweepLocation) -> object:
+    return queries.find_run(sweep.host, "local/e2e/some", timeout=30).id
 
 
 @pytest.mark.parametrize(
-    ("ask", "operation", "expected"),
+    ("request_of", "operation", "expected"),
     [
         (looking_up, "GetSweep", "pending"),
-        (looking_up, "Viewer", "pending"),
         (reading_trials, "Runs", ["some"]),
-        (ending, "GetSweep", "finished"),
         (ending, "UpsertSweep", "finished"),
-        (asking_for_a_run, "Runs", None),
+        (reading_a_run_state, "Runs", None),
         (finding_a_run, "Run", "some"),
     ],
 )
-def test_a_question_that_is_broken_off(
-    ask: Callable[[OwnSweep], object], operation: str, expected: object, wandb_devserver: DevServer
+def test_teardown_of_the_sdk_does_not_disturb_requests(
+    request_of: Callable[[SweepLocation], object], operation: str, expected: object, wandb_devserver: DevServer
 ) -> None:
-    """It is asked again: that the SDK's session is gone says nothing about the server."""
-    own = made_sweep()
+    sweep = create_sweep("method: grid\nparameters: {lr: {values: [1]}}")
     wandb.init(project="e2e", id="some").finish()
-    answers: list[object] = []
+    results: list[object] = []
     late = wandb_devserver.faults.add(Fault("graphql", operation=operation, delay=2))
-    asking = threading.Thread(target=lambda: answers.append(ask(own)))
-    asking.start()
+    requesting = threading.Thread(target=lambda: results.append(request_of(sweep)))
+    requesting.start()
     wandb_devserver.faults.wait(late)
     wandb.teardown()
-    asking.join()
+    requesting.join()
 
-    assert answers == [expected]
-
-
-def test_a_connection_that_is_gone(wandb_devserver: DevServer) -> None:
-    """Another one takes its place."""
-    own = made_sweep()
-    server = Server(None)
-    assert look_up(server, own.location).state == "pending"
-    wandb.teardown()
-
-    assert look_up(server, own.location).state == "pending"
+    assert results == [expected]
 
 
 def services() -> set[int]:
-    """The SDK's service processes that this process has started."""
+    """List the SDK's service processes that this process has started."""
     command = ["ps", "-A", "-ww", "-o", "pid=,ppid=,command="]
     listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     mine = (line.split(None, 2) for line in listed if "wandb-core" in line)
     return {int(pid) for pid, parent, _ in mine if int(parent) == os.getpid()}
 
 
-def test_no_service_process_is_left(
-    wandb_devserver: DevServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A session that ends while a question starts its service process ends that as well."""
-    slow = tmp_path / "wandb-core"
-    slow.write_text(f'#!/bin/sh\nsleep 1\nexec "{get_core_path()}" "$@"\n')
-    slow.chmod(0o755)
+def test_requests_start_no_service_process(wandb_devserver: DevServer) -> None:
+    sweep = create_sweep("method: grid\nparameters: {lr: {values: [1]}}")
     wandb.teardown()
     before = services()
-    monkeypatch.setattr(service_process, "get_core_path", lambda: str(slow))
-    asking = threading.Thread(target=lambda: Server(None).ask(lambda connection: connection.host))
-    asking.start()
-    while asking.is_alive() and not services() - before:
-        pass
-    wandb.teardown()
-    asking.join()
-    wandb.teardown()
+    looking_up(sweep)
+    ending(sweep)
 
-    assert services() <= before
+    assert services() == before

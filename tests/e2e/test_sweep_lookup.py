@@ -4,8 +4,9 @@ import pytest
 from flyteplugins.wandb import wandb_config, wandb_sweep_config
 from wandb_devserver import DevServer
 from wandb_runtime.config.context import override_flyte_context
-from wandb_sweeps._server.lookup import Server, locate
-from wandb_sweeps._server.requests import Connection
+from wandb_sweeps._server.lookup import SweepServer, locate
+
+from tests.e2e.support import create_sweep
 
 PLACES = ("argument", "sweep configuration", "configuration", "environment")
 
@@ -14,7 +15,7 @@ PLACES = ("argument", "sweep configuration", "configuration", "environment")
 def test_places(strongest: int, wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """The strongest place that tells entity and project decides; those below are wrong here."""
     config = "method: grid\nparameters: {lr: {values: [1]}}"
-    made = Connection.to(None, timeout=10).upsert_sweep(config=config, entityName="team", projectName="right")
+    sweep = create_sweep(config, entity="team", project="right")
     entities: list[str | None] = [None] * strongest + ["team"] + ["wrong"] * len(PLACES)
     projects: list[str | None] = [None] * strongest + ["right"] + ["wrong"] * len(PLACES)
     monkeypatch.setenv("WANDB_ENTITY", entities[3] or "")
@@ -24,7 +25,7 @@ def test_places(strongest: int, wandb_devserver: DevServer, monkeypatch: pytest.
         **wandb_config(entity=entities[2], project=projects[2]),
     }
     with override_flyte_context(context):
-        found = locate(Server(None), made["sweep"]["name"], projects[0], entities[0], None)
+        found = locate(SweepServer.of(None), sweep.id, projects[0], entities[0], None)
 
     assert (found.location.entity, found.location.project) == ("team", "right")
 
@@ -33,9 +34,9 @@ def test_places(strongest: int, wandb_devserver: DevServer, monkeypatch: pytest.
 def test_forms(form: str, wandb_devserver: DevServer) -> None:
     """An id, a path, the URL of its page; the entity is that of the key's owner where nothing tells."""
     config = "method: grid\nparameters: {lr: {values: [1]}}"
-    made = Connection.to(None, timeout=10).upsert_sweep(config=config, entityName="local", projectName="right")
+    sweep = create_sweep(config, project="right")
     with override_flyte_context(wandb_config(project="right")):
-        found = locate(Server(None), form.format(url=wandb_devserver.url, id=made["sweep"]["name"]), None, None, None)
+        found = locate(SweepServer.of(None), form.format(url=wandb_devserver.url, id=sweep.id), None, None, None)
 
     assert (found.location.entity, found.location.project) == ("local", "right")
     assert found.state == "pending"

@@ -19,10 +19,14 @@ import pytest
 import wandb
 from graphql import FieldNode, ObjectValueNode, OperationDefinitionNode, SelectionSetNode, parse, print_ast
 from wandb.agents.pyagent import Agent
+from wandb.util import load_yaml
+from wandb_artifacts.client import Client, Connection
 from wandb_devserver import DevServer
 from wandb_sweeps._location import SweepLocation
+from wandb_sweeps._server import api
 from wandb_sweeps._server.manage import OwnSweep, as_yaml, end
-from wandb_sweeps._server.requests import Connection, parse_yaml
+
+from tests.e2e.support import set_sweep_state
 
 CONFIG = {"method": "grid", "name": "named", "description": "for", "parameters": {"lr": {"values": [1.5, 1e-5]}}}
 
@@ -112,10 +116,6 @@ def recorder(wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch) -> Ite
         server.shutdown()
 
 
-def ours() -> Connection:
-    return Connection.to(None, timeout=20)
-
-
 def create_as_the_sdk() -> str:
     sweep_id: str = wandb.sweep(dict(CONFIG), entity="local", project="e2e", prior_runs=["a", "b"])
     for name in ("WANDB_ENTITY", "WANDB_PROJECT"):
@@ -124,7 +124,9 @@ def create_as_the_sdk() -> str:
 
 
 def create_as_we_do() -> str:
-    made = ours().upsert_sweep(
+    made = api.upsert_sweep(
+        Client(),
+        what="a sweep",
         config=as_yaml(CONFIG),
         description=CONFIG["description"],
         displayName=CONFIG["name"],
@@ -143,7 +145,7 @@ def test_creation(recorder: Recorder) -> None:
     (theirs,) = recorder.during(create_as_the_sdk)("UpsertSweep")
     (own,) = recorder.during(create_as_we_do)("UpsertSweep")
 
-    configs = [parse_yaml(request.variables.pop("config")) for request in (theirs, own)]
+    configs = [load_yaml(request.variables.pop("config")) for request in (theirs, own)]
     filters = [json.loads(request.variables.pop("priorRunsFilters")) for request in (theirs, own)]
     assert configs[0] == configs[1]
     assert filters[0] == filters[1]
@@ -161,11 +163,12 @@ def test_states(recorder: Recorder) -> None:
     sweep_id = create_as_we_do()
     command = [sys.executable, "-m", "wandb", "sweep", "--stop", f"local/e2e/{sweep_id}"]
     (theirs,) = recorder.during(lambda: subprocess.run(command, check=True))("UpsertSweep")
-    connection = ours()
-    found = connection.find_sweep("local", "e2e", sweep_id)
+    client = Client()
+    location = SweepLocation(sweep_id, "local", "e2e", client.host)
+    found = api.find_sweep(client, location)
     assert found is not None
-    own_sweep = OwnSweep(SweepLocation(sweep_id, "local", "e2e", connection.host), found["id"])
-    connection.upsert_sweep(id=found["id"], state="RUNNING", entityName="local", projectName="e2e")
+    own_sweep = OwnSweep(location, found["id"], Connection())
+    set_sweep_state(str(location.ref), "RUNNING")
     (own,) = recorder.during(lambda: end(own_sweep, "FINISHED", has_failed=False))("UpsertSweep")
 
     # Its last line is by what another attempt of the task finds the sweep.
@@ -189,11 +192,11 @@ def test_agents(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
         wandb.agent(sweep_id, function=until_told, entity="local", project="e2e", count=1)
 
     def act_as_we_do() -> None:
-        connection = ours()
-        agent = connection.create_agent(SweepLocation(sweep_id, "local", "e2e", connection.host), socket.gethostname())
-        commands = connection.heartbeat(agent, None)
+        client = Client()
+        agent = api.create_agent(client, SweepLocation(sweep_id, "local", "e2e", client.host), socket.gethostname())
+        commands = api.heartbeat(client, agent, None)
         assert commands
-        connection.heartbeat(agent, commands[0]["run_id"])
+        api.heartbeat(client, agent, commands[0]["run_id"])
 
     theirs, own = recorder.during(act_as_the_sdk), recorder.during(act_as_we_do)
     assert own("CreateAgent") == theirs("CreateAgent")

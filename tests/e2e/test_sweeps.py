@@ -312,7 +312,7 @@ def test_a_server_that_refuses(wandb_devserver: DevServer) -> None:
     """The body does not start, and the error says what was refused where."""
     wandb_devserver.faults.add(Fault("graphql", operation="UpsertSweep", count=None, status=403))
     _attempts.clear()
-    with pytest.raises(flyte.errors.RuntimeUserError, match=r"cannot be created in the default entity/e2e at http"):
+    with pytest.raises(flyte.errors.RuntimeUserError, match=r"Cannot create .* in the default entity/e2e at http"):
         run_locally(failing_once, context=CONTEXT)
 
     assert _attempts == []
@@ -502,7 +502,7 @@ def test_agents_and_tasks_beside_each_other(wandb_devserver: DevServer, caplog: 
 
     None of them is placed by what the agent sets in the environment.
     """
-    waiting = {"wandb.agent waits", "A task waits"}
+    waiting = {"wandb.agent waits", "Opening a W&B run or sweep waits"}
     _has_started.clear()
     _both_wait.clear()
 

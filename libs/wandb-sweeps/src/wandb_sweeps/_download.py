@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wandb_artifacts import InvalidValueError, SweepRef
+from wandb_artifacts.client import use_connection
 from wandb_artifacts.flyte import download_sweep_to_folders
 from wandb_runtime import WandbConfig
 from wandb_runtime.server.references import parse_reference
@@ -15,6 +16,7 @@ from wandb_runtime.tasks.threads import to_thread
 from wandb_sweeps._config.sweep import WandbSweepConfig
 from wandb_sweeps._lifecycle import traces
 from wandb_sweeps._location import SweepLocation
+from wandb_sweeps._server.lookup import current_connection
 
 if TYPE_CHECKING:
     import os
@@ -49,8 +51,9 @@ def download_wandb_sweep_dirs(
         DownloadError: A file is missing; `IncompleteDownloadError` names it.
     """
     sweep = _resolve(sweep_id)
-    traces.settle(sweep)
-    found = download_sweep_to_folders(sweep, base_path, include_history=include_history)
+    with use_connection(current_connection(SweepLocation.current())):
+        traces.settle(sweep)
+        found = download_sweep_to_folders(sweep, base_path, include_history=include_history)
     return [run.destination for run in found.runs]
 
 

@@ -16,13 +16,12 @@ from wandb_sweeps._agents.forkserver import messages
 from wandb_sweeps._agents.forkserver.runner import TrialRunner, TrialSpec, pickle_objective
 from wandb_sweeps._errors import SweepNotFoundError, SweepUnavailableError
 from wandb_sweeps._results import Trial
-from wandb_sweeps._server.lookup import look_up, read_trials
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
     from pathlib import Path
 
-    from wandb_sweeps._server.lookup import Server, Sweep
+    from wandb_sweeps._server.lookup import Sweep, SweepServer
 
 _logger = logging.getLogger("wandb_sweeps")
 
@@ -54,7 +53,7 @@ class Agent:
 
     objective: bytes
     sweep: Sweep
-    server: Server
+    server: SweepServer
     agent_id: str
     name: str
     limits: Limits
@@ -225,18 +224,15 @@ class Agent:
         return TrialSpec(environment, command.get("args") or {}, self.context)
 
     async def _heartbeat(self, run_id: str | None) -> list[dict[str, Any]] | None:
-        commands: list[dict[str, Any]] | None = await to_thread(
-            lambda: self.server.ask(lambda connection: connection.heartbeat(self.agent_id, run_id))
-        )
-        return commands
+        return await to_thread(lambda: self.server.heartbeat(self.agent_id, run_id))
 
     async def _is_over(self) -> bool:
-        return (await to_thread(lambda: look_up(self.server, self.sweep.location))).is_over
+        return (await to_thread(lambda: self.server.look_up(self.sweep.location))).is_over
 
     async def _read_trial(self, run_id: str) -> tuple[Trial | None, bool]:
         """Read the run of a trial; return it, if it exists, and whether W&B responded."""
         try:
-            found = await to_thread(lambda: read_trials(self.server, self.sweep.location, {"name": run_id}))
+            found = await to_thread(lambda: self.server.read_trials(self.sweep.location, {"name": run_id}))
         except SweepUnavailableError as error:
             _logger.warning("The state of trial %s is unknown: %s", run_id, error)
             return None, False

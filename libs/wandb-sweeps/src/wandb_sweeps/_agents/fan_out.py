@@ -18,7 +18,7 @@ from wandb_sweeps._agents.run_agent import check_positive, run_sweep_agent
 from wandb_sweeps._errors import AgentsFailedError, SweepUnavailableError
 from wandb_sweeps._location import SweepLocation
 from wandb_sweeps._results import AgentResult, SweepResult, Trial
-from wandb_sweeps._server.lookup import Server, Sweep, locate, look_up, read_trials
+from wandb_sweeps._server.lookup import Sweep, SweepServer, locate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,7 +117,7 @@ async def fan_out_sweep_agents(
     check_positive("max_parallel", max_parallel if max_parallel is not None else 0)
     _check_task(agent_task, trials_per_agent)
     current = SweepLocation.current()
-    server = Server.of(current)
+    server = SweepServer.of(current)
     sweep = await to_thread(lambda: locate(server, sweep_id, project, entity, current))
     given = {} if trials_per_agent is None else {"count": trials_per_agent}
     slots = asyncio.Semaphore(max_parallel)
@@ -169,7 +169,7 @@ def _check_task(task: object, count: int | None) -> None:
 
 
 async def _summarize(
-    server: Server, sweep: Sweep, agents: dict[str, AgentResult], errors: dict[str, str]
+    server: SweepServer, sweep: Sweep, agents: dict[str, AgentResult], errors: dict[str, str]
 ) -> SweepResult:
     """Combine W&B's data on the sweep with what only the agents know."""
     own = {trial.id: trial for agent in agents.values() for trial in agent.trials}
@@ -177,8 +177,8 @@ async def _summarize(
     while True:
         try:
             state, trials = await asyncio.gather(
-                to_thread(lambda: look_up(server, sweep.location).state),
-                to_thread(lambda: read_trials(server, sweep.location, {"sweep": sweep.location.id})),
+                to_thread(lambda: server.look_up(sweep.location).state),
+                to_thread(lambda: server.read_trials(sweep.location, {"sweep": sweep.location.id})),
             )
             break
         except SweepUnavailableError as error:

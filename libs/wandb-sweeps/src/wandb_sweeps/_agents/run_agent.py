@@ -19,7 +19,7 @@ from wandb_sweeps._agents.forkserver import client
 from wandb_sweeps._agents.forkserver.runner import pickle_objective
 from wandb_sweeps._location import SweepLocation
 from wandb_sweeps._results import AgentResult
-from wandb_sweeps._server.lookup import Server, Sweep, locate
+from wandb_sweeps._server.lookup import Sweep, SweepServer, locate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,15 +80,13 @@ async def run_sweep_agent(
     check_positive("max_failures", max_failures)
     function = pickle_objective(objective)
     current = SweepLocation.current()
-    server = Server.of(current)
+    server = SweepServer.of(current)
     with contextlib.ExitStack() as stack:
         stack.enter_context(client.forkserver_in_use())
         # The forkserver imports its modules while the requests below are sent.
         await to_thread(client.start)
         sweep = await to_thread(lambda: locate(server, sweep_id, project, entity, current))
-        agent_id = await to_thread(
-            lambda: server.ask(lambda connection: connection.create_agent(sweep.location, socket.gethostname()))
-        )
+        agent_id = await to_thread(lambda: server.create_agent(sweep.location, socket.gethostname()))
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="wandb-sweep-", ignore_cleanup_errors=True))
         limits = Limits(count, max_failures, idle_timeout)
         agent = Agent(function, sweep, server, agent_id, name, limits, Path(folder), _trial_context(sweep))

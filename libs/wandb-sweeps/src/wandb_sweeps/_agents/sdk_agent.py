@@ -30,7 +30,7 @@ from wandb_runtime.tasks.shutdown import exit_code_of, watch_body
 from wandb_sweeps import _sdk_private
 from wandb_sweeps._errors import AgentBusyError
 from wandb_sweeps._location import SweepLocation
-from wandb_sweeps._server.lookup import Server, locate
+from wandb_sweeps._server.lookup import SweepServer, locate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -179,7 +179,7 @@ def _find(sweep_id: str, entity: str | None, project: str | None) -> SweepLocati
     if current is not None and current.id == sweep_id:
         # Callers usually pass the project of the configuration, which may differ from that of the sweep.
         entity = project = None
-    return locate(Server.of(current), sweep_id, project, entity, current).location
+    return locate(SweepServer.of(current), sweep_id, project, entity, current).location
 
 
 @contextlib.contextmanager

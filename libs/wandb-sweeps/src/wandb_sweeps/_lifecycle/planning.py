@@ -55,6 +55,8 @@ class CreatePlan:
     entity: str | None
     project: str | None
     host: str | None
+    settings: Mapping[str, Any] | None
+    """The `settings` of the configuration of runs: proxies and headers of the connection."""
     marker: str | None
     """Identifies this action's sweep, independent of the sweep's name; None outside Flyte."""
     may_exist: bool
@@ -110,7 +112,8 @@ def plan_sweep(decorator: WandbSweepConfig, call: PlanningContext) -> Plan:
         prior_runs=tuple(effective.prior_runs or ()),
         entity=effective.entity or run.entity or call.environment.get("WANDB_ENTITY"),
         project=effective.project or run.project or call.environment.get("WANDB_PROJECT"),
-        host=run.host or call.environment.get("WANDB_BASE_URL"),
+        host=run.host,
+        settings=run.settings,
         marker=None if call.task is None else marker_of(call.task, config),
         may_exist=call.task is not None and call.task.attempt != 0,
         config_fingerprint=fingerprint(call.context),

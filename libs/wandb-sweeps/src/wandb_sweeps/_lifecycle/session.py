@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from wandb_sweeps._config.sweep import WandbSweepConfig
     from wandb_sweeps._lifecycle.planning import Plan
     from wandb_sweeps._location import SweepLocation
+    from wandb_sweeps._server.api import SweepState
     from wandb_sweeps._server.manage import OwnSweep
-    from wandb_sweeps._server.requests import SweepState
 
 _logger = logging.getLogger("wandb_sweeps")
 
@@ -76,7 +76,7 @@ class SweepSession:
         if self.owned is None or not self._closing.acquire(blocking=False):
             return None
         plan, own = self.owned
-        self._end(plan, own, exit_code, _with_timeout)
+        self._end(plan, own, exit_code, _call_with_timeout)
         if not plan.downloads_logs:
             return None
         logs = SweepLogs(str(own.location.ref), own.location.host)
@@ -89,9 +89,9 @@ class SweepSession:
         """End the sweep when the process exits during the body, as on Ctrl-C in local mode."""
         if self.owned is not None and self._closing.acquire(blocking=False):
             # No thread can be started any more.
-            self._end(*self.owned, 1, lambda ending: ending())
+            self._end(*self.owned, 1, lambda call: call(is_exiting=True))
 
-    def _end(self, plan: CreatePlan, own: OwnSweep, exit_code: int, run: Callable[[Callable[[], None]], None]) -> None:
+    def _end(self, plan: CreatePlan, own: OwnSweep, exit_code: int, run: Callable[[Callable[..., None]], None]) -> None:
         has_failed = exit_code != 0
         state = state_after(plan, has_failed=has_failed)
         if state is None:
@@ -110,8 +110,8 @@ class SweepSession:
             )
 
 
-def _with_timeout(ending: Callable[[], None]) -> None:
-    submit(ending).result(_END_TIMEOUT_WHEN_STOPPED if is_stopping() else _END_TIMEOUT)
+def _call_with_timeout(call: Callable[..., None]) -> None:
+    submit(call).result(_END_TIMEOUT_WHEN_STOPPED if is_stopping() else _END_TIMEOUT)
 
 
 def state_after(plan: CreatePlan, *, has_failed: bool) -> SweepState | None:
@@ -154,7 +154,7 @@ def _plan(settings: WandbSweepConfig) -> Plan:
 
 
 def _create(plan: CreatePlan) -> SweepSession:
-    # Imports wandb.
+    # Imported on first use: tasks that join a sweep send no requests.
     from wandb_sweeps._server import manage
 
     own = manage.create_or_find(plan)

@@ -9,7 +9,11 @@ import flyte
 from flyte.io import Dir
 from wandb_artifacts import SweepRef
 from wandb_artifacts.flyte import download_sweep_to_dir, wait_for_sweep
+from wandb_artifacts.client import use_connection
 from wandb_runtime.tasks.shutdown import until_stopped
+
+from wandb_sweeps._location import SweepLocation
+from wandb_sweeps._server.lookup import current_connection
 
 _logger = logging.getLogger("wandb_sweeps")
 
@@ -27,8 +31,9 @@ async def download_wandb_sweep_logs(sweep_id: str, host: str, attempt: str) -> D
         attempt: The attempt of the task.
     """
     sweep = SweepRef.parse(sweep_id, host=host or None)
-    _warn_if_incomplete(sweep, await wait_for_sweep.aio(sweep, timeout=_SETTLING_TIMEOUT))
-    return await download_sweep_to_dir.aio(sweep)
+    with use_connection(current_connection(SweepLocation.current())):
+        _warn_if_incomplete(sweep, await wait_for_sweep.aio(sweep, timeout=_SETTLING_TIMEOUT))
+        return await download_sweep_to_dir.aio(sweep)
 
 
 @flyte.trace
@@ -37,8 +42,9 @@ def download_wandb_sweep_logs_sync(sweep_id: str, host: str, attempt: str) -> Di
     sweep = SweepRef.parse(sweep_id, host=host or None)
 
     def download() -> Dir:
-        settle(sweep)
-        return download_sweep_to_dir(sweep)
+        with use_connection(current_connection(SweepLocation.current())):
+            settle(sweep)
+            return download_sweep_to_dir(sweep)
 
     return until_stopped(download)
 

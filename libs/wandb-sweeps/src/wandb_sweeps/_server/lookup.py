@@ -1,26 +1,26 @@
-"""Look-ups of a sweep and its trials at W&B, and the connection that agents keep for them."""
+"""The server of a sweep as agents use it: look-ups of the sweep and its trials, registration, heartbeats."""
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from wandb_artifacts import InvalidValueError, SweepRef
+import yaml
+from wandb_artifacts import DownloadError, InvalidValueError, SweepRef
+from wandb_artifacts.client import Client, Connection
 from wandb_runtime import WandbConfig
-from wandb_runtime.server.diagnostics import require_credentials
-from wandb_runtime.server.queries import despite_teardown
 
 from wandb_sweeps._config.sweep import WandbSweepConfig
 from wandb_sweeps._errors import SweepNotFoundError, SweepUnavailableError
 from wandb_sweeps._location import SweepLocation
-from wandb_sweeps._results import Trial
+from wandb_sweeps._server import api
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Iterator, Mapping
 
-    from wandb_sweeps._server.requests import Connection
+    from wandb_sweeps._results import Trial
 
 _TIMEOUT = 10.0
 _OVER = frozenset({"finished", "canceled", "cancelled", "stopped", "failed", "crashed"})
@@ -33,7 +33,7 @@ class Sweep:
     location: SweepLocation
     state: str
     """In lower case."""
-    config: dict[str, Any]
+    config: Mapping[str, Any]
 
     @property
     def is_over(self) -> bool:
@@ -43,12 +43,12 @@ class Sweep:
     @property
     def metric(self) -> str:
         """The metric that the sweep optimizes; empty if its configuration names none."""
-        return str(self._metric.get("name", ""))
+        return str(self._metric.get("name") or "")
 
     @property
     def goal(self) -> str:
         """Which values of the metric are better: "minimize" or "maximize"."""
-        return str(self._metric.get("goal", "minimize"))
+        return str(self._metric.get("goal") or "minimize")
 
     @property
     def _metric(self) -> Mapping[str, Any]:
@@ -56,58 +56,89 @@ class Sweep:
         return metric if isinstance(metric, dict) else {}
 
 
-class Server:
-    """The W&B server of a sweep; its methods block.
+def current_connection(current: SweepLocation | None) -> Connection:
+    """Return how W&B is reached here: proxies and headers are those of the `settings` of the configuration of runs.
 
-    `wandb.teardown()`, which the SDK's agents call in their process, ends connections: the next request opens another.
+    Args:
+        current: The current sweep, whose server is used; None for the configured server.
     """
+    config = WandbConfig.current()
+    return Connection.from_settings(config.settings, host=config.host if current is None else current.host)
 
-    def __init__(self, host: str | None) -> None:
-        self._host = host
-        self._connection: Connection | None = None
+
+class SweepServer:
+    """The W&B server of a sweep. Its methods block, and raise SweepUnavailableError."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._client = Client(connection, timeout=_TIMEOUT)
 
     @classmethod
-    def of(cls, current: SweepLocation | None) -> Server:
+    def of(cls, current: SweepLocation | None) -> SweepServer:
         """Return the server of the current sweep; without one, the configured server."""
-        return cls(current.host if current is not None else WandbConfig.current().host)
+        return cls(current_connection(current))
 
-    def require_key(self) -> None:
-        """Fail before the SDK would prompt for a key on the terminal.
+    @property
+    def host(self) -> str:
+        """The API base URL."""
+        return self._client.host
+
+    def require_credentials(self) -> None:
+        """Fail if no API key is configured.
 
         Raises:
             MissingApiKeyError: No API key is configured.
         """
-        require_credentials(self._host)
+        api.require_credentials(self._connection)
 
-    def connection(self) -> Connection:
-        """Return the open connection, or a new one."""
-        from wandb_sweeps._server.requests import Connection
-
-        if self._connection is None:
-            self._connection = Connection.to(self._host, timeout=_TIMEOUT)
-        return self._connection
-
-    def ask(self, request: Callable[[Connection], Any]) -> Any:
-        """Send a request.
+    def look_up(self, location: SweepLocation) -> Sweep:
+        """Read the state and the configuration of a sweep.
 
         Raises:
-            SweepUnavailableError: W&B did not respond, or refused the request.
+            SweepNotFoundError: The sweep does not exist.
+            SweepUnavailableError: W&B is unreachable, or refused the request.
         """
-        try:
-            return despite_teardown(lambda: self._ask(request))
-        except Exception as error:
-            raise SweepUnavailableError(_explained(error, self._host)) from error
+        with self._requests():
+            found = api.find_sweep(self._client, location)
+        if found is None:
+            msg = (
+                f"There is no sweep {location.id!r} in {location.entity}/{location.project} at {location.host}: it was "
+                "deleted, or belongs to another project. Write its full path: sweep_id='entity/project/id'"
+            )
+            raise SweepNotFoundError(msg)
+        return Sweep(location, str(found.get("state")).lower(), _parse_config(found.get("config")))
 
-    def _ask(self, request: Callable[[Connection], Any]) -> Any:
+    def read_trials(self, sweep: SweepLocation, filters: Mapping[str, Any]) -> list[Trial]:
+        """Read the runs of the sweep's project that match W&B's filters, the oldest first."""
+        with self._requests():
+            return list(api.list_trials(self._client, sweep, filters))
+
+    def create_agent(self, sweep: SweepLocation, host: str) -> str:
+        """Register an agent that runs on a host; return its id."""
+        with self._requests():
+            return api.create_agent(self._client, sweep, host)
+
+    def heartbeat(self, agent_id: str, run_id: str | None) -> list[dict[str, Any]] | None:
+        """Send a heartbeat; return the agent's next commands, or None if the sweep was deleted."""
+        with self._requests():
+            return api.heartbeat(self._client, agent_id, run_id)
+
+    def default_entity(self) -> str | None:
+        """Request the default entity of the API key."""
+        with self._requests():
+            return self._client.default_entity()
+
+    @contextlib.contextmanager
+    def _requests(self) -> Iterator[None]:
         try:
-            return request(self.connection())
-        except Exception:
-            self._connection = None
-            raise
+            yield
+        except DownloadError as error:
+            msg = f"Sweep request to {self.host} failed: {error}"
+            raise SweepUnavailableError(msg) from error
 
 
 def locate(
-    server: Server, sweep_id: str | None, project: str | None, entity: str | None, current: SweepLocation | None
+    server: SweepServer, sweep_id: str | None, project: str | None, entity: str | None, current: SweepLocation | None
 ) -> Sweep:
     """Find the sweep that an agent works for.
 
@@ -122,15 +153,15 @@ def locate(
         InvalidValueError: No sweep is named, or the arguments contradict each other.
         MissingApiKeyError: No API key is configured.
         SweepNotFoundError: The sweep does not exist.
-        SweepUnavailableError: W&B is unreachable.
+        SweepUnavailableError: W&B is unreachable, or refused the request.
     """
     if sweep_id is None and current is None:
         reason = "this task has no current sweep; give the sweep_id, or decorate the task with @wandb_sweep"
         error = InvalidValueError("sweep_id", None, reason)
         raise error
-    server.require_key()
+    server.require_credentials()
     if current is not None and sweep_id in (None, current.id, str(current.ref)):
-        return look_up(server, _checked(current, current.id, project, entity))
+        return server.look_up(_checked(current, current.id, project, entity))
     named = sweep_id or ""
     sweep, run = WandbSweepConfig.current(), WandbConfig.current()
     ref = SweepRef.parse(
@@ -138,9 +169,7 @@ def locate(
         entity=entity or sweep.entity or run.entity or os.environ.get("WANDB_ENTITY") or _default_entity(server, named),
         project=project or sweep.project or run.project or os.environ.get("WANDB_PROJECT"),
     )
-    host = server.ask(lambda connection: connection.host)
-    location = _checked(SweepLocation(ref.id, ref.entity, ref.project, host), named, project, entity)
-    return look_up(server, location)
+    return server.look_up(_checked(SweepLocation(ref.id, ref.entity, ref.project, server.host), named, project, entity))
 
 
 def _checked(location: SweepLocation, named: str, project: str | None, entity: str | None) -> SweepLocation:
@@ -151,75 +180,17 @@ def _checked(location: SweepLocation, named: str, project: str | None, entity: s
     return location
 
 
-def look_up(server: Server, location: SweepLocation) -> Sweep:
-    """Read the state and the configuration of a sweep.
-
-    Raises:
-        SweepNotFoundError: The sweep does not exist.
-        SweepUnavailableError: W&B is unreachable.
-    """
-
-    def find(connection: Connection) -> Sweep | None:
-        from wandb_sweeps._server.requests import parse_yaml
-
-        found = connection.find_sweep(location.entity, location.project, location.id)
-        if found is None:
-            return None
-        return Sweep(location, str(found["state"]).lower(), parse_yaml(found["config"] or ""))
-
-    sweep: Sweep | None = server.ask(find)
-    if sweep is None:
-        msg = (
-            f"There is no sweep {location.id!r} in {location.entity}/{location.project} at {location.host}: it was "
-            "deleted, or belongs to another project. Write its full path: sweep_id='entity/project/id'"
-        )
-        raise SweepNotFoundError(msg)
-    return sweep
-
-
-def _default_entity(server: Server, named: str) -> str | None:
+def _default_entity(server: SweepServer, named: str) -> str | None:
     """Request the API key's default entity, unless the name contains the entity."""
     if "/" in named.strip("/").partition("/")[2] or "://" in named:
         return None
-    entity: str | None = server.ask(lambda connection: connection.api.default_entity)
-    return entity
+    return server.default_entity()
 
 
-def read_trials(server: Server, sweep: SweepLocation, filters: Mapping[str, Any]) -> list[Trial]:
-    """Read the runs of the sweep's project that match W&B's filters, the oldest first. Blocks.
-
-    Raises:
-        SweepUnavailableError: W&B is unreachable.
-    """
-    found: list[Trial] = server.ask(
-        lambda connection: [_trial(node) for node in connection.runs(sweep.entity, sweep.project, filters)]
-    )
-    return found
-
-
-def _trial(node: Mapping[str, Any]) -> Trial:
-    config = {
-        key: entry["value"] if isinstance(entry, dict) and "value" in entry else entry
-        for key, entry in json.loads(node["config"] or "{}").items()
-        if not key.startswith("_")
-    }
-    summary = json.loads(node["summaryMetrics"] or "{}", parse_constant=float)
-    return Trial(
-        id=node["name"],
-        name=node["displayName"] or node["name"],
-        state=node["state"] or "",
-        config=config,
-        summary={key: value for key, value in summary.items() if not key.startswith("_")},
-    )
-
-
-def _explained(error: Exception, host: str | None) -> str:
-    where = host or os.environ.get("WANDB_BASE_URL") or "W&B"
-    from wandb_sweeps._server.requests import WandbApiFailedError, status_of
-
-    code = status_of(error) if isinstance(error, WandbApiFailedError) else None
-    status = "" if code is None else f"HTTP {code}: "
-    text = status + " ".join(str(error).split())
-    key = os.environ.get("WANDB_API_KEY")
-    text = text.replace(key, "***") if key else text
-    return f"Sweep request to {where} failed: {type(error).__name__}: {text[:300]}"
+def _parse_config(text: object) -> Mapping[str, Any]:
+    """Parse the YAML of a sweep's configuration. It is shown, not searched by: an unreadable one counts as empty."""
+    try:
+        config = yaml.safe_load(text) if isinstance(text, str) else None
+    except yaml.YAMLError:
+        config = None
+    return config if isinstance(config, dict) else {}

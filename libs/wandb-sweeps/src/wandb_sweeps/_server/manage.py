@@ -1,34 +1,40 @@
-"""Creating a sweep, finding it again, and ending it. Everything here that waits is blocking, and bounded."""
+"""Creating a sweep, finding it again, and ending it. The functions block for a limited time."""
 
 from __future__ import annotations
 
 import json
 import logging
-import os
+import random
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import wandb
 import yaml
-from wandb_runtime.server.diagnostics import outage_advice, require_credentials, summarize_error
-from wandb_runtime.server.queries import despite_teardown
+from wandb_artifacts import AccessDeniedError, AuthenticationError, DownloadError, ServerUnavailableError, is_transient
+from wandb_artifacts.client import Client, Connection, find_setting
 
 from wandb_sweeps._errors import SweepCreateError
 from wandb_sweeps._location import SweepLocation
-from wandb_sweeps._server.requests import Connection, WandbApiFailedError
+from wandb_sweeps._server import api
+from wandb_sweeps._server.threadless import ThreadlessClient
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from wandb_sweeps._lifecycle.planning import CreatePlan
-    from wandb_sweeps._server.requests import SweepState
+    from wandb_sweeps._server.api import SweepState
 
 _logger = logging.getLogger("wandb_sweeps")
 
-# Seconds that a request may take, the SDK's own retries included.
-_FOR_CREATING = 60.0
-_FOR_ENDING = 10.0
-# What follows the marker of a sweep that was ended because its task has failed: the next attempt goes on with it.
+# Seconds that a request may take, including its retries.
+_CREATE_TIMEOUT = 60.0
+_END_TIMEOUT = 10.0
+_ATTEMPTS = 4
+_LONGEST_PAUSE = 2.0
+# Appended to the marker of a sweep that was ended because its task failed: the next attempt resumes the sweep.
 _ENDED_BY_FAILURE = " (ended by a failed attempt)"
 _ENDED = ("FINISHED", "CANCELED")
+_DEFAULT_PROJECT = "uncategorized"
 
 
 @dataclass(frozen=True)
@@ -37,130 +43,164 @@ class OwnSweep:
 
     location: SweepLocation
     storage_id: str
-    """What W&B asks for where a sweep is to be changed."""
+    """The id by which W&B changes a sweep."""
+    connection: Connection
 
 
 def create_or_find(plan: CreatePlan) -> OwnSweep:
-    """The sweep of a plan.
+    """Create the sweep of a plan, or find it if an earlier attempt created it.
 
     Raises:
-        MissingApiKeyError: There is no API key.
-        SweepCreateError: The server refuses it or cannot be reached.
+        MissingApiKeyError: No API key is configured.
+        SweepCreateError: The server refused the request, or is unreachable.
     """
+    connection = Connection.from_settings(plan.settings, host=plan.host)
+    api.require_credentials(connection)
+    client = Client(connection, timeout=_CREATE_TIMEOUT)
     try:
-        host = require_credentials(plan.host)
-    except wandb.Error as error:
-        raise _explained(error, plan) from error
-    try:
-        connection = Connection.to(host, timeout=_FOR_CREATING)
-        entity, project = connection.default_address(plan.entity, plan.project)
-        found = _find(plan, connection, entity, project) if plan.may_exist else None
-        return found or _create(plan, connection, entity, project)
-    except Exception as error:
-        raise _explained(error, plan) from error
+        entity = plan.entity or find_setting("entity") or client.default_entity()
+        project = plan.project or find_setting("project") or _DEFAULT_PROJECT
+        creation = _Creation(plan, connection, client, entity, project)
+        return (creation.find() if plan.may_exist else None) or creation.create()
+    except DownloadError as error:
+        raise SweepCreateError(_explain(error, plan, client.host)) from error
 
 
-def _find(plan: CreatePlan, connection: Connection, entity: str | None, project: str) -> OwnSweep | None:
-    """The sweep that carries the marker of a plan; the newest, should a lost reply have made W&B create two."""
-    if plan.marker is None or entity is None:
-        return None
-    found = [sweep for sweep in connection.sweeps(entity, project) if _carries(sweep, plan.marker)]
-    if not found:
-        return None
-    sweep = max(found, key=lambda sweep: str(sweep["createdAt"]))
-    _logger.info("W&B sweep %s of an earlier attempt is found again", sweep["name"])
-    if str(sweep["state"]).upper() in _ENDED and _last_line(sweep).endswith(_ENDED_BY_FAILURE):
-        _change(connection, sweep["id"], entity, project, "RUNNING", plan.description)
-    location = SweepLocation(sweep["name"], entity, project, connection.host, plan.config_fingerprint)
-    return OwnSweep(location, sweep["id"])
+@dataclass(frozen=True)
+class _Creation:
+    plan: CreatePlan
+    connection: Connection
+    client: Client
+    entity: str | None
+    project: str
 
+    def find(self) -> OwnSweep | None:
+        """Find the sweep that has the marker of the plan; the newest, if a lost response made W&B create two."""
+        if self.plan.marker is None or self.entity is None:
+            return None
+        sweeps = api.list_sweeps(self.client, self.entity, self.project)
+        found = [sweep for sweep in sweeps if _last_line(sweep).removesuffix(_ENDED_BY_FAILURE) == self.plan.marker]
+        if not found:
+            return None
+        sweep = max(found, key=lambda sweep: str(sweep.get("createdAt")))
+        own = self._own(sweep, self.entity, self.project)
+        _logger.info("Found the W&B sweep of an earlier attempt: %s", own.location.ref.url)
+        if _has_ended(sweep) and _last_line(sweep).endswith(_ENDED_BY_FAILURE):
+            _change(self.client, own, "RUNNING", self.plan.description)
+        return own
 
-def _carries(sweep: dict[str, Any], marker: str) -> bool:
-    return _last_line(sweep).removesuffix(_ENDED_BY_FAILURE) == marker
+    def create(self) -> OwnSweep:
+        """Create the sweep.
 
+        The request is never repeated blindly, because a response can be lost after W&B has created the sweep: the sweep
+        is searched by its marker first.
+        """
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return self._create()
+            except (AuthenticationError, AccessDeniedError):
+                raise
+            except DownloadError as error:
+                if (found := self.find()) is not None:
+                    return found
+                if self.plan.marker is None or not is_transient(error) or attempt == _ATTEMPTS:
+                    raise
+            time.sleep(random.uniform(0, min(2.0**attempt / 4, _LONGEST_PAUSE)))  # noqa: S311
+        raise AssertionError  # the last attempt returns or raises
 
-def _last_line(sweep: dict[str, Any]) -> str:
-    return str(sweep.get("description") or "").rpartition("\n")[2]
-
-
-def _create(plan: CreatePlan, connection: Connection, entity: str | None, project: str) -> OwnSweep:
-    try:
-        created = connection.upsert_sweep(
-            config=as_yaml(plan.config),
-            description=plan.description,
-            displayName=plan.name,
-            entityName=entity,
-            projectName=project,
-            priorRunsFilters=_filters_of(plan.prior_runs),
+    def _create(self) -> OwnSweep:
+        what = f"creation of sweep {self.plan.name!r}"
+        created = api.upsert_sweep(
+            self.client,
+            what=what,
+            is_repeatable=False,
+            config=as_yaml(self.plan.config),
+            description=self.plan.description,
+            displayName=self.plan.name,
+            entityName=self.entity,
+            projectName=self.project,
+            priorRunsFilters=_prior_runs_filter(self.plan.prior_runs),
         )
-    except WandbApiFailedError:
-        # The reply may have been lost, and the request not.
-        found = _find(plan, connection, entity, project)
-        if found is None:
-            raise
-        return found
-    for warning in created.get("configValidationWarnings") or ():
-        _logger.warning("W&B on the sweep configuration: %s", warning)
-    sweep = created["sweep"]
-    of = sweep["project"]
-    location = SweepLocation(sweep["name"], of["entity"]["name"], of["name"], connection.host, plan.config_fingerprint)
-    _logger.info("W&B sweep %s is created: %s", location.id, location.ref.url)
-    return OwnSweep(location, sweep["id"])
+        for warning in created.get("configValidationWarnings") or ():
+            _logger.warning("W&B on the sweep configuration: %s", warning)
+        sweep = api.field(created, "sweep", dict, what=what)
+        entity = api.field(sweep, "project.entity.name", str, what=what)
+        own = self._own(sweep, entity, api.field(sweep, "project.name", str, what=what))
+        _logger.info("Created W&B sweep %s: %s", own.location.id, own.location.ref.url)
+        return own
+
+    def _own(self, sweep: Mapping[str, Any], entity: str, project: str) -> OwnSweep:
+        sweep_id, storage_id = (api.field(sweep, name, str, what="the sweep of this task") for name in ("name", "id"))
+        location = SweepLocation(sweep_id, entity, project, self.client.host, self.plan.config_fingerprint)
+        return OwnSweep(location, storage_id, self.connection)
 
 
-def _filters_of(prior_runs: tuple[str, ...]) -> str | None:
-    return json.dumps({"$or": [{"name": run} for run in prior_runs]}) if prior_runs else None
-
-
-def end(own: OwnSweep, state: SweepState, *, has_failed: bool) -> None:
-    """Ends a sweep that still goes on: its agents, wherever they are, get nothing more to do.
+def end(own: OwnSweep, state: SweepState, *, has_failed: bool, is_exiting: bool = False) -> None:
+    """End a sweep that has not ended yet: its agents get no more trials.
 
     Args:
         own: The sweep.
-        state: "FINISHED" lets running trials end, "CANCELED" stops them.
-        has_failed: Whether it ends with a failed task, whose next attempt is to go on with it.
+        state: "FINISHED" lets running trials finish, "CANCELED" stops them.
+        has_failed: Whether it ends with a failed task, whose next attempt resumes the sweep.
+        is_exiting: Whether the interpreter is exiting.
 
     Raises:
-        Exception: The server refuses it or does not answer.
+        DownloadError: The server refused the request, or is unreachable.
     """
-    despite_teardown(lambda: _end(own, state, has_failed=has_failed))
-
-
-def _end(own: OwnSweep, state: SweepState, *, has_failed: bool) -> None:
-    location = own.location
-    connection = Connection.to(location.host, timeout=_FOR_ENDING)
-    current = connection.find_sweep(location.entity, location.project, location.id)
-    if current is None or str(current["state"]).upper() in _ENDED:
+    client = (ThreadlessClient if is_exiting else Client)(own.connection, timeout=_END_TIMEOUT)
+    current = api.find_sweep(client, own.location)
+    if current is None or _has_ended(current):
         return
     description = current.get("description")
     if has_failed:
         description = f"{description or ''}{_ENDED_BY_FAILURE}"
-    _change(connection, own.storage_id, location.entity, location.project, state, description)
+    _change(client, own, state, description)
 
 
-def _change(
-    connection: Connection, storage_id: str, entity: str, project: str, state: SweepState, description: str | None
-) -> None:
-    connection.upsert_sweep(id=storage_id, state=state, description=description, entityName=entity, projectName=project)
+def _change(client: Client, own: OwnSweep, state: SweepState, description: str | None) -> None:
+    api.upsert_sweep(
+        client,
+        what=f"state of sweep {own.location.ref}",
+        id=own.storage_id,
+        state=state,
+        description=description,
+        entityName=own.location.entity,
+        projectName=own.location.project,
+    )
+
+
+def _has_ended(sweep: Mapping[str, Any]) -> bool:
+    return str(sweep.get("state")).upper() in _ENDED
+
+
+def _last_line(sweep: Mapping[str, Any]) -> str:
+    return str(sweep.get("description") or "").rpartition("\n")[2]
+
+
+def _prior_runs_filter(prior_runs: tuple[str, ...]) -> str | None:
+    return json.dumps({"$or": [{"name": run} for run in prior_runs]}) if prior_runs else None
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes strings in quotes: what reads like a number in one dialect of YAML is a string in another."""
+    """Writes strings in quotes: YAML dialects differ in which plain texts are numbers."""
 
 
 _Dumper.add_representer(str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"'))
 
 
 def as_yaml(config: object) -> str:
-    """A sweep configuration as W&B takes it."""
+    """Write a sweep configuration in the form that W&B reads."""
     return yaml.dump(config, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
-def _explained(error: Exception, plan: CreatePlan) -> SweepCreateError:
-    host = plan.host or os.environ.get("WANDB_BASE_URL") or "the default W&B server"
+def _explain(error: DownloadError, plan: CreatePlan, host: str) -> str:
     where = "/".join((plan.entity or "the default entity", plan.project or "the default project"))
-    advice = outage_advice(error) or "Check WANDB_API_KEY, the entity and the project"
-    return SweepCreateError(
-        f"W&B sweep {plan.name!r} cannot be created in {where} at {host}: {advice}. "
-        f"{type(error).__name__}: {summarize_error(error)}"
-    )
+    advice = next((advice for kind, advice in _ADVICE if isinstance(error, kind)), "")
+    return f"Cannot create W&B sweep {plan.name!r} in {where} at {host}: {error}{advice}"
+
+
+_ADVICE: tuple[tuple[type[DownloadError], str], ...] = (
+    (AuthenticationError, ". Check that WANDB_API_KEY is complete, not revoked, and belongs to this server"),
+    (AccessDeniedError, ". Check entity and project, and that the key's owner may write to the project"),
+    (ServerUnavailableError, ". Check the host (host=, WANDB_BASE_URL), the network and its proxy"),
+)

@@ -43,7 +43,6 @@ SDK_MODULES = (
 """Slow modules that each trial imports. A missing one is skipped: the trial imports it later, if at all."""
 OWN_MODULES = (
     "wandb_sweeps._agents.forkserver.worker",
-    "wandb_sweeps._server.requests",
     "wandb_runtime.lifecycle.decorator",
     "wandb_runtime.lifecycle.session",
     "wandb_runtime.server.sdk_private",
