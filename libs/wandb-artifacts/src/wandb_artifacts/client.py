@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from wandb_artifacts._asyncio import run_sync
 from wandb_artifacts._client import queries
-from wandb_artifacts._client.connection import Connection
+from wandb_artifacts._client.connection import Connection, SystemSettings
 from wandb_artifacts._client.credentials import Credentials, find_credentials, has_credentials
 from wandb_artifacts._client.options import ClientOptions, current_options, use_options
 from wandb_artifacts._client.pages import Cursors, Node, Page, iterate_pages, read_page
@@ -39,6 +39,7 @@ __all__ = [
     "Credentials",
     "RunSnapshot",
     "find_credentials",
+    "find_setting",
     "has_credentials",
     "use_connection",
 ]
@@ -312,6 +313,11 @@ def use_connection(connection: Connection | None) -> Iterator[None]:
     """
     with use_options(connection=connection):
         yield
+
+
+def find_setting(name: str) -> str | None:
+    """Return a setting of the SDK, such as `project`, from the environment, then from W&B's settings files."""
+    return SystemSettings().get(name)[0]
 
 
 def _not_found(what: str) -> NotFoundError:

@@ -8,8 +8,8 @@ import logging
 import flyte
 from flyte.io import Dir
 from wandb_artifacts import SweepRef
-from wandb_artifacts.flyte import download_sweep_to_dir, wait_for_sweep
 from wandb_artifacts.client import use_connection
+from wandb_artifacts.flyte import download_sweep_to_dir, wait_for_sweep
 from wandb_runtime.tasks.shutdown import until_stopped
 
 from wandb_sweeps._location import SweepLocation
