@@ -350,7 +350,7 @@ def test_unknown_sweep(wandb_devserver: DevServer) -> None:
     sweep = sweep_of(1)
     wandb_devserver.delete_sweep(sweep)
     for given in (sweep, "local/e2e/nope"):
-        with pytest.raises(flyte.errors.RuntimeUserError, match="There is no sweep"):
+        with pytest.raises(flyte.errors.RuntimeUserError, match="does not exist in local/e2e"):
             run_locally(impatient, given)
     with pytest.raises(flyte.errors.RuntimeUserError, match="sweep_id='entity/project/id'"):
         run_locally(impatient, sweep_of(1).split("/")[-1], "another")

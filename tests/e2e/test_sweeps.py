@@ -553,10 +553,10 @@ _servers: dict[str, DevServer] = {}
 def test_agents_of_wrong_sweeps(wandb_devserver: DevServer) -> None:
     """A sweep of another project, one that is deleted: the error says so, at once."""
     sweep_id = run_locally(joining, context={**CONTEXT, **wandb_sweep_config(project="other")})
-    told = rf"no sweep '{sweep_id}' in local/e2e .* belongs to another project"
+    told = rf"Sweep '{sweep_id}' does not exist in local/e2e .* belongs to another project"
     with pytest.raises(flyte.errors.RuntimeUserError, match=told):
         run_locally(agent_of_a_wrong_sweep, sweep_id, "e2e", context=CONTEXT)
 
     _servers[wandb_devserver.url] = wandb_devserver
-    with pytest.raises(flyte.errors.RuntimeUserError, match=r"no sweep .* it was deleted"):
+    with pytest.raises(flyte.errors.RuntimeUserError, match=r"does not exist .* it was deleted"):
         run_locally(agent_of_its_deleted_sweep, wandb_devserver.url, context=CONTEXT)

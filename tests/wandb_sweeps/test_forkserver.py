@@ -236,6 +236,8 @@ def test_objective_with_parameters_is_refused() -> None:
 @pytest.mark.parametrize("module", [*main.SDK_MODULES, *main.OWN_MODULES])
 def test_preloaded_module_exists(module: str) -> None:
     """A missing module would only make trials slower."""
+    if module.startswith("opentelemetry."):
+        pytest.importorskip("opentelemetry.sdk", reason="only newer releases of wandb use it")
     assert importlib.import_module(module)
 
 

@@ -102,7 +102,7 @@ class SweepServer:
             found = api.find_sweep(self._client, location)
         if found is None:
             msg = (
-                f"There is no sweep {location.id!r} in {location.entity}/{location.project} at {location.host}: it was "
+                f"Sweep {location.id!r} does not exist in {location.entity}/{location.project} at {location.host}: it was "
                 "deleted, or belongs to another project. Write its full path: sweep_id='entity/project/id'"
             )
             raise SweepNotFoundError(msg)
