@@ -102,8 +102,8 @@ class SweepServer:
             found = api.find_sweep(self._client, location)
         if found is None:
             msg = (
-                f"Sweep {location.id!r} does not exist in {location.entity}/{location.project} at {location.host}: it was "
-                "deleted, or belongs to another project. Write its full path: sweep_id='entity/project/id'"
+                f"Sweep {location.id!r} does not exist in {location.entity}/{location.project} at {location.host}: "
+                "it was deleted, or belongs to another project. Write its full path: sweep_id='entity/project/id'"
             )
             raise SweepNotFoundError(msg)
         return Sweep(location, str(found.get("state")).lower(), _parse_config(found.get("config")))
