@@ -1,4 +1,4 @@
-"""Scripts with the real wandb SDK, each in a process of its own."""
+"""Scripts with the real wandb SDK, each in a separate process, and a client without the SDK."""
 
 from __future__ import annotations
 
@@ -96,13 +96,13 @@ class RawClient:
         return self.http.post("/graphql", json={"query": query, "variables": variables}, headers=headers)
 
     def data(self, query: str, **variables: object) -> Any:
-        answer = self.graphql(query, None, **variables).json()
-        assert "errors" not in answer, answer
-        return answer["data"]
+        response = self.graphql(query, None, **variables).json()
+        assert "errors" not in response, response
+        return response["data"]
 
     def open_run(self, name: str, project: str = "p", headers: dict[str, str] | None = None, **fields: object) -> Any:
-        answer = self.graphql(UPSERT, headers, input={"name": name, "modelName": project, **fields}).json()
-        return answer["data"]["upsertBucket"]["bucket"]
+        response = self.graphql(UPSERT, headers, input={"name": name, "modelName": project, **fields}).json()
+        return response["data"]["upsertBucket"]["bucket"]
 
     def stream(
         self, message: dict[str, object], run: str = "local/p/r", headers: dict[str, str] | None = None
@@ -116,8 +116,8 @@ class RawClient:
     def sweep(self, config: object = None, project: str = "p", **fields: object) -> RawSweep:
         """Make a sweep; of a configuration given as a mapping, JSON is YAML."""
         text = config if isinstance(config, str) else json.dumps(config)
-        answer = self.data(UPSERT_SWEEP, input={"config": text, "projectName": project, **fields})["upsertSweep"]
-        return RawSweep(self, answer["sweep"]["id"], answer["sweep"]["name"], project)
+        response = self.data(UPSERT_SWEEP, input={"config": text, "projectName": project, **fields})["upsertSweep"]
+        return RawSweep(self, response["sweep"]["id"], response["sweep"]["name"], project)
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ class RawAgent:
     node: str
 
     def beat(self, *running: str) -> Any:
-        """Return the one command that the agent is given; None when there is none."""
+        """Return the one command that the agent gets; None if it gets no command."""
         given = {"id": self.node, "metrics": "{}", "runState": json.dumps(dict.fromkeys(running, True))}
         commands = json.loads(self.sweep.raw.data(HEARTBEAT, input=given)["agentHeartbeat"]["commands"])
         assert len(commands) < 2

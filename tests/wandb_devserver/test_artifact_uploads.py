@@ -1,4 +1,4 @@
-"""How the contents of artifacts travel: links, lost answers, killed servers, names and digests that lie."""
+"""Uploads of artifact contents: links, lost responses, killed servers, wrong names and digests."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ class Upload:
     def __init__(self, raw: RawClient, **fields: object) -> None:
         self.raw = raw
         given = {"entityName": "local", "projectName": "p", "artifactTypeName": "t", "digest": "d", **fields}
-        answer = raw.data(CREATE, input={"artifactCollectionName": "ds", **given})["createArtifact"]["artifact"]
-        self.id, self.state = answer["id"], answer["state"]
+        response = raw.data(CREATE, input={"artifactCollectionName": "ds", **given})["createArtifact"]["artifact"]
+        self.id, self.state = response["id"], response["state"]
 
     def link(self, name: str, digest: str) -> str | None:
         given = {"artifactFiles": [{"artifactID": self.id, "name": name, "md5": digest}], "storageLayout": "V2"}
@@ -92,9 +92,9 @@ def file_link(artifact: Upload) -> str:
     return url
 
 
-def error_of(answer: Any) -> str:
-    assert answer["data"] is None
-    message: str = answer["errors"][0]["message"]
+def error_of(response: Any) -> str:
+    assert response["data"] is None
+    message: str = response["errors"][0]["message"]
     return message
 
 
@@ -119,17 +119,17 @@ def test_links_need_no_key_and_open_nothing_else(raw: RawClient) -> None:
 
 
 def test_contents_by_digest_need_the_key_and_their_collection(raw: RawClient) -> None:
-    """The address that the SDK makes up for a single file of an artifact."""
+    """The SDK builds the URL of a single file of an artifact itself."""
     complete(raw, b"one")
     complete(raw, b"two", artifactCollectionName="other", digest="e")
     digests = {content: hashlib.md5(content).hexdigest() for content in (b"one", b"two")}
-    address = "/artifactsV2/default/local/p/ds/{}/{}/a.txt"
+    url = "/artifactsV2/default/local/p/ds/{}/{}/a.txt"
 
-    assert raw.http.get(address.format("", digests[b"one"])).content == b"one"
-    assert raw.http.get(address.format("birth", digests[b"one"])).content == b"one"
-    assert raw.http.get(address.format("", digests[b"two"])).status_code == 404
-    assert raw.http.get(address.format("", "no hex")).status_code == 404
-    assert raw.http.get(address.replace("/p/", "/q/").format("", digests[b"one"])).status_code == 404
+    assert raw.http.get(url.format("", digests[b"one"])).content == b"one"
+    assert raw.http.get(url.format("birth", digests[b"one"])).content == b"one"
+    assert raw.http.get(url.format("", digests[b"two"])).status_code == 404
+    assert raw.http.get(url.format("", "no hex")).status_code == 404
+    assert raw.http.get(url.replace("/p/", "/q/").format("", digests[b"one"])).status_code == 404
 
 
 def test_an_upload_with_another_md5_is_refused(server: DevServer, raw: RawClient) -> None:
@@ -138,9 +138,9 @@ def test_an_upload_with_another_md5_is_refused(server: DevServer, raw: RawClient
     url = artifact.link("a.txt", md5(b"true")) or ""
     artifact.put_manifest({"a.txt": {"digest": md5(b"true"), "size": 4}})
     before = stored(server)
-    answer = httpx.put(url, content=b"fake")
+    response = httpx.put(url, content=b"fake")
 
-    assert (answer.status_code, "'a.txt' arrived with the MD5" in answer.text) == (400, True)
+    assert (response.status_code, "'a.txt' arrived with the MD5" in response.text) == (400, True)
     assert stored(server) == before
     assert "'a.txt' was not uploaded" in error_of(artifact.commit())
     assert httpx.put(url, content=b"true").status_code == 200
@@ -163,7 +163,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(server: DevServer, raw: RawCli
 
 
 def test_everything_may_be_said_twice(server: DevServer, raw: RawClient) -> None:
-    """The client repeats what it got no answer to: one artifact, one version, each content once."""
+    """The client repeats a request whose response was lost: one artifact, one version, each content once."""
     artifact, again = Upload(raw, clientID="c"), Upload(raw, clientID="c")
     url = artifact.link("a.txt", md5(b"one")) or ""
     for _ in range(2):
@@ -238,7 +238,7 @@ def test_a_committed_artifact_does_not_change(raw: RawClient) -> None:
 
 
 def test_lost_answers_make_no_second_version(server: DevServer, scripts: Scripts) -> None:
-    """Each answer on the way is lost once; an upload fails once; the SDK repeats them."""
+    """Each response is lost once; an upload fails once; the SDK repeats them."""
     for operation in ("CreateArtifact", "CreateArtifactManifest", "CreateArtifactFiles", "CommitArtifact"):
         server.faults.add(Fault(kind="graphql", operation=operation, applied=True, drop=True))
     server.faults.add(Fault(kind="upload", target="a.txt", applied=True, drop=True))
@@ -298,7 +298,7 @@ def test_kill_9_loses_no_artifact(tmp_path: Path) -> None:
 
 @contextmanager
 def started(data_dir: Path) -> Iterator[tuple[subprocess.Popen[str], RawClient]]:
-    """A server in a process of its own, and a client of it."""
+    """A server in a separate process, and a client for it."""
     with subprocess.Popen([sys.executable, "-c", SERVE, data_dir], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

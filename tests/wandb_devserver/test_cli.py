@@ -34,16 +34,16 @@ def read_variables(process: subprocess.Popen[str]) -> dict[str, str]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_serves_until_told_to_stop(tmp_path: Path, number: signal.Signals) -> None:
-    """It prints what to paste, answers, and ends with 0 and no traceback."""
+    """It prints the variables to paste, serves requests, and exits with 0 without a traceback."""
     arguments = ["--port", "0", "--data-dir", str(tmp_path / "data"), "--entity", "team"]
     with subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         variables = read_variables(process)
         with httpx.Client(auth=("api", variables["WANDB_API_KEY"])) as client:
-            answer = client.post(variables["WANDB_BASE_URL"] + "/graphql", json={"query": "{ viewer { entity } }"})
+            response = client.post(variables["WANDB_BASE_URL"] + "/graphql", json={"query": "{ viewer { entity } }"})
             process.send_signal(number)
             _, errors = process.communicate(timeout=30)
 
-    assert answer.json()["data"]["viewer"]["entity"] == variables["entity"] == "team"
+    assert response.json()["data"]["viewer"]["entity"] == variables["entity"] == "team"
     assert variables["data"] == str(tmp_path / "data")
     assert (process.returncode, errors) == (0, "")
 

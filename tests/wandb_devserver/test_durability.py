@@ -1,4 +1,4 @@
-"""What was acknowledged outlives the server."""
+"""Durability: acknowledged data survives a killed server."""
 
 from __future__ import annotations
 

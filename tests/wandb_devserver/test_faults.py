@@ -107,14 +107,14 @@ except wandb.errors.CommError as error:
 
 
 def test_a_wrong_md5_can_be_stated(raw: RawClient, server: DevServer) -> None:
-    """Of every file in the answer, that once."""
+    """Every file in the response states a wrong MD5, once."""
     raw.open_run("r")
     httpx.put(upload_url(raw, "a.txt"), content=b"x")
     server.faults.add(Fault("graphql", operation="RunFiles", wrong_md5=True))
     query = 'query RunFiles { project(name: "p") { run(name: "r") { files { edges { node { md5 } } } } } }'
-    answers = [raw.data(query)["project"]["run"]["files"]["edges"][0]["node"]["md5"] for _ in range(2)]
+    responses = [raw.data(query)["project"]["run"]["files"]["edges"][0]["node"]["md5"] for _ in range(2)]
 
-    assert answers[0] != answers[1] == server.run("local/p/r").files["a.txt"].md5
+    assert responses[0] != responses[1] == server.run("local/p/r").files["a.txt"].md5
 
 
 def test_a_dropped_connection_has_no_answer(raw: RawClient, server: DevServer) -> None:

@@ -122,7 +122,7 @@ def test_an_upload_needs_no_key_but_its_signature(raw: RawClient) -> None:
 
 
 def test_a_broken_upload_leaves_nothing(raw: RawClient, server: DevServer) -> None:
-    """A body that ends early is no file, and its bytes do not stay."""
+    """A body that ends early makes no file, and its bytes are deleted."""
     raw.open_run("r")
     url = httpx.URL(upload_url(raw, "a.txt"))
 
@@ -143,9 +143,9 @@ def test_names_that_lead_out_of_a_folder_are_refused(raw: RawClient, name: str) 
     """A client that downloads such a file would write outside of its folder."""
     raw.open_run("r")
     fields = {"entityName": "local", "projectName": "p", "runName": "r", "files": [name]}
-    answer = raw.graphql(CREATE, input=fields).json()
+    response = raw.graphql(CREATE, input=fields).json()
 
-    assert "cannot be the name of a file" in answer["errors"][0]["message"]
+    assert "cannot be the name of a file" in response["errors"][0]["message"]
 
 
 @pytest.mark.parametrize("name", ["a b.txt", "100%.txt", "ü/ö.txt", "#?.txt", "a+b&c.txt", "...", "%2e%2e/x"])
@@ -165,10 +165,10 @@ def test_downloads_serve_ranges_and_no_scripts(raw: RawClient) -> None:
     """A part can be had, and a page that a run logged cannot act for its reader."""
     raw.open_run("r")
     httpx.put(upload_url(raw, "page.html"), content=b"<script>alert(1)</script>")
-    answer = raw.http.get("/files/local/p/r/page.html", headers={"Range": "bytes=0-6"})
+    response = raw.http.get("/files/local/p/r/page.html", headers={"Range": "bytes=0-6"})
 
-    assert (answer.status_code, answer.content) == (206, b"<script")
-    assert answer.headers["content-security-policy"] == "sandbox"
+    assert (response.status_code, response.content) == (206, b"<script")
+    assert response.headers["content-security-policy"] == "sandbox"
     assert raw.http.get("/files/local/p/r/" + quote("../page.html", safe="")).status_code == 404
 
 

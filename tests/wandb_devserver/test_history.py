@@ -87,7 +87,7 @@ report([run.history(stream="system", pandas=False), run.system_metrics])
 
 
 def test_an_empty_history_reads_as_empty(scripts: Scripts) -> None:
-    """No row is no error."""
+    """A history without rows is valid."""
     seen = scripts.run("""
 wandb.init(project="p", id="r").finish()
 run = wandb.Api().run("local/p/r")
@@ -152,6 +152,6 @@ def test_a_spec_without_keys_is_refused_by_name(raw: RawClient) -> None:
     """The message says what is missing. An empty spec, as the commands around sweeps send it, asks for nothing."""
     raw.open_run("r")
     assert raw.data(SAMPLED, specs=["{}"])["project"]["run"]["sampledHistory"] == [[]]
-    answer: Any = raw.graphql(SAMPLED, specs=['{"samples": 3}']).json()
+    response: Any = raw.graphql(SAMPLED, specs=['{"samples": 3}']).json()
 
-    assert "needs 'keys'" in answer["errors"][0]["message"]
+    assert "needs 'keys'" in response["errors"][0]["message"]

@@ -34,12 +34,12 @@ CLOSED = [
 def test_nothing_is_served_without_the_key(
     server: DevServer, method: str, path: str, auth: tuple[str, str] | None
 ) -> None:
-    """401, and which scheme to use; the answer does not depend on what is there."""
-    answer = httpx.request(method, server.url + path, auth=auth)
+    """401 with the scheme to use, whether the path exists or not."""
+    response = httpx.request(method, server.url + path, auth=auth)
 
-    assert answer.status_code == 401
-    assert answer.headers["www-authenticate"].startswith("Basic")
-    assert server.api_key not in answer.text
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"].startswith("Basic")
+    assert server.api_key not in response.text
 
 
 @pytest.mark.parametrize("path", ["/signed/x/runs/y", "/signed/x", "/sdk/otel", "/sdk/otel/runs/x", "/signed/"])
@@ -84,20 +84,20 @@ def test_what_the_schema_does_not_know_is_named_and_logged(
 ) -> None:
     """400, which no client retries."""
     with caplog.at_level(logging.WARNING, "wandb_devserver"):
-        answer = raw.graphql(query)
+        response = raw.graphql(query)
 
-    assert answer.status_code == 400
-    assert named in answer.json()["errors"][0]["message"]
+    assert response.status_code == 400
+    assert named in response.json()["errors"][0]["message"]
     assert named in caplog.text
 
 
 def test_an_unknown_input_field_is_named(raw: RawClient) -> None:
     """Also when it comes in a variable."""
-    answer = raw.graphql(
+    response = raw.graphql(
         "mutation U($input: UpsertBucketInput!) { upsertBucket(input: $input) { inserted } }", input={"shoeSize": 44}
     )
-    assert answer.status_code == 400
-    assert "shoeSize" in answer.json()["errors"][0]["message"]
+    assert response.status_code == 400
+    assert "shoeSize" in response.json()["errors"][0]["message"]
 
 
 def test_an_empty_operation_name_is_none(raw: RawClient) -> None:
@@ -110,10 +110,10 @@ def test_an_empty_operation_name_is_none(raw: RawClient) -> None:
 @pytest.mark.parametrize("body", [b"", b"nonsense", b"[]", b"{}", b'{"query": 1}'])
 def test_a_body_that_is_no_question_is_refused(raw: RawClient, body: bytes) -> None:
     """400 with a message."""
-    answer = raw.http.post("/graphql", content=body)
+    response = raw.http.post("/graphql", content=body)
 
-    assert answer.status_code == 400
-    assert answer.json()["errors"][0]["message"]
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["message"]
 
 
 @pytest.mark.parametrize("body", [b"nonsense", b"[]", b"\xff\xfe"])
@@ -125,20 +125,20 @@ def test_a_stream_body_that_is_no_object_is_refused(raw: RawClient, body: bytes)
 
 
 def test_compressed_streams_are_understood(raw: RawClient, server: DevServer) -> None:
-    """The SDK can be told to send them."""
+    """The SDK can be configured to send them."""
     raw.open_run("r")
     message = {"files": {"wandb-history.jsonl": {"offset": 0, "content": ['{"_step": 0, "a": NaN}']}}}
-    answer = raw.http.post(
+    response = raw.http.post(
         "/files/local/p/r/file_stream",
         content=gzip.compress(json.dumps(message).encode()),
         headers={"Content-Encoding": "gzip"},
     )
-    assert answer.status_code == 200
+    assert response.status_code == 200
     assert len(server.run("local/p/r").history) == 1
 
 
 def test_run_ids_with_odd_characters(server: DevServer, scripts: Scripts) -> None:
-    """They come percent-encoded and are no paths on the server."""
+    """They arrive percent-encoded and are not used as paths on the server."""
     ids = ["a..b", "with space", 'quo"te', "back\\slash", "üñí", "x" * 200]
     scripts.run(
         """
@@ -183,12 +183,12 @@ def test_times_are_iso_in_utc(raw: RawClient) -> None:
 
 def test_a_failing_mutation_leaves_nothing_behind(raw: RawClient, server: DevServer) -> None:
     """One transaction, undone."""
-    answer: Any = raw.graphql(
+    response: Any = raw.graphql(
         """mutation Two { a: upsertBucket(input: {name: "r", modelName: "p"}) { inserted }
            b: stopRun(input: {id: "nonsense"}) { success } }"""
     ).json()
 
-    assert "nonsense" in answer["errors"][0]["message"]
+    assert "nonsense" in response["errors"][0]["message"]
     assert server.runs() == []
 
 

@@ -65,10 +65,10 @@ def test_what_runs_say_is_text(raw: RawClient) -> None:
     )
     sweep.agent(evil).start()
     for path in ("/local/p/runs/r", "/local/p", "/local/p/sweeps", f"/local/p/sweeps/{sweep.name}"):
-        answer = raw.http.get(path)
+        response = raw.http.get(path)
 
-        assert "<script" not in answer.text
-        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert "<script" not in response.text
+        assert "default-src 'none'" in response.headers["content-security-policy"]
 
 
 @pytest.mark.parametrize(
@@ -76,11 +76,11 @@ def test_what_runs_say_is_text(raw: RawClient) -> None:
 )
 def test_a_missing_page_says_so(raw: RawClient, path: str) -> None:
     """404, with a way back."""
-    answer = raw.http.get(path)
+    response = raw.http.get(path)
 
-    assert answer.status_code == 404
-    assert 'href="/"' in answer.text
-    assert "<b>" not in answer.text
+    assert response.status_code == 404
+    assert 'href="/"' in response.text
+    assert "<b>" not in response.text
 
 
 def test_the_url_that_the_sdk_prints_is_the_page(raw: RawClient) -> None:

@@ -93,9 +93,9 @@ def test_deleting_while_paging_misses_nothing(raw: RawClient) -> None:
 def test_what_cannot_be_filtered_or_ordered_by_is_named(raw: RawClient, variables: dict[str, str], named: str) -> None:
     """Never a silently wrong list of runs."""
     raw.open_run("r")
-    answer: Any = raw.graphql(RUNS, None, **variables).json()
+    response: Any = raw.graphql(RUNS, None, **variables).json()
 
-    assert named in answer["errors"][0]["message"]
+    assert named in response["errors"][0]["message"]
 
 
 def test_what_is_missing_reads_as_missing(scripts: Scripts) -> None:
@@ -138,7 +138,7 @@ def test_names_the_sdk_would_refuse_are_refused(raw: RawClient) -> None:
         {"name": "a", "modelName": "p/q"},
         {"name": " ", "modelName": "p"},
     ):
-        answer: Any = raw.graphql(
+        response: Any = raw.graphql(
             "mutation U($input: UpsertBucketInput!) { upsertBucket(input: $input) { inserted } }", input=fields
         ).json()
-        assert "use" in answer["errors"][0]["message"], fields
+        assert "use" in response["errors"][0]["message"], fields

@@ -43,7 +43,7 @@ with wandb.init(project="p", id="r", name="Nice name", config={"lr": 0.1, "net":
 
 
 def test_the_public_api_gives_back_what_was_logged(scripts: Scripts) -> None:
-    """`wandb.Api()` reads the same values, and the server's address is the run's URL."""
+    """`wandb.Api()` reads the same values, and the run's URL is on the server."""
     seen = scripts.run("""
 with wandb.init(project="p", id="r", config={"lr": 0.1}, tags=["a"], notes="n", group="g", job_type="j") as run:
     run.log({"loss": 1.5})
@@ -203,7 +203,7 @@ with wandb.init(project="p", id="r", resume="must") as run:
 
 
 def test_an_edit_leaves_the_state_alone(raw: RawClient, server: DevServer) -> None:
-    """An upsert by id alone is no start."""
+    """An upsert by id alone does not start a run."""
     run = raw.open_run("r")
     raw.stream({"complete": True, "exitcode": 1})
     raw.graphql(
@@ -255,7 +255,7 @@ report(moves)
 
 
 def test_a_deleted_run_is_gone_and_its_writer_is_told(server: DevServer, scripts: Scripts, raw: RawClient) -> None:
-    """Reads no longer find it, its contents leave the disk, file_stream answers 404."""
+    """Reads no longer find it, its contents leave the disk, file_stream responds with 404."""
     scripts.run("""
 with wandb.init(project="p", id="r") as run:
     run.log({"a": 1})

@@ -1,4 +1,4 @@
-"""What agents are told, word by word: no SDK, no waiting."""
+"""Commands that agents get, exactly as sent: without the SDK, without waiting."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_sweep_lives_from_pending_to_finished(raw: RawClient) -> None:
 
 
 def test_an_answer_that_is_lost_loses_no_trial(raw: RawClient) -> None:
-    """The agent that never heard of it is told again, once; a program that ends before wandb.init() has failed then."""
+    """An agent that did not get it gets it again, once; a program that ends before wandb.init() has failed then."""
     sweep = raw.sweep(GRID)
     agent = sweep.agent()
     raw.server.faults.add(Fault("graphql", operation="Heartbeat", status=500, applied=True))
@@ -105,7 +105,7 @@ def test_a_stopped_sweep_lets_trials_end(raw: RawClient) -> None:
 
 
 def test_a_cancelled_sweep_stops_trials(raw: RawClient) -> None:
-    """Told again and again, until the agent has done with them; whoever says nothing of his end was killed."""
+    """Sent again until the agent has ended them; a trial whose end is not reported was killed."""
     sweep = raw.sweep(ENDLESS)
     agent, other = sweep.agent(), sweep.agent()
     run, unheard = agent.start(), other.beat()["run_id"]
@@ -119,7 +119,7 @@ def test_a_cancelled_sweep_stops_trials(raw: RawClient) -> None:
 
 
 def test_a_run_that_is_to_stop_is_stopped_by_its_agent(raw: RawClient) -> None:
-    """As asked for by the public API; the agent goes on with the next one."""
+    """As the public API requests it; the agent continues with the next trial."""
     sweep = raw.sweep(GRID)
     agent = sweep.agent()
     run = agent.start()
@@ -169,13 +169,13 @@ def test_a_trial_that_is_worse_than_others_ends_early(raw: RawClient, goal: str)
     raw.stream_rows(*({"_step": step, "loss": sign * 0.1} for step in range(3)), run=f"local/p/{better}")
     raw.stream_rows({"_step": 0, "loss": sign * 0.9}, {"_step": 1, "other": 1}, run=f"local/p/{worse}")
     assert (good.beat(better), bad.beat(worse)) == (None, None)
-    answer = raw.stream_rows({"_step": 2, "loss": sign * 0.8}, offset=2, run=f"local/p/{worse}")
+    response = raw.stream_rows({"_step": 2, "loss": sign * 0.8}, offset=2, run=f"local/p/{worse}")
 
     assert good.beat(better) is None
     assert bad.beat(worse) == {"type": "stop", "run_id": worse}
     stopping = 'query Q { project(name: "p") { run(name: "%s") { shouldStop stopped } } }' % worse  # noqa: UP031
     assert raw.data(stopping)["project"]["run"] == {"shouldStop": True, "stopped": False}
-    assert "stopped" not in answer.json()
+    assert "stopped" not in response.json()
     bad.end(worse, exit_code=1)
     assert bad.beat()["type"] == "run"
 
@@ -253,7 +253,7 @@ def test_prior_runs_belong_to_the_sweep(raw: RawClient) -> None:
 
 
 def test_a_bayesian_sweep_learns_while_others_write(raw: RawClient) -> None:
-    """The search is asked outside of the transaction, and its answer becomes a trial."""
+    """The search runs outside of the transaction, and its result becomes a trial."""
     pytest.importorskip("scipy")
     sweep = raw.sweep({**ENDLESS, "method": "bayes", "metric": LOSS, "run_cap": 2})
     agent = sweep.agent()
@@ -273,10 +273,10 @@ def test_agents_of_a_deleted_sweep_get_404(raw: RawClient) -> None:
     agent = sweep.agent()
     run, pending = agent.start(), sweep.agent().beat()["run_id"]
     raw.server.delete_sweep(sweep.path)
-    answer = raw.graphql(HEARTBEAT, input={"id": agent.node, "runState": "{}"})
+    response = raw.graphql(HEARTBEAT, input={"id": agent.node, "runState": "{}"})
 
-    assert answer.status_code == 404
-    assert "sweep was deleted" in answer.json()["errors"][0]["message"]
+    assert response.status_code == 404
+    assert "sweep was deleted" in response.json()["errors"][0]["message"]
     assert [raw.server.run(f"local/p/{name}").state for name in (run, pending)] == ["running", "killed"]
     with pytest.raises(NotFoundError, match="it has none"):
         raw.server.sweep(sweep.path)
@@ -286,13 +286,13 @@ def test_a_configuration_changes_before_the_first_trial_only(raw: RawClient) -> 
     """What agents were given must stay true."""
     sweep = raw.sweep(GRID)
     changed = json.dumps({**GRID, "parameters": {"a": {"value": 7}}})
-    sweep.set(config=changed, displayName="new name", description="said")
+    sweep.set(config=changed, displayName="new name", description="changed")
     record = raw.server.sweep(sweep.path)
     assert (record.name, record.config["parameters"]) == ("new name", {"a": {"value": 7}})
     assert sweep.agent().beat()["args"] == {"a": {"value": 7}}
-    answer = raw.graphql(UPSERT_SWEEP, input={"id": sweep.node, "config": json.dumps(GRID)}).json()
+    response = raw.graphql(UPSERT_SWEEP, input={"id": sweep.node, "config": json.dumps(GRID)}).json()
 
-    assert "has trials already" in answer["errors"][0]["message"]
+    assert "has trials already" in response["errors"][0]["message"]
     sweep.set(config=changed, state="PAUSED")
     assert sweep.state == "PAUSED"
 
@@ -310,18 +310,18 @@ def test_a_configuration_changes_before_the_first_trial_only(raw: RawClient) -> 
 )
 def test_what_cannot_be_a_sweep_is_refused(raw: RawClient, given: dict[str, str], named: str) -> None:
     """And leaves nothing behind."""
-    answer = raw.graphql(UPSERT_SWEEP, input=given).json()
+    response = raw.graphql(UPSERT_SWEEP, input=given).json()
 
-    assert named in answer["errors"][0]["message"]
+    assert named in response["errors"][0]["message"]
     assert raw.server.sweeps() == []
 
 
 def test_warnings_are_answered_and_the_text_comes_back_as_it_was(raw: RawClient) -> None:
     """Comments too."""
     text = "# mine\nmethod: grid\nmetod: x\nparameters: {a: {value: 1}}\n"
-    answer = raw.data(UPSERT_SWEEP, input={"config": text, "projectName": "p"})["upsertSweep"]
+    response = raw.data(UPSERT_SWEEP, input={"config": text, "projectName": "p"})["upsertSweep"]
     found = raw.data('{ project(name: "p") { sweeps { edges { node { config method runCountExpected } } } } }')
 
-    assert [warning.partition(":")[0] for warning in answer["configValidationWarnings"]] == ["metod"]
+    assert [warning.partition(":")[0] for warning in response["configValidationWarnings"]] == ["metod"]
     (edge,) = found["project"]["sweeps"]["edges"]
     assert edge["node"] == {"config": text, "method": "grid", "runCountExpected": 1}

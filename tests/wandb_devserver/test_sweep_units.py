@@ -1,4 +1,4 @@
-"""What a sweep's configuration means: no server, no SDK, no extra."""
+"""Sweep configurations, searches and early termination, without a server."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def grid(parameters: object) -> list[JsonObject]:
         (config({"n": {"parameters": {"b": {"min": 0.1, "max": 1.0}}}}, "grid"), ["parameters.n.parameters.b: a grid"]),
         (config({"a": {"values": [1, 2], "probabilities": [0.5, 0.5]}}, "grid"), ["parameters.a: a grid has no steps"]),
         (config({"a": {"min": 0.1, "max": 1.0}}, "bayes"), ["metric: method 'bayes' needs a metric to optimize"]),
-        (config(method="bayes", metric=LOSS), ["parameters: method 'bayes' needs a parameter that is no constant"]),
+        (config(method="bayes", metric=LOSS), ["parameters: method 'bayes' needs a parameter that is not constant"]),
         (config(metric="loss"), ["metric: use an object such as"]),
         (config(metric={"name": ""}), ["metric: use an object such as"]),
         (config(metric={"name": "loss", "goal": "min"}), ["metric.goal: use one of minimize, maximize, not 'min'"]),
@@ -97,9 +97,9 @@ def grid(parameters: object) -> list[JsonObject]:
         (config(early_terminate={"type": "hyperband", "max_iter": 2, "s": 2}, metric=LOSS), ["no step to compare"]),
         (config(controller={"type": "local"}), ["controller.type: this server runs the search itself"]),
         (config({"a": {"min": 2, "max": 1}}, "no", run_cap=-1), ["method: ", "parameters.a: ", "run_cap: "]),
-        ("[1]", ["it is no object with 'method' and 'parameters', but [1]"]),
-        ("a: [", ["it is no YAML"]),
-        ("method: random\nparameters: {a: {value: 2024-05-01}}", ["it is no YAML that JSON could hold"]),
+        ("[1]", ["it is not an object with 'method' and 'parameters', but [1]"]),
+        ("a: [", ["it is not YAML"]),
+        ("method: random\nparameters: {a: {value: 2024-05-01}}", ["it is not YAML that JSON could hold"]),
     ],
 )
 def test_what_makes_a_sweep_impossible_is_named(text: str, reasons: list[str]) -> None:

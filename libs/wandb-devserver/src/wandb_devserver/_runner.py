@@ -24,7 +24,7 @@ _STOP_TIMEOUT = 5
 
 
 class _Uvicorn(uvicorn.Server):
-    """A uvicorn server that says when it answers."""
+    """A uvicorn server that reports when it accepts requests."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -39,7 +39,7 @@ class RunningServer:
     """Listens from its creation until `stop`.
 
     Raises:
-        UsageError: if the address or the data directory cannot be used.
+        UsageError: if the host and port or the data directory cannot be used.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -95,7 +95,7 @@ class RunningServer:
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio turns Nagle's algorithm off only where the protocol is named: otherwise answers wait 40 ms.
+    # asyncio turns Nagle's algorithm off only where the protocol is named: otherwise responses wait 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         # A port that a server just left may be taken again at once.

@@ -29,7 +29,7 @@ class DevServer:
     Args:
         data_dir: where runs are kept; a folder can be used again later. None keeps them in a
             temporary one that is removed on `stop`.
-        host: the address to listen on.
+        host: the interface to listen on.
         port: the port to listen on; 0 takes a free one.
         api_key: what clients must know, 40 or more characters. None takes the data
             directory's own, which is made up on first use.
@@ -93,14 +93,14 @@ class DevServer:
 
     @property
     def requests(self) -> RequestLog:
-        """Which requests were answered, for tests that must wait for one."""
+        """The requests that were served, for tests that must wait for one."""
         return self._live.backend.requests
 
     def run(self, path: str) -> RunRecord:
         """Return the run at `entity/project/id` as it is now.
 
         Raises:
-            NotFoundError: if there is none (a `LookupError`); the message says which runs there are.
+            NotFoundError: if the run does not exist (a `LookupError`); the message lists the runs.
         """
         return read_run(self._live.backend, self.url, path)
 
@@ -108,7 +108,7 @@ class DevServer:
         """Return the runs of the project `entity/project`, or of all projects, oldest first.
 
         Raises:
-            NotFoundError: if there is no such project (a `LookupError`); the message says which there are.
+            NotFoundError: if the project does not exist (a `LookupError`); the message lists the projects.
         """
         return read_runs(self._live.backend, self.url, path)
 
@@ -137,7 +137,7 @@ class DevServer:
         """Return the sweep at `entity/project/id` as it is now.
 
         Raises:
-            NotFoundError: if there is none (a `LookupError`); the message says which sweeps there are.
+            NotFoundError: if the sweep does not exist (a `LookupError`); the message lists the sweeps.
         """
         return read_sweep(self._live.backend, self.url, path)
 
@@ -145,7 +145,7 @@ class DevServer:
         """Return the sweeps of the project `entity/project`, or of all projects, oldest first.
 
         Raises:
-            NotFoundError: if there is no such project (a `LookupError`); the message says which there are.
+            NotFoundError: if the project does not exist (a `LookupError`); the message lists the projects.
         """
         return read_sweeps(self._live.backend, self.url, path)
 
@@ -172,16 +172,16 @@ class DevServer:
         """Forget the sweep at `entity/project/id`: its agents learn of it at their next heartbeat. Its runs stay.
 
         Raises:
-            NotFoundError: if there is none (a `LookupError`); the message says which sweeps there are.
+            NotFoundError: if the sweep does not exist (a `LookupError`); the message lists the sweeps.
         """
         delete_sweep(self._live.backend, path)
 
     def start(self) -> DevServer:
-        """Listen, and return once requests are answered.
+        """Listen, and return once requests are served.
 
         Raises:
             DevServerError: if the server runs already.
-            UsageError: if the address or the data directory cannot be used; the message names it.
+            UsageError: if the host and port or the data directory cannot be used; the message names it.
         """
         if self._running is not None:
             msg = "this server runs already: stop it first, or make another"

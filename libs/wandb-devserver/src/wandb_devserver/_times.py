@@ -14,7 +14,7 @@ def from_iso(text: str) -> float:
     """Return the seconds since the epoch of an ISO 8601 date or time; UTC where it names no zone.
 
     Raises:
-        ValueError: if `text` is no such date.
+        ValueError: if `text` is not such a date.
     """
     moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00").replace("z", "+00:00"))
     return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()

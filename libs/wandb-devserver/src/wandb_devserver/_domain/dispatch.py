@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One entry of the list that an agent gets in answer to its heartbeat."""
+    """One entry of the list that an agent gets in response to its heartbeat."""
 
     type: str
     trial: StoredTrial | None = None
@@ -98,7 +98,7 @@ def _note(connection: sqlite3.Connection, agent: StoredAgent, running: set[str])
         if trial.name in running:
             trial_table.report(connection, trial)
         elif trial.state == "pending" and not (trial.reported or trial.repeated or trial.released or trial.stopping):
-            # Either the answer was lost, or the program ended before wandb.init(): the former must not lose a trial.
+            # Either the response was lost, or the program ended before wandb.init(): the former must not lose a trial.
             unheard = trial
         elif not trial.released:
             trial_table.release(connection, trial)

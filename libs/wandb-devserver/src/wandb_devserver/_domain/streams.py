@@ -37,7 +37,7 @@ def parse_line(line: str) -> ConsoleLine:
 def sample(items: Iterable[T], size: int) -> list[T]:
     """Return at most `size` items, evenly spread, the first and (from two on) the last among them.
 
-    All items come back when there are no more than that.
+    Returns all items if they are at most that many.
     """
     kept: list[T] = []
     stride, last = 1, None

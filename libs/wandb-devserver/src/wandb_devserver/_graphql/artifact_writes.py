@@ -32,7 +32,7 @@ _UNSUPPORTED = {
     "cloud_region_id": "cloudRegionID",
     "ttl_duration_seconds": "ttlDurationSeconds",
 }
-# Not given, or in the words of a client that has nothing to say. A TTL of -1 or -2 is none.
+# Values by which clients leave a field out; a TTL of -1 or -2 too.
 _NOTHING = (None, "", "null", "[]", "{}", -1, -2)
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class AgentGoneError(NotFoundError):
-    """An agent's sweep was deleted. To be answered with 404: by it alone the SDK's agents know."""
+    """An agent's sweep was deleted. Responds with 404, from which alone the SDK's agents know."""
 
 
 class SlowWork(Exception):  # noqa: N818 - no error
@@ -60,7 +60,7 @@ class Context:
     """Blobs to remove once the transaction is on disk."""
 
     computed: JsonObject | None = None
-    """What the work asked for by an earlier `SlowWork` has come to."""
+    """The result of the work that an earlier `SlowWork` requested."""
 
     def slowly(self, work: Callable[[sqlite3.Connection], JsonObject]) -> JsonObject:
         """Return the result of `work`, which takes too long to be done while nobody else can write.

@@ -43,7 +43,7 @@ async def graphql(request: Request) -> Response:
         return _errors(413, [{"message": str(error)}])
     query = question.get("query")
     if not isinstance(query, str):
-        return _errors(400, [{"message": "the body is no JSON object with a 'query'"}])
+        return _errors(400, [{"message": "the body is not a JSON object with a 'query'"}])
     named = _OPERATION.search(query)
     # The SDK sends an empty operationName for "none".
     operation = str(question.get("operationName") or (named[1] if named else "") or "anonymous")
@@ -140,16 +140,16 @@ def _answer(operation: str, result: ExecutionResult) -> Response:
             logger.info("%s refused: %s", operation, cause)
         elif cause is not None:
             logger.error("%s: error in the server", operation, exc_info=cause)
-    answer: dict[str, Any] = {"data": None if errors else result.data}
+    body: dict[str, Any] = {"data": None if errors else result.data}
     if errors:
-        answer["errors"] = [error.formatted for error in errors]
+        body["errors"] = [error.formatted for error in errors]
     gone = any(isinstance(error.original_error, AgentGoneError) for error in errors)
     # Faster than looking for non-finite numbers in what is nearly always free of them.
-    return Response(dumps_strict(answer), 404 if gone else 200, media_type="application/json")
+    return Response(dumps_strict(body), 404 if gone else 200, media_type="application/json")
 
 
 def _refused(operation: str, errors: list[GraphQLError]) -> Response:
-    """Answer 400, which no client retries: this server does not know what is asked for."""
+    """Respond with 400, which no client retries: this server does not know the operation or a field of it."""
     logger.warning("%s not understood: %s", operation, "; ".join(error.message for error in errors))
     return _errors(400, [{**error.formatted, "message": f"{operation}: {error.message}"} for error in errors])
 

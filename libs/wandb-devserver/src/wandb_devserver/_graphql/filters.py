@@ -50,7 +50,7 @@ def parse_filters(text: str | None) -> RunPredicate | None:
     """Read the `filters` of a request; None when they let every run pass.
 
     Raises:
-        UsageError: if they are no filter this server knows; the message names what it does not know.
+        UsageError: if they are not a supported filter; the message names the unknown part.
     """
     value = loads(text) if text else None
     if not value:
@@ -166,7 +166,7 @@ def _matches_pattern(operand: Json) -> ValuePredicate:
     try:
         pattern = re.compile(str(operand))
     except re.error as error:
-        msg = f"$regex {operand!r} is no regular expression: {error}"
+        msg = f"$regex {operand!r} is not a regular expression: {error}"
         raise UsageError(msg) from error
     return lambda value: any(isinstance(item, str) and pattern.search(item) for item in _items(value))
 

@@ -110,7 +110,7 @@ def resolve_log_lines(
     first: int | None = None,
     last: int | None = None,
     after: str | None = None,
-    use_improved_pagination: bool | None = None,  # noqa: ARG001 - there is no other here
+    use_improved_pagination: bool | None = None,  # noqa: ARG001 - this server has only that
 ) -> dict[str, Any]:
     database = info.context.connection
     if last is not None:
@@ -162,7 +162,7 @@ def _position(cursor: str) -> int:
     try:
         return int(cursor)
     except ValueError as error:
-        msg = f"{cursor!r} is no cursor of this server"
+        msg = f"{cursor!r} is not a cursor of this server"
         raise UsageError(msg) from error
 
 

@@ -45,7 +45,7 @@ def read_manifest(context: Context, artifact: StoredArtifact) -> list[ManifestEn
         raise UsageError(msg)
     contents = loads_object(context.backend.blobs.path(blob.name).read_bytes()).get("contents")
     if not isinstance(contents, dict):
-        msg = "the manifest is no JSON object with 'contents'"
+        msg = "the manifest is not a JSON object with 'contents'"
         raise UsageError(msg)
     return [_entry(context, name, value) for name, value in contents.items()]
 

@@ -55,7 +55,7 @@ def parse_json_string(value: object) -> str:
 
 @json_value.serializer
 def serialize_json(value: Json) -> Json:
-    # The answer as a whole is written as strict JSON.
+    # The response as a whole is written as strict JSON.
     return value
 
 

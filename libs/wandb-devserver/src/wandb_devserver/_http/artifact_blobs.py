@@ -64,7 +64,7 @@ async def _send(backend: Backend, blob: Blob | None, name: str) -> Response:
     if blob is None:
         return PlainTextResponse("no such contents", status_code=404)
 
-    async def serve(fault: Fault | None) -> Response:  # noqa: ARG001 - faults change the answer afterwards
+    async def serve(fault: Fault | None) -> Response:  # noqa: ARG001 - faults change the response afterwards
         return FileResponse(
             backend.blobs.path(blob.name),
             media_type="application/octet-stream",

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 # Signed links prove themselves; the SDK sends its telemetry without credentials. The routes of the
-# app must answer everything under these, so that no page can be had through them.
+# app must handle every path under these, so that none of them leads to a page.
 OPEN_PREFIXES = ("/signed/", "/sdk/otel/")
 
 
 class RequireKey:
-    """ASGI middleware that answers 401 to whoever does not know the key."""
+    """ASGI middleware that responds with 401 to requests without the key."""
 
     def __init__(self, app: ASGIApp, *, api_key: str) -> None:
         self._app = app

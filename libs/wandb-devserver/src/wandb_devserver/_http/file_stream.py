@@ -38,7 +38,7 @@ _STREAMS: dict[str, Stream] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class RunPath:
     entity: str
     project: str
     run: str
@@ -50,30 +50,30 @@ class Address:
 async def file_stream(request: Request) -> Response:
     """`POST /files/{entity}/{project}/{run}/file_stream`."""
     backend: Backend = request.app.state.backend
-    address = Address(**request.path_params)
-    # Read before a fault strikes, so that a dropped connection loses the answer and not the question.
+    path = RunPath(**request.path_params)
+    # Read before a fault strikes, so that a dropped connection loses the response and not the request.
     try:
         body = await read_body(request)
     except BodyTooLargeError as error:
         return _refusal(413, str(error))
 
     async def serve(fault: Fault | None) -> Response:  # noqa: ARG001 - faults do not change what is stored
-        return await run_sync(_apply, backend, address, request, body)
+        return await run_sync(_apply, backend, path, request, body)
 
-    return await respond(backend, "file_stream", serve, target=address.run)
+    return await respond(backend, "file_stream", serve, target=path.run)
 
 
-def _apply(backend: Backend, address: Address, request: Request, body: bytes) -> Response:
+def _apply(backend: Backend, path: RunPath, request: Request, body: bytes) -> Response:
     try:
         message = _decode(body, request.headers.get("content-encoding", ""))
     except (ValueError, zlib.error) as error:
-        logger.warning("file_stream of %s refused: %s", address, error)
-        return _refusal(400, f"the body is no JSON object: {error}")
+        logger.warning("file_stream of %s refused: %s", path, error)
+        return _refusal(400, f"the body is not a JSON object: {error}")
     client = request.headers.get("x-wandb-async-client-id") or None
     with backend.database.write() as connection:
-        run = run_table.find_by_path(connection, address.entity, address.project, address.run)
+        run = run_table.find_by_path(connection, path.entity, path.project, path.run)
         if run is None:
-            return _refusal(404, f"there is no run {str(address)!r}: it was deleted or never opened")
+            return _refusal(404, f"there is no run {str(path)!r}: it was deleted or never opened")
         apply_message(connection, run, message, client)
     return JSONResponse({"stopped": True} if run.stop_requested else {})
 
@@ -136,7 +136,7 @@ def _decompressed(body: bytes) -> bytes:
     stream = zlib.decompressobj(wbits=31)
     text = stream.decompress(body, LIMIT)
     if stream.unconsumed_tail or not stream.eof:
-        msg = f"it is no gzip stream, or one of more than {LIMIT} bytes"
+        msg = f"it is not a gzip stream, or one of more than {LIMIT} bytes"
         raise ValueError(msg)
     return text
 

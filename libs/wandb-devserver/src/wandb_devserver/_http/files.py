@@ -48,7 +48,7 @@ async def download(request: Request) -> Response:
     if file is None:
         return PlainTextResponse("no such file", status_code=404)
 
-    async def serve(fault: Fault | None) -> Response:  # noqa: ARG001 - faults change the answer afterwards
+    async def serve(fault: Fault | None) -> Response:  # noqa: ARG001 - faults change the response afterwards
         return FileResponse(
             backend.blobs.path(file.blob),
             media_type=file.mimetype,

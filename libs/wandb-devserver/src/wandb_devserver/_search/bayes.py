@@ -62,8 +62,8 @@ def _propose(config: SweepConfig, results: list[Result]) -> JsonObject:
 
     assert config.metric is not None
     searched = [parameter for parameter in config.parameters if parameter.distribution != CONSTANT]
-    # The package knows no nested parameters: it sees each under a name of its own.
-    question = {
+    # The package does not support nested parameters: it gets each under a flat name.
+    search = {
         "method": "bayes",
         "metric": {
             "name": _METRIC,
@@ -82,8 +82,8 @@ def _propose(config: SweepConfig, results: list[Result]) -> JsonObject:
         # A run from elsewhere may lack a parameter.
         if None not in (values := values_of(tuple(searched), result.parameters))
     ]
-    answer = next_run(question, runs).config
-    chosen: list[Json] = [_plain(answer[_name(index)]["value"]) for index in range(len(searched))]
+    proposal = next_run(search, runs).config
+    chosen: list[Json] = [_plain(proposal[_name(index)]["value"]) for index in range(len(searched))]
     found = dict(zip((parameter.path for parameter in searched), chosen, strict=True))
     return nest(
         config.parameters,
@@ -103,6 +103,6 @@ def _described(parameter: Parameter) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Json:
-    # numpy's numbers are no numbers for JSON.
+    # JSON cannot encode numpy's numbers.
     plain: Json = value.item() if hasattr(value, "item") else value
     return plain

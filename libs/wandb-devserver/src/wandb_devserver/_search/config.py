@@ -106,13 +106,13 @@ def parse_config(text: str) -> SweepConfig:
 
 def _load(text: str) -> JsonObject:
     try:
-        # Through JSON, because YAML has dates, and keys that are no strings.
+        # Through JSON, because YAML has dates, and keys that are not strings.
         document = loads(dumps(yaml.load(text, _Loader)))  # noqa: S506 - it is a safe one
     except (yaml.YAMLError, TypeError, ValueError) as error:
-        msg = f"Invalid sweep config: it is no YAML that JSON could hold: {error}"
+        msg = f"Invalid sweep config: it is not YAML that JSON could hold: {error}"
         raise UsageError(msg) from error
     if not isinstance(document, dict):
-        msg = f"Invalid sweep config: it is no object with 'method' and 'parameters', but {document!r}"
+        msg = f"Invalid sweep config: it is not an object with 'method' and 'parameters', but {document!r}"
         raise UsageError(msg)
     return document
 
@@ -165,6 +165,6 @@ def _check_together(config: SweepConfig, problems: Problems) -> None:
         if config.metric is None:
             problems.error("metric", "method 'bayes' needs a metric to optimize, such as {'name': 'loss'}")
         if config.parameters and all(parameter.distribution == CONSTANT for parameter in config.parameters):
-            problems.error("parameters", "method 'bayes' needs a parameter that is no constant")
+            problems.error("parameters", "method 'bayes' needs a parameter that is not constant")
     if config.early_terminate and config.metric is None:
         problems.error("metric", "'early_terminate' needs a metric to compare trials by, such as {'name': 'loss'}")

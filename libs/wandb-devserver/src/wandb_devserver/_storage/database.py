@@ -23,7 +23,7 @@ SCHEMA_VERSION = 1
 class Database:
     """The records of one data directory.
 
-    Each transaction borrows a connection of its own, so that any thread may read while another writes.
+    Each transaction borrows a separate connection, so that any thread may read while another writes.
     """
 
     def __init__(self, path: Path, *, heartbeat_timeout: float) -> None:

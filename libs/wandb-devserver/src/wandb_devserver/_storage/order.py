@@ -97,5 +97,5 @@ def _decode(cursor: str) -> tuple[SortKey, int]:
         key, run_id = json.loads(base64.urlsafe_b64decode(cursor))
         return key, int(run_id)
     except (ValueError, TypeError) as error:
-        msg = f"{cursor!r} is no cursor of this server"
+        msg = f"{cursor!r} is not a cursor of this server"
         raise UsageError(msg) from error

@@ -19,7 +19,7 @@ KINDS: tuple[Kind, ...] = ("graphql", "file_stream", "upload", "download")
 class Fault:
     """One way to misbehave, and the requests that meet it.
 
-    A fault with neither `status` nor `drop` lets the request be served and changes the answer.
+    A fault with neither `status` nor `drop` lets the request be served and changes the response.
     """
 
     kind: Kind
@@ -38,31 +38,31 @@ class Fault:
     """Seconds to wait before anything else."""
 
     status: int | None = None
-    """Answer with this HTTP status."""
+    """Respond with this HTTP status."""
 
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Headers of that answer, such as `{"Retry-After": "1"}`."""
+    """Headers of that response, such as `{"Retry-After": "1"}`."""
 
     body: str = ""
-    """Body of that answer."""
+    """Body of that response."""
 
     drop: bool = False
-    """Close the connection without an answer."""
+    """Close the connection without a response."""
 
     applied: bool = False
-    """With `status` or `drop`: serve the request first, so that only the answer is lost."""
+    """With `status` or `drop`: serve the request first, so that only the response is lost."""
 
     drop_after: int | None = None
     """Send this many bytes of the true body, then close the connection."""
 
     truncate_to: int | None = None
-    """Answer with only this many bytes of the true body, as if that were all."""
+    """Respond with only this many bytes of the true body, as if that were all."""
 
     wrong_bytes: bool = False
-    """Answer with a body of the right length and other contents."""
+    """Respond with a body of the right length and other contents."""
 
     wrong_md5: bool = False
-    """With `graphql`: state a wrong MD5 for every file in the answer."""
+    """With `graphql`: state a wrong MD5 for every file in the response."""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -76,7 +76,7 @@ class Fault:
             msg = f"count is {self.count}: use 1 or more, or None for all requests"
             raise UsageError(msg)
         if self.wrong_md5 and self.kind != "graphql":
-            msg = f"wrong_md5 in a fault of kind {self.kind!r}: only 'graphql' answers state an MD5"
+            msg = f"wrong_md5 in a fault of kind {self.kind!r}: only 'graphql' responses state an MD5"
             raise UsageError(msg)
         if not (self.delay or self.wrong_md5 or self.replaces_answer or self.alters_body):
             msg = f"a fault of kind {self.kind!r} with no effect: give a status, drop, delay or one of the others"
@@ -92,7 +92,7 @@ class Fault:
 
 
 class Faults:
-    """The faults in force on a server. All methods may be called from any thread."""
+    """The active faults of a server. All methods may be called from any thread."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -100,7 +100,7 @@ class Faults:
         self._fired: list[Fault] = []
 
     def add(self, fault: Fault) -> Fault:
-        """Put a fault in force behind those already there; return it."""
+        """Add a fault behind the active ones; return it."""
         with self._changed:
             self._left.append((fault, fault.count))
         return fault

@@ -99,7 +99,7 @@ def read_run(backend: Backend, url: str, path: str) -> RunRecord:
     """Return the run at `entity/project/id`.
 
     Raises:
-        NotFoundError: if there is none; the message says which runs there are.
+        NotFoundError: if the run does not exist; the message lists the runs.
     """
     entity, project, name = split_path(path, 3, "entity/project/id")
     with backend.database.read() as connection:
@@ -115,7 +115,7 @@ def read_runs(backend: Backend, url: str, path: str | None) -> list[RunRecord]:
     """Return the runs of a project `entity/project`, or all, oldest first.
 
     Raises:
-        NotFoundError: if there is no such project; the message says which there are.
+        NotFoundError: if the project does not exist; the message lists the projects.
     """
     with backend.database.read() as connection:
         runs = _all_runs(connection, path)
@@ -139,7 +139,7 @@ def projects_at(connection: sqlite3.Connection, path: str | None) -> list[Stored
     """Return the project at `entity/project`, or all.
 
     Raises:
-        NotFoundError: if there is no such project; the message says which there are.
+        NotFoundError: if the project does not exist; the message lists the projects.
     """
     projects = project_table.page(connection, None)
     if path is None:
@@ -186,7 +186,7 @@ def _file_record(backend: Backend, file: StoredFile) -> FileRecord:
 def split_path(path: str, parts: int, form: str) -> list[str]:
     found = path.split("/")
     if len(found) != parts or not all(found):
-        msg = f"{path!r} is no path of the form {form!r}"
+        msg = f"{path!r} is not a path of the form {form!r}"
         raise UsageError(msg)
     return found
 

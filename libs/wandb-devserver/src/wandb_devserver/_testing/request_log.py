@@ -18,12 +18,12 @@ class RequestLog:
         self._counts: Counter[tuple[str, str | None]] = Counter()
 
     def count(self, kind: Kind, operation: str | None = None) -> int:
-        """Return how many requests of this kind (and operation) were answered, with or without a fault."""
+        """Return how many requests of this kind (and operation) were served, with or without a fault."""
         with self._changed:
             return self._count(kind, operation)
 
     def wait(self, kind: Kind, operation: str | None = None, *, count: int = 1, timeout: float = 30.0) -> None:
-        """Block until `count` such requests were answered.
+        """Block until `count` such requests were served.
 
         Raises:
             TimeoutError: if that takes more than `timeout` seconds.

@@ -74,7 +74,7 @@ def read_sweep(backend: Backend, url: str, path: str) -> SweepRecord:
     """Return the sweep at `entity/project/id`.
 
     Raises:
-        NotFoundError: if there is none; the message says which sweeps there are.
+        NotFoundError: if the sweep does not exist; the message lists the sweeps.
     """
     with backend.database.read() as connection:
         return _record(backend, connection, url, _find(connection, path))
@@ -84,7 +84,7 @@ def read_sweeps(backend: Backend, url: str, path: str | None) -> list[SweepRecor
     """Return the sweeps of a project `entity/project`, or all, oldest first.
 
     Raises:
-        NotFoundError: if there is no such project; the message says which there are.
+        NotFoundError: if the project does not exist; the message lists the projects.
     """
     with backend.database.read() as connection:
         return [_record(backend, connection, url, sweep) for sweep in _all_sweeps(connection, path)]
@@ -101,7 +101,7 @@ def delete_sweep(backend: Backend, path: str) -> None:
     """Forget the sweep at `entity/project/id`.
 
     Raises:
-        NotFoundError: if there is none; the message says which sweeps there are.
+        NotFoundError: if the sweep does not exist; the message lists the sweeps.
     """
     with backend.database.write() as connection:
         sweep_table.delete(connection, _find(connection, path))

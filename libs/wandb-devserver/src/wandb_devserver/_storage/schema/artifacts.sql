@@ -35,7 +35,7 @@ CREATE TABLE IF NOT EXISTS artifacts (
     description TEXT,
     metadata TEXT,
     tags TEXT NOT NULL DEFAULT '[]',
-    -- Given at creation, in force from the commit on.
+    -- Given at creation, effective from the commit on.
     requested_aliases TEXT NOT NULL DEFAULT '[]',
     history_step INTEGER,
     size INTEGER NOT NULL DEFAULT 0,

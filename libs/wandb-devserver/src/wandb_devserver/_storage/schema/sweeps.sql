@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS agents (
     sweep_id INTEGER NOT NULL REFERENCES sweeps (id) ON DELETE CASCADE,
     name TEXT NOT NULL UNIQUE,
     host TEXT NOT NULL,
-    -- Whether it was told to leave.
+    -- Whether it got the command to exit.
     dismissed INTEGER NOT NULL DEFAULT 0,
     created_at REAL NOT NULL,
     heartbeat_at REAL NOT NULL
@@ -34,9 +34,9 @@ CREATE TABLE IF NOT EXISTS trials (
     agent_id INTEGER NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
     -- The parameters chosen for it, as JSON.
     parameters TEXT NOT NULL,
-    -- Whether the agent ever said that it runs.
+    -- Whether the agent ever reported that it runs.
     reported INTEGER NOT NULL DEFAULT 0,
-    -- Whether the agent was told twice.
+    -- Whether the agent got the command twice.
     repeated INTEGER NOT NULL DEFAULT 0,
     -- Whether the agent has done with it.
     released INTEGER NOT NULL DEFAULT 0,
