@@ -26,7 +26,7 @@ def run(wandb_devserver: DevServer, tmp_path: Path) -> Any:
 def test_the_end_of_a_run(run: Any) -> None:
     """It is asked again until the run is over; not for longer than it was told to."""
     ref = RunRef("local", "e2e", run.id)
-    assert wait_for_run(ref, timeout=SHORT) == f"says of {run.id} that it still runs"
+    assert wait_for_run(ref, timeout=SHORT) == f"still reports {run.id} as running"
     assert wait_for_run(ref, ends=False, timeout=LONG) is None
 
     found: list[str | None] = []
@@ -41,7 +41,7 @@ def test_rows(run: Any) -> None:
     """Those that are known to be under way are waited for, of a run that goes on, too."""
     ref = RunRef("local", "e2e", run.id)
     assert wait_for_run(ref, last_step=0, ends=False, timeout=LONG) is None
-    assert wait_for_run(ref, last_step=1, ends=False, timeout=SHORT) == "has it up to step 0 of 1"
+    assert wait_for_run(ref, last_step=1, ends=False, timeout=SHORT) == "has only step 0 of 1"
     run.log({"x": 1})
     assert wait_for_run(ref, last_step=1, ends=False, timeout=LONG) is None
 

@@ -178,7 +178,7 @@ def test_there_is_none() -> None:
         download_wandb_run_dir()
     with pytest.raises(InvalidValueError, match=r"sweep_id: this task has no current sweep; give the sweep_id"):
         download_wandb_sweep_dirs()
-    with pytest.raises(InvalidValueError, match=r"run_id='x': names no project; write entity/project/run-id$"):
+    with pytest.raises(InvalidValueError, match=r"run_id='x': has no project; write entity/project/run-id$"):
         asyncio.run(download_wandb_run_logs("x"))
 
 

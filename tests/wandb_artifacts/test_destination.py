@@ -16,8 +16,8 @@ import pytest
 from wandb_artifacts import InvalidValueError
 from wandb_artifacts._destination.base import Target
 from wandb_artifacts._destination.open import open_target
-from wandb_artifacts._destination.store import Information
-from wandb_artifacts._destination.url import Address
+from wandb_artifacts._destination.store import FileDetails
+from wandb_artifacts._destination.url import DestinationUrl
 from wandb_artifacts._download.folders import private_folder
 from wandb_artifacts._errors import DestinationError
 
@@ -545,14 +545,14 @@ def test_credentials_are_not_shown() -> None:
     assert "hunter2" not in str(refused.value)
     assert "abc" not in str(refused.value)
 
-    address = Address(url, {"secret": "S3CRET", "client_kwargs": {"api_key": "K3Y"}, "anon": "no"})
-    said = address.scrubbed(OSError(f"login of user with p@ss or p%40ss to {url} by S3CRET or\nK3Y: no"))
+    address = DestinationUrl(url, {"secret": "S3CRET", "client_kwargs": {"api_key": "K3Y"}, "anon": "no"})
+    said = address.redacted(OSError(f"login of user with p@ss or p%40ss to {url} by S3CRET or\nK3Y: no"))
     assert said == "login of *** with *** or *** to ftp://***@127.0.0.1:1/x by *** or ***: no"
-    assert address.is_told_by(OSError("with S3CRET"))
+    assert address.is_leaked_by(OSError("with S3CRET"))
 
 
 def test_address_opens_its_file_system() -> None:
-    file_system, path = Address("memory://a/b/", {}).open()
+    file_system, path = DestinationUrl("memory://a/b/", {}).open()
 
     assert path == "/a/b"
     assert file_system.async_impl is False
@@ -603,7 +603,7 @@ MD5 = hashlib.md5(b"x")
 )
 def test_information(answer: dict[str, object], md5: bytes | None, stamp: str | None) -> None:
     """Each file system tells of a file in its own words."""
-    found = Information({"name": "a", "size": 3, "type": "file", **answer})
+    found = FileDetails({"name": "a", "size": 3, "type": "file", **answer})
 
     assert found.md5 == md5
     assert stamp in (None, found.stat.stamp)

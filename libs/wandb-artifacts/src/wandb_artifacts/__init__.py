@@ -1,9 +1,9 @@
-"""Verified download of W&B runs and sweeps; and their addresses, the base the other packages stand on.
+"""Verified download of W&B runs and sweeps, and the base of the packages for W&B in Flyte.
 
-`download_run` and `download_sweep` bring runs to any place that fsspec knows; `verify_download` looks at them again.
-`RunRef` and `SweepRef` read, print and link an address; the `check_*` functions refuse what W&B would refuse;
-`is_transient` says which errors are worth a retry; `WandbPluginError` is the root of all exceptions of these packages.
-Importing this package imports neither wandb nor Flyte, and what the downloads need only when one of them is named.
+`download_run` and `download_sweep` download to any fsspec URL, and `verify_download` checks the result. `RunRef` and
+`SweepRef` parse and print references; the `check_*` functions apply W&B's rules for names. `is_transient` classifies
+errors. `WandbPluginError` is the root of all exceptions. Importing this package imports neither wandb nor Flyte, and
+loads what a download needs on first use.
 """
 
 from typing import TYPE_CHECKING

@@ -16,7 +16,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 _THREADS = 32
-"""More than the loop's own executor has: an upload to an object store keeps a thread until its end."""
+"""More than the loop's own executor has, because an upload to an object store occupies a thread until its end."""
 
 
 @cache
@@ -25,14 +25,14 @@ def _executor() -> ThreadPoolExecutor:
 
 
 if hasattr(os, "register_at_fork"):
-    # A forked process has the executor, but none of its threads.
+    # A forked process inherits the executor without its threads.
     os.register_at_fork(after_in_child=_executor.cache_clear)
 
 
 async def to_thread(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Runs something that blocks in a thread, and waits for its end even when cancelled.
+    """Run blocking work in a thread, and wait for its end even when cancelled.
 
-    A file that a thread still writes to must not be closed or moved by who goes on.
+    The caller must not close or move a file that a thread still writes to.
     """
     future = asyncio.get_running_loop().run_in_executor(_executor(), partial(work, *args, **kwargs))
     try:
@@ -44,8 +44,8 @@ async def to_thread(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> 
         raise
 
 
-class Twin(Generic[P, R]):
-    """A coroutine function that is called plainly, and as `.aio(...)` where one awaits: as Flyte names such pairs."""
+class Syncified(Generic[P, R]):
+    """A coroutine function with a blocking form, the call, and an awaitable form, `.aio(...)`, named as in Flyte."""
 
     def __init__(self, function: Callable[P, Coroutine[Any, Any, R]]) -> None:
         self._function = function
@@ -55,12 +55,17 @@ class Twin(Generic[P, R]):
         return run_sync(self._function(*args, **kwargs))
 
     def aio(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
-        """The same without blocking: await it. Cancelling the task that awaits it stops it promptly."""
+        """Return the coroutine. Cancelling the task that awaits it stops the work promptly."""
         return self._function(*args, **kwargs)
 
 
+def syncify(function: Callable[P, Coroutine[Any, Any, R]]) -> Syncified[P, R]:
+    """Make a coroutine function callable without an event loop."""
+    return Syncified(function)
+
+
 def run_sync(coroutine: Coroutine[Any, Any, R]) -> R:
-    """Runs a coroutine to its end, also where an event loop runs already, as in a notebook."""
+    """Run a coroutine to its end, also if an event loop is already running, as in a notebook."""
     return _in_thread(coroutine) if _is_on_loop() else asyncio.run(coroutine)
 
 
@@ -85,22 +90,22 @@ def _in_thread(coroutine: Coroutine[Any, Any, R]) -> R:
         whole = body()
         try:
             found.set_result(asyncio.run(whole))
-        except BaseException as error:  # noqa: BLE001 - it is raised where the caller waits
+        except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
             if not loops.done():
-                # No loop was to be had, so nothing has begun.
+                # The loop could not be created, so nothing has started.
                 whole.close()
                 coroutine.close()
                 loops.set_exception(error)
             found.set_exception(error)
 
-    # With the caller's context variables: in a Flyte task they say where outputs go.
+    # With the caller's context variables: in a Flyte task they determine where outputs are stored.
     context = contextvars.copy_context()
     thread = threading.Thread(target=context.run, args=(work,), name="wandb-artifacts", daemon=True)
     thread.start()
     try:
         return found.result()
     except BaseException:
-        # A KeyboardInterrupt while waiting: nothing goes on behind the caller's back.
+        # A KeyboardInterrupt while waiting: the work must not continue in the background.
         if loops.exception() is None and thread.is_alive():
             loop, task = loops.result()
             loop.call_soon_threadsafe(task.cancel)
@@ -109,7 +114,7 @@ def _in_thread(coroutine: Coroutine[Any, Any, R]) -> R:
 
 
 async def run_all(*coroutines: Awaitable[object]) -> None:
-    """Runs all to their end; the first error cancels the rest, waits for them and is raised."""
+    """Await all; the first error cancels the others, waits for them and is raised."""
     tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
     try:
         await asyncio.gather(*tasks)
@@ -121,7 +126,7 @@ async def run_all(*coroutines: Awaitable[object]) -> None:
 
 
 async def for_each(items: Iterable[T], work: Callable[[T], Awaitable[object]], *, workers: int) -> None:
-    """Gives each item to one of some workers; memory does not grow with the number of items."""
+    """Process the items with a pool of workers; memory does not grow with the number of items."""
     left = iter(items)
 
     async def worker() -> None:

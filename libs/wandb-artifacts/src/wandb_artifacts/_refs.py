@@ -12,41 +12,45 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 DEFAULT_HOST = "https://api.forge.coreweave.com"
-"""The API address the SDK uses when none is given."""
+"""The SDK's default API base URL."""
 
+# How API and app URLs relate is the rule of `wandb.Settings(base_url=...).app_url`, repeated because importing wandb
+# takes 0.4 s; a test compares the two.
 _CLOUD_APP = "https://forge.coreweave.com/wandb"
 _CLOUD_HOSTS = ("api.forge.coreweave.com", "forge.coreweave.com", "api.wandb.ai", "wandb.ai")
 
-
+# Names that make `wandb.init` raise a UsageError; the length is that of its documentation of `id`.
 _ID_FORBIDDEN = ":;,#?/'"
 _PROJECT_FORBIDDEN = "/\\#?%:"
 _MAX_LENGTH = 128
 
 
 def check_host(value: str, *, field: str = "host") -> str:
-    """Returns `value` without a trailing slash if it is an http(s) address.
+    """Return `value` without a trailing slash if it is an http(s) URL.
 
     Raises:
-        InvalidValueError: It is no address, or it carries a user name or password.
+        InvalidValueError: It is not a URL, or contains a user name or password.
     """
     if not isinstance(value, str):
         raise InvalidValueError(field, value, f"must be a string, not {type(value).__name__}")
     parts = urlsplit(value)
     if parts.username or parts.password:
-        raise InvalidValueError(field, None, "must not carry a user name or password; give the key in WANDB_API_KEY")
+        raise InvalidValueError(
+            field, None, "must not contain a user name or password; set the API key in WANDB_API_KEY"
+        )
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise InvalidValueError(field, value, "must be the address of a W&B server, such as https://wandb.example.com")
+        raise InvalidValueError(field, value, "must be the URL of a W&B server, such as https://wandb.example.com")
     return value.rstrip("/")
 
 
 def app_url(host: str | None) -> str:
-    """The address of the web app that belongs to an API address.
+    """Return the URL of the web app for an API base URL.
 
     Args:
-        host: The API address as `WANDB_BASE_URL` takes it; None for the SDK's default.
+        host: The API base URL, as in `WANDB_BASE_URL`; None for the SDK's default.
 
     Returns:
-        The address of the app, without a trailing slash.
+        The URL of the app, without a trailing slash.
     """
     host = (host or DEFAULT_HOST).rstrip("/")
     if urlsplit(host).hostname in _CLOUD_HOSTS:
@@ -57,13 +61,13 @@ def app_url(host: str | None) -> str:
 
 
 def api_url(app: str) -> str | None:
-    """The API address behind an address of the web app: the reverse of `app_url`.
+    """Return the API base URL for a URL of the web app: the reverse of `app_url`.
 
     Args:
-        app: What stands before `/entity/project/...` in the address of a page.
+        app: The part of a page's URL before `/entity/project/...`.
 
     Returns:
-        The API address, or None for the SDK's default.
+        The API base URL, or None for the SDK's default.
     """
     app = app.rstrip("/")
     if urlsplit(app).hostname in _CLOUD_HOSTS:
@@ -72,28 +76,28 @@ def api_url(app: str) -> str | None:
 
 
 def check_id(value: str, *, field: str = "id") -> str:
-    """Returns `value` if W&B accepts it as the id of a run or sweep.
+    """Return `value` if W&B accepts it as the id of a run or sweep.
 
     Raises:
-        InvalidValueError: It is empty, too long, padded with white space or holds a character W&B refuses.
+        InvalidValueError: It is empty, too long, padded with white space or has a character that W&B refuses.
     """
     return _check(value, field=field, forbidden=_ID_FORBIDDEN)
 
 
 def check_project(value: str, *, field: str = "project") -> str:
-    """Returns `value` if W&B accepts it as the name of a project.
+    """Return `value` if W&B accepts it as the name of a project.
 
     Raises:
-        InvalidValueError: It is empty, too long, padded with white space or holds a character W&B refuses.
+        InvalidValueError: It is empty, too long, padded with white space or has a character that W&B refuses.
     """
     return _check(value, field=field, forbidden=_PROJECT_FORBIDDEN)
 
 
 def check_entity(value: str, *, field: str = "entity") -> str:
-    """Returns `value` if it can be the name of a W&B user or team.
+    """Return `value` if it can be the name of a W&B user or team.
 
     Raises:
-        InvalidValueError: It is empty, too long, padded with white space or holds a slash.
+        InvalidValueError: It is empty, too long, padded with white space or has a slash.
     """
     return _check(value, field=field, forbidden="/")
 
@@ -102,14 +106,14 @@ def _check(value: str, *, field: str, forbidden: str) -> str:
     if not isinstance(value, str):
         raise InvalidValueError(field, value, f"must be a string, not {type(value).__name__}")
     if not value:
-        raise InvalidValueError(field, value, "must not be empty; leave it out to use the default")
+        raise InvalidValueError(field, value, "must not be empty; omit it to use the default")
     if value != value.strip():
         raise InvalidValueError(field, value, "must not start or end with white space; strip it")
     if len(value) > _MAX_LENGTH:
         raise InvalidValueError(field, value, f"has {len(value)} characters; W&B accepts {_MAX_LENGTH}, shorten it")
     if found := sorted(set(forbidden).intersection(value)):
         characters = " ".join(found)
-        raise InvalidValueError(field, value, f"W&B refuses the character(s) {characters} here; replace them, with '-'")
+        raise InvalidValueError(field, value, f"W&B does not allow {characters} here; replace it, for example with '-'")
     return value
 
 
@@ -134,17 +138,17 @@ class _Ref:
     def parse(
         cls, text: str, *, entity: str | None = None, project: str | None = None, host: str | None = None
     ) -> Self:
-        """Reads an address as people paste it.
+        """Parse a reference in any form that people paste.
 
         Args:
-            text: `entity/project/id`, `project/id`, a bare `id`, or the address of a page of the W&B app (which also
-                tells the host; what follows the id in it is ignored).
-            entity: The entity of an address that names none.
-            project: The project of an address that names none.
-            host: The API address of the W&B server, for an address that is not a page's; None for the SDK's default.
+            text: `entity/project/id`, `project/id`, a bare `id`, or the URL of a page of the W&B app (which also
+                sets the host; anything after the id is ignored).
+            entity: The entity, if `text` has none.
+            project: The project, if `text` has none.
+            host: The API base URL, if `text` is not a URL; None for the SDK's default.
 
         Raises:
-            InvalidValueError: `text` is no such address, or names no entity or project and no default was given.
+            InvalidValueError: `text` is not a reference, or has no entity or project and no default was given.
         """
         if "://" in text:
             return cls._parse_url(text)
@@ -176,7 +180,7 @@ class _Ref:
     @classmethod
     def _given(cls, field: str, value: str | None, text: str) -> str:
         if value is None:
-            reason = f"names no {field}; write entity/project/{cls._kind}-id, or give {field}=..."
+            reason = f"has no {field}; write entity/project/{cls._kind}-id, or pass {field}=..."
             raise InvalidValueError(cls._kind, text, reason)
         return value
 
@@ -187,7 +191,7 @@ class _Ref:
 
     @property
     def url(self) -> str:
-        """The address of its page in the W&B app; every part is percent-encoded."""
+        """The URL of its page in the W&B app; every part is percent-encoded."""
         entity, project, ref_id = (quote(part, safe="") for part in (self.entity, self.project, self.id))
         return f"{app_url(self.host)}/{entity}/{project}/{self._collection}/{ref_id}"
 
@@ -196,13 +200,13 @@ class _Ref:
 
 
 class RunRef(_Ref):
-    """The address of a W&B run. Prints as `entity/project/id`, as `wandb.Api().run()` takes it.
+    """A reference to a W&B run. Prints as `entity/project/id`, as `wandb.Api().run()` takes it.
 
     Args:
         entity: The user or team that owns the project.
         project: The name of the project.
-        id: The id of the run: the last part of its address, not its display name.
-        host: The API address of the W&B server as `WANDB_BASE_URL` takes it; None for the SDK's default.
+        id: The id of the run: the last part of its URL, not its display name.
+        host: The API base URL, as in `WANDB_BASE_URL`; None for the SDK's default.
 
     Raises:
         InvalidValueError: W&B would refuse one of the parts.
@@ -213,13 +217,13 @@ class RunRef(_Ref):
 
 
 class SweepRef(_Ref):
-    """The address of a W&B sweep. Prints as `entity/project/id`, as `wandb.Api().sweep()` takes it.
+    """A reference to a W&B sweep. Prints as `entity/project/id`, as `wandb.Api().sweep()` takes it.
 
     Args:
         entity: The user or team that owns the project.
         project: The name of the project.
         id: The id of the sweep, as `wandb.sweep()` returns it.
-        host: The API address of the W&B server as `WANDB_BASE_URL` takes it; None for the SDK's default.
+        host: The API base URL, as in `WANDB_BASE_URL`; None for the SDK's default.
 
     Raises:
         InvalidValueError: W&B would refuse one of the parts.

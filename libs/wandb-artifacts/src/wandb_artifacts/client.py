@@ -128,7 +128,7 @@ class Client:
             The `data` of the response.
 
         Raises:
-            AuthenticationError: There is no API key, or W&B rejected it.
+            AuthenticationError: No API key was found, or W&B rejected it.
             AccessDeniedError: The API key has no access.
             NotFoundError: W&B reports that it was not found.
             ServerUnavailableError: There was no response in time, or only transient errors.
@@ -256,7 +256,7 @@ class Client:
         return 200 if found.get("viewer") else 401
 
     def run_state(self, ref: RunRef) -> str | None:
-        """Return the state of a run, such as `running`; None if there is no such run."""
+        """Return the state of a run, such as `running`; None if it does not exist."""
         return run_sync(self.run_state_async(ref))
 
     async def run_state_async(self, ref: RunRef) -> str | None:
@@ -265,7 +265,7 @@ class Client:
         return None if found is None else str(found["state"])
 
     def find_run(self, ref: RunRef) -> RunSnapshot | None:
-        """Return a run as W&B has it; None if there is no such run."""
+        """Return a run as W&B has it; None if it does not exist."""
         return run_sync(self.find_run_async(ref))
 
     async def find_run_async(self, ref: RunRef) -> RunSnapshot | None:

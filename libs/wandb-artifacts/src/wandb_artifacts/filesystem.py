@@ -1,7 +1,7 @@
-"""Files of W&B runs as an fsspec filesystem: `wandb://entity/project/run_id/path`.
+"""The fsspec filesystem for files of W&B runs: `wandb://entity/project/run_id/path`.
 
-Registered with fsspec when this package is installed, so `fsspec.open("wandb://...")` and `pandas.read_csv("wandb://...")`
-work without importing this module. What it takes as the server and the key is in `WandbFileSystem`.
+Installing this package registers it with fsspec: `pandas.read_csv("wandb://...")` works without an import of this
+module.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from fsspec.utils import isfilelike
 from wandb_artifacts._asyncio import to_thread
 from wandb_artifacts._download.options import DEFAULT_JOBS
 from wandb_artifacts._errors import InvalidValueError, NotFoundError
-from wandb_artifacts._filesystem.listing import Listing, Place, folder_info, hidden_part, shown_part
+from wandb_artifacts._filesystem.listing import Listing, PathParts, decode_part, encode_part, folder_info
 from wandb_artifacts._filesystem.reading import BLOCK_SIZE, BufferedFile, StreamedFile, fetch, fetch_range
 from wandb_artifacts._filesystem.sessions import ContextToken, Sessions
-from wandb_artifacts._filesystem.sinks import Beside, Memory
+from wandb_artifacts._filesystem.sinks import LocalFile, Memory
 from wandb_artifacts._refs import RunRef, check_host
 
 if TYPE_CHECKING:
@@ -40,34 +40,34 @@ __all__ = ["WandbFileSystem"]
 T = TypeVar("T")
 
 EXPIRY = 30.0
-"""Seconds that a listing is used for, by default: a run that is still logging gets more files."""
+"""Seconds that a listing is cached by default; a running run gets more files."""
 
 _DIRCACHE_OPTIONS = frozenset({"use_listings_cache", "max_paths"})
 _SECRETS = frozenset({"api_key", "key", "password", "secret", "token"})
 
 
 class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not typed
-    """The files of runs, for reading.
+    """The files of runs, read-only.
 
-    Paths are `entity/project/run_id/path`. A run's folders are those in the names of its files. Names that could lead
-    out of a folder, or that a file system would refuse, are shown encoded; the name at W&B leads to the file too.
-    Whole files are verified by size and MD5 digest and fetched again where they differ. `ls` of an entity gives its
-    projects, `ls` of a project its runs. Details of a file have its `md5` (hexadecimal) and `mtime`.
+    Paths are `entity/project/run_id/path`. Slashes in the names of files make folders. Unsafe names are encoded; the
+    name at W&B leads to the file as well. Whole files are verified by size and MD5 digest, and fetched again if they
+    differ. `ls` of an entity lists its projects, `ls` of a project its runs. The details of a file include `md5`
+    (hexadecimal) and `mtime`.
 
-    The key is that of the environment (`WANDB_API_KEY`) or of `wandb login`. There is no option for it: fsspec stores
-    options with whatever is made from a filesystem.
+    The API key comes from `WANDB_API_KEY` or `wandb login`. It is not an option, because fsspec stores options
+    together with objects that are made from a filesystem.
 
     Args:
-        host: The API address of the W&B server; None for the one that this machine is set up for (`WANDB_BASE_URL`).
-        listings_expiry_time: Seconds after which a listing is asked for again, as files of a run that is still logging
-            change; None for never. `ls(..., refresh=True)` and `invalidate_cache()` do not wait for it.
-        asynchronous: Whether its coroutines are awaited on the caller's own loop.
-        loop: The loop that calls run on; None for fsspec's.
-        batch_size: How many files are fetched at the same time.
+        host: The API base URL of the W&B server; None for the configured server (`WANDB_BASE_URL`).
+        listings_expiry_time: Seconds after which a cached listing expires; None for never. `ls(..., refresh=True)` and
+            `invalidate_cache()` ignore the cache.
+        asynchronous: Whether its coroutines are awaited on the caller's loop.
+        loop: The loop that runs blocking calls; None for fsspec's.
+        batch_size: The number of files that are fetched at the same time.
         **options: `use_listings_cache` and `max_paths`, as fsspec describes them.
 
     Raises:
-        InvalidValueError: `host` is no address, or an option is unknown.
+        InvalidValueError: `host` is not a URL, or an option is unknown.
     """
 
     protocol = "wandb"
@@ -98,11 +98,11 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
 
     @property
     def fsid(self) -> str:
-        """The same for all that read from the same server."""
+        """An identifier that is equal for instances of the same server."""
         return f"wandb+{self.host}" if self.host else "wandb"
 
     async def aclose(self) -> None:
-        """Closes the connections of the running loop: for an asynchronous instance, before its loop ends."""
+        """Close the connections of the running loop; for an asynchronous instance, before its loop ends."""
         await self._sessions.close_here()
 
     @classmethod
@@ -111,93 +111,93 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
         return found.lstrip("/") if isinstance(found, str) else found
 
     def invalidate_cache(self, path: str | None = None) -> None:
-        """Forgets what is known of a path, or of all: the next call asks W&B."""
+        """Drop cached listings of a path, or all."""
         if path is None:
             self.dircache.clear()
             return
-        place = Place.of(self._strip_protocol(path))
-        for known in (place.entity, f"{place.entity}/{place.project}", place.run_path):
+        parts = PathParts.of(self._strip_protocol(path))
+        for known in (parts.entity, f"{parts.entity}/{parts.project}", parts.run_path):
             self.dircache.pop(known, None)
         super().invalidate_cache(path)
 
     def modified(self, path: str) -> datetime.datetime | None:
-        """When a file was written; None where W&B does not tell."""
+        """Return when a file was updated; None if W&B does not report it."""
         found: datetime.datetime | None = self.info(path).get("mtime")
         return found
 
-    # Looking
+    # Listing
 
     async def _info(self, path: str, *, refresh: bool = False, **_: object) -> Info:
         path = self._strip_protocol(path)
-        place = Place.of(path)
-        if place.run:
-            return await self._run_info(path, place, refresh=refresh)
-        if place.entity:
+        parts = PathParts.of(path)
+        if parts.run:
+            return await self._run_info(path, parts, refresh=refresh)
+        if parts.entity:
             async with self._sessions.use() as session:
-                await _names(session.api, place, limit=1)
+                await _names(session.api, parts, limit=1)
         return folder_info(path)
 
-    async def _run_info(self, path: str, place: Place, *, refresh: bool) -> Info:
-        info = (await self._listing(place, refresh=refresh)).info(place.rest)
+    async def _run_info(self, path: str, parts: PathParts, *, refresh: bool) -> Info:
+        info = (await self._listing(parts, refresh=refresh)).info(parts.rest)
         if info is None:
             raise _missing(path)
-        # As it was asked for, where that is W&B's name.
+        # Under the requested path, if that is the name at W&B.
         return {**info, "name": path}
 
     async def _ls(self, path: str, detail: bool = True, *, refresh: bool = False, **_: object) -> list[Any]:
         path = self._strip_protocol(path)
-        place = Place.of(path)
-        if place.run:
-            found = (await self._listing(place, refresh=refresh)).children(place.rest)
+        parts = PathParts.of(path)
+        if parts.run:
+            found = (await self._listing(parts, refresh=refresh)).children(parts.rest)
             if found is None:
-                found = [await self._run_info(path, place, refresh=False)]
-        elif place.entity:
-            names = await self._ask_once(path, lambda api: _names(api, place), refresh=refresh)
-            found = [folder_info(f"{path}/{shown_part(name)}") for name in names]
+                found = [await self._run_info(path, parts, refresh=False)]
+        elif parts.entity:
+            names = await self._fetch_once(path, lambda api: _names(api, parts), refresh=refresh)
+            found = [folder_info(f"{path}/{encode_part(name)}") for name in names]
         else:
-            reason = "W&B has no list of all entities; begin with wandb://entity"
+            reason = "W&B has no list of all entities; start at wandb://entity"
             raise OSError(errno.EOPNOTSUPP, reason)
         return found if detail else [info["name"] for info in found]
 
     async def _walk(
         self, path: str, maxdepth: int | None = None, on_error: Any = None, *, inherited: Any = None, **kwargs: Any
     ) -> AsyncIterator[Any]:
-        # By default, fsspec leaves out what it cannot list: half a copy would look like a whole one.
+        # By default, fsspec skips folders that it cannot list: an incomplete copy would look complete.
         on_error = on_error or inherited or _raise_unless_missing
-        # It does not hand down `on_error` by itself.
+        # fsspec does not pass `on_error` on to subfolders.
         async for found in super()._walk(path, maxdepth=maxdepth, on_error=on_error, inherited=on_error, **kwargs):
             yield found
 
-    async def _listing(self, place: Place, *, refresh: bool = False) -> Listing:
-        ref = RunRef(place.entity, hidden_part(place.project), place.run, self.host)
-        path = place.run_path
+    async def _listing(self, parts: PathParts, *, refresh: bool = False) -> Listing:
+        ref = RunRef(parts.entity, decode_part(parts.project), parts.run, self.host)
+        path = parts.run_path
 
-        async def ask(api: Api) -> Listing:
+        async def fetch_listing(api: Api) -> Listing:
             try:
                 run = await api.run(ref)
             except NotFoundError:
-                hidden = hidden_part(ref.id)
+                hidden = decode_part(ref.id)
                 if hidden == ref.id:
                     raise
                 run = await api.run(RunRef(ref.entity, ref.project, hidden, ref.host))
             return Listing(run.ref, path, await api.files(run))
 
         known = self.dircache.get(path)
-        found = await self._ask_once(path, ask, refresh=refresh)
-        if found is known and found.info(place.rest) is None:
-            # It may have been logged meanwhile.
-            found = await self._ask_once(path, ask, refresh=True)
+        found = await self._fetch_once(path, fetch_listing, refresh=refresh)
+        if found is known and found.info(parts.rest) is None:
+            # The file may have been logged meanwhile.
+            found = await self._fetch_once(path, fetch_listing, refresh=True)
         return found
 
-    async def _ask_once(self, path: str, ask: Callable[[Api], Awaitable[T]], *, refresh: bool) -> T:
-        """What is known of a path, or else the answer; who asks the same at the same time gets the same answer."""
+    async def _fetch_once(self, path: str, request: Callable[[Api], Awaitable[T]], *, refresh: bool) -> T:
+        """Return the cached listing of a path, or fetch it; concurrent callers share one request."""
         async with self._sessions.use() as session:
             known = self.dircache.get(path)
             async with session.lock(path):
                 now: T | None = self.dircache.get(path)
                 if now is not None and (not refresh or now is not known):
                     return now
-                found = await ask(session.api)
+                found = await request(session.api)
                 self.dircache[path] = found
                 return found
 
@@ -205,15 +205,15 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
 
     async def _file(self, path: str) -> tuple[RunRef, RemoteFile, Info]:
         path = self._strip_protocol(path)
-        place = Place.of(path)
-        if not place.run:
-            raise IsADirectoryError(errno.EISDIR, "this is no file of a run", path)
-        listing = await self._listing(place)
-        file = listing.file(place.rest)
+        parts = PathParts.of(path)
+        if not parts.run:
+            raise IsADirectoryError(errno.EISDIR, "not a file of a run", path)
+        listing = await self._listing(parts)
+        file = listing.file(parts.rest)
         if file:
-            return listing.ref, file, await self._run_info(path, place, refresh=False)
-        if listing.info(place.rest):
-            raise IsADirectoryError(errno.EISDIR, "this is a folder", path)
+            return listing.ref, file, await self._run_info(path, parts, refresh=False)
+        if listing.info(parts.rest):
+            raise IsADirectoryError(errno.EISDIR, "is a folder", path)
         raise _missing(path)
 
     async def _cat_file(self, path: str, start: int | None = None, end: int | None = None, **_: object) -> bytes:
@@ -238,7 +238,7 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
             found = await self._read_whole(ref, file)
             if len(found) == end:
                 return found
-            msg = f"file {file.name!r} of run {ref} has changed at W&B while it was read; open it again"
+            msg = f"file {file.name!r} of run {ref} was replaced at W&B while it was read; open it again"
             raise OSError(errno.ESTALE, msg)
         async with self._sessions.use() as session:
             return await fetch_range(session.api, ref, file, start, end)
@@ -253,12 +253,12 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
             if isfilelike(lpath):
                 with tempfile.TemporaryDirectory() as folder:
                     copy = Path(folder, "file")
-                    await fetch(session.api, ref, file, Beside(copy), callback.absolute_update)
-                    await to_thread(_pour, copy, lpath)
+                    await fetch(session.api, ref, file, LocalFile(copy), callback.absolute_update)
+                    await to_thread(_copy, copy, lpath)
                 return
             final = Path(lpath)
             await to_thread(final.parent.mkdir, parents=True, exist_ok=True)
-            sink = Beside(final)
+            sink = LocalFile(final)
             try:
                 await fetch(session.api, ref, file, sink, callback.absolute_update)
             finally:
@@ -289,7 +289,7 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
         )
 
     async def open_async(self, path: str, mode: str = "rb", *, block_size: int | None = None, **_: object) -> Any:
-        """Opens a file whose `read` is awaited, from its begin to its end."""
+        """Open a file whose `read` is awaited, from start to end."""
         if mode != "rb":
             raise _read_only()
         ref, file, info = await self._file(path)
@@ -302,7 +302,7 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
             return StreamedFile(self, {**info, "size": len(data)}, file, fetch_part, block_size or BLOCK_SIZE)
         return StreamedFile(self, info, file, lambda s, e: self._read(ref, file, s, e), block_size or BLOCK_SIZE)
 
-    # What there is not
+    # Writing
 
     async def _refuse(self, *_args: object, **_kwargs: object) -> NoReturn:
         raise _read_only()
@@ -310,31 +310,31 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
     _put_file = _put = _pipe_file = _pipe = _cp_file = _copy = _rm_file = _rm = _mkdir = _makedirs = _refuse
 
     def rmdir(self, path: str) -> NoReturn:  # noqa: ARG002
-        """Refused: runs are written by who logs them."""
+        """Raise, because the filesystem is read-only."""
         raise _read_only()
 
 
-async def _names(api: Api, place: Place, limit: int | None = None) -> list[str]:
-    if place.project:
-        return await api.run_ids(place.entity, hidden_part(place.project), limit=limit)
-    return await api.project_names(place.entity, limit=limit)
+async def _names(api: Api, parts: PathParts, limit: int | None = None) -> list[str]:
+    if parts.project:
+        return await api.run_ids(parts.entity, decode_part(parts.project), limit=limit)
+    return await api.project_names(parts.entity, limit=limit)
 
 
 def _check_options(options: dict[str, object]) -> None:
     for name in sorted(options.keys() - _DIRCACHE_OPTIONS):
         if name in _SECRETS:
-            reason = "is no option, as fsspec stores options; set WANDB_API_KEY, or run 'wandb login'"
+            reason = "is not an option, because fsspec stores options; set WANDB_API_KEY, or run 'wandb login'"
         else:
-            reason = "is no option of wandb://; there are host, listings_expiry_time, max_paths and use_listings_cache"
+            reason = "is not an option of wandb://; use host, listings_expiry_time, max_paths or use_listings_cache"
         raise InvalidValueError(field=name, value=None, reason=reason)
 
 
 def _missing(path: str) -> FileNotFoundError:
-    return FileNotFoundError(errno.ENOENT, "there is no such file or folder at W&B", path)
+    return FileNotFoundError(errno.ENOENT, "no such file or folder at W&B", path)
 
 
 def _read_only() -> OSError:
-    return OSError(errno.EROFS, "wandb:// is read-only: files of a run are written by the program that logs it")
+    return OSError(errno.EROFS, "wandb:// is read-only")
 
 
 def _raise_unless_missing(error: OSError) -> None:
@@ -342,6 +342,6 @@ def _raise_unless_missing(error: OSError) -> None:
         raise error
 
 
-def _pour(path: Path, file: Any) -> None:
+def _copy(path: Path, file: Any) -> None:
     with path.open("rb") as copy:
         shutil.copyfileobj(copy, file)

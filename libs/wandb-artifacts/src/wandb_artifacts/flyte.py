@@ -1,7 +1,7 @@
-"""Downloads for Flyte tasks: as a `flyte.io.Dir`, and to folders of a pod.
+"""Downloads for Flyte tasks, as a `flyte.io.Dir` and to folders of a pod.
 
-The one module of this package that imports Flyte; it needs `wandb-artifacts[flyte]`. `download_run_to_dir` and
-`download_sweep_to_dir` block; `await download_run_to_dir.aio(...)` does not.
+The only module of this package that imports Flyte; install `wandb-artifacts[flyte]`. `download_run_to_dir(...)` blocks,
+`await download_run_to_dir.aio(...)` does not; likewise the other functions.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wandb_artifacts._asyncio import Twin, to_thread
+from wandb_artifacts._asyncio import syncify, to_thread
 from wandb_artifacts._client.credentials import trust
 from wandb_artifacts._destination.safe_names import WORK_FOLDER, safe_paths
 from wandb_artifacts._download.api import download_run, download_sweep
@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 
-@Twin
+@syncify
 async def download_run_to_dir(
     run: RunRef | str,
     *,
@@ -51,31 +51,31 @@ async def download_run_to_dir(
     progress: OnProgress | None = None,
     history_format: HistoryFormat = "json",
 ) -> Dir:
-    """Downloads a run and stores it as a directory of Flyte's, which holds what was asked for and nothing else.
+    """Download a run and store it as a Flyte directory, which contains the requested files and nothing else.
 
-    In Flyte's local mode the directory is a temporary folder that stays.
+    In Flyte's local mode the directory is a temporary folder, which is not removed.
 
     Args:
-        run: As of `download_run`.
-        include_history: As of `download_run`.
-        include: As of `download_run`.
-        exclude: As of `download_run`.
-        jobs: As of `download_run`.
-        deadline: Seconds that the download may take in all, the upload aside.
-        progress: As of `download_run`.
-        history_format: As of `download_run`.
+        run: See `download_run`.
+        include_history: See `download_run`.
+        include: See `download_run`.
+        exclude: See `download_run`.
+        jobs: See `download_run`.
+        deadline: Seconds that the download may take, without the upload.
+        progress: See `download_run`.
+        history_format: See `download_run`.
 
     Returns:
         The directory.
 
     Raises:
-        DownloadError: As of `download_run`. Nothing is stored then.
+        DownloadError: See `download_run`. Nothing is stored then.
     """
     ref = read_ref(RunRef, run)
-    async with _temporary(ref.id) as place:
+    async with _temporary(ref.id) as temporary:
         await download_run.aio(
             ref,
-            place.folder,
+            temporary.folder,
             include_history=include_history,
             include=include,
             exclude=exclude,
@@ -84,10 +84,10 @@ async def download_run_to_dir(
             progress=progress,
             history_format=history_format,
         )
-        return await place.store([place.folder])
+        return await temporary.store([temporary.folder])
 
 
-@Twin
+@syncify
 async def download_sweep_to_dir(
     sweep: SweepRef | str,
     *,
@@ -99,31 +99,31 @@ async def download_sweep_to_dir(
     progress: OnProgress | None = None,
     history_format: HistoryFormat = "json",
 ) -> Dir:
-    """Downloads all runs of a sweep and stores them as a directory of Flyte's, with one folder a run.
+    """Download all runs of a sweep and store them as a Flyte directory, with one folder per run.
 
-    In Flyte's local mode the directory is a temporary folder that stays.
+    In Flyte's local mode the directory is a temporary folder, which is not removed.
 
     Args:
-        sweep: As of `download_sweep`.
-        include_history: As of `download_sweep`.
-        include: As of `download_sweep`.
-        exclude: As of `download_sweep`.
-        jobs: As of `download_sweep`.
-        deadline: Seconds that the download may take in all, the upload aside.
-        progress: As of `download_sweep`.
-        history_format: As of `download_sweep`.
+        sweep: See `download_sweep`.
+        include_history: See `download_sweep`.
+        include: See `download_sweep`.
+        exclude: See `download_sweep`.
+        jobs: See `download_sweep`.
+        deadline: Seconds that the download may take, without the upload.
+        progress: See `download_sweep`.
+        history_format: See `download_sweep`.
 
     Returns:
-        The directory. It holds the runs and nothing else.
+        The directory. It contains the runs and nothing else.
 
     Raises:
-        DownloadError: As of `download_sweep`. Nothing is stored then.
+        DownloadError: See `download_sweep`. Nothing is stored then.
     """
     ref = read_ref(SweepRef, sweep)
-    async with _temporary(ref.id) as place:
+    async with _temporary(ref.id) as temporary:
         found = await download_sweep.aio(
             ref,
-            place.folder,
+            temporary.folder,
             include_history=include_history,
             include=include,
             exclude=exclude,
@@ -132,56 +132,56 @@ async def download_sweep_to_dir(
             progress=progress,
             history_format=history_format,
         )
-        return await place.store([place.folder, *(Path(run.destination) for run in found.runs)])
+        return await temporary.store([temporary.folder, *(Path(run.destination) for run in found.runs)])
 
 
-@Twin
+@syncify
 async def wait_for_run(run: RunRef, *, last_step: int = -1, ends: bool = True, timeout: float) -> str | None:
-    """Waits until W&B shows all of a run that it was sent.
+    """Wait until W&B shows all data of a run.
 
     Args:
         run: The run.
-        last_step: The last step that is known to have been logged; -1 where that is not known.
-        ends: Whether the run is over, or about to be, so that nothing of it is to change any more.
-        timeout: Seconds to wait at most.
+        last_step: The last step that was logged; -1 if it is not known.
+        ends: Whether the run has ended or is about to, so that its data must stop changing.
+        timeout: Seconds to wait.
 
     Returns:
-        None where W&B has all; or what it still lacks, to follow "W&B" in a message.
+        None if W&B has everything; or what it still lacks, as the rest of a sentence that begins with "W&B".
 
     Raises:
-        DownloadError: W&B cannot be asked, or does not know of the run.
+        DownloadError: A request failed, or W&B has no such run.
     """
     return await run_settled(run, last_step=last_step, ends=ends, timeout=timeout)
 
 
-@Twin
+@syncify
 async def wait_for_sweep(sweep: SweepRef, *, timeout: float) -> str | None:
-    """Waits until W&B shows all that it was sent of a sweep's runs, and all have ended.
+    """Wait until all runs of a sweep have ended, and W&B shows all their data.
 
     Args:
         sweep: The sweep.
-        timeout: Seconds to wait at most.
+        timeout: Seconds to wait.
 
     Returns:
-        None where W&B has all; or what it still lacks, to follow "W&B" in a message.
+        None if W&B has everything; or what it still lacks, as the rest of a sentence that begins with "W&B".
 
     Raises:
-        DownloadError: W&B cannot be asked, or does not know of the sweep.
+        DownloadError: A request failed, or W&B has no such sweep.
     """
     return await sweep_settled(sweep, timeout=timeout)
 
 
 def trust_host(host: str) -> None:
-    """Lets `WANDB_API_KEY` be sent to a server that is not the one of `WANDB_BASE_URL`.
+    """Allow sending `WANDB_API_KEY` to a server other than that of `WANDB_BASE_URL`.
 
     Args:
-        host: The API address of a server that the user's own code or configuration names, not one that was received.
+        host: The API base URL of a server that the user's own code or configuration names; never one from a link.
     """
     trust(host)
 
 
-class _Place:
-    """A folder that is nobody else's."""
+class _TemporaryFolder:
+    """A private folder."""
 
     def __init__(self, root: Path, folder: Path) -> None:
         self.root = root
@@ -189,7 +189,7 @@ class _Place:
         self.is_in_use = False
 
     async def store(self, folders: Sequence[Path]) -> Dir:
-        """Makes a directory of Flyte's of it, without what the download itself has left in the folders of runs."""
+        """Store it as a Flyte directory, without the download's own files in the folders of runs."""
         await to_thread(_remove_traces_of_download, folders)
         dirs = await to_thread(_dir_type)
         stored = await dirs.from_local(self.folder)
@@ -198,14 +198,14 @@ class _Place:
 
 
 @asynccontextmanager
-async def _temporary(name: str) -> AsyncIterator[_Place]:
-    """A new folder of this name, gone afterwards unless Flyte took it as it is."""
+async def _temporary(name: str) -> AsyncIterator[_TemporaryFolder]:
+    """Make a new folder of this name, which is removed afterwards unless Flyte uses it in place."""
     root = Path(await to_thread(tempfile.mkdtemp, prefix="wandb-artifacts-"))
-    place = _Place(root, root / safe_paths([name])[name])
+    temporary = _TemporaryFolder(root, root / safe_paths([name])[name])
     try:
-        yield place
+        yield temporary
     finally:
-        if not place.is_in_use:
+        if not temporary.is_in_use:
             await to_thread(shutil.rmtree, root, ignore_errors=True)
 
 
@@ -216,7 +216,7 @@ def _remove_traces_of_download(folders: Sequence[Path]) -> None:
 
 
 def _dir_type() -> type[Dir]:
-    """Imported on first use, beside the loop: it takes long."""
+    """Import Flyte's `Dir` on first use, in a thread, because it takes long."""
     from flyte.io import Dir
 
     return Dir

@@ -1,4 +1,4 @@
-"""The bars: one a file that is on its way, and one for everything."""
+"""Progress bars: one per active file, and one for the whole download."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NAME_WIDTH = 32
 
 
 class _Name(ProgressColumn):
-    """Not rich's own: markup in a name is no markup."""
+    """Unlike rich's own column, this one does not interpret markup in names."""
 
     def render(self, task: Task) -> Text:
         return Text(output.shortened(task.description, _NAME_WIDTH), no_wrap=True)
@@ -40,13 +40,13 @@ class _Rate(ProgressColumn):
 
 
 class Bars(Progress):
-    """Bars on stderr. They are drawn by a thread of their own from a tally that the download adds to."""
+    """Bars on stderr. A separate thread draws them from a tally that the download updates."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.tally = Tally()
         self._shown: dict[tuple[str, str], TaskID] = {}
         self._total: TaskID | None = None
-        self._is_taking_over = False
+        self._is_updating = False
         super().__init__(
             _Name(),
             BarColumn(bar_width=None),
@@ -62,16 +62,16 @@ class Bars(Progress):
 
     def get_renderables(self) -> Iterable[RenderableType]:
         with self._lock:
-            # It renders itself before it is complete, and while a bar is being added.
-            if self._total is not None and not self._is_taking_over:
-                self._is_taking_over = True
+            # rich renders while it is being constructed, and while a bar is being added.
+            if self._total is not None and not self._is_updating:
+                self._is_updating = True
                 try:
-                    self._take_over(self._total)
+                    self._update_bars(self._total)
                 finally:
-                    self._is_taking_over = False
+                    self._is_updating = False
         return super().get_renderables()
 
-    def _take_over(self, total: TaskID) -> None:
+    def _update_bars(self, total: TaskID) -> None:
         active = dict(self.tally.active)
         for key in self._shown.keys() - active.keys():
             self.remove_task(self._shown.pop(key))

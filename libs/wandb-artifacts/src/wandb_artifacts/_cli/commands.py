@@ -1,4 +1,4 @@
-"""The commands and their options; what they do is elsewhere, and loaded when it is done."""
+"""The commands and their options. Each command imports its implementation when it runs."""
 
 from __future__ import annotations
 
@@ -26,31 +26,32 @@ Examples:
   wandb-artifacts verify data
 
 \b
-REF is entity/project/id, the address of a page of the W&B app, or less where
-the environment says the rest.
+REF is entity/project/id, the URL of a page of the W&B app, or a shorter form
+if the environment has the rest.
 
 \b
 Environment:
-  WANDB_API_KEY   the key; without it, the one that 'wandb login' left in
-                  ~/.netrc (NETRC names another file) is used
-  WANDB_BASE_URL  the API address of the W&B server, if it is one of your own
-  WANDB_ENTITY    the entity of a REF that names none
-  WANDB_PROJECT   the project of a REF that names none
+  WANDB_API_KEY   the API key; default: the key of 'wandb login' in ~/.netrc
+                  (NETRC sets another file)
+  WANDB_BASE_URL  the API base URL of your own W&B server
+  WANDB_ENTITY    the default entity of REF
+  WANDB_PROJECT   the default project of REF
+  Proxies, certificates and identity tokens: as for the wandb SDK.
 
 \b
 Exit codes:
-    0  everything asked for is there
-    1  something is missing (run, sweep) or differs (verify)
-    2  an option or a value cannot be meant
-    3  no key, a wrong key, or no access
-    4  no such run or sweep; nothing to verify
-    5  W&B is not reachable, or did not answer in time or sense
-    6  the destination cannot be written: full, not permitted, in use
-   70  a bug of this program
+    0  complete
+    1  files are missing (run, sweep) or differ (verify)
+    2  invalid option or value
+    3  no API key, a rejected key, or no access
+    4  run or sweep not found; nothing to verify
+    5  W&B is unreachable, timed out, or returned an invalid response
+    6  the destination is not writable: full, not permitted, in use
+   70  a bug in this program
   130  stopped by Ctrl-C; 143: by SIGTERM
 
-Whatever ended it early: what has arrived is kept, no file is there by half,
-and the same command goes on from there.
+After any failure, fetched data is kept, no partial file has its final name,
+and the same command resumes.
 """
 
 
@@ -59,7 +60,7 @@ and the same command goes on from there.
 )
 @click.version_option(__version__, prog_name="wandb-artifacts")
 def group() -> None:
-    """Download W&B runs and sweeps: verified, and resumed where it was interrupted."""
+    """Download W&B runs and sweeps, verified and resumable."""
 
 
 def _storage_options(_: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, object]:
@@ -78,32 +79,34 @@ def _storage_options(_: click.Context, parameter: click.Parameter, given: tuple[
 
 
 _HOST = click.option(
-    "--host", metavar="URL", help="API address of the W&B server; instead of WANDB_BASE_URL, and as trusted."
+    "--host", metavar="URL", help="API base URL of the W&B server; gets the API key, like WANDB_BASE_URL."
 )
-_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output, errors too.")
-_QUIET = click.option("-q", "--quiet", is_flag=True, help="Say nothing but warnings and errors.")
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document, also for errors.")
+_QUIET = click.option("-q", "--quiet", is_flag=True, help="Print only warnings and errors.")
 _STORAGE = click.option(
     "--storage-option",
     "storage_options",
     multiple=True,
     metavar="KEY=VALUE",
     callback=_storage_options,
-    help="What fsspec needs for DEST; VALUE is JSON, or else text. May be repeated.",
+    help="fsspec option for DEST; VALUE is JSON, or else text. Repeatable.",
 )
 _OPTIONS = (
     click.option(
         "--include", multiple=True, metavar="PATTERN", help="Only files that match; '*' also matches '/'. Repeatable."
     ),
-    click.option("--exclude", multiple=True, metavar="PATTERN", help="No files that match, not even included ones."),
-    click.option("-j", "--jobs", type=int, default=DEFAULT_JOBS, show_default=True, help="Connections to use."),
-    click.option("--deadline", type=float, metavar="SECONDS", help="How long it may take in all."),
-    click.option("--no-history", is_flag=True, help="Leave the logged rows out."),
+    click.option(
+        "--exclude", multiple=True, metavar="PATTERN", help="Skip files that match, even if included. Repeatable."
+    ),
+    click.option("-j", "--jobs", type=int, default=DEFAULT_JOBS, show_default=True, help="Number of connections."),
+    click.option("--deadline", type=float, metavar="SECONDS", help="Time limit for the whole command."),
+    click.option("--no-history", is_flag=True, help="Skip the logged rows."),
     click.option(
         "--history-format",
         type=click.Choice(["json", "jsonl", "parquet"]),
         default="json",
         show_default=True,
-        help="An array of rows, a row a line, or Parquet (needs wandb-artifacts[parquet]).",
+        help="An array of rows, one row per line, or Parquet (needs wandb-artifacts[parquet]).",
     ),
     _STORAGE,
     _HOST,
@@ -123,9 +126,9 @@ def _download_options(command: F) -> F:
 @click.argument("dest", required=False)
 @_download_options
 def run(ref: str, host: str | None, **given: Any) -> int:
-    """Download a run to the folder DEST: a path or an fsspec URL; by default its id, here.
+    """Download a run to the folder DEST: a path or an fsspec URL; default: ./ID.
 
-    All its files, summary.json, metrics_history.json with every logged row, and manifest.json.
+    The folder gets all files of the run, summary.json, metrics_history.json with every logged row, and manifest.json.
     """
     from wandb_artifacts._cli.download import download_run_to
 
@@ -139,7 +142,7 @@ def run(ref: str, host: str | None, **given: Any) -> int:
 def sweep(ref: str, host: str | None, **given: Any) -> int:
     """Download all runs of a sweep, each to a folder in DEST that is named by its id.
 
-    DEST is a path or an fsspec URL; by default the sweep's id, here.
+    DEST is a path or an fsspec URL; default: ./ID.
     """
     from wandb_artifacts._cli.download import download_sweep_to
 
@@ -148,7 +151,7 @@ def sweep(ref: str, host: str | None, **given: Any) -> int:
 
 @group.command()
 @click.argument("ref")
-@click.option("--sweep", "is_sweep", is_flag=True, help="REF is a sweep; its page's address says so by itself.")
+@click.option("--sweep", "is_sweep", is_flag=True, help="REF is a sweep. Not needed for the URL of its page.")
 @_HOST
 @_JSON
 def ls(ref: str, host: str | None, *, is_sweep: bool, as_json: bool) -> int:
@@ -160,15 +163,15 @@ def ls(ref: str, host: str | None, *, is_sweep: bool, as_json: bool) -> int:
     return list_run(_read_ref(RunRef, ref, host), as_json=as_json)
 
 
-@group.command(short_help="Compare what was downloaded with its manifest.")
+@group.command(short_help="Compare a download with its manifest.")
 @click.argument("dest")
 @_STORAGE
 @_JSON
 @_QUIET
 def verify(**given: Any) -> int:
-    """Read what was downloaded to DEST, and compare it with the sizes and digests in its manifest.
+    """Read the files of a download in DEST, and compare them with the sizes and digests in its manifest.
 
-    Asks W&B nothing.
+    Sends no request to W&B.
     """
     from wandb_artifacts._cli.verify import verify_dest
 
@@ -176,16 +179,16 @@ def verify(**given: Any) -> int:
 
 
 def _read_ref(kind: type[Ref], text: str, host: str | None) -> Ref:
-    """The run or sweep that is meant.
+    """Parse REF.
 
     Raises:
-        InvalidValueError: It is none, or the options contradict it.
+        InvalidValueError: It is invalid, or contradicts --host.
     """
     if host is not None:
-        # Whoever gives the option trusts that server, so the key in the environment is for it.
+        # The user trusts the server of the option, so it gets the key of the environment.
         os.environ["WANDB_BASE_URL"] = check_host(host)
-    place = read_ref(kind, text)
-    if host is not None and "://" in text and app_url(place.host) != app_url(host):
-        reason = f"REF is a page of {app_url(place.host)}; leave one of them out"
+    parsed = read_ref(kind, text)
+    if host is not None and "://" in text and app_url(parsed.host) != app_url(host):
+        reason = f"REF is a page of {app_url(parsed.host)}; omit one of them"
         raise InvalidValueError(field="host", value=host, reason=reason)
-    return place
+    return parsed

@@ -36,7 +36,7 @@ def download_sweep_to(ref: SweepRef, **given: Any) -> int:
 
 def _download(
     what: str,
-    place: RunRef | SweepRef,
+    ref: RunRef | SweepRef,
     download: Callable[..., Coroutine[Any, Any, D]],
     *,
     dest: str | None,
@@ -48,11 +48,11 @@ def _download(
     **given: Any,
 ) -> int:
     begin, options = time.monotonic(), {**given, "include": include or None, "include_history": not no_history}
-    make_options(**options, progress=None)  # What cannot be meant is refused before anything is announced.
+    make_options(**options, progress=None)  # Invalid options fail before the first line of progress.
     if dest is None:
-        dest = f"./{safe_paths([place.id])[place.id]}"
-    with shown_progress(f"{what} {place}", dest, quiet=quiet) as progress:
-        result = run(lambda: download(place, dest, storage_options=storage_options, progress=progress, **options))
+        dest = f"./{safe_paths([ref.id])[ref.id]}"
+    with show_progress(f"{what} {ref}", dest, quiet=quiet) as progress:
+        result = run(lambda: download(ref, dest, storage_options=storage_options, progress=progress, **options))
     if warning := messages.stale(result):
         log(warning)
     if as_json:
@@ -63,8 +63,8 @@ def _download(
 
 
 @contextlib.contextmanager
-def shown_progress(what: str, dest: str, *, quiet: bool) -> Iterator[OnProgress | None]:
-    """Shows what is going on as long as the context lasts; yields what to report to."""
+def show_progress(what: str, dest: str, *, quiet: bool) -> Iterator[OnProgress | None]:
+    """Show progress during the context; yields the callback for reports."""
     if quiet or sys.stderr is None:
         yield None
         return

@@ -1,4 +1,4 @@
-"""The codes that the command ends with."""
+"""Exit codes of the command."""
 
 from __future__ import annotations
 

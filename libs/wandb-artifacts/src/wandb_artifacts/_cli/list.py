@@ -49,7 +49,7 @@ async def _sweep(ref: SweepRef) -> tuple[str, list[RemoteRun]]:
 
 
 def _at(ref: Ref, host: str) -> Ref:
-    """The address with the server that was asked, as downloads tell it."""
+    """Return the reference with the host of the server, as in results of downloads."""
     return replace(ref, host=None if host == DEFAULT_HOST else host)
 
 
@@ -68,7 +68,7 @@ def _run_values(found: RemoteRun) -> dict[str, Any]:
 
 
 def _file_values(file: RemoteFile) -> dict[str, Any]:
-    # Not the address: it may be signed.
+    # Without the URL, which may be signed.
     md5 = None if file.md5 is None else file.md5.hex()
     return {"name": file.name, "size": file.size, "md5": md5, "updated_at": file.updated_at}
 
@@ -96,4 +96,4 @@ def _runs_table(runs: list[RemoteRun]) -> str:
         )
         for found in runs
     ]
-    return output.table(("STATE", "ROWS", "FILES", "LAST SIGN (UTC)", "RUN"), rows, right=frozenset({1, 2}))
+    return output.table(("STATE", "ROWS", "FILES", "HEARTBEAT (UTC)", "RUN"), rows, right=frozenset({1, 2}))

@@ -1,4 +1,4 @@
-"""A call of the command, from its arguments to the code that it ends with."""
+"""A call of the command: from its arguments to its exit code."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def call(arguments: Sequence[str]) -> int:
         install_handlers()
         return _call(arguments, wants_json=wants_json)
     except DestinationError as error:
-        # Standard output itself.
+        # Standard output is not writable.
         output.log(f"Error: {error}")
         return Exit.DESTINATION
 
@@ -41,7 +41,7 @@ def _call(arguments: Sequence[str], *, wants_json: bool) -> int:
         _report("UsageError", _usage(error), wants_json=wants_json)
         return Exit.USAGE
     except Interrupted as error:
-        text = "stopped; what has arrived is kept, and the same command goes on from there"
+        text = "interrupted; fetched data is kept, run the same command to resume"
         _report("Terminated" if error.signal_number == signal.SIGTERM else "Interrupted", text, wants_json=wants_json)
         return 128 + error.signal_number
     except IncompleteDownloadError as error:
@@ -50,7 +50,7 @@ def _call(arguments: Sequence[str], *, wants_json: bool) -> int:
     except WandbPluginError as error:
         _report(type(error).__name__, _text(error), wants_json=wants_json)
         return code_of(error)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the user sees one line
+    except Exception as error:  # noqa: BLE001 - the user sees one line for any error
         _report(type(error).__name__, _bug(error), wants_json=wants_json)
         return Exit.BUG
 
@@ -63,7 +63,7 @@ def _report(kind: str, text: str, *, wants_json: bool, **found: Any) -> None:
 
 def _usage(error: click.ClickException) -> str:
     context = error.ctx if isinstance(error, click.UsageError) else None
-    more = f" ('{context.command_path} --help' says more)" if context else ""
+    more = f" (see '{context.command_path} --help')" if context else ""
     return one_line(error.format_message().rstrip(".")) + more
 
 
@@ -72,7 +72,7 @@ def _text(error: WandbPluginError) -> str:
 
 
 def _bug(error: Exception) -> str:
-    """Where it happened, and not what it says: that may hold anything, a signed address too."""
+    """Report where an unexpected error was raised, without its text, which may contain a signed URL."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
     return f"unexpected {type(error).__name__}{where}; this is a bug of wandb-artifacts {__version__}, please report it"

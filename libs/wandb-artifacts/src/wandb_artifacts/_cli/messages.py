@@ -1,4 +1,4 @@
-"""What the command says about what was found."""
+"""Messages of the command about results."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _GIVEN_AS = {
     "storage_options": "--storage-option",
     "sweep": "REF",
 }
-"""How the command names what the library's functions take."""
+"""Options of the command for parameters of the library."""
 
 
 def refusal(error: InvalidValueError) -> str:
-    """The text of an error in the words of the command line."""
+    """Return the text of an error with the names of the command's options."""
     reason = error.reason
     for name in ("entity", "project"):
-        reason = reason.replace(f"or give {name}=...", f"or set WANDB_{name.upper()}")
+        reason = reason.replace(f"or pass {name}=...", f"or set WANDB_{name.upper()}")
     given = "" if error.value is None else f" {error.value!r}"
     return f"{_GIVEN_AS.get(error.field, error.field)}{given}: {reason}"
 
@@ -51,7 +51,7 @@ def incomplete(result: RunDownload | SweepDownload) -> str:
     lost = " and ".join(count(len(names), kind) for names, kind in ((runs, "run"), (files, "file")) if names)
     verb = "is" if len(runs + files) == 1 else "are"
     head = f"{one_line(what)} is incomplete in {printable(result.destination)}: {lost} {verb} missing"
-    return f"{head}; the same command fetches only what is missing{listed(runs + files)}"
+    return f"{head}; run the same command to fetch them{listed(runs + files)}"
 
 
 def summary(result: RunDownload | SweepDownload, elapsed: float) -> str:
@@ -68,8 +68,8 @@ def summary(result: RunDownload | SweepDownload, elapsed: float) -> str:
     parts += [seconds(elapsed)]
     lines = [f"{one_line(head)} is complete in {printable(result.destination)}", f"  {'; '.join(parts)}"]
     if result.is_live:
-        going = "it was" if isinstance(result, RunDownload) else "some of its runs were"
-        lines.append(f"  {going} still going on; the same command fetches what comes later")
+        active = "it was" if isinstance(result, RunDownload) else "some of its runs were"
+        lines.append(f"  {active} still active; the same command fetches what is logged later")
     return "\n".join(lines)
 
 
@@ -81,7 +81,7 @@ def _sums(files: Sequence[DownloadedFile]) -> Iterator[str]:
 
 
 def stale(result: RunDownload | SweepDownload) -> str | None:
-    """A warning of what an earlier download left."""
+    """Return a warning about files of an earlier download."""
     if isinstance(result, RunDownload):
         left = list(result.stale)
     else:
@@ -89,7 +89,7 @@ def stale(result: RunDownload | SweepDownload) -> str | None:
         left = folders + [f"{run.run.id}/{path}" for run in result.runs for path in run.stale]
     if not left:
         return None
-    head = f"Warning: left in {printable(result.destination)} by an earlier download, and no longer at W&B:"
+    head = f"Warning: {printable(result.destination)} has files of an earlier download that W&B has removed:"
     return head + listed(left)
 
 
@@ -99,11 +99,11 @@ def verification(found: Verification) -> str:
         return f"{printable(found.destination)} is complete and unchanged: {what}"
     lost = [f"{failure.name}: {failure.reason}" for failure in found.failed]
     verb = "is" if len(lost) == 1 else "are"
-    return f"{printable(found.destination)} differs: {len(lost):,} of {what} {verb} not as downloaded{listed(lost)}"
+    return f"{printable(found.destination)} differs: {len(lost):,} of {what} {verb} missing or changed{listed(lost)}"
 
 
 def unknown(found: Verification) -> str | None:
-    """A warning of files that no manifest knows."""
+    """Return a warning about files that are in no manifest."""
     if not found.stale:
         return None
-    return f"Warning: in {printable(found.destination)}, but not of this download:{listed(found.stale)}"
+    return f"Warning: {printable(found.destination)} has files that are not part of the download:{listed(found.stale)}"

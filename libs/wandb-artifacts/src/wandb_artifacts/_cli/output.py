@@ -1,4 +1,4 @@
-"""What the command says: results on stdout; what happens, and what went wrong, on stderr."""
+"""Output of the command: results on stdout, progress and errors on stderr; and the format of values."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from wandb_artifacts._errors import DestinationError
 
 
 def prepare() -> None:
-    """A name that the terminal's encoding does not have must not end a download."""
+    """Escape characters that the terminal's encoding lacks, so that they do not end a download."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def put(text: str) -> None:
-    """Prints a result.
+    """Print a result to standard output.
 
     Raises:
-        DestinationError: Standard output takes no more.
+        DestinationError: Standard output is not writable.
     """
     if sys.stdout is None:
         return
@@ -33,11 +33,11 @@ def put(text: str) -> None:
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
     except BrokenPipeError:
-        # Who reads has seen enough. The interpreter would say so once more when it flushes at its end.
-        _to_nowhere()
+        # The reader has closed the pipe. Otherwise the interpreter would report it again when it flushes at exit.
+        _discard_stdout()
     except OSError as error:
-        _to_nowhere()
-        msg = f"standard output cannot be written: {error.strerror}"
+        _discard_stdout()
+        msg = f"Cannot write to standard output: {error.strerror}"
         raise DestinationError(msg) from None
 
 
@@ -46,7 +46,7 @@ def put_json(document: Mapping[str, Any]) -> None:
 
 
 def log(text: str) -> None:
-    """Tells something besides; nobody there to hear it is no failure."""
+    """Print a line to standard error; a failure to do so is ignored."""
     if sys.stderr is None:
         return
     with contextlib.suppress(OSError, ValueError):
@@ -54,7 +54,7 @@ def log(text: str) -> None:
         sys.stderr.flush()
 
 
-def _to_nowhere() -> None:
+def _discard_stdout() -> None:
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -63,7 +63,7 @@ _UNITS = ("kB", "MB", "GB", "TB", "PB")
 
 
 def size(count: float) -> str:
-    """A number of bytes with three digits: 999 B, 1.02 kB, 10.2 kB, 102 kB, 1.02 MB."""
+    """Format a number of bytes with three digits: 999 B, 1.02 kB, 10.2 kB, 102 kB, 1.02 MB."""
     if count < 1000:
         return f"{count:.0f} B"
     for unit in _UNITS:
@@ -87,18 +87,18 @@ def seconds(number: float) -> str:
 
 
 def time(text: str | None) -> str:
-    """A time as W&B writes it, without fractions and zone; it is UTC."""
+    """Format a time of W&B (UTC), without fractions and zone."""
     found = re.match(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)", text or "")
     return f"{found[1]} {found[2]}" if found else "-"
 
 
 def printable(name: str) -> str:
-    """A name that somebody else chose, unable to steer the terminal."""
+    """Escape control characters, so that a name cannot control the terminal."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in name)
 
 
 def shortened(name: str, width: int) -> str:
-    """The end of a name tells more than its middle, and so does its beginning."""
+    """Shorten a name in its middle, because its start and end are more telling."""
     name = printable(name)
     if len(name) <= width:
         return name
@@ -107,14 +107,14 @@ def shortened(name: str, width: int) -> str:
 
 
 def listed(names: Sequence[str], most: int = 20) -> str:
-    """Names below a line, one a line."""
+    """Format names as lines."""
     shown = [f"\n  {printable(name)}" for name in names[:most]]
     more = len(names) - most
     return "".join(shown) + (f"\n  ... and {more:,} more (--json lists all)" if more > 0 else "")
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, right: frozenset[int] = frozenset()) -> str:
-    """Columns as wide as they must be; the last one as it is."""
+    """Format rows with aligned columns; the last column is not padded."""
     cells = [head, *rows]
     widths = [max(len(row[at]) for row in cells) for at in range(len(head) - 1)]
     return "\n".join(

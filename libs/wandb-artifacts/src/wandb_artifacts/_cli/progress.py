@@ -1,4 +1,4 @@
-"""How far a download is, on stderr: bars on a terminal, a line now and then elsewhere."""
+"""The tally of a download, and progress as lines for logs."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _LINE_EVERY = 5.0
 
 
 class Tally:
-    """What the reports of a download add up to. One thread adds; another may look at any moment."""
+    """The sum of the reports of a download. One thread adds; another may read at any time."""
 
     def __init__(self) -> None:
         self.active: dict[tuple[str, str], Progress] = {}
-        """Files on their way, in the order in which they began."""
+        """Active files, in the order in which they started."""
         self.kept_files = 0
         self.kept_bytes = 0
         self.failed = 0
@@ -40,7 +40,7 @@ class Tally:
 
     @property
     def files(self) -> tuple[int, int]:
-        """Of the files that were not there before: how many are complete, and how many are known."""
+        """How many files are complete and how many are known, without those that were there before."""
         if self.latest is None:
             return 0, 0
         return self.latest.files_done - self.kept_files, self.latest.files_known - self.kept_files
@@ -54,7 +54,7 @@ class Tally:
 
 
 class Lines:
-    """A line every few seconds at most: for logs."""
+    """Logs a line every few seconds."""
 
     def __init__(self, log: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._tally = Tally()

@@ -214,7 +214,7 @@ class Http:
         proxy = explicit or _environment_proxy(url)
         if proxy is None:
             return {"headers": headers}
-        # An https request reaches the proxy as CONNECT, which has headers of its own; an http request as it is.
+        # For https the proxy receives a CONNECT request, which has separate headers; for http, the request itself.
         if url.scheme == "https":
             return {"headers": headers, "proxy": proxy, "proxy_headers": self._proxy_headers}
         return {"headers": {**headers, **self._proxy_headers}, "proxy": proxy}
@@ -336,19 +336,17 @@ def _environment_proxy(url: URL) -> str | None:
 def _bypasses_proxy(host: str, no_proxy: str) -> bool:
     """Return whether a host is reached directly: as in the SDK, loopback always is, and NO_PROXY may hold networks."""
     try:
-        address = ipaddress.ip_address(host)
+        ip = ipaddress.ip_address(host)
     except ValueError:
         return host == "localhost" or bool(urllib.request.proxy_bypass(host))
     networks = [entry.strip() for entry in no_proxy.split(",") if "/" in entry]
     return (
-        address.is_loopback
-        or bool(urllib.request.proxy_bypass(host))
-        or any(_contains(network, address) for network in networks)
+        ip.is_loopback or bool(urllib.request.proxy_bypass(host)) or any(_contains(network, ip) for network in networks)
     )
 
 
-def _contains(network: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+def _contains(network: str, ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     try:
-        return address in ipaddress.ip_network(network, strict=False)
+        return ip in ipaddress.ip_network(network, strict=False)
     except ValueError:
         return False

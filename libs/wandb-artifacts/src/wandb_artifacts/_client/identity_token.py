@@ -108,7 +108,7 @@ class AccessTokens:
         entry = {"expires_at": token.expires_at.strftime(_FORMAT), "access_token": token.text}
         document = {"credentials": {**self._read_cache(), self._host: entry}}
         temporary = self._cache.with_name(f".{self._cache.name}.{secrets.token_hex(4)}")
-        # The cache only saves exchanges, so a folder that is not writable is no error.
+        # The cache only saves exchanges, so a folder that is not writable does not matter.
         with suppress(OSError):
             self._cache.parent.mkdir(parents=True, exist_ok=True)
             with open(temporary, "w", encoding="utf-8", opener=_private_opener) as file:

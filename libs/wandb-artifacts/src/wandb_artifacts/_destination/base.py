@@ -1,4 +1,4 @@
-"""What a download needs of the place it goes to. Everything here blocks: callers on an event loop use a thread."""
+"""Protocols of a destination. All methods block: callers on an event loop use a thread."""
 
 from __future__ import annotations
 
@@ -10,112 +10,112 @@ if TYPE_CHECKING:
 
 
 class Stat(NamedTuple):
-    """What a place tells of a file without reading it."""
+    """What a destination knows about a file without reading it."""
 
     size: int
     """Bytes."""
     stamp: str
-    """Changes whenever the file is written anew: size with time and inode, or with an object's tag."""
+    """Changes whenever the file is rewritten: its size with time and inode, or with an object's tag."""
 
 
 class Part(Protocol):
-    """A file on its way: nothing of it has its final name before `commit`."""
+    """A partial file. It has no final name before `commit`."""
 
     @property
     def size(self) -> int:
-        """Bytes that are there, those of an interrupted call included."""
+        """Bytes that are there, including those of an interrupted call."""
         ...
 
     def write(self, data: bytes) -> None:
-        """Appends."""
+        """Append data."""
         ...
 
     def restart(self) -> None:
-        """Drops what is there."""
+        """Drop all data."""
         ...
 
     def md5(self) -> bytes:
-        """The digest of what is there."""
+        """Return the digest of the data."""
         ...
 
     def commit(self) -> Stat:
-        """Moves it to its final name, whole, in place of what had that name."""
+        """Move the file to its final name; replaces an existing file."""
         ...
 
     def close(self) -> None:
-        """Lets go of it. What is not committed stays for the next call where the place can keep it. Idempotent."""
+        """Close it. Uncommitted data stays for the next call if the destination can keep it. Idempotent."""
         ...
 
     def discard(self) -> None:
-        """Removes what is not committed."""
+        """Remove uncommitted data."""
         ...
 
 
 class Sink(Protocol):
-    """Where a transfer puts a file."""
+    """Stores the files of a transfer."""
 
     def part(self, path: str, key: str = "") -> Part:
-        """Begins a file, or goes on with one that an interrupted call left under the same key.
+        """Begin a file, or resume one that an interrupted call left under the same key.
 
         Args:
             path: Its final name.
-            key: What identifies the contents awaited; with an empty key nothing is resumed.
+            key: Identifies the expected contents; with an empty key nothing is resumed.
         """
         ...
 
     def write(self, path: str, data: bytes) -> Stat:
-        """Stores a small file, whole or not at all."""
+        """Store a small file atomically."""
         ...
 
 
 class Target(Sink, Protocol):
-    """A folder of files. Paths are relative, with '/', and were made safe by `_paths`."""
+    """A folder of files. Paths are relative, with '/', and were made safe by `safe_names`."""
 
     @property
     def url(self) -> str:
-        """Where it is, as its user can open it."""
+        """The path or URL, as a user can open it."""
         ...
 
     def prepare(self) -> None:
-        """Makes the folder.
+        """Make the folder.
 
         Raises:
-            DestinationError: It cannot be written.
+            DestinationError: It is not writable.
         """
         ...
 
     def lock(self) -> AbstractContextManager[None]:
-        """Keeps a second download of this machine out of the same folder, where the place has locks.
+        """Return the lock of the folder. Does nothing if the destination has no locks.
 
         Raises:
-            DestinationError: Another process downloads to it now.
+            DestinationError: Another process is downloading to it.
         """
         ...
 
     def within(self, folder: str) -> Target:
-        """The target of a folder in this one; not locked by itself."""
+        """Return the target of a folder in this one; not locked separately."""
         ...
 
     def read(self, path: str) -> bytes | None:
-        """The contents of a small file; None where there is none."""
+        """Return the contents of a small file; None if it is missing."""
         ...
 
     def chunks(self, path: str) -> Iterator[bytes]:
-        """The contents of a file, a piece at a time.
+        """Yield the contents of a file in pieces.
 
         Raises:
-            FileNotFoundError: There is none.
+            FileNotFoundError: It is missing.
         """
         ...
 
     def stat(self, path: str) -> Stat | None:
-        """What is known of a file without reading it; None where there is no regular file (links are none)."""
+        """Return what is known about a file without reading it; None if it is missing, or not a regular file."""
         ...
 
     def tidy(self) -> None:
-        """Removes what only a download needs: parts that nobody goes on with."""
+        """Remove leftover parts."""
         ...
 
     def paths(self) -> list[str]:
-        """All files below, sorted; neither those on their way nor the lock."""
+        """Return all files below it, sorted, without partial files and the lock."""
         ...

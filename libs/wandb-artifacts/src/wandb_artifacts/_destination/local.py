@@ -1,3 +1,5 @@
+"""Destinations on this machine."""
+
 from __future__ import annotations
 
 import errno
@@ -23,11 +25,11 @@ _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, err
 class LocalTarget:
     """A folder of this machine.
 
-    What is on its way is in `.wandb-artifacts` in the root, on the same file system as what is complete.
+    Partial files are in `.wandb-artifacts` in the root, on the same file system as the complete files.
 
     Args:
-        root: The folder that the user named; the only one on the way that may be a link.
-        folder: The folder in it that paths start from, with '/'.
+        root: The folder that the user passed; the only component of a path that may be a link.
+        folder: The folder in it that paths are relative to, with '/'.
     """
 
     def __init__(self, root: Path, folder: str = "") -> None:
@@ -91,7 +93,7 @@ class LocalTarget:
         if self._folder:
             return
         self._is_tidy = True
-        # What cannot be removed does no harm.
+        # A file that cannot be removed does no harm.
         with suppress(OSError), open_folder(self._root, [WORK_FOLDER]) as folder:
             for name in folder.names():
                 if name != _LOCK:
@@ -115,17 +117,17 @@ class LocalTarget:
         with explained(f"lock {self.url}"):
             with open_folder(self._root, [*filter(None, self._folder.split("/")), WORK_FOLDER], make=True):
                 pass
-            # A thread may let go of what another one took.
+            # One thread may release what another has acquired.
             lock = FileLock(work / _LOCK, thread_local=False)
             try:
                 lock.acquire(blocking=False)
             except Timeout:
-                doing, reason = f"download to {self.url}", "another download is at it; wait for its end"
+                doing, reason = f"download to {self.url}", "another download is using it; wait until it has ended"
                 raise refusal(doing, reason, errno.EAGAIN) from None
         try:
             yield
         finally:
-            # While it is held, so that nobody else can hold it yet: who opened it before finds it removed.
+            # Removed while it is held, so that no other process can have acquired it.
             self._remove_lock(work)
             lock.release()
             self._remove_lock(work, only_on="nt")
@@ -151,7 +153,7 @@ class LocalTarget:
 
     @contextmanager
     def _parent(self, path: str) -> Iterator[tuple[Folder, str]]:
-        """The folder of a file, to read it. Behind a link there is nothing."""
+        """Open the folder of a file to read it. A path through a link counts as missing."""
         *folders, name = self._full(path).split("/")
         try:
             with explained(f"read {self._root / self._full(path)}"), open_folder(self._root, folders) as folder:

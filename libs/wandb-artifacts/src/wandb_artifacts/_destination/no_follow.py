@@ -1,4 +1,4 @@
-"""Folders below one that is trusted, opened a component at a time, so that no link in them is ever followed."""
+"""Folders that are opened component by component, so that no symbolic link below a trusted root is followed."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from wandb_artifacts._destination.errors import refusal
 _HAS_DIR_FD = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
 _DIRECTORY = getattr(os, "O_DIRECTORY", 0)
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-"""Nor wait for who writes to a pipe, nor translate line ends."""
+"""Also does not wait for the writer of a pipe, nor translates line ends."""
 
 
 class Folder(NamedTuple):
-    """An open folder. Where the system has descriptors of folders, names are looked up in what was opened.
+    """An open folder. Names are resolved relative to its descriptor, if the system has descriptors of folders.
 
-    A rename or a link put in its place meanwhile changes nothing then. Elsewhere (Windows) the full path is used, of
-    which every component has been looked at.
+    Then a concurrent rename or link has no effect. Elsewhere (Windows), the full path is used after a check of every
+    component.
     """
 
     path: Path
@@ -32,7 +32,7 @@ class Folder(NamedTuple):
         return name if self.fd is not None else str(self.path / name)
 
     def open(self, name: str, flags: int) -> int:
-        """Opens a file, never through a link."""
+        """Open a file, never through a link."""
         if self.fd is None and os.path.islink(self.name(name)):  # noqa: PTH114
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), name)
         return os.open(self.name(name), flags | _NO_LINK, 0o666, dir_fd=self.fd)
@@ -44,7 +44,7 @@ class Folder(NamedTuple):
         os.unlink(self.name(name), dir_fd=self.fd)
 
     def replace(self, name: str, other: Folder, final: str) -> None:
-        """Moves a file to another folder, in place of what has that name there: a link is replaced, not followed."""
+        """Move a file to another folder. An existing file or link of that name is replaced, not followed."""
         os.replace(self.name(name), other.name(final), src_dir_fd=self.fd, dst_dir_fd=other.fd)
 
     def names(self) -> list[str]:
@@ -53,16 +53,16 @@ class Folder(NamedTuple):
 
 @contextmanager
 def open_folder(root: Path, parts: Sequence[str], *, make: bool = False) -> Iterator[Folder]:
-    """Opens a folder below `root`, which may be a link itself.
+    """Open a folder below `root`, which may itself be a link.
 
     Args:
-        root: The folder that its user named.
-        parts: The way from there.
-        make: Whether to make what is missing.
+        root: The folder that the user passed.
+        parts: The path below it.
+        make: Whether to create missing folders.
 
     Raises:
-        FileNotFoundError: It is not there.
-        DestinationError: A link or a file is on the way.
+        FileNotFoundError: It is missing.
+        DestinationError: A component is a link or a file.
     """
     folder = Folder(root, os.open(root, os.O_RDONLY | _DIRECTORY) if _HAS_DIR_FD else None)
     try:
@@ -90,7 +90,7 @@ def _enter(folder: Folder, part: str, *, make: bool) -> Folder:
         if error.errno not in (errno.ENOTDIR, errno.ELOOP):
             raise
         is_link = stat.S_ISLNK(folder.stat(part).st_mode)
-        what = "it is a link, and links are not followed" if is_link else "it is a file where a folder is to be"
+        what = "it is a symbolic link, and links are not followed" if is_link else "it is a file, not a folder"
         doing = f"write below {path}"
         raise refusal(doing, f"{what}; remove it, or choose another destination", error.errno) from error
 

@@ -1,3 +1,5 @@
+"""Partial files on this machine: beside a local destination, or in the temporary folder for a remote one."""
+
 from __future__ import annotations
 
 import hashlib
@@ -17,12 +19,12 @@ PIECE = 1024 * 1024
 
 
 class LocalPart:
-    """A file on its way, in the folder of parts until it is whole.
+    """A partial file in the folder of parts of a local destination.
 
     Args:
         root: The folder of the download.
         path: The final name, below `root`.
-        key: What identifies the contents awaited.
+        key: Identifies the expected contents.
     """
 
     def __init__(self, root: Path, path: str, key: str) -> None:
@@ -94,7 +96,7 @@ class LocalPart:
         return parts.open(self._name, os.O_RDWR | os.O_CREAT | os.O_EXCL)
 
     def _left(self, parts: Folder) -> int | None:
-        """What an interrupted call left, read to its end; not what somebody else may have put there."""
+        """Open the part of an interrupted call, and read it to its end. Ignores links and other types of files."""
         try:
             fd = parts.open(self._name, os.O_RDWR)
         except OSError:
@@ -142,19 +144,19 @@ _MAX_SUFFIX = 16
 
 
 class SpooledPart:
-    """A file on its way to a place that takes whole files only: until then in a private file of this machine.
+    """A partial file in the temporary folder, for destinations that accept only complete files.
 
     Args:
         path: The final name.
-        upload: Sends a file of this machine, of so many bytes with this digest, to its final name.
+        upload: Uploads a local file to its final name. Called with its path, size and digest.
     """
 
     def __init__(self, path: str, upload: Callable[[str, int, bytes], Stat]) -> None:
         self._upload = upload
-        self._doing = f"keep {path} in {tempfile.gettempdir()} until it is uploaded (TMPDIR says where)"
+        self._doing = f"keep {path} in {tempfile.gettempdir()} until it is uploaded (set TMPDIR to use another folder)"
         self._digest = hashlib.md5(usedforsecurity=False)
         self._size = 0
-        # A store guesses the type of the contents by the extension. mkstemp makes it readable to its owner only.
+        # Stores guess the content type from the extension. mkstemp makes the file readable by its owner only.
         suffix = PurePosixPath(path).suffix
         with explained(self._doing):
             fd, name = tempfile.mkstemp(prefix="wandb-artifacts-", suffix=suffix if len(suffix) <= _MAX_SUFFIX else "")

@@ -1,3 +1,5 @@
+"""Destinations in fsspec file systems."""
+
 from __future__ import annotations
 
 import hashlib
@@ -8,8 +10,8 @@ from typing import TYPE_CHECKING
 from wandb_artifacts._destination.base import Stat
 from wandb_artifacts._destination.errors import refusal
 from wandb_artifacts._destination.part_file import SpooledPart
-from wandb_artifacts._destination.store import Information, Store
-from wandb_artifacts._destination.url import Address
+from wandb_artifacts._destination.store import FileDetails, Store
+from wandb_artifacts._destination.url import DestinationUrl
 
 if TYPE_CHECKING:
     from wandb_artifacts._destination.url import FileSystem
@@ -21,9 +23,9 @@ class RemoteTarget:
     """A folder in an fsspec file system: an object store, memory, another machine.
 
     Args:
-        store: The file system, and what may be said of it.
+        store: The file system.
         path: The folder in it.
-        folder: The same below the URL that the user named, for people.
+        folder: The same folder relative to the URL that the user passed, for messages.
     """
 
     def __init__(self, store: Store, path: str, folder: str = "") -> None:
@@ -33,9 +35,9 @@ class RemoteTarget:
 
     @classmethod
     def open(cls, url: str, storage_options: Mapping[str, object]) -> RemoteTarget:
-        address = Address(url, storage_options)
-        file_system, path = address.open()
-        return cls(Store(file_system, address), path)
+        parsed = DestinationUrl(url, storage_options)
+        file_system, path = parsed.open()
+        return cls(Store(file_system, parsed), path)
 
     @property
     def url(self) -> str:
@@ -104,7 +106,7 @@ class RemoteTarget:
         return self._stored(path, size, md5, lambda fs: fs.put_file(spool, full))
 
     def _stored(self, path: str, size: int, md5: bytes, send: Callable[[FileSystem], object]) -> Stat:
-        """Sends a file as a whole, and looks at what arrived."""
+        """Send a complete file, and check what was stored."""
         doing = f"write {self.url}/{path}"
         full = self._full(path)
 
@@ -113,9 +115,9 @@ class RemoteTarget:
                 fs.makedirs(full.rpartition("/")[0], exist_ok=True)
             send(fs)
             fs.invalidate_cache(full)
-            found = Information(fs.info(full))
+            found = FileDetails(fs.info(full))
             if found.size != size:
-                msg = f"it has {found.size} bytes there, {size} were sent"
+                msg = f"{found.size} bytes were stored of {size} sent"
                 raise OSError(msg)
             if self._store.tags_are_digests and found.md5 not in (None, md5):
                 self._compare(fs, full, md5)
@@ -124,27 +126,27 @@ class RemoteTarget:
         try:
             return self._store.do(doing, attempt)
         except FileNotFoundError as error:
-            raise refusal(doing, "there is no such bucket or folder; make it first", error.errno) from error
+            raise refusal(doing, "no such bucket or folder; create it first", error.errno) from error
 
     def _compare(self, fs: FileSystem, full: str, md5: bytes) -> None:
-        """Reads back what has another tag: where a store encrypts by a key, a tag looks like a digest and is none."""
+        """Read back a file with an unexpected tag. Stores that encrypt have tags that look like digests but are not."""
         digest = hashlib.md5(usedforsecurity=False)
         with fs.open(full, "rb") as file:
             while piece := file.read(_PIECE):
                 digest.update(piece)
         if digest.digest() != md5:
-            msg = "it has other contents there than were sent (MD5)"
+            msg = "the stored data differs from what was sent (MD5)"
             raise OSError(msg)
         self._store.tags_are_digests = False
 
-    def _info(self, path: str, doing: str) -> Information:
+    def _info(self, path: str, doing: str) -> FileDetails:
         full = self._full(path)
 
         def look(fs: FileSystem) -> Mapping[str, object]:
             fs.invalidate_cache(full)
             return fs.info(full)
 
-        return Information(self._store.do(doing, look))
+        return FileDetails(self._store.do(doing, look))
 
     def _full(self, path: str) -> str:
         return f"{self._path}/{path}"

@@ -1,8 +1,8 @@
-"""Names that the server chose, as paths that are safe in any folder of Linux, macOS and Windows, and in object stores.
+"""Names from the server as paths that are safe on Linux, macOS and Windows, and in object stores.
 
-A name that is a good path everywhere stays as it is. In others single characters are percent-encoded (`..` becomes
-`%2E%2E`), and a name that is too long, or meets another one, gets `%~` and a digest. A '%' of the name's own that could
-be read as either is encoded, so that no two names ever have the same path.
+A name that is a valid path everywhere is unchanged. In others, single characters are percent-encoded (`..` becomes
+`%2E%2E`); a name that is too long, or collides with another one, gets `%~` and a digest. A '%' in a name that could be
+read as either is encoded, so that two names never have the same path.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 
 WORK_FOLDER = ".wandb-artifacts"
-"""Where a local destination keeps parts and its lock; the name of no file or folder of a run."""
+"""Where a local destination keeps parts and its lock; files and folders of a run never have this name."""
 
 _MAX_COMPONENT = 255
 _MAX_PATH = 700
-"""Bytes; leaves room for the destination within the 1,024 of macOS and of S3."""
+"""Bytes; leaves space for the destination within the 1,024 of macOS and of S3."""
 _MAX_EXTENSION = 16
 _MARK = "%~"
 
@@ -31,27 +31,27 @@ _TRAILING = re.compile(r"[. ]+\Z")
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³]) *(?:\.|\Z)", re.IGNORECASE)
 _EXTENSION = re.compile(rf"(?<=[^/])\.[A-Za-z0-9]{{1,{_MAX_EXTENSION}}}\Z")
 _IGNORED = dict.fromkeys([*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF])
-"""What HFS+ leaves out when it compares names."""
+"""Characters that HFS+ ignores when it compares names."""
 
 _OTHER = ("/", False)
-"""Stands for what has a reserved name; no file or folder is called so."""
+"""Stands for a reserved name; a file or folder cannot have it."""
 
 
 def safe_path(name: str) -> str:
-    """The path of one name from the server: relative, with '/', and different for different names."""
+    """Return the path for one name: relative, with '/', and different for different names."""
     parts = [_safe_component(part) for part in name.split("/")]
     return _fit("/".join(parts), name)
 
 
 def safe_paths(names: Iterable[str], *, reserved: Collection[str] = ()) -> dict[str, str]:
-    """The paths of names that share a folder, which may be one that ignores case and Unicode's normal forms.
+    """Return the paths for names that share a folder, which may ignore case and Unicode normal forms.
 
-    A name has the path that `safe_path` gives it, unless it really meets another one or a reserved name: then it gets a
-    mark, which depends on itself only.
+    A name has the path of `safe_path`, unless it collides with another one or a reserved name: then it gets a mark that
+    depends only on the name.
 
     Args:
         names: Names from the server, in any order.
-        reserved: Names of files that are not to be met.
+        reserved: Names that are not available.
 
     Returns:
         The path of each name.
@@ -76,7 +76,7 @@ def safe_paths(names: Iterable[str], *, reserved: Collection[str] = ()) -> dict[
 
 
 def _steps(path: str) -> Iterator[tuple[str, str, bool]]:
-    """Each component of a path with the folder it is in, and whether it is the file itself."""
+    """Yield each component of a path with its folder, and whether it is the file."""
     start = 0
     while (end := path.find("/", start)) >= 0:
         yield path[:start], path[start:end], False
@@ -85,7 +85,7 @@ def _steps(path: str) -> Iterator[tuple[str, str, bool]]:
 
 
 def _fold(part: str) -> str:
-    """Equal for components that some file system takes for the same."""
+    """Return a key that is equal for components that some file system does not distinguish."""
     if part.isascii():
         return part.lower()
     decomposed = unicodedata.normalize("NFD", part.translate(_IGNORED))
@@ -111,7 +111,7 @@ def _percent(text: str) -> str:
 
 
 def _marked(part: str, what: str) -> str:
-    """A component with a digest before its extension, cut to the length that is allowed."""
+    """Return a component with a digest before its extension, cut to the allowed length."""
     extension = _extension(part)
     mark = f"{_MARK}{_digest(what)}{extension}"
     stem = part[: len(part) - len(extension)].encode()[: _MAX_COMPONENT - len(mark)]
@@ -119,7 +119,7 @@ def _marked(part: str, what: str) -> str:
 
 
 def _fit(path: str, name: str) -> str:
-    """The path, or where it is too long its first folders and a digest in the place of all that follows."""
+    """Return the path; if it is too long, its first folders and a digest in place of the rest."""
     if len(path.encode()) <= _MAX_PATH:
         return path
     last = f"{_MARK}{_digest(f'name:{name}')}{_extension(path)}"

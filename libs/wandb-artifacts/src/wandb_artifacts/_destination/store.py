@@ -1,4 +1,4 @@
-"""What file systems tell of a file, each in its own words."""
+"""fsspec file systems with retries and readable errors, and the different forms of their file details."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from wandb_artifacts._destination.errors import refusal
 from wandb_artifacts._errors import DestinationError
 
 if TYPE_CHECKING:
-    from wandb_artifacts._destination.url import Address, FileSystem
+    from wandb_artifacts._destination.url import DestinationUrl, FileSystem
 
 R = TypeVar("R")
 
 _ATTEMPTS = 3
 _LONG = 30.0
-"""Seconds; who tried for so long has tried often enough."""
+"""Seconds after which a failure is not retried."""
 _OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "obs", "r2"})
-"""They have no folders to make, and making one may make a bucket."""
+"""They have no folders; making one may create a bucket."""
 _FINAL = (
     FileNotFoundError,
     PermissionError,
@@ -39,7 +39,7 @@ _FINAL = (
 _FINAL_NAMES = frozenset(
     {"PermissionDeniedError", "UnauthenticatedError", "NotSupportedError", "InvalidPathError", "NoCredentialsError"}
 )
-"""Of obstore and botocore, whose errors have no builtin base."""
+"""Errors of obstore and botocore, which have no builtin base class."""
 
 _TAGS = ("ETag", "e_tag", "etag")
 _DIGESTS = ("md5Hash", "md5", "content_md5")
@@ -48,34 +48,34 @@ _MD5 = re.compile(r"[0-9a-f]{32}\Z")
 _LENGTH = 16
 
 
-class Information:
-    """The answer of fsspec's `info`.
+class FileDetails:
+    """Details of a file from fsspec's `info`.
 
     Args:
-        answer: A dictionary whose keys depend on the file system, but for name, size and type.
+        details: A dictionary whose keys depend on the file system, except for name, size and type.
     """
 
-    def __init__(self, answer: Mapping[str, object]) -> None:
-        self._answer = answer
+    def __init__(self, details: Mapping[str, object]) -> None:
+        self._details = details
 
     @property
     def is_file(self) -> bool:
-        return self._answer.get("type") == "file"
+        return self._details.get("type") == "file"
 
     @property
     def size(self) -> int:
-        """Bytes; -1 where the file system does not tell."""
-        size = self._answer.get("size")
+        """Bytes; -1 if the file system does not report it."""
+        size = self._details.get("size")
         return size if isinstance(size, int) else -1
 
     @property
     def stat(self) -> Stat:
-        told = self._first(_TAGS) or self._first(_DIGESTS) or self._first(_TIMES)
-        return Stat(self.size, f"{self.size}-{told}")
+        version = self._first(_TAGS) or self._first(_DIGESTS) or self._first(_TIMES)
+        return Stat(self.size, f"{self.size}-{version}")
 
     @property
     def md5(self) -> bytes | None:
-        """The digest of the contents, where the file system tells one. A tag may only look like it."""
+        """The digest of the contents, if the file system reports one. A tag may only look like a digest."""
         tag = self._first(_TAGS).strip('"').lower()
         if _MD5.match(tag):
             return bytes.fromhex(tag)
@@ -89,33 +89,33 @@ class Information:
         return found if len(found) == _LENGTH else None
 
     def _first(self, keys: tuple[str, ...]) -> str:
-        return next((str(self._answer[key]) for key in keys if self._answer.get(key)), "")
+        return next((str(self._details[key]) for key in keys if self._details.get(key)), "")
 
 
 class Store:
-    """A file system, tried again where that may help, with errors for people."""
+    """A file system whose operations are retried, with readable errors."""
 
-    def __init__(self, file_system: FileSystem, address: Address) -> None:
+    def __init__(self, file_system: FileSystem, url: DestinationUrl) -> None:
         self._fs = file_system
-        self._address = address
-        # Others keep one connection, which takes one request at a time.
+        self._url = url
+        # Others have one connection that handles one request at a time.
         self._turn: AbstractContextManager[object] = nullcontext() if file_system.async_impl else threading.Lock()
-        self.shown = address.shown
-        self.has_folders = address.protocol not in _OBJECT_STORES
+        self.shown = url.shown
+        self.has_folders = url.protocol not in _OBJECT_STORES
         self.tags_are_digests = True
 
     def make_folder(self, path: str, shown: str) -> None:
         self.do(f"make the folder {shown}", lambda fs: fs.makedirs(path, exist_ok=True))
 
     def do(self, doing: str, work: Callable[[FileSystem], R]) -> R:
-        """Up to three attempts at something.
+        """Run an operation, with up to three attempts.
 
         Raises:
-            FileNotFoundError: What is asked for is not there.
-            DestinationError: It cannot be done.
+            FileNotFoundError: The file is missing.
+            DestinationError: The operation failed.
         """
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(_may_pass),
+            retry=tenacity.retry_if_exception(_is_transient),
             stop=tenacity.stop_after_attempt(_ATTEMPTS) | tenacity.stop_after_delay(_LONG),
             wait=tenacity.wait_random_exponential(multiplier=0.2, max=2),
             reraise=True,
@@ -125,7 +125,7 @@ class Store:
             return found
 
     def once(self, doing: str, work: Callable[[FileSystem], R]) -> R:
-        """One attempt, at what cannot be repeated by itself."""
+        """Run an operation once, because it cannot be repeated alone."""
         with self._explained(doing):
             return self._in_turn(work)
 
@@ -139,16 +139,16 @@ class Store:
             yield
         except (FileNotFoundError, DestinationError):
             raise
-        except Exception as error:  # noqa: BLE001, what drivers raise has no base in common
-            cause = None if self._address.is_told_by(error) else error
+        except Exception as error:  # noqa: BLE001, drivers' exceptions have no common base
+            cause = None if self._url.is_leaked_by(error) else error
             raise refusal(doing, self._reason(error), getattr(error, "errno", None)) from cause
 
     def _reason(self, error: Exception) -> str:
-        said = self._address.scrubbed(error)
+        text = self._url.redacted(error)
         if isinstance(error, PermissionError) or type(error).__name__ in _FINAL_NAMES:
-            return f"access is denied; check the credentials and storage_options ({said})"
-        return said
+            return f"access denied; check the credentials and storage_options ({text})"
+        return text
 
 
-def _may_pass(error: BaseException) -> bool:
+def _is_transient(error: BaseException) -> bool:
     return isinstance(error, Exception) and not isinstance(error, _FINAL) and type(error).__name__ not in _FINAL_NAMES

@@ -1,4 +1,4 @@
-"""fsspec, which has no types: what is used of it, and the only place that imports it for a destination."""
+"""URLs of destinations, and the part of fsspec that a destination uses, with types."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SECRET = re.compile(r"key|secret|token|pass|cred|account|conn|sas|auth", re.IGN
 
 
 class FileSystem(Protocol):
-    """What a destination needs of an fsspec file system."""
+    """The methods of an fsspec file system that a destination uses."""
 
     @property
     def async_impl(self) -> bool: ...
@@ -41,12 +41,12 @@ class FileSystem(Protocol):
     def invalidate_cache(self, path: str | None = None) -> None: ...
 
 
-class Address:
-    """A URL with what may be shown of it.
+class DestinationUrl:
+    """A URL that may contain secrets, and the form of it that may be shown.
 
     Args:
-        url: As its user wrote it.
-        storage_options: What else its file system is opened with.
+        url: The URL as the user wrote it.
+        storage_options: Options of its file system.
     """
 
     def __init__(self, url: str, storage_options: Mapping[str, object]) -> None:
@@ -58,11 +58,11 @@ class Address:
         self._secrets = sorted({secret for secret in self._find_secrets() if len(secret) > 1}, key=len, reverse=True)
 
     def open(self) -> tuple[FileSystem, str]:
-        """Its file system, and the path in it.
+        """Open its file system; returns it with the path in it.
 
         Raises:
-            InvalidValueError: There is no such file system, its driver is not installed, or it takes no such options.
-            DestinationError: It cannot be reached.
+            InvalidValueError: The file system is unknown, its driver is not installed, or an option is invalid.
+            DestinationError: It is unreachable.
         """
         from fsspec.core import url_to_fs
 
@@ -70,33 +70,33 @@ class Address:
         try:
             found = url_to_fs(self._url, **self._options)
         except (TypeError, ValueError) as error:
-            reason = f"{self.shown} cannot be opened with them: {self.scrubbed(error)}"
+            reason = f"{self.shown} cannot be opened with them: {self.redacted(error)}"
             raise InvalidValueError(field="storage_options", value=None, reason=reason) from None
-        except Exception as error:  # noqa: BLE001, what drivers raise has no base in common
+        except Exception as error:  # noqa: BLE001, drivers' exceptions have no common base
             doing = f"open {self.shown}"
-            raise refusal(doing, self.scrubbed(error), getattr(error, "errno", None)) from None
-        # The one cast between fsspec and what has types.
+            raise refusal(doing, self.redacted(error), getattr(error, "errno", None)) from None
+        # The only cast between fsspec and typed code.
         file_system, path = cast("tuple[FileSystem, str]", found)
         return file_system, path.rstrip("/")
 
-    def scrubbed(self, error: BaseException) -> str:
-        """What an error says, on one line and without secrets."""
-        # obstore's errors go on with a dump of themselves.
-        told = str(error).partition("Debug source:")[0]
-        text = " ".join(told.split()) or type(error).__name__
+    def redacted(self, error: BaseException) -> str:
+        """Return the text of an error on one line, without secrets."""
+        # obstore's errors end with a dump of their source.
+        message = str(error).partition("Debug source:")[0]
+        text = " ".join(message.split()) or type(error).__name__
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return text[:400]
 
-    def is_told_by(self, error: BaseException) -> bool:
-        """Whether an error's own text shows a secret, so that it must not be chained."""
+    def is_leaked_by(self, error: BaseException) -> bool:
+        """Return whether the text of an error contains a secret, so that it must not be chained."""
         return any(secret in repr(error) for secret in self._secrets)
 
     def _check(self) -> None:
         from fsspec.registry import get_filesystem_class
 
         if "::" in self._url:
-            reason = "is a chain of file systems, which cannot be written to safely; name the store itself"
+            reason = "is a chain of file systems, which cannot be written to safely; pass the URL of the store itself"
             raise InvalidValueError(field="destination", value=self.shown, reason=reason)
         try:
             get_filesystem_class(self.protocol)
@@ -104,7 +104,7 @@ class Address:
             reason = f"needs a package that is not installed: {error.args[0] if error.args else self.protocol}"
             raise InvalidValueError(field="destination", value=self.shown, reason=reason) from error
         except ValueError:
-            reason = f"fsspec knows no {self.protocol}://; install the package that brings it, or name a folder"
+            reason = f"fsspec does not know {self.protocol}://; install the package of its driver, or pass a path"
             raise InvalidValueError(field="destination", value=self.shown, reason=reason) from None
 
     def _find_secrets(self) -> Iterable[str]:

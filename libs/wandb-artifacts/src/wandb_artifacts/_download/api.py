@@ -1,4 +1,4 @@
-"""The public calls, with everything that a call may be given."""
+"""The public functions of downloads, with all their options."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from wandb_artifacts._asyncio import Twin
+from wandb_artifacts._asyncio import syncify
 from wandb_artifacts._download.call import Call
 from wandb_artifacts._download.options import DEFAULT_JOBS, check_storage_options, make_options, read_ref
 from wandb_artifacts._refs import RunRef, SweepRef
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from wandb_artifacts._download.results import HistoryFormat, OnProgress, RunDownload, SweepDownload
 
 
-@Twin
+@syncify
 async def download_run(
     run: RunRef | str,
     destination: str | os.PathLike[str],
@@ -29,39 +29,40 @@ async def download_run(
     history_format: HistoryFormat = "json",
     storage_options: Mapping[str, object] | None = None,
 ) -> RunDownload:
-    """Downloads a run: its files, its summary, all its history; each file verified, and whole or not there at all.
+    """Download a run: its files, its summary and its full history. Each file is verified and written atomically.
 
-    What is at the destination already is not fetched again. Interrupted at any point, the next call goes on.
+    Files that are already at the destination are not fetched again. After an interruption, the next call resumes.
     `download_run(...)` blocks; `await download_run.aio(...)` does not.
 
     Args:
-        run: The run: a `RunRef`, `entity/project/id`, or the address of its page. What a path does not name is taken
-            from `WANDB_ENTITY` and `WANDB_PROJECT`.
-        destination: Where to: a folder, or an fsspec URL such as `s3://bucket/path`, `gs://...`, `memory://...`. It
-            becomes the folder of the run.
+        run: The run: a `RunRef`, `entity/project/id`, or the URL of its page. `WANDB_ENTITY` and `WANDB_PROJECT` are
+            the defaults for missing parts.
+        destination: The folder of the run: a path, or an fsspec URL such as `s3://bucket/path`, `gs://...`,
+            `memory://...`.
         include_history: Whether to store all logged rows.
-        include: Patterns (as of `fnmatch`: `*` also matches `/`) of the files to fetch, by their names at W&B; None for
-            all. The summary is always stored.
-        exclude: Patterns of files to leave out, also where `include` has them.
-        jobs: How many connections to use, 1 to 128.
-        deadline: Seconds that the call may take in all; None for no limit. Each wait for the server is limited anyhow.
-        progress: Called with a `Progress` as bytes arrive and files are done.
-        history_format: `json` (an array of objects), `jsonl` (a row a line) or `parquet` (needs
+        include: Patterns (`fnmatch`; `*` also matches `/`) of the files to fetch, by their names at W&B; None for all.
+            The summary is always stored.
+        exclude: Patterns of files to skip, even if `include` matches them.
+        jobs: The number of connections, 1 to 128.
+        deadline: Seconds that the whole call may take; None for no limit. Each single request has its own timeout.
+        progress: Called with a `Progress` when bytes arrive and files are complete.
+        history_format: `json` (an array of objects), `jsonl` (one row per line) or `parquet` (needs
             `wandb-artifacts[parquet]`).
-        storage_options: What fsspec needs for the destination, such as keys of an object store.
+        storage_options: fsspec options for the destination, such as credentials of an object store.
 
     Returns:
-        What is there now.
+        The run as it is at the destination now.
 
     Raises:
-        InvalidValueError: An argument cannot be meant; nothing was started.
-        AuthenticationError: There is no API key, or W&B refuses it.
-        AccessDeniedError: The key has no access.
-        NotFoundError: There is no such run.
-        ServerUnavailableError: W&B cannot be reached.
-        IncompleteDownloadError: Something is missing; its `result` says what is there and what is not.
+        InvalidValueError: An argument is invalid; no work was started.
+        AuthenticationError: No API key was found, or W&B rejected it.
+        AccessDeniedError: The API key has no access.
+        NotFoundError: W&B has no such run.
+        ServerUnavailableError: W&B is unreachable.
+        ServerAnswerError: W&B returned an invalid response, or refused the request.
+        IncompleteDownloadError: Files are missing; its `result` lists what is there and what is not.
         DeadlineError: The deadline has passed.
-        DestinationError: The destination cannot be written.
+        DestinationError: The destination is not writable.
     """
     options = make_options(
         include_history=include_history,
@@ -76,7 +77,7 @@ async def download_run(
     return await call.run(read_ref(RunRef, run))
 
 
-@Twin
+@syncify
 async def download_sweep(
     sweep: SweepRef | str,
     destination: str | os.PathLike[str],
@@ -90,38 +91,39 @@ async def download_sweep(
     history_format: HistoryFormat = "json",
     storage_options: Mapping[str, object] | None = None,
 ) -> SweepDownload:
-    """Downloads all runs of a sweep, each as `download_run` does, to a folder of its own that is named by its id.
+    """Download all runs of a sweep, each like `download_run`, to a folder that is named by its id.
 
     `download_sweep(...)` blocks; `await download_sweep.aio(...)` does not.
 
     Args:
-        sweep: The sweep: a `SweepRef`, `entity/project/id`, or the address of its page. What a path does not name is
-            taken from `WANDB_ENTITY` and `WANDB_PROJECT`.
-        destination: Where to: a folder, or an fsspec URL such as `s3://bucket/path`, `gs://...`, `memory://...`. The
-            folders of the runs are made in it.
+        sweep: The sweep: a `SweepRef`, `entity/project/id`, or the URL of its page. `WANDB_ENTITY` and `WANDB_PROJECT`
+            are the defaults for missing parts.
+        destination: The folder for the folders of the runs: a path, or an fsspec URL such as `s3://bucket/path`,
+            `gs://...`, `memory://...`.
         include_history: Whether to store all logged rows.
-        include: Patterns (as of `fnmatch`: `*` also matches `/`) of the files to fetch, by their names at W&B; None for
-            all. The summary is always stored.
-        exclude: Patterns of files to leave out, also where `include` has them.
-        jobs: How many connections to use, 1 to 128.
-        deadline: Seconds that the call may take in all; None for no limit. Each wait for the server is limited anyhow.
-        progress: Called with a `Progress` as bytes arrive and files are done.
-        history_format: `json` (an array of objects), `jsonl` (a row a line) or `parquet` (needs
+        include: Patterns (`fnmatch`; `*` also matches `/`) of the files to fetch, by their names at W&B; None for all.
+            The summary is always stored.
+        exclude: Patterns of files to skip, even if `include` matches them.
+        jobs: The number of connections, 1 to 128.
+        deadline: Seconds that the whole call may take; None for no limit. Each single request has its own timeout.
+        progress: Called with a `Progress` when bytes arrive and files are complete.
+        history_format: `json` (an array of objects), `jsonl` (one row per line) or `parquet` (needs
             `wandb-artifacts[parquet]`).
-        storage_options: What fsspec needs for the destination, such as keys of an object store.
+        storage_options: fsspec options for the destination, such as credentials of an object store.
 
     Returns:
-        What is there now, run by run.
+        The runs as they are at the destination now.
 
     Raises:
-        InvalidValueError: An argument cannot be meant; nothing was started.
-        AuthenticationError: There is no API key, or W&B refuses it.
-        AccessDeniedError: The key has no access.
-        NotFoundError: There is no such sweep.
-        ServerUnavailableError: W&B cannot be reached.
-        IncompleteDownloadError: Something is missing; its `result` says what is there and what is not.
+        InvalidValueError: An argument is invalid; no work was started.
+        AuthenticationError: No API key was found, or W&B rejected it.
+        AccessDeniedError: The API key has no access.
+        NotFoundError: W&B has no such sweep.
+        ServerUnavailableError: W&B is unreachable.
+        ServerAnswerError: W&B returned an invalid response, or refused the request.
+        IncompleteDownloadError: Files are missing; its `result` lists what is there and what is not.
         DeadlineError: The deadline has passed.
-        DestinationError: The destination cannot be written.
+        DestinationError: The destination is not writable.
     """
     options = make_options(
         include_history=include_history,

@@ -1,4 +1,4 @@
-"""A call from its beginning to its end: session, lock, deadline."""
+"""One call of a download: its session, lock and deadline."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ R = TypeVar("R")
 
 
 class Call:
-    """What one call of a download was given."""
+    """One call of a download."""
 
     def __init__(
         self, destination: str | os.PathLike[str], storage_options: dict[str, object], options: Options
@@ -60,7 +60,7 @@ class Call:
                 lock = target.lock()
                 await to_thread(target.prepare)
                 try:
-                    # Within: cancelled meanwhile, it has been taken nevertheless.
+                    # Inside the try block: a cancelled call may still have acquired the lock.
                     await to_thread(lock.__enter__)
                     found = await work(Work(api, self._options, Tracker(self._options.progress)), target)
                     await to_thread(target.tidy)

@@ -1,4 +1,4 @@
-"""Default destinations, in the folder of temporary files that all users of a machine share."""
+"""Downloads to folders of this machine, by default in the temporary folder that all users share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wandb_artifacts._asyncio import Twin, for_each, to_thread
+from wandb_artifacts._asyncio import for_each, syncify, to_thread
 from wandb_artifacts._client.api import Api
 from wandb_artifacts._destination.errors import explained, refusal
 from wandb_artifacts._destination.no_follow import open_folder
@@ -29,15 +29,15 @@ _OPEN_TO_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
 def private_folder(*names: str) -> Path:
-    """A folder below `wandb_runs` in the system's temporary folder, which nobody else can write.
+    """Make a folder below `wandb_runs` in the system's temporary folder that no other user can write.
 
-    Where that name is taken by another user, or is a link, it is `wandb_runs-<uid>`.
+    The name is `wandb_runs-<uid>` if another user has taken `wandb_runs`, or if it is a link.
 
     Args:
-        *names: The way from there; safe names, such as that of a run.
+        *names: The path below it; safe names, such as the id of a run.
 
     Returns:
-        The folder, which exists.
+        The folder.
 
     Raises:
         DestinationError: Another user has taken both names.
@@ -50,11 +50,11 @@ def private_folder(*names: str) -> Path:
             with explained(f"make the folder {folder}"), open_folder(top / name, names, make=True):
                 return folder
     doing, reason = f"use {top / _NAME} or {top / own}", "another user could change them"
-    raise refusal(doing, f"{reason}; remove them, set TMPDIR to a folder of your own, or name a destination")
+    raise refusal(doing, f"{reason}; remove them, set TMPDIR to a private folder, or pass a destination")
 
 
 def _is_ours(folder: Path) -> bool:
-    """Makes a folder, or looks at the one that is there. In a folder with the sticky bit nobody else can replace it."""
+    """Make a folder, or check the existing one. In a folder with the sticky bit, no other user can replace it."""
     with explained(f"make the folder {folder}"):
         with suppress(FileExistsError):
             folder.mkdir(mode=0o700)
@@ -64,49 +64,49 @@ def _is_ours(folder: Path) -> bool:
     return not hasattr(os, "getuid") or (found.st_uid == os.getuid() and not found.st_mode & _OPEN_TO_OTHERS)
 
 
-@Twin
+@syncify
 async def download_run_to_folder(
     run: RunRef, path: str | os.PathLike[str] | None = None, *, include_history: bool = True
 ) -> RunDownload:
-    """Downloads a run to a folder of this machine.
+    """Download a run to a folder of this machine.
 
     Args:
         run: The run.
-        path: The folder, or an fsspec URL; None for one that is named by the id, in the user's own default folder.
+        path: The folder, or an fsspec URL; None for a folder named by the id in the user's private default folder.
         include_history: Whether to store all logged rows.
 
     Returns:
-        What is there now.
+        The run as it is there now.
 
     Raises:
-        DownloadError: As of `download_run`.
+        DownloadError: See `download_run`.
     """
     if path is None:
         path = await to_thread(private_folder, safe_paths([run.id])[run.id])
     return await download_run.aio(run, path, include_history=include_history)
 
 
-@Twin
+@syncify
 async def download_sweep_to_folders(
     sweep: SweepRef, base_path: str | os.PathLike[str] | None = None, *, include_history: bool = True
 ) -> SweepDownload:
-    """Downloads all runs of a sweep, each to a folder of its own that other calls may use, too.
+    """Download all runs of a sweep, each to a separate folder that other calls may use as well.
 
-    Unlike `download_sweep` it takes no notice of what else is beside these folders, nor leaves anything there.
+    Unlike `download_sweep` it neither reads nor writes anything next to these folders.
 
     Args:
         sweep: The sweep.
-        base_path: The folder for those of the runs, or an fsspec URL; None for the user's own default folder.
+        base_path: The folder for the folders of the runs, or an fsspec URL; None for the user's private default folder.
         include_history: Whether to store all logged rows.
 
     Returns:
-        What is there now, run by run.
+        The runs as they are there now.
 
     Raises:
-        DownloadError: As of `download_sweep`.
+        DownloadError: See `download_sweep`.
     """
     if base_path is not None:
-        # Refused, if it is to be, before anything is asked.
+        # An invalid destination fails before any request.
         await to_thread(open_target, base_path, {})
     async with await Api.open(sweep.host, jobs=1) as api:
         state = await api.sweep_state(sweep)

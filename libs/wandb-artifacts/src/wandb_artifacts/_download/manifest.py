@@ -1,4 +1,4 @@
-"""`manifest.json`: what a destination holds, and what is needed to know it again without reading it."""
+"""`manifest.json`: the contents of a destination, with what identifies unchanged files without reading them."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Entry:
     size: int
     md5: str
     stamp: str
-    """What the place said of it when it was written."""
+    """The destination's stamp of the file when it was written; see `Stat`."""
     updated_at: str | None = None
-    """What W&B said of it."""
+    """When it was updated at W&B."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class RunManifest:
     is_live: bool
     downloaded_at: str
     is_complete: bool
-    """False from the moment a download changes something until it has everything."""
+    """False from the first change of a download until it is complete."""
     files: tuple[Entry, ...]
     summary: Entry | None = None
     history: HistoryEntry | None = None
@@ -75,14 +75,14 @@ def store(target: Target, manifest: RunManifest | SweepManifest) -> None:
     target.write(MANIFEST, (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode())
 
 
-def take_back(target: Target, manifest: RunManifest | SweepManifest | None) -> None:
-    """Says that the destination is not complete, before something in it changes."""
+def mark_incomplete(target: Target, manifest: RunManifest | SweepManifest | None) -> None:
+    """Mark the destination as incomplete, before anything in it changes."""
     if manifest and manifest.is_complete:
         store(target, replace(manifest, is_complete=False))
 
 
 def load(target: Target) -> RunManifest | SweepManifest | None:
-    """The manifest at a destination; None where there is none that this version can use."""
+    """Return the manifest of a destination; None if it is missing or not readable by this version."""
     text = target.read(MANIFEST)
     try:
         document = json.loads(text) if text is not None else None
@@ -124,5 +124,5 @@ def _safe(paths: Iterable[object]) -> tuple[str, ...]:
 
 
 def is_safe(path: str) -> bool:
-    """Whether a path that was read from a file stays in its folder: the file may be anybody's."""
+    """Return whether a path from a manifest stays in its folder. Anybody may have written the file."""
     return not any(part in ("", ".", "..") for part in path.split("/")) and not set("\\:\0").intersection(path)

@@ -1,4 +1,4 @@
-"""What a call of a download may ask for, checked before anything starts."""
+"""Options of a download, validated before any work starts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Options:
     deadline: float | None
     progress: OnProgress | None
     wants: Callable[[str], bool]
-    """Whether a file of the run, by its name at W&B, was asked for."""
+    """Returns whether a file of the run was requested, by its name at W&B."""
 
 
 def make_options(
@@ -40,10 +40,10 @@ def make_options(
     deadline: float | None,
     progress: OnProgress | None,
 ) -> Options:
-    """Checks and brings together what a call was given.
+    """Validate the options of a call.
 
     Raises:
-        InvalidValueError: One of the values cannot be meant.
+        InvalidValueError: One of the values is invalid.
     """
     if history_format not in get_args(HistoryFormat):
         reason = "must be 'json', 'jsonl' or 'parquet'"
@@ -91,33 +91,33 @@ def _matcher(patterns: tuple[str, ...] | None) -> re.Pattern[str] | None:
 
 
 def check_storage_options(value: Mapping[str, object] | None) -> dict[str, object]:
-    """The options of an fsspec file system, copied.
+    """Return a copy of the options of an fsspec file system.
 
     Raises:
-        InvalidValueError: They are no mapping of names.
+        InvalidValueError: They are not a mapping of names.
     """
     if value is None:
         return {}
     if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
-        # Not shown: it may hold credentials.
-        reason = "must be a dictionary that fsspec takes, such as {'anon': True}"
+        # Not shown: it may contain credentials.
+        reason = "must be a dictionary of fsspec options, such as {'anon': True}"
         raise InvalidValueError(field="storage_options", value=None, reason=reason)
     return dict(value)
 
 
 def read_ref(kind: type[Ref], value: Ref | str) -> Ref:
-    """The address that a call was given, in whatever form.
+    """Return the run or sweep of a call.
 
     Raises:
-        InvalidValueError: It is none.
+        InvalidValueError: The value is not a reference.
     """
     if isinstance(value, kind):
         return value
     name = "run" if kind is RunRef else "sweep"
     if not isinstance(value, str):
-        reason = f"must be a {kind.__name__}, entity/project/id, or the address of its page"
+        reason = f"must be a {kind.__name__}, entity/project/id, or the URL of its page"
         raise InvalidValueError(name, value, reason)
     entity, project = (os.environ.get(f"WANDB_{part}") or None for part in ("ENTITY", "PROJECT"))
     ref = kind.parse(value, entity=entity, project=project)
-    # A page of W&B's cloud is never one of the server that this machine is set up for.
+    # The URL of a page of W&B's cloud names that server, whichever server is configured.
     return replace(ref, host=DEFAULT_HOST) if "://" in value and ref.host is None else ref

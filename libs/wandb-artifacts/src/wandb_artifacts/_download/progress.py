@@ -1,3 +1,5 @@
+"""Reports of the progress of a download."""
+
 from __future__ import annotations
 
 import time
@@ -9,11 +11,11 @@ if TYPE_CHECKING:
     from wandb_artifacts._refs import RunRef
 
 _INTERVAL = 0.05
-"""Seconds between two reports of bytes; beginnings and ends of files are always reported."""
+"""Seconds between two reports of bytes; starts and ends of files are always reported."""
 
 
 class Tracker:
-    """Adds up what a call has fetched, and reports it."""
+    """Counts what a call has fetched, and reports it."""
 
     def __init__(self, report: OnProgress | None) -> None:
         self._report = report
@@ -30,7 +32,7 @@ class Tracker:
     def follow(self, run: RunRef, name: str, size: int | None) -> Follower:
         return Follower(self, run, name, size)
 
-    def tell(
+    def report(
         self,
         follower: Follower,
         state: Literal["receiving", "done", "kept", "failed"],
@@ -75,15 +77,15 @@ class Follower:
         self.received = 0
         self.is_reported = False
 
-    def moved(self, received: int) -> None:
-        """So many bytes are there; fewer than before where a broken file begins anew."""
+    def received_bytes(self, received: int) -> None:
+        """Report the bytes that are there; fewer than before if a broken file starts over."""
         gained, self.received = received - self.received, received
-        self._tracker.tell(self, "receiving", gained=gained)
+        self._tracker.report(self, "receiving", gained=gained)
 
     def rows(self, rows: int) -> None:
-        self._tracker.tell(self, "receiving", rows=rows)
+        self._tracker.report(self, "receiving", rows=rows)
 
     def end(self, state: Literal["done", "kept", "failed"], size: int | None = None) -> None:
         gained = 0 if size is None else size - self.received
         self.received += gained
-        self._tracker.tell(self, state, gained=gained)
+        self._tracker.report(self, state, gained=gained)

@@ -1,4 +1,4 @@
-"""What a download returns: plain values that JSON and pickle carry."""
+"""Results of a download: plain values that can be pickled and encoded as JSON."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ class DownloadedFile:
     """A file that is complete at the destination."""
 
     name: str
-    """Its name at W&B; for what the download itself makes (`summary.json`, the history), the name of that file."""
+    """Its name at W&B; for files that the download creates (`summary.json`, the history), their file name."""
     path: str
-    """Its path below the destination of the run, with '/'. Differs from the name only where the name is unsafe."""
+    """Its path below the destination of the run, with '/'. Differs from the name only if the name is unsafe."""
     size: int
     """Bytes."""
     md5: str
     """MD5 digest of its contents, 32 hexadecimal digits."""
     state: Literal["new", "kept"]
-    """Whether this call wrote it or found it complete."""
+    """`new` if this call fetched it, `kept` if it was already there."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """What is missing, and why."""
+    """A missing file or run, and why."""
 
     name: str
-    """A file's name at W&B; the id of a run for a run that failed as a whole."""
+    """The name of a file at W&B, or the id of a run that failed as a whole."""
     reason: str
     """One line."""
 
@@ -47,51 +47,51 @@ class RunDownload:
     destination: str
     """The folder: a path, or an fsspec URL."""
     run_state: str
-    """W&B's word at the time of the download: running, finished, failed, crashed, killed, preempting, ..."""
+    """The state at the time of the download: running, finished, failed, crashed, killed, preempting, ..."""
     files: tuple[DownloadedFile, ...]
-    """All files of the run, sorted by path, the summary and the history among them."""
+    """All files of the run sorted by path, including the summary and the history."""
     history_path: str | None = None
-    """The file of the history below the destination; None where it was not asked for."""
+    """The path of the history below the destination; None if it was not requested."""
     history_rows: int | None = None
-    """How many rows it has."""
+    """The number of its rows."""
     stale: tuple[str, ...] = ()
-    """Paths of files that an earlier download left and the run no longer has. They are not removed."""
+    """Paths of files from an earlier download that the run no longer has. They are not removed."""
     failed: tuple[Failure, ...] = ()
-    """What is missing. Never empty on an `IncompleteDownloadError`, always empty on what is returned."""
+    """The missing files. Always empty on a returned result, never on that of an `IncompleteDownloadError`."""
 
     @property
     def is_live(self) -> bool:
-        """Whether the run was still going on, so that a later download may find more."""
+        """Whether the run was still active, so that a later download may find more."""
         return self.run_state in LIVE_STATES
 
     def to_dict(self) -> dict[str, object]:
-        """As values that JSON has."""
+        """Return the fields as values for JSON."""
         return {**asdict(self), "is_live": self.is_live}
 
 
 @dataclass(frozen=True)
 class SweepDownload:
-    """A sweep as it is at the destination now: one folder a run."""
+    """A sweep as it is at the destination now: one folder per run."""
 
     sweep: SweepRef
     destination: str
     """The folder: a path, or an fsspec URL. `RunDownload.destination` names the folder of each run in it."""
     sweep_state: str
-    """W&B's word at the time of the download: RUNNING, PAUSED, FINISHED, CANCELED, ..."""
+    """The state at the time of the download: RUNNING, PAUSED, FINISHED, CANCELED, ..."""
     runs: tuple[RunDownload, ...]
     """In the order in which W&B created them."""
     stale: tuple[str, ...] = ()
-    """Folders of runs that an earlier download left and the sweep no longer has. They are not removed."""
+    """Folders of runs from an earlier download that the sweep no longer has. They are not removed."""
     failed: tuple[Failure, ...] = ()
-    """Runs that failed as a whole; what single runs miss is in `RunDownload.failed`."""
+    """Runs that failed as a whole; missing files of single runs are in `RunDownload.failed`."""
 
     @property
     def is_live(self) -> bool:
-        """Whether a run of it was still going on, so that a later download may find more."""
+        """Whether one of its runs was still active, so that a later download may find more."""
         return any(run.is_live for run in self.runs)
 
     def to_dict(self) -> dict[str, object]:
-        """As values that JSON has."""
+        """Return the fields as values for JSON."""
         runs = [run.to_dict() for run in self.runs]
         return {**asdict(self), "runs": runs, "is_live": self.is_live}
 
@@ -102,16 +102,16 @@ LIVE_STATES = frozenset({"running", "pending", "preempting"})
 
 @dataclass(frozen=True)
 class Progress:
-    """A moment of a download. Given to `progress` as it goes, on the thread (and loop) that downloads: return soon."""
+    """A progress report. Passed to `progress` on the thread (and loop) of the download: return quickly."""
 
     run: RunRef
     """The run that the file belongs to."""
     name: str
-    """The file that this is about."""
+    """The name of the file."""
     received: int
-    """Bytes of it that are there."""
+    """Bytes of the file that are there."""
     size: int | None
-    """Its size in bytes; None where nobody knows it before its end (the history)."""
+    """Its size in bytes; None if it is unknown (the history)."""
     state: Literal["receiving", "done", "kept", "failed"]
     rows: int | None = None
     """For the history: rows so far."""
@@ -129,10 +129,10 @@ OnProgress: TypeAlias = Callable[[Progress], None]
 
 
 class IncompleteDownloadError(DownloadError):
-    """Some of what was asked for is missing; the rest has arrived, and the same call fetches only what is missing.
+    """Some files are missing; the others are there, and the same call fetches only the missing ones.
 
     Args:
-        result: What is there and, in `failed`, exactly what is missing.
+        result: The files that are there and, in `failed`, those that are missing.
     """
 
     def __init__(self, result: RunDownload | SweepDownload) -> None:
@@ -151,4 +151,4 @@ def _missing(result: RunDownload | SweepDownload) -> str:
         failures = [(failure.name, failure.reason) for failure in result.failed]
         failures += [(f"{run.run.id}/{lost.name}", lost.reason) for run in result.runs for lost in run.failed]
     lines = "".join(f"\n  {name}: {reason}" for name, reason in failures)
-    return f"{what} is incomplete in {result.destination}; call again to fetch what is missing:{lines}"
+    return f"{what} is incomplete in {result.destination}; call again to fetch the missing files:{lines}"

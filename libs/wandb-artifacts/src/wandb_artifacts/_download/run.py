@@ -20,7 +20,7 @@ from wandb_artifacts._download.verify import read_md5
 from wandb_artifacts._errors import AuthenticationError, DestinationError, DownloadError
 from wandb_artifacts._history.export import export_history, history_file
 from wandb_artifacts._history.scan import HistorySource
-from wandb_artifacts._json import dump, strict
+from wandb_artifacts._json import dump, to_strict
 
 if TYPE_CHECKING:
     from wandb_artifacts._client.api import Api, RemoteFile, RemoteRun
@@ -32,20 +32,20 @@ E = TypeVar("E", bound=Entry)
 
 HISTORY_FILES = tuple(history_file(name) for name in ("json", "jsonl", "parquet"))
 RESERVED = frozenset({MANIFEST, SUMMARY, *HISTORY_FILES})
-"""Names that the download itself uses; a file of the user's that has one gets a mark in its name."""
+"""Names of the download's own files; a file of the run with such a name is stored under a marked name."""
 
 _PAGES_AHEAD = 4
 _READERS = 8
-"""How many files of the destination are looked at, or read, at once."""
-_LOOKS = 32
-"""How many are looked at in one go."""
-_FOR_ALL = (AuthenticationError, DestinationError)
-"""Errors that the next file would meet as well."""
+"""How many files of the destination are checked or read at once."""
+_FILES_PER_CHECK = 32
+"""How many files one thread checks in a row."""
+_FATAL = (AuthenticationError, DestinationError)
+"""Errors that every other file would run into as well."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """What every part of a call shares."""
+    """The parts of a call that all runs share."""
 
     api: Api
     options: Options
@@ -54,11 +54,11 @@ class Work:
 
 @dataclass
 class _Found:
-    """What there is so far."""
+    """The files found so far."""
 
     entries: list[Entry]
     carried: list[Entry]
-    """Files that are there and good, but were not asked for."""
+    """Valid files that are there but were not requested."""
     new: set[str]
     failed: list[Failure]
     summary: Entry | None = None
@@ -70,7 +70,7 @@ class _Found:
 
 
 class RunJob:
-    """One run on its way to one folder."""
+    """The download of one run to one folder."""
 
     def __init__(self, work: Work, run: RemoteRun, target: Target) -> None:
         self._work = work
@@ -82,13 +82,13 @@ class RunJob:
         self._known: dict[str, Entry] = {}
 
     async def __call__(self) -> RunDownload:
-        """Brings the folder up to date.
+        """Bring the folder up to date.
 
         Returns:
-            What is there now; with what is missing, if something is.
+            The run as it is there now, with a list of missing files.
 
         Raises:
-            DownloadError: Something that concerns everything: the key, the destination.
+            DownloadError: An error that affects all files, such as a rejected key.
         """
         self._before = await to_thread(self._prepare)
         files = await self._work.api.files(self._run)
@@ -105,13 +105,14 @@ class RunJob:
             if not await self._is_there(file, paths[file.name]):
                 missing.append(file)
 
-        # Where the destination is far away, each look at a file takes a moment.
-        await for_each((files[at : at + _LOOKS] for at in range(0, len(files), _LOOKS)), sort, workers=_READERS)
+        # Each check takes a round trip if the destination is remote.
+        batches = (files[at : at + _FILES_PER_CHECK] for at in range(0, len(files), _FILES_PER_CHECK))
+        await for_each(batches, sort, workers=_READERS)
         await for_each(doubtful, compare, workers=_READERS)
         kept = await to_thread(self._history_kept)
         self._report_kept()
         if missing or (self._work.options.include_history and not kept):
-            await to_thread(manifests.take_back, self._target, self._before)
+            await to_thread(manifests.mark_incomplete, self._target, self._before)
         self._work.tracker.expect(len(missing), sum(file.size or 0 for file in missing))
         await run_all(
             for_each(missing, lambda file: self._fetch(file, paths[file.name]), workers=self._work.options.jobs),
@@ -123,14 +124,14 @@ class RunJob:
         self._target.prepare()
         before = manifests.load_run(self._target)
         if before and before.url != self._run.ref.url:
-            # Of another run: what is there is left of it, until it is seen to be this one's too.
+            # The folder belongs to another run: its files are stale unless this run has the same ones.
             left = {*before.stale, *(entry.path for entry in before.entries())}
             before = replace(before, files=(), summary=None, history=None, stale=tuple(sorted(left)))
         self._known = {entry.path: entry for entry in before.files} if before else {}
         return before
 
     def _sort(self, files: Iterable[RemoteFile], paths: dict[str, str]) -> tuple[list[RemoteFile], list[RemoteFile]]:
-        """Finds out what is to be fetched, and what is to be read first; the rest is there, or was not asked for."""
+        """Return the files to fetch, and those to read first; the others are there or were not requested."""
         missing, doubtful = list["RemoteFile"](), list["RemoteFile"]()
         for file in files:
             path, is_wanted = paths[file.name], self._work.options.wants(file.name)
@@ -143,7 +144,7 @@ class RunJob:
         return missing, doubtful
 
     async def _is_there(self, file: RemoteFile, path: str) -> bool:
-        """Reads what is at the destination, and takes note of it if it is what W&B has."""
+        """Read a file of the destination, and record it if it equals W&B's."""
         stat = await to_thread(self._target.stat, path)
         try:
             size, md5 = await read_md5(self._target.chunks(path))
@@ -163,8 +164,8 @@ class RunJob:
     async def _fetch(self, file: RemoteFile, path: str) -> None:
         follower = self._work.tracker.follow(self._run.ref, file.name, file.size)
         try:
-            arrived = await Transfer(self._work.api, self._run.ref, file, self._target, path, follower.moved)()
-        except _FOR_ALL:
+            arrived = await Transfer(self._work.api, self._run.ref, file, self._target, path, follower.received_bytes)()
+        except _FATAL:
             raise
         except DownloadError as error:
             follower.end("failed")
@@ -187,7 +188,7 @@ class RunJob:
             return
         try:
             self._found.history = await self._export(name, follower.rows)
-        except _FOR_ALL:
+        except _FATAL:
             raise
         except DownloadError as error:
             follower.end("failed")
@@ -197,7 +198,7 @@ class RunJob:
             follower.end("done")
 
     def _history_kept(self) -> HistoryEntry | None:
-        """The history that is there, if no row can have come since."""
+        """Return the history that is there, if no row can have been added since."""
         run, entry = self._run, self._before.history if self._before else None
         if entry is None or run.state in LIVE_STATES:
             return None
@@ -252,9 +253,9 @@ class RunJob:
 
     def _summary(self) -> None:
         try:
-            data = dump(strict(json.loads(self._run.summary)), indent=2) + b"\n"
+            data = dump(to_strict(json.loads(self._run.summary)), indent=2) + b"\n"
         except ValueError:
-            self._found.failed.append(Failure(SUMMARY, "what W&B gives as summary is no JSON"))
+            self._found.failed.append(Failure(SUMMARY, "W&B returned a summary that is not JSON"))
             return
         stat = self._target.stat(SUMMARY)
         if stat is None or stat.size != len(data) or self._target.read(SUMMARY) != data:
@@ -264,7 +265,7 @@ class RunJob:
         self._found.summary = Entry(SUMMARY, SUMMARY, len(data), md5, stat.stamp)
 
     def _stale(self, manifest: RunManifest) -> tuple[str, ...]:
-        """What an earlier download left: still there, and in the run no more."""
+        """Return files of an earlier download that are still there, and no longer in the run."""
         if self._before is None:
             return ()
         before = {entry.path for entry in self._before.entries()} | set(self._before.stale)
@@ -288,10 +289,10 @@ class RunJob:
 
 
 def check_complete(result: RunDownload) -> RunDownload:
-    """Returns what is complete.
+    """Return a complete result.
 
     Raises:
-        IncompleteDownloadError: Something is missing.
+        IncompleteDownloadError: Files are missing.
     """
     if result.failed:
         raise IncompleteDownloadError(result)
@@ -313,5 +314,5 @@ def _by_path(entries: Iterable[E]) -> tuple[E, ...]:
 
 
 def _reason(error: DownloadError, what: str) -> str:
-    """The text of an error without what stands beside it anyway."""
+    """Return the text of an error without its prefix, which is shown next to it."""
     return str(error).removeprefix(f"{what}: ")

@@ -1,4 +1,4 @@
-"""The download of a sweep: each of its runs to a folder named by its id."""
+"""The download of a sweep: each run to a folder named by its id."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def download_runs_of(work: Work, ref: SweepRef, target: Target) -> SweepDo
         runs += page
     runs = list({run.ref.id: run for run in runs}.values())
     before = await to_thread(manifests.load_sweep, target)
-    await to_thread(manifests.take_back, target, before)
+    await to_thread(manifests.mark_incomplete, target, before)
     folders = safe_paths([run.ref.id for run in runs], reserved=RESERVED)
     results: dict[str, RunDownload] = {}
     failed: list[Failure] = []
@@ -66,6 +66,6 @@ async def download_runs_of(work: Work, ref: SweepRef, target: Target) -> SweepDo
 
 
 def _stale_folders(target: Target, before: SweepManifest | None, folders: set[str]) -> tuple[str, ...]:
-    """Folders of runs that an earlier download left: still there, and in the sweep no more."""
+    """Return folders of an earlier download that are still there, although their runs have left the sweep."""
     known = {*before.folders, *before.stale} if before else set()
     return tuple(sorted(folder for folder in known - folders if target.within(folder).stat(manifests.MANIFEST)))

@@ -1,4 +1,4 @@
-"""One file from W&B to the destination: resumed, verified, moved into place."""
+"""The transfer of one file from W&B to the destination: resumed, verified, moved into place."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from wandb_artifacts._refs import RunRef
 
 SMALL = 1024 * 1024
-"""Bytes; a file up to this size is kept in memory until it is verified, and stored in one go."""
+"""Bytes; a file up to this size stays in memory until it is verified, and is stored in one step."""
 _PIECE = 1024 * 1024
 REFUSALS = (AuthenticationError, AccessDeniedError, NotFoundError, ServerAnswerError)
-"""What an address that has expired may be answered with: S3 says 403, Google 400, others 410."""
+"""Possible responses to an expired URL: 403 from S3, 400 from Google, 410 from others."""
 _OK, _PARTIAL, _UNSATISFIABLE = 200, 206, 416
 
 
@@ -37,22 +37,22 @@ class Transfer:
     """The attempts at one file."""
 
     def __init__(
-        self, api: Api, run: RunRef, file: RemoteFile, target: Sink, path: str, moved: Callable[[int], None]
+        self, api: Api, run: RunRef, file: RemoteFile, target: Sink, path: str, on_bytes: Callable[[int], None]
     ) -> None:
         self._api = api
         self._run = run
         self._file = file
         self._target = target
         self._path = path
-        self._moved = moved
+        self._on_bytes = on_bytes
         self._most = 0
         self._is_fresh = False
 
     async def __call__(self) -> Arrived:
-        """Fetches the file.
+        """Fetch the file.
 
         Raises:
-            DownloadError: It cannot be had, or not be stored.
+            DownloadError: It cannot be fetched or stored.
         """
         is_small = self._file.size is not None and self._file.size <= SMALL
         attempt = self._small if is_small else self._large
@@ -61,14 +61,14 @@ class Transfer:
 
     async def _small(self) -> Arrived:
         try:
-            async with self._api.get(self._run, self._file) as answer:
-                body = await answer.read()
+            async with self._api.get(self._run, self._file) as response:
+                body = await response.read()
         except REFUSALS as error:
             await self._renew(error)
-        self._moved(len(body))
+        self._on_bytes(len(body))
         digest = hashlib.md5(body, usedforsecurity=False).digest()
         if not self._is_right(len(body), digest):
-            await self._look_again()
+            await self._check_for_update()
         return Arrived(len(body), digest, await to_thread(self._target.write, self._path, body))
 
     async def _large(self) -> Arrived:
@@ -80,7 +80,7 @@ class Transfer:
             if not self._is_right(part.size, digest):
                 if self._file.size is None or part.size >= self._file.size:
                     await to_thread(part.restart)
-                await self._look_again()
+                await self._check_for_update()
             return Arrived(part.size, digest, await to_thread(part.commit))
         finally:
             await to_thread(part.close)
@@ -88,22 +88,22 @@ class Transfer:
     async def _append(self, part: Part) -> None:
         start = part.size
         try:
-            async with self._api.get(self._run, self._file, start=start) as answer:
-                if answer.status == _UNSATISFIABLE or not _begins_at(answer, start):
+            async with self._api.get(self._run, self._file, start=start) as response:
+                if response.status == _UNSATISFIABLE or not _begins_at(response, start):
                     await to_thread(part.restart)
-                    if answer.status != _OK:
-                        msg = "the server does not know the range"
+                    if response.status != _OK:
+                        msg = "the server does not support the requested range"
                         raise TransientError(msg)
-                await self._pour(answer, part)
+                await self._write_stream(response, part)
         except REFUSALS as error:
             await self._renew(error)
 
-    async def _pour(self, answer: aiohttp.ClientResponse, part: Part) -> None:
-        """Reads on while the last piece is written."""
+    async def _write_stream(self, response: aiohttp.ClientResponse, part: Part) -> None:
+        """Write the body to the part; reads the next piece while the last one is written."""
         piece = bytearray()
         writing: asyncio.Task[None] | None = None
         try:
-            async for data in answer.content.iter_any():
+            async for data in response.content.iter_any():
                 piece += data
                 if len(piece) >= _PIECE:
                     if writing:
@@ -111,7 +111,7 @@ class Transfer:
                     writing = asyncio.ensure_future(self._store(part, bytes(piece)))
                     piece.clear()
         finally:
-            # What has arrived is kept whatever ended it.
+            # Received data is kept, whatever ended the transfer.
             if writing:
                 await writing
             if piece:
@@ -120,9 +120,9 @@ class Transfer:
     async def _store(self, part: Part, data: bytes) -> None:
         await to_thread(part.write, data)
         self._most = max(self._most, part.size)
-        # A long file may outlive several addresses.
+        # A long transfer may need several URLs.
         self._is_fresh = False
-        self._moved(part.size)
+        self._on_bytes(part.size)
 
     @property
     def _key(self) -> str:
@@ -133,26 +133,26 @@ class Transfer:
         expected = self._file
         return expected.size in (None, size) and expected.md5 in (None, digest)
 
-    async def _look_again(self) -> None:
-        """Asks whether the file was replaced meanwhile, as those of a running run are; raises in any case."""
+    async def _check_for_update(self) -> None:
+        """Check whether the file was replaced meanwhile, as files of a running run are. Always raises."""
         known, self._file = self._file, await self._api.file(self._run, self._file.name, retries=False)
         if (known.size, known.md5) == (self._file.size, self._file.md5):
-            msg = "what arrived has another size or MD5 digest than W&B says"
+            msg = "the received data differs in size or MD5 digest from what W&B reports"
         else:
-            msg = "the file keeps changing at W&B"
+            msg = "the file has changed at W&B"
         raise TransientError(msg)
 
     async def _renew(self, error: Exception) -> None:
-        """A refusal may mean that a signed address has expired: asks for a new one, once; raises in any case."""
+        """Fetch a new URL once, because a refusal may mean that the signed one has expired. Always raises."""
         if self._is_fresh or self._api.is_own(self._file):
             raise error
         self._is_fresh = True
         self._file = await self._api.file(self._run, self._file.name, retries=False)
-        msg = "the address of the file has expired"
+        msg = "the file URL has expired"
         raise TransientError(msg)
 
 
-def _begins_at(answer: aiohttp.ClientResponse, start: int) -> bool:
-    if answer.status == _PARTIAL:
-        return answer.headers.get("Content-Range", "").startswith(f"bytes {start}-")
+def _begins_at(response: aiohttp.ClientResponse, start: int) -> bool:
+    if response.status == _PARTIAL:
+        return response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
     return start == 0

@@ -1,4 +1,4 @@
-"""Reading what a download left, against its manifest."""
+"""`verify_download`: compare a destination with its manifest."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from wandb_artifacts._asyncio import Twin, to_thread
+from wandb_artifacts._asyncio import syncify, to_thread
 from wandb_artifacts._destination.open import open_target
 from wandb_artifacts._download import manifest as manifests
 from wandb_artifacts._download.manifest import MANIFEST, Entry, RunManifest, SweepManifest
@@ -24,47 +24,47 @@ _CHUNKS_AT_ONCE = 32
 
 @dataclass(frozen=True)
 class Verification:
-    """What a destination holds, against what its manifest says."""
+    """The result of comparing a destination with its manifest."""
 
     destination: str
     checked: int
-    """How many files were read."""
+    """The number of files that were read."""
     bytes: int
-    """How many bytes they have."""
+    """Their total size."""
     failed: tuple[Failure, ...]
     """Files that are missing or differ, by their path below the destination."""
     stale: tuple[str, ...]
-    """Files that are there and belong to no download."""
+    """Files that do not belong to a download."""
 
     @property
     def is_good(self) -> bool:
-        """Whether every file that was downloaded is there, unchanged, and none was missing at the download."""
+        """Whether the download was complete, and every file is still there and unchanged."""
         return not self.failed
 
     def to_dict(self) -> dict[str, object]:
-        """As values that JSON has."""
+        """Return the fields as values for JSON."""
         return {**asdict(self), "is_good": self.is_good}
 
 
-@Twin
+@syncify
 async def verify_download(
     destination: str | os.PathLike[str], *, storage_options: Mapping[str, object] | None = None
 ) -> Verification:
-    """Reads all files of a download and compares them with the sizes and digests in its manifest. Asks W&B nothing.
+    """Read all files of a download and compare them with its manifest. Sends no request to W&B.
 
     `verify_download(...)` blocks; `await verify_download.aio(...)` does not.
 
     Args:
-        destination: Where a run or a sweep was downloaded to.
-        storage_options: What fsspec needs for it.
+        destination: The destination of a run or sweep.
+        storage_options: fsspec options for it.
 
     Returns:
-        What was found.
+        The differences.
 
     Raises:
-        InvalidValueError: An argument cannot be meant.
-        NotFoundError: There is no manifest: nothing was downloaded to it.
-        DestinationError: It cannot be read.
+        InvalidValueError: An argument is invalid.
+        NotFoundError: The destination has no manifest, so nothing was downloaded to it.
+        DestinationError: It is not readable.
     """
     target = await to_thread(open_target, destination, check_storage_options(storage_options))
     checked, size, failed, known = 0, 0, list[Failure](), set[str]()
@@ -74,7 +74,7 @@ async def verify_download(
             failed.append(manifest)
             continue
         if not manifest.is_complete:
-            failed.append(Failure(f"{prefix}{MANIFEST}", "the download is not complete; call it again"))
+            failed.append(Failure(f"{prefix}{MANIFEST}", "the download is incomplete; run it again"))
         if isinstance(manifest, RunManifest):
             for entry in manifest.entries():
                 known.add(f"{prefix}{entry.path}")
@@ -88,7 +88,7 @@ async def verify_download(
 def _manifests(target: Target) -> list[tuple[str, Target, RunManifest | SweepManifest | Failure]]:
     manifest = manifests.load(target)
     if manifest is None:
-        msg = f"{target.url} has no {MANIFEST} of a download; name the folder that a run or sweep was downloaded to"
+        msg = f"{target.url} has no {MANIFEST} of a download; pass the destination of a run or sweep"
         raise NotFoundError(msg)
     found: list[tuple[str, Target, RunManifest | SweepManifest | Failure]] = [("", target, manifest)]
     for folder in manifest.folders if isinstance(manifest, SweepManifest) else ():
@@ -109,10 +109,10 @@ async def _difference(target: Target, entry: Entry) -> str | None:
 
 
 async def read_md5(chunks: Iterator[bytes]) -> tuple[int, bytes]:
-    """The size and the MD5 digest of a file, a piece at a time: cancelling does not wait for the end of a large one."""
+    """Return the size and the MD5 digest of a file. Cancelling does not wait for the end of a large file."""
     digest, size = hashlib.md5(usedforsecurity=False), 0
 
-    def read_on() -> bool:
+    def read_some() -> bool:
         nonlocal size
         for count, chunk in enumerate(chunks, 1):
             digest.update(chunk)
@@ -121,6 +121,6 @@ async def read_md5(chunks: Iterator[bytes]) -> tuple[int, bytes]:
                 return True
         return False
 
-    while await to_thread(read_on):
+    while await to_thread(read_some):
         pass
     return size, digest.digest()

@@ -1,4 +1,4 @@
-"""Waiting for W&B to show all that it was sent: it takes a moment after the end of a run."""
+"""Waits until W&B shows all data of a run, which takes a moment after its end."""
 
 from __future__ import annotations
 
@@ -16,54 +16,54 @@ if TYPE_CHECKING:
     from wandb_artifacts._refs import RunRef, SweepRef
 
 _PAUSES = (0.2, 0.5, 1.0, 2.0)
-"""Seconds between two questions; the last one from then on."""
+"""Seconds between two requests; the last value repeats."""
 
-_Look: TypeAlias = Callable[[], Awaitable["list[RemoteRun]"]]
+_Fetch: TypeAlias = Callable[[], Awaitable["list[RemoteRun]"]]
 
 
 async def run_settled(ref: RunRef, *, last_step: int, ends: bool, timeout: float) -> str | None:
-    """Waits until W&B has a run as it is to be.
+    """Wait until W&B has all data of a run.
 
     Args:
         ref: The run.
-        last_step: The last step that is known to have been logged; -1 where that is not known.
-        ends: Whether the run is over, or about to be, so that nothing of it is to change any more.
-        timeout: Seconds to wait at most.
+        last_step: The last step that was logged; -1 if it is not known.
+        ends: Whether the run has ended or is about to, so that its data must stop changing.
+        timeout: Seconds to wait.
 
     Returns:
-        None; or what W&B still lacks when the time is over, or says so, in words for a message.
+        None; or, after the timeout, what W&B still lacks, as the rest of a sentence that begins with "W&B".
 
     Raises:
-        DownloadError: W&B cannot be asked, or does not know of the run.
+        DownloadError: A request failed, or W&B has no such run.
     """
     async with await Api.open(ref.host, jobs=1) as api:
 
-        async def look() -> list[RemoteRun]:
+        async def fetch() -> list[RemoteRun]:
             return [await api.run(ref)]
 
-        return await _settled(look, last_step, ends=ends, timeout=timeout)
+        return await _settled(fetch, last_step, ends=ends, timeout=timeout)
 
 
 async def sweep_settled(ref: SweepRef, *, timeout: float) -> str | None:
-    """Waits until nothing of a sweep's runs changes any more; see `run_settled`."""
+    """Wait until all runs of a sweep have ended and stopped changing; see `run_settled`."""
     async with await Api.open(ref.host, jobs=1) as api:
 
-        async def look() -> list[RemoteRun]:
+        async def fetch() -> list[RemoteRun]:
             return [run async for _, page in api.runs(ref) for run in page]
 
-        return await _settled(look, -1, ends=True, timeout=timeout)
+        return await _settled(fetch, -1, ends=True, timeout=timeout)
 
 
-async def _settled(look: _Look, last_step: int, *, ends: bool, timeout: float) -> str | None:
-    lacks: str | None = "does not answer in time"
+async def _settled(fetch: _Fetch, last_step: int, *, ends: bool, timeout: float) -> str | None:
+    lacks: str | None = "did not respond in time"
 
     async def wait() -> None:
         nonlocal lacks
         before: object = None
         for pause in itertools.chain(_PAUSES, itertools.repeat(_PAUSES[-1])):
-            runs = await look()
+            runs = await fetch()
             now = [_shape(run) for run in runs]
-            lacks = _lacks(runs, last_step, ends=ends) or ("is still taking it in" if ends and now != before else None)
+            lacks = _lacks(runs, last_step, ends=ends) or ("is still processing it" if ends and now != before else None)
             if lacks is None:
                 return
             before = now
@@ -75,7 +75,7 @@ async def _settled(look: _Look, last_step: int, *, ends: bool, timeout: float) -
 
 
 def _shape(run: RemoteRun) -> object:
-    """What changes as W&B takes in what it was sent; not the addresses of files, whose signatures differ each time."""
+    """Return what changes while W&B processes data; not the file URLs, whose signatures always differ."""
     files = [(file.name, file.size, file.md5, file.updated_at) for file in run.files]
     return run.ref.id, run.state, run.last_step, run.line_count, run.summary, files
 
@@ -83,10 +83,10 @@ def _shape(run: RemoteRun) -> object:
 def _lacks(runs: list[RemoteRun], last_step: int, *, ends: bool) -> str | None:
     live = [run.ref.id for run in runs if run.state in LIVE_STATES]
     if ends and live:
-        return f"says of {', '.join(live[:3])}{', ...' if len(live) > 3 else ''} that it still runs"
+        return f"still reports {', '.join(live[:3])}{', ...' if len(live) > 3 else ''} as running"
     for run in runs:
         if run.last_step < last_step:
-            return f"has it up to step {run.last_step} of {last_step}"
+            return f"has only step {run.last_step} of {last_step}"
         if ends and any(file.size is None or file.md5 is None for file in run.files):
             return "does not have all of its files yet"
     return None

@@ -1,4 +1,4 @@
-"""The files of a run as a tree."""
+"""The files of a run as a tree of folders."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from wandb_artifacts._refs import RunRef
 
 Info: TypeAlias = dict[str, object]
-"""What fsspec calls the details of a path."""
+"""fsspec's details of a path."""
 
 
-class Place(NamedTuple):
-    """A path, taken apart; what is not there is empty."""
+class PathParts(NamedTuple):
+    """The parts of a path; missing parts are empty."""
 
     entity: str
     project: str
@@ -27,7 +27,7 @@ class Place(NamedTuple):
     rest: str
 
     @classmethod
-    def of(cls, path: str) -> Place:
+    def of(cls, path: str) -> PathParts:
         return cls(*[*path.split("/", 3), "", "", "", ""][:4])
 
     @property
@@ -36,7 +36,7 @@ class Place(NamedTuple):
 
 
 class Listing:
-    """The files of one run, under names that are safe as paths; what W&B calls them leads to them too."""
+    """The files of one run under safe paths. Their names at W&B lead to them as well."""
 
     def __init__(self, ref: RunRef, root: str, files: Iterable[RemoteFile]) -> None:
         self.ref = ref
@@ -56,11 +56,11 @@ class Listing:
         self._folders[folder][path] = info
 
     def file(self, rest: str) -> RemoteFile | None:
-        """The file of a path within the run."""
+        """Return the file at a path within the run."""
         return self.files.get(rest) or self.files.get(self._shown.get(rest, ""))
 
     def info(self, rest: str) -> Info | None:
-        """What is known of a path within the run; None where there is nothing."""
+        """Return the details of a path within the run; None if it does not exist."""
         for path in (rest, self._shown.get(rest)):
             if path is None:
                 continue
@@ -71,7 +71,7 @@ class Listing:
         return None
 
     def children(self, rest: str) -> list[Info] | None:
-        """What is in a folder of the run; None where it is none."""
+        """Return the contents of a folder of the run; None if it is not a folder."""
         found = self._folders.get(rest)
         return None if found is None else [dict(info) for info in found.values()]
 
@@ -81,7 +81,7 @@ def folder_info(path: str) -> Info:
 
 
 def file_info(path: str, file: RemoteFile) -> Info:
-    """Without its address, which may be signed."""
+    """Return the details of a file, without its URL, which may be signed."""
     md5 = None if file.md5 is None else file.md5.hex()
     return {"name": path, "size": file.size, "type": "file", "md5": md5, "mtime": _time(file.updated_at)}
 
@@ -94,13 +94,13 @@ def _time(text: str | None) -> datetime.datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=datetime.timezone.utc)
 
 
-def shown_part(name: str) -> str:
-    """A name of W&B as one part of a path: where it would mean something else there, percent-encoded."""
+def encode_part(name: str) -> str:
+    """Return a name at W&B as one part of a path, percent-encoded if necessary."""
     if "/" not in name and safe_path(name) == name:
         return name
     return quote(name, safe="").replace(".", "%2E")
 
 
-def hidden_part(part: str) -> str:
-    """The name behind what `shown_part` returned."""
+def decode_part(part: str) -> str:
+    """Return the name for a result of `encode_part`."""
     return unquote(part)

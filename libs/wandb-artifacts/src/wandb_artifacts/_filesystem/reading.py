@@ -1,4 +1,4 @@
-"""Files of runs as file objects."""
+"""File objects for files of runs, and requests for whole files and ranges of bytes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _BLOCKS = 16
 
 
 class BufferedFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec is not typed
-    """A file for reading at any place, block by block."""
+    """A seekable file that is read block by block."""
 
     DEFAULT_BLOCK_SIZE = BLOCK_SIZE
 
@@ -61,7 +61,7 @@ class BufferedFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec is not
 
 
 class StreamedFile(AbstractAsyncStreamedFile):  # type: ignore[misc]  # fsspec is not typed
-    """A file for reading from its begin to its end, without blocking a loop; verified at the end."""
+    """A file that is read from start to end without blocking a loop, and verified at the end."""
 
     def __init__(
         self, fs: object, info: Info, file: RemoteFile, fetch: Callable[[int, int], Awaitable[bytes]], block_size: int
@@ -90,7 +90,7 @@ class StreamedFile(AbstractAsyncStreamedFile):  # type: ignore[misc]  # fsspec i
         block = await self._fetch(begin, end)
         self._digest.update(block)
         if end == self.size and self._file.md5 not in (None, self._digest.digest()):
-            msg = f"{self.path}: what arrived has another MD5 digest than W&B says"
+            msg = f"{self.path}: the received data has another MD5 digest than W&B reports"
             raise ServerAnswerError(msg)
         self._block, self._block_end = block, end
 
@@ -99,34 +99,34 @@ _WHOLE, _PARTIAL, _UNSATISFIABLE = 200, 206, 416
 
 
 async def fetch(
-    api: Api, run: RunRef, file: RemoteFile, sink: Sink, moved: Callable[[int], None] = lambda _: None
+    api: Api, run: RunRef, file: RemoteFile, sink: Sink, on_bytes: Callable[[int], None] = lambda _: None
 ) -> None:
-    """Brings a whole file; retried until its size and MD5 digest are those that W&B states.
+    """Fetch a whole file, with retries until its size and MD5 digest are those that W&B reports.
 
     Args:
         api: The session.
-        run: Whose file it is.
+        run: The run of the file.
         file: The file.
-        sink: Where it goes.
-        moved: Called with the number of bytes that are there.
+        sink: Stores the file.
+        on_bytes: Called with the number of bytes that are there.
     """
-    await Transfer(api, run, file, sink, file.name, moved)()
+    await Transfer(api, run, file, sink, file.name, on_bytes)()
 
 
 async def fetch_range(api: Api, run: RunRef, file: RemoteFile, start: int, end: int) -> bytes:
-    """Brings some bytes of a file of known size, from `start` up to `end` (not included).
+    """Fetch bytes of a file of known size, from `start` up to `end` (not included).
 
     Raises:
-        OSError: ESTALE: W&B has another file under that name by now.
+        OSError: ESTALE: The file was replaced at W&B.
     """
     what = f"file {file.name!r} of run {run}"
 
     async def attempt() -> bytes:
-        async with api.get(run, file, start=start, end=end) as answer:
-            skipped = _skipped(answer, start, file, what)
-            found = await _slice(answer, skipped, end - start)
+        async with api.get(run, file, start=start, end=end) as response:
+            skipped = _bytes_to_skip(response, start, file, what)
+            found = await _read_slice(response, skipped, end - start)
         if len(found) < end - start:
-            msg = "the answer broke off"
+            msg = "the response broke off"
             raise TransientError(msg)
         return found
 
@@ -135,38 +135,38 @@ async def fetch_range(api: Api, run: RunRef, file: RemoteFile, start: int, end: 
     except REFUSALS:
         if api.is_own(file):
             raise
-    # Elsewhere, a refusal may mean that the signed address has expired.
+    # On other hosts, a refusal may mean that the signed URL has expired.
     known, file = file, await api.file(run, file.name)
     if (known.size, known.md5) != (file.size, file.md5):
         raise _changed(what)
     return await api.retry(attempt, what=what)
 
 
-def _skipped(answer: aiohttp.ClientResponse, start: int, file: RemoteFile, what: str) -> int:
-    """How many bytes of the answer come before those that were asked for."""
-    if answer.status == _UNSATISFIABLE:
+def _bytes_to_skip(response: aiohttp.ClientResponse, start: int, file: RemoteFile, what: str) -> int:
+    """Return how many bytes of the response precede the requested ones."""
+    if response.status == _UNSATISFIABLE:
         raise _changed(what)
-    if answer.status == _PARTIAL:
-        place, _, total = answer.headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
+    if response.status == _PARTIAL:
+        span, _, total = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
         if total not in (str(file.size), "*"):
             raise _changed(what)
-        first = place.partition("-")[0]
+        first = span.partition("-")[0]
         if not first.isdecimal() or int(first) > start:
-            msg = "the answer is of another range"
+            msg = "the response has another range"
             raise TransientError(msg)
         return start - int(first)
-    if answer.content_length not in (None, file.size):
+    if response.content_length not in (None, file.size):
         raise _changed(what)
     return start
 
 
 def _changed(what: str) -> OSError:
-    return OSError(errno.ESTALE, f"{what} has changed at W&B while it was read; open it again")
+    return OSError(errno.ESTALE, f"{what} was replaced at W&B while it was read; open it again")
 
 
-async def _slice(answer: aiohttp.ClientResponse, skip: int, length: int) -> bytes:
+async def _read_slice(response: aiohttp.ClientResponse, skip: int, length: int) -> bytes:
     found = bytearray()
-    async for chunk in answer.content.iter_any():
+    async for chunk in response.content.iter_any():
         found += chunk[skip:]
         skip = max(skip - len(chunk), 0)
         if len(found) >= length:

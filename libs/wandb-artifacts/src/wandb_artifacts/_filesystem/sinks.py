@@ -1,4 +1,4 @@
-"""Where a transfer puts a file that is no part of a download: memory, or a path of this machine."""
+"""Sinks for single files: memory, or a path of this machine."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Memory:
 
     @property
     def data(self) -> bytes:
-        """What has arrived."""
+        """The received data."""
         return bytes(self._part.data)
 
-    def part(self, path: str, key: str = "") -> _MemoryPart:  # noqa: ARG002 - there is one file
+    def part(self, path: str, key: str = "") -> _MemoryPart:  # noqa: ARG002 - there is only one file
         if not key:
             self._part.restart()
         return self._part
@@ -63,15 +63,15 @@ class _MemoryPart:
         self.restart()
 
 
-class Beside:
-    """One file of this machine, written beside and moved into place."""
+class LocalFile:
+    """One file of this machine, written under a temporary name and moved into place."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         # Short: the name of the file itself may be as long as the file system allows.
         self._temporary = path.with_name(f".{secrets.token_hex(8)}.part")
 
-    def part(self, path: str, key: str = "") -> _FilePart:  # noqa: ARG002 - there is one file
+    def part(self, path: str, key: str = "") -> _FilePart:  # noqa: ARG002 - there is only one file
         part = _FilePart(self._temporary, self._path)
         if not key:
             part.restart()
@@ -86,7 +86,7 @@ class Beside:
             part.close()
 
     def discard(self) -> None:
-        """Removes what was not moved into place."""
+        """Remove a temporary file that was not moved into place."""
         self._temporary.unlink(missing_ok=True)
 
 

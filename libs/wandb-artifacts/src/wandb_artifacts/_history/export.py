@@ -1,3 +1,5 @@
+"""The export of a run's full history to a file."""
+
 from __future__ import annotations
 
 import asyncio
@@ -18,11 +20,11 @@ if TYPE_CHECKING:
 OnRows = Callable[[int], None]
 
 _PAUSES = (0, 1, 3)
-"""Seconds before each further scan where rows are missing: W&B may show rows later than it counts them."""
+"""Seconds before each repeated scan if rows are missing: W&B may count rows before it returns them."""
 
 
 class IncompleteHistoryError(DownloadError):
-    """W&B counts more rows than it gave; the part holds what was found, as a whole file.
+    """W&B counts more rows than it returned. The part holds the returned ones, as a valid file.
 
     Args:
         expected: Rows that W&B counts.
@@ -32,22 +34,22 @@ class IncompleteHistoryError(DownloadError):
     def __init__(self, expected: int, found: int) -> None:
         self.expected = expected
         self.found = found
-        super().__init__(f"W&B counts {expected} rows in the history and gave {found}")
+        super().__init__(f"W&B counts {expected} rows in the history and returned {found}")
 
     def __reduce__(self) -> tuple[type[IncompleteHistoryError], tuple[int, int]]:
         return type(self), (self.expected, self.found)
 
 
-def history_file(format: HistoryFormat) -> str:  # noqa: A002 - the name that users know
-    """The name of the file in the folder of the run."""
+def history_file(format: HistoryFormat) -> str:  # noqa: A002 - the public name
+    """Return the name of the file in the folder of the run."""
     return f"metrics_history.{format}"
 
 
 def check_format(format: HistoryFormat) -> None:  # noqa: A002
-    """Refuses a format that is unknown, or whose library is not installed.
+    """Check that a format is known, and its library installed.
 
     Raises:
-        InvalidValueError: It cannot be written here.
+        InvalidValueError: The format cannot be written.
     """
     if format not in get_args(HistoryFormat):
         reason = "must be 'json', 'jsonl' or 'parquet'"
@@ -68,21 +70,21 @@ async def export_history(
     ahead: int,
     on_rows: OnRows | None = None,
 ) -> int:
-    """Writes all rows to a part, which the caller commits.
+    """Write all rows to a part, which the caller commits.
 
     Args:
         source: The history.
-        part: Where the file grows; what it has is dropped.
-        format: How the rows are written.
-        ahead: How many pages of rows are requested at once, at most.
-        on_rows: Told of every page, with the number of rows written so far.
+        part: The partial file; its data is dropped.
+        format: The file format.
+        ahead: The maximum number of concurrent requests.
+        on_rows: Called after every page with the number of rows written so far.
 
     Returns:
         The number of rows written.
 
     Raises:
-        IncompleteHistoryError: Fewer rows came than W&B counts, even when asked again.
-        ServerAnswerError: A row is no JSON object.
+        IncompleteHistoryError: W&B returned fewer rows than it counts, also in repeated scans.
+        ServerAnswerError: A row is not a JSON object.
     """
     found = await _write(source, part, format, ahead, on_rows)
     expected = source.line_count or 0

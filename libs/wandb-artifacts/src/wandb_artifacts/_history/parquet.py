@@ -1,4 +1,4 @@
-"""Parquet in constant memory: what the columns are is known only when the last row has come."""
+"""Parquet output in constant memory, although the columns are known only after the last row."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from wandb_artifacts._errors import ServerAnswerError
 from wandb_artifacts._history.rows import strict_rows
-from wandb_artifacts._json import dump, strict
+from wandb_artifacts._json import dump, to_strict
 
 if TYPE_CHECKING:
     from wandb_artifacts._destination.base import Part
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 _GROUP_BYTES = 4_000_000
 _BLOCK_BYTES = 1_000_000
 _EXACT = 2**53
-"""Up to here a double holds every integer."""
+"""A double represents every integer up to this one exactly."""
 
 _BOOLEAN, _INTEGER, _LONG, _NUMBER, _TEXT, _JSON = "boolean", "integer", "long", "number", "text", "json"
-"""What a column holds. JSON: lists, objects, and values of several kinds, each as its JSON text."""
+"""Kinds of columns. JSON: lists, objects, and values of different kinds, each as JSON text."""
 
 _TYPES = {
-    # Nothing but null: most likely a metric that was NaN all the time.
+    # Only null: most likely a metric that was always NaN.
     None: pa.float64(),
     _BOOLEAN: pa.bool_(),
     _INTEGER: pa.int64(),
@@ -43,10 +43,10 @@ _Kinds = dict[str, str | None]
 
 
 class ParquetWriter:
-    """Keeps the rows as columns in a temporary file; `end` brings the columns of all pages to one schema.
+    """Stores the rows as columns in a temporary file; `end` converts the columns of all pages to one schema.
 
-    A column of integers and floats becomes one of doubles; one of any other mixture has JSON text, as have lists and
-    objects. NaN and Infinity are null.
+    A column of integers and floats becomes doubles; any other mixture becomes JSON text, as do lists and objects. NaN
+    and Infinity are null.
     """
 
     def __init__(self, part: Part) -> None:
@@ -102,7 +102,7 @@ class ParquetWriter:
 
 
 class _Sink:
-    """A part as a file that Arrow writes: its many small writes become few."""
+    """A part as a file object for Arrow; combines many small writes."""
 
     closed = False
 
@@ -134,7 +134,7 @@ def _parse(rows: list[str]) -> list[dict[str, Any]]:
     try:
         found: list[dict[str, Any]] = json.loads(f"[{','.join(rows)}]")
     except (ValueError, RecursionError) as error:
-        msg = f"rows of the history are no JSON: {error}"
+        msg = f"rows of the history are not JSON: {error}"
         raise ServerAnswerError(msg) from None
     return found
 
@@ -154,7 +154,7 @@ def _column(values: list[Any]) -> tuple[str | None, Any]:
         values = [None if value is None else _utf8(value) for value in values]
     column = pa.array(values, _TYPES[kind])
     if kind == _NUMBER:
-        # JSON can write numbers that are too large for a double.
+        # JSON can contain numbers that are too large for a double.
         column = pc.if_else(pc.is_finite(column), column, pa.scalar(None, column.type))
     return kind, column
 
@@ -167,7 +167,7 @@ def _size(integers: list[int]) -> str:
 
 
 def _common(one: str | None, other: str | None) -> str | None:
-    """What holds both kinds of value."""
+    """Return the kind of column that can hold both kinds of values."""
     kinds = {one, other} - {None}
     if len(kinds) < 2:
         return one or other
@@ -185,9 +185,9 @@ def _as(kind: str | None, given: str | None, column: Any) -> Any:
 
 
 def _text(value: Any) -> str:
-    return dump(strict(value)).decode()
+    return dump(to_strict(value)).decode()
 
 
 def _utf8(text: str) -> str:
-    """The text, with an escape for half of a surrogate pair, which UTF-8 cannot hold."""
+    """Return the text with half surrogate pairs escaped, which UTF-8 cannot encode."""
     return text if text.isascii() else text.encode(errors="backslashreplace").decode()

@@ -1,4 +1,4 @@
-"""Rows as strict JSON, without reading the many that are so already."""
+"""Conversion of rows to strict JSON, without parsing those that are strict already."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NoReturn
 from wandb_artifacts._errors import ServerAnswerError
 
 _NAMES = ("NaN", "Infinity", "-Infinity")
-"""Numbers that JSON lacks: bare as Python writes them, or as strings, which is what W&B's API makes of them."""
+"""Numbers that JSON lacks: as bare words, as Python writes them, or as strings, as W&B's API returns them."""
 
 _VALUES = tuple((f':{space}"{name}"', f":{space}null") for name in _NAMES for space in ("", " "))
 _TOKEN = re.compile(r'("(?:[^"\\]|\\.)*")(\s*:)?|-?Infinity|NaN', re.DOTALL)
@@ -17,12 +17,12 @@ _CONTROL = re.compile(r"[\x00-\x1f]")
 
 
 def strict_rows(rows: list[str]) -> list[str]:
-    """The rows with null for every number that JSON lacks, each on one line; all other text stays as it is.
+    """Return the rows with null for every number that JSON lacks, each on one line; other text is unchanged.
 
     Raises:
-        ServerAnswerError: One of them is no JSON object.
+        ServerAnswerError: A row is not a JSON object.
     """
-    # One look at a whole page costs a tenth of a look at each of its rows.
+    # Checking a whole page takes a tenth of the time of checking each row.
     try:
         text = "".join(rows)
     except TypeError:
@@ -42,7 +42,7 @@ def _is_clean_object(row: str) -> bool:
 
 
 def _strict(row: str) -> str:
-    # The common case: a quote that follows a colon begins a value, since one within a text would be escaped.
+    # The common case: a quote after a colon begins a value, because a quote inside a string would be escaped.
     for old, new in _VALUES:
         row = row.replace(old, new)
     return row if _is_clean_object(row) else _strict_tokens(row)
@@ -56,7 +56,7 @@ def _strict_tokens(row: str) -> str:
         _DECODER.decode(found)
     except (ValueError, RecursionError):
         raise _refusal(row) from None
-    # What is left of control characters stands between tokens: a row takes one line.
+    # Remaining control characters are between tokens; without them, a row is one line.
     return _CONTROL.sub(" ", found)
 
 
@@ -71,9 +71,9 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-# Numbers stay text: they are only looked at, and Python refuses to read integers of many thousand digits.
+# Numbers remain text: they are only checked, and Python refuses to parse integers of thousands of digits.
 _DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_no_constant)
 
 
 def _refusal(row: object) -> ServerAnswerError:
-    return ServerAnswerError(f"a row of the history is no JSON object: {str(row)[:80]!r}")
+    return ServerAnswerError(f"a row of the history is not a JSON object: {str(row)[:80]!r}")

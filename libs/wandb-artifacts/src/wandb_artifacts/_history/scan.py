@@ -1,4 +1,4 @@
-"""All rows of a run, by pages of step ranges that grow and shrink with what comes back."""
+"""A scan of all rows of a run, in pages of steps whose width adapts to the responses."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _CAREFUL_ROWS = 250
 _FEWEST_SAMPLES = 1_000
 _MOST_SAMPLES = 2**31 - 1
 _GROWTH = 8
-"""How much wider than its predecessor a page may be: a guess that is too wide costs its splitting."""
+"""The maximum growth from page to page; a page that is too wide must be split, which costs a request."""
 _ALL_STEPS = 2**53
-"""Beyond every step: the integers that also survive in JSON readers that know only doubles."""
+"""Beyond every step: steps are integers that a double represents exactly."""
 
 _STEP = re.compile(r'"_step"\s*:\s*(\d+(?:\.\d+)?(?:[eE]\+?\d+)?)')
 
@@ -42,12 +42,12 @@ class HistorySource:
 
 
 async def scan(source: HistorySource, *, ahead: int, is_careful: bool = False) -> AsyncGenerator[list[str], None]:
-    """Yields the rows in the order of their steps, a page at a time.
+    """Yield the rows in the order of their steps, page by page.
 
     Args:
         source: The history.
-        ahead: How many pages are requested, or wait for the caller, at once.
-        is_careful: Asks for few rows at a time, and for far more samples: for a server that thins out early.
+        ahead: The number of pages that are requested, or wait for the caller, at the same time.
+        is_careful: Request few rows at a time, and far more samples, for a server that thins out early.
     """
     pages = _Pages(source, ahead, is_careful=is_careful)
     try:
@@ -63,12 +63,12 @@ class _Page:
     end: int
     samples: int
     limit: int
-    """So many rows may be a thinned-out answer."""
+    """A response with this many rows may have been thinned out."""
     task: asyncio.Task[list[str]] | None = field(default=None, repr=False)
 
 
 class _Pages:
-    """The pages of a scan that are requested or known to be needed, in their order."""
+    """The pages of a scan that are requested or known to be needed, in order."""
 
     def __init__(self, source: HistorySource, ahead: int, *, is_careful: bool) -> None:
         self._source = source
@@ -80,13 +80,13 @@ class _Pages:
         self._found = 0
 
     async def next(self) -> list[str]:
-        """The rows of the next page that has some; none at the end."""
+        """Return the rows of the next page that is not empty; an empty list at the end."""
         while True:
             self._request()
             if not self._queue:
                 if not self._lacks_rows() or self._end == _ALL_STEPS:
                     return []
-                # Steps that were logged between the two numbers of the source.
+                # Steps that were logged after W&B had reported the last step.
                 self._end = _ALL_STEPS
                 self._queue.append(self._pace.page(self._position, self._end))
                 self._position = self._end
@@ -114,7 +114,7 @@ class _Pages:
         return self._source.line_count is not None and self._found < self._source.line_count
 
     def _request(self) -> None:
-        """Keeps as many pages under way as may be; what a split left comes first."""
+        """Start requests up to the limit; parts of split pages first."""
         room = (self._ahead if self._pace.has_learned else 1) - sum(page.task is not None for page in self._queue)
         for page in self._queue:
             if room <= 0:
@@ -133,11 +133,11 @@ class _Pages:
         page.task = asyncio.ensure_future(self._source.page(page.first, page.end, page.samples))
 
     def _is_past_all(self) -> bool:
-        """Where W&B names no last step, the number of rows says when the search is over."""
+        """Return whether all rows were found, if W&B does not report the last step."""
         return self._end == _ALL_STEPS and self._source.line_count is not None and not self._lacks_rows()
 
     def _split(self, page: _Page, rows: list[str]) -> list[_Page]:
-        """The pages to ask for in place of one that may have been thinned out; none if it was not."""
+        """Return the pages to request in place of one that may have been thinned out; empty if it was not."""
         if page.end - page.first == 1:
             if len(rows) < page.samples or page.samples == _MOST_SAMPLES:
                 return []
@@ -148,7 +148,7 @@ class _Pages:
 
 
 class _Pace:
-    """How wide the pages are to be."""
+    """The width of the pages."""
 
     def __init__(self, source: HistorySource, *, is_careful: bool) -> None:
         steps = _ALL_STEPS if source.last_step < 0 else source.last_step + 1
@@ -156,14 +156,14 @@ class _Pace:
         self._rows = min(_CAREFUL_ROWS if is_careful else _FIRST_ROWS, fit)
         self._is_careful = is_careful
         known = source.line_count
-        # Rows a step. Unknown: one a step, or all of them wherever they are.
+        # Rows per step. If unknown: one row per step, or one row in all.
         self._density = known / steps if known else (1.0 if source.last_step >= 0 else 1 / steps)
         self.has_learned = is_careful
 
     def page(self, first: int, end: int) -> _Page:
-        """The next page from a step on."""
+        """Return the page that begins at a step."""
         width = min(max(self._rows / self._density, 1), end - first)
-        # A narrow rest is no request of its own.
+        # A narrow remainder is not worth a separate request.
         last = first + int(width)
         return self.exactly(first, end if end - last < width / 4 else last)
 
@@ -174,7 +174,7 @@ class _Pace:
         return _Page(first, end, samples, samples)
 
     def parts(self, rows: int) -> int:
-        """How many pages to make of one that gave so many rows and has perhaps more."""
+        """Return into how many pages to split one that returned so many rows."""
         return max(2, math.ceil(4 * rows / self._rows))
 
     def learn(self, page: _Page, rows: list[str]) -> None:
@@ -187,11 +187,11 @@ class _Pace:
 
 
 def _cuts(page: _Page, rows: list[str], parts: int) -> list[int]:
-    """Steps that divide a range so that each part has about as many rows: what came back is a sample of them."""
+    """Return steps that divide a range into parts with about as many rows; the returned rows are a sample."""
     steps = sorted(int(float(match[1])) for match in map(_STEP.search, rows) if match)
     marks = {steps[len(steps) * part // parts] for part in range(1, parts)} if steps else set()
     found = sorted(step for step in marks if page.first < step < page.end)
     if found:
         return found
-    # Most rows have the first step, or none a step that can be read.
+    # Most rows have the first step, or no row has a readable step.
     return [page.first + 1 if page.first in marks else (page.first + page.end) // 2]

@@ -1,4 +1,4 @@
-"""Files of rows: blocking, a page at a time."""
+"""Writers of history files. They block, and write one page at a time."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ if TYPE_CHECKING:
 
 
 class Writer(Protocol):
-    """Writes to a part; to commit it is the caller's."""
+    """Writes to a part, which the caller commits."""
 
     def write(self, rows: list[str]) -> None:
-        """Adds rows, as W&B gave them."""
+        """Add rows as W&B returned them."""
         ...
 
     def end(self) -> None:
-        """Writes what comes after the last row."""
+        """Write what follows the last row."""
         ...
 
     def close(self) -> None:
-        """Lets go of what the writer itself holds. Idempotent."""
+        """Release the writer's resources. Idempotent."""
         ...
 
 
-def open_writer(format: HistoryFormat, part: Part) -> Writer:  # noqa: A002 - the name that users know
+def open_writer(format: HistoryFormat, part: Part) -> Writer:  # noqa: A002 - the public name
     if format == "jsonl":
         return _LinesWriter(part)
     if format == "parquet":
@@ -38,7 +38,7 @@ def open_writer(format: HistoryFormat, part: Part) -> Writer:  # noqa: A002 - th
 
 
 class _LinesWriter:
-    """One object a line."""
+    """One object per line."""
 
     def __init__(self, part: Part) -> None:
         self._part = part
@@ -54,7 +54,7 @@ class _LinesWriter:
 
 
 class _ArrayWriter:
-    """One array, one object a line."""
+    """One array, with one object per line."""
 
     def __init__(self, part: Part) -> None:
         self._part = part
@@ -73,5 +73,5 @@ class _ArrayWriter:
 
 
 def _encode(text: str) -> bytes:
-    # Half of a surrogate pair, which JSON can escape and UTF-8 cannot hold, becomes its escape.
+    # Half of a surrogate pair, which UTF-8 cannot encode, becomes its JSON escape.
     return text.encode(errors="backslashreplace")

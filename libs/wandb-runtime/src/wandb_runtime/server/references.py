@@ -40,7 +40,7 @@ def parse_reference(
         # Whether an entity is missing is known to the parser: this one cannot be anybody's.
         ref = kind.parse(text, entity=entity or _UNKNOWN, project=project, host=host)
     except InvalidValueError as error:
-        reason = error.reason.partition(", or give project=")[0]
+        reason = error.reason.partition(", or pass project=")[0]
         raise InvalidValueError(field, text, reason) from error
     return ref if ref.entity != _UNKNOWN else replace(ref, entity=_default_entity(field, text, host))
 
