@@ -177,7 +177,7 @@ def test_what_differs_is_named(command: Command, backend: WandbBackend) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert "  a: has other contents" in done.stderr
     assert "  b: is missing" in done.stderr
-    assert "not of this download:\n  other\n" in done.stderr
+    assert "not part of the download:\n  other\n" in done.stderr
 
 
 def test_stale_files_are_warned_of(command: Command, backend: WandbBackend) -> None:
@@ -197,7 +197,7 @@ def test_a_run_that_goes_on_is_said(command: Command, backend: WandbBackend) -> 
     done = command("run", backend.run(rows=[{"x": 1}], ends=False))
 
     assert done.returncode == 0
-    assert "still going on" in done.stdout
+    assert "still active" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -406,7 +406,7 @@ def test_where_a_sweep_goes(wandb_devserver: DevServer, tmp_path: Path, monkeypa
     assert download_wandb_run_dir(f"local/e2e/{trial.id}", "memory://") == "memory://"
     assert download_wandb_sweep_dirs(name, f"{tmp_path}/x/") == [str(tmp_path / "x" / trial.id)]
     for base_path in ("", 5):
-        with pytest.raises(InvalidValueError, match="must be a folder"):
+        with pytest.raises(InvalidValueError, match="must be a path"):
             download_wandb_sweep_dirs(name, base_path)  # type: ignore[arg-type]
 
 

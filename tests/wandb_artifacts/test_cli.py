@@ -117,7 +117,7 @@ def test_help_loads_nothing_heavy() -> None:
         (["sweep", "a/b/c/d/e"], ["REF 'a/b/c/d/e'", "is not a sweep"]),
         (["ls", "abc", "--sweep"], ["REF 'abc'", "WANDB_ENTITY"]),
         (["run", "t/p/r", "--host", "nowhere"], ["--host 'nowhere'", "https://"]),
-        (["run", "https://wandb.ai/t/p/runs/r", "--host", "http://own:1"], ["--host 'http://own:1'", "leave one"]),
+        (["run", "https://wandb.ai/t/p/runs/r", "--host", "http://own:1"], ["--host 'http://own:1'", "omit one"]),
     ],
 )
 def test_what_cannot_be_meant_is_refused_in_one_line(
@@ -273,7 +273,7 @@ def test_summary_of_a_run() -> None:
     assert messages.summary(result, 61.2).splitlines() == [
         "run team/digits/abc (running) is complete in data",
         "  2 files: 1 new (1.00 MB), 1 kept (500 B); 1,234 rows of history; 1:01",
-        "  it was still going on; the same command fetches what comes later",
+        "  it was still active; the same command fetches what is logged later",
     ]
     assert (messages.stale(result) or "").splitlines()[1:] == ["  old\\x1b", "  older"]
     assert messages.stale(run_download()) is None
@@ -313,7 +313,7 @@ def test_what_is_missing_is_listed(result: RunDownload | SweepDownload, expected
     """Each by name, with its reason."""
     head, *lines = messages.incomplete(result).splitlines()
 
-    assert f": {expected[0]}; the same command fetches only what is missing" in head
+    assert f": {expected[0]}; run the same command to fetch them" in head
     assert [line.strip() for line in lines] == list(expected[1:])
 
 

@@ -389,7 +389,7 @@ def test_rows_that_show_late_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> 
 def test_missing_rows_are_an_error_with_the_rest_in_the_file() -> None:
     source, part = Source(list(range(5_000)), line_count=5_003), Memory()
 
-    with pytest.raises(IncompleteHistoryError, match=r"5003 rows .* gave 5000") as caught:
+    with pytest.raises(IncompleteHistoryError, match=r"5003 rows .* returned 5000") as caught:
         asyncio.run(export_history(source.pages, part, "json", ahead=2))
 
     assert (caught.value.expected, caught.value.found) == (5_003, 5_000)
@@ -454,7 +454,7 @@ def test_rows_become_strict(given: str, expected: str) -> None:
     ],
 )
 def test_a_row_that_is_no_object_is_an_error(row: Any) -> None:
-    with pytest.raises(ServerAnswerError, match="no JSON object"):
+    with pytest.raises(ServerAnswerError, match="not a JSON object"):
         strict_rows(['{"a": 1}', row])
 
 

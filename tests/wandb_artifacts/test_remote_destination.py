@@ -119,10 +119,10 @@ def test_sent_again(target: Target, send: Callable[[Target], Stat], fault: Calla
 @pytest.mark.parametrize(
     ("fault", "attempts", "says"),
     [
-        (corrupted, 3, "it has other contents there than were sent"),
-        (cut, 3, "it has 3 bytes there, 4 were sent"),
+        (corrupted, 3, "the stored data differs from what was sent"),
+        (cut, 3, "3 bytes were stored of 4 sent"),
         (refused, 3, "slow down"),
-        (forbidden, 1, "access is denied; check the credentials and storage_options"),
+        (forbidden, 1, "access denied; check the credentials and storage_options"),
     ],
 )
 def test_given_up(
