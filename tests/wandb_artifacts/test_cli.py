@@ -31,7 +31,7 @@ from wandb_artifacts import (
 from wandb_artifacts._cli import messages, output
 from wandb_artifacts._cli.bars import Bars
 from wandb_artifacts._cli.commands import group
-from wandb_artifacts._cli.exit_codes import Exit, code_of
+from wandb_artifacts._cli.messages import Exit, code_of
 from wandb_artifacts._cli.progress import Lines, Tally
 
 if TYPE_CHECKING:

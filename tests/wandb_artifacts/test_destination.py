@@ -580,7 +580,9 @@ def test_spool_without_room(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -
     """It is said which disk is full: not the destination's."""
     monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
     part = open_target(f"memory://{uuid.uuid4().hex}", {}).part("a")
-    with pytest.raises(DestinationError, match=r"until it is uploaded \(set TMPDIR to use another folder\): no space left"):
+    with pytest.raises(
+        DestinationError, match=r"until it is uploaded \(set TMPDIR to use another folder\): no space left"
+    ):
         part.write(bytes(2 * 1024 * 1024))
     part.close()
     assert list(small_disk.iterdir()) == []

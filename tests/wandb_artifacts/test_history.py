@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from wandb_artifacts import InvalidValueError, ServerAnswerError
 from wandb_artifacts._history import export as history_export
 from wandb_artifacts._history.export import IncompleteHistoryError, check_format, export_history, history_file
-from wandb_artifacts._history.rows import strict_rows
 from wandb_artifacts._history.scan import HistorySource, scan
+from wandb_artifacts._json import strict_rows
 
 if TYPE_CHECKING:
     from wandb_artifacts._destination.base import Stat

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wandb_artifacts._cli import messages
-from wandb_artifacts._cli.exit_codes import Exit
+from wandb_artifacts._cli.messages import Exit
 from wandb_artifacts._cli.output import log, printable, put, put_json
 from wandb_artifacts._cli.progress import Lines
 from wandb_artifacts._cli.signals import run

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from wandb_artifacts._cli import output
-from wandb_artifacts._cli.exit_codes import Exit
+from wandb_artifacts._cli.messages import Exit
 from wandb_artifacts._cli.output import put, put_json
 from wandb_artifacts._cli.signals import run
 from wandb_artifacts._client.api import Api, RemoteFile, RemoteRun

@@ -11,8 +11,7 @@ import click
 
 from wandb_artifacts._cli import output
 from wandb_artifacts._cli.commands import group
-from wandb_artifacts._cli.exit_codes import Exit, code_of
-from wandb_artifacts._cli.messages import incomplete, one_line, refusal
+from wandb_artifacts._cli.messages import Exit, code_of, incomplete, one_line, refusal
 from wandb_artifacts._cli.signals import Interrupted, install_handlers
 from wandb_artifacts._download.results import IncompleteDownloadError
 from wandb_artifacts._errors import DestinationError, InvalidValueError, WandbPluginError

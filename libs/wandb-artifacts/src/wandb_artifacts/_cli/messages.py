@@ -1,17 +1,28 @@
-"""Messages of the command about results."""
+"""Messages and exit codes of the command for results and errors."""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
+from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from wandb_artifacts._cli.output import count, listed, printable, seconds, size
 from wandb_artifacts._download.results import RunDownload, SweepDownload
+from wandb_artifacts._errors import (
+    AccessDeniedError,
+    AuthenticationError,
+    DeadlineError,
+    DestinationError,
+    InvalidValueError,
+    NotFoundError,
+    ServerAnswerError,
+    ServerUnavailableError,
+)
 
 if TYPE_CHECKING:
     from wandb_artifacts._download.results import DownloadedFile
     from wandb_artifacts._download.verify import Verification
-    from wandb_artifacts._errors import InvalidValueError
 
 _GIVEN_AS = {
     "deadline": "--deadline",
@@ -26,6 +37,32 @@ _GIVEN_AS = {
     "sweep": "REF",
 }
 """Options of the command for parameters of the library."""
+
+
+class Exit(IntEnum):
+    COMPLETE = 0
+    INCOMPLETE = 1
+    USAGE = 2
+    ACCESS = 3
+    NOT_FOUND = 4
+    SERVER = 5
+    DESTINATION = 6
+    BUG = 70
+    INTERRUPTED = 128 + signal.SIGINT
+    TERMINATED = 128 + signal.SIGTERM
+
+
+_CODES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Exit], ...] = (
+    (InvalidValueError, Exit.USAGE),
+    ((AuthenticationError, AccessDeniedError), Exit.ACCESS),
+    (NotFoundError, Exit.NOT_FOUND),
+    ((ServerUnavailableError, ServerAnswerError, DeadlineError), Exit.SERVER),
+    (DestinationError, Exit.DESTINATION),
+)
+
+
+def code_of(error: Exception) -> Exit:
+    return next((code for kinds, code in _CODES if isinstance(error, kinds)), Exit.INCOMPLETE)
 
 
 def refusal(error: InvalidValueError) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wandb_artifacts._cli import messages
-from wandb_artifacts._cli.exit_codes import Exit
+from wandb_artifacts._cli.messages import Exit
 from wandb_artifacts._cli.output import log, put, put_json
 from wandb_artifacts._cli.signals import run_read_only
 from wandb_artifacts._download.verify import verify_download

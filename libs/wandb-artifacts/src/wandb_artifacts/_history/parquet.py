@@ -13,8 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from wandb_artifacts._errors import ServerAnswerError
-from wandb_artifacts._history.rows import strict_rows
-from wandb_artifacts._json import dump, to_strict
+from wandb_artifacts._json import dump, strict_rows, to_strict
 
 if TYPE_CHECKING:
     from wandb_artifacts._destination.base import Part

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from wandb_artifacts._history.rows import strict_rows
+from wandb_artifacts._json import strict_rows
 
 if TYPE_CHECKING:
     from wandb_artifacts._destination.base import Part
