@@ -1,4 +1,4 @@
-"""What a download is, wherever it goes: inherited by a class for each kind of place."""
+"""The contract of downloads, inherited by a test class for each kind of destination."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class DownloadContract:
         with use_options(retry=RetryPolicy(first_wait=0.01)):
             yield
 
-    def test_whole_once_and_again(self, backend: WandbBackend, place: Place) -> None:
+    def test_second_download_fetches_nothing(self, backend: WandbBackend, place: Place) -> None:
         """Everything arrives; a second call fetches nothing; what was read again is good."""
         path = backend.run(files=FILES, rows=[{"x": 1}, {"x": 2}], summary={"x": 2})
 
@@ -70,7 +70,7 @@ class DownloadContract:
         assert verify_download(place.destination, storage_options=place.options).is_good
 
     @pytest.mark.parametrize("fault", FAULTS)
-    def test_faults_that_pass(self, backend: WandbBackend, place: Place, fault: str) -> None:
+    def test_transient_faults_do_not_change_the_result(self, backend: WandbBackend, place: Place, fault: str) -> None:
         """Whatever W&B does meanwhile, what arrives is right."""
         path = backend.run(files=FILES, rows=[{"x": 1}])
         backend.server.faults.add(FAULTS[fault])
@@ -82,7 +82,7 @@ class DownloadContract:
         assert result.history_rows == 1
         assert backend.server.faults.fired(FAULTS[fault])
 
-    def test_one_file_of_many(self, backend: WandbBackend, place: Place) -> None:
+    def test_one_failing_file_does_not_stop_the_others(self, backend: WandbBackend, place: Place) -> None:
         """The rest arrives and stays; the next call brings what was missing."""
         path = backend.run(files=FILES)
         backend.server.faults.add(Fault("download", target="model.pt", wrong_bytes=True, count=None))
@@ -96,7 +96,7 @@ class DownloadContract:
         assert [file.name for file in result.files if file.state == "new"] == ["model.pt"]
         assert place.read()["model.pt"] == LARGE
 
-    def test_what_changed(self, backend: WandbBackend, place: Place) -> None:
+    def test_changed_files_are_replaced_and_removed_ones_are_stale(self, backend: WandbBackend, place: Place) -> None:
         """New contents replace the old ones; what W&B has no more is stale."""
         path = backend.run(files={"a": b"1", "b": b"1", "c": b"1"})
         download_run(path, place.destination, storage_options=place.options)
@@ -108,7 +108,7 @@ class DownloadContract:
         assert result.stale == ("c",)
         assert place.read()["a"] == b"22"
 
-    def test_a_sweep(self, backend: WandbBackend, place: Place) -> None:
+    def test_sweep_has_one_folder_per_run(self, backend: WandbBackend, place: Place) -> None:
         """One folder a run."""
         path = backend.sweep(["one", "two"], files={"a": b"a"}, rows=[{"x": 1}])
 

@@ -1,4 +1,4 @@
-"""W&B as it is in the cloud: one host answers questions, another keeps the files, behind addresses that expire."""
+"""A front like W&B's cloud: one host for requests, another for the files, behind signed URLs that expire."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 
 @dataclass
 class SignedUrlProxy:
-    """Stands before a server: `url` is W&B's address then. Files are at `storage`, each under a signature."""
+    """A reverse proxy of a server. `url` replaces the server's URL; files are at `storage`, under a signature."""
 
     server: DevServer
     redirects: bool = False
-    """Whether W&B's own address of a file leads to the storage, rather than being the storage's."""
+    """Whether file URLs are W&B's and redirect to the storage, rather than being the storage's."""
     ranges: str = "known"
-    """Whether the storage knows ranges: it may be "unknown" to it, or it may give "others" than it was asked for."""
+    """Whether the storage supports ranges: "known", "unknown", or it returns "others" than requested."""
     signature: str = "first"
-    """What is good now; addresses that were given out before have expired."""
+    """The valid signature; URLs with another one have expired."""
     expired: int = 403
-    """How the storage answers to others: S3 with 403, Google's with 400."""
+    """The storage's status for expired URLs: 403 like S3, or 400 like Google."""
     edit: Callable[[list[dict[str, Any]]], object] = len
-    """What is done to the files of a run in an answer."""
+    """Edits the files of a run in a response."""
     seen: list[dict[str, str]] = field(default_factory=list)
     """The headers of each request to the storage."""
     given: int = 0
@@ -71,7 +71,7 @@ class SignedUrlProxy:
         async def main() -> None:
             self._stop = asyncio.Event()
             async with httpx.AsyncClient(base_url=self.server.url, auth=("api", self.server.api_key)) as self._behind:
-                first, self.url = await self._listen(self._answer)
+                first, self.url = await self._listen(self._forward)
                 second, self.storage = await self._listen(self._give)
                 started.set()
                 await self._stop.wait()
@@ -89,19 +89,19 @@ class SignedUrlProxy:
         await site.start()
         return runner, f"http{'s' if self.tls else ''}://127.0.0.1:{runner.addresses[0][1]}"
 
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
+    async def _forward(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(dict(request.headers))
         if request.method == "GET":
             raise web.HTTPFound(f"{self.storage}/{self.signature}{request.raw_path}")
-        answer = await self._behind.request(request.method, request.raw_path, content=await request.read())
+        response = await self._behind.request(request.method, request.raw_path, content=await request.read())
         place = self.url if self.redirects else f"{self.storage}/{self.signature}"
-        body = answer.text.replace(f"{self.server.url}/files", f"{place}/files")
+        body = response.text.replace(f"{self.server.url}/files", f"{place}/files")
         data = json.loads(body)
         run = ((data.get("data") or {}).get("project") or {}).get("run") or {}
         if "files" in run:
             self.edit(run["files"]["edges"])
             body = json.dumps(data)
-        return web.Response(text=body, status=answer.status_code, content_type="application/json")
+        return web.Response(text=body, status=response.status_code, content_type="application/json")
 
     async def _give(self, request: web.Request) -> web.StreamResponse:
         self.seen.append(dict(request.headers))
@@ -120,7 +120,7 @@ class SignedUrlProxy:
         passed = {"Range": asked} if asked and self.ranges != "unknown" else {}
         if self.ranges == "others" and passed:
             passed = {"Range": "bytes=7-"}
-        answer = await self._behind.get(f"/{path}", headers=passed)
-        self.given += len(answer.content)
-        kept = {name: value for name, value in answer.headers.items() if name.lower() == "content-range"}
-        return web.Response(body=answer.content, status=answer.status_code, headers=kept)
+        response = await self._behind.get(f"/{path}", headers=passed)
+        self.given += len(response.content)
+        kept = {name: value for name, value in response.headers.items() if name.lower() == "content-range"}
+        return web.Response(body=response.content, status=response.status_code, headers=kept)

@@ -60,7 +60,7 @@ def run_download(**fields: object) -> RunDownload:
     return RunDownload(**given)  # type: ignore[arg-type]
 
 
-def test_help_suffices() -> None:
+def test_help_lists_examples_exit_codes_and_variables() -> None:
     """Examples, every exit code, every variable; every command and option says what it does."""
     text = call("--help").stdout
 
@@ -77,7 +77,7 @@ def test_help_suffices() -> None:
                 assert option.opts[0] in shown
 
 
-def test_without_arguments_it_helps_and_refuses() -> None:
+def test_no_arguments_print_help_and_exit_2() -> None:
     """A script that forgot them notices."""
     done = call()
 
@@ -85,12 +85,12 @@ def test_without_arguments_it_helps_and_refuses() -> None:
     assert done.stdout == call("--help").stdout
 
 
-def test_version() -> None:
+def test_version_is_that_of_the_package() -> None:
     """The version of the package."""
     assert call("--version").stdout == f"wandb-artifacts, version {wandb_artifacts.__version__}\n"
 
 
-def test_help_loads_nothing_heavy() -> None:
+def test_help_imports_nothing_heavy() -> None:
     """What downloads need is loaded by downloads."""
     code = (
         "import sys; from wandb_artifacts._cli.main import call; call(['--help']);"
@@ -120,7 +120,7 @@ def test_help_loads_nothing_heavy() -> None:
         (["run", "https://wandb.ai/t/p/runs/r", "--host", "http://own:1"], ["--host 'http://own:1'", "omit one"]),
     ],
 )
-def test_what_cannot_be_meant_is_refused_in_one_line(
+def test_invalid_arguments_exit_2_with_one_line(
     arguments: list[str], expected: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Which value, in the words of the command line, and what to do; with --json as a document too."""
@@ -157,7 +157,7 @@ def test_storage_options_are_json_or_text() -> None:
     assert found == expected
 
 
-def test_nothing_to_verify(tmp_path: object) -> None:
+def test_verify_without_manifest_exits_4(tmp_path: object) -> None:
     """A folder without a manifest."""
     done = call("verify", str(tmp_path))
 
@@ -165,8 +165,8 @@ def test_nothing_to_verify(tmp_path: object) -> None:
     assert "manifest.json" in done.stderr
 
 
-def test_every_error_has_a_code() -> None:
-    """Of its own, and the one that --help names."""
+def test_every_error_has_an_exit_code() -> None:
+    """Each error has the exit code that --help lists."""
     expected = {
         "AuthenticationError": 3,
         "AccessDeniedError": 3,
@@ -206,7 +206,7 @@ def _is_download_error(value: object) -> bool:
         (10**19, "10000 PB"),
     ],
 )
-def test_sizes(count: int, expected: str) -> None:
+def test_sizes_have_three_digits(count: int, expected: str) -> None:
     """Three digits and a unit."""
     assert output.size(count) == expected
 
@@ -215,7 +215,7 @@ def test_sizes(count: int, expected: str) -> None:
     ("number", "expected"),
     [(0, "0.0 s"), (59.94, "59.9 s"), (61, "1:01"), (3599.7, "1:00:00"), (7325, "2:02:05")],
 )
-def test_durations(number: float, expected: str) -> None:
+def test_durations_are_formatted(number: float, expected: str) -> None:
     """Seconds, minutes, hours."""
     assert output.seconds(number) == expected
 
@@ -229,13 +229,13 @@ def test_durations(number: float, expected: str) -> None:
         ("yesterday", "-"),
     ],
 )
-def test_times(text: str | None, expected: str) -> None:
+def test_times_are_formatted(text: str | None, expected: str) -> None:
     """As W&B writes them, shorter."""
     assert output.time(text) == expected
 
 
 @given(st.text())
-def test_a_name_cannot_steer_the_terminal(name: str) -> None:
+def test_control_characters_in_names_are_escaped(name: str) -> None:
     """Whatever its owner called it."""
     assert output.printable(name).isprintable()
 
@@ -309,7 +309,7 @@ def test_summary_of_a_sweep() -> None:
         ),
     ],
 )
-def test_what_is_missing_is_listed(result: RunDownload | SweepDownload, expected: Sequence[str]) -> None:
+def test_missing_files_are_listed(result: RunDownload | SweepDownload, expected: Sequence[str]) -> None:
     """Each by name, with its reason."""
     head, *lines = messages.incomplete(result).splitlines()
 
@@ -317,16 +317,16 @@ def test_what_is_missing_is_listed(result: RunDownload | SweepDownload, expected
     assert [line.strip() for line in lines] == list(expected[1:])
 
 
-def test_lines_come_now_and_then() -> None:
+def test_progress_lines_are_limited() -> None:
     """At most one every few seconds, of what this call fetches; what was there already does not count."""
-    times, said = iter((0.0, 0.1, 1.0, 4.9, 5.0, 5.1, 9.9, 10.0)), list[str]()
-    lines = Lines(said.append, clock=lambda: next(times))
+    times, logged = iter((0.0, 0.1, 1.0, 4.9, 5.0, 5.1, 9.9, 10.0)), list[str]()
+    lines = Lines(logged.append, clock=lambda: next(times))
     lines(moment("k", "kept", 500, size=500, files_done=1, files_known=4, bytes_done=500, bytes_known=3500))
     for _ in range(5):
         lines(moment(received=400, files_done=1, files_known=4, bytes_done=900, bytes_known=3500))
     lines(moment("lost", "failed", files_done=1, files_known=4, bytes_done=1500, bytes_known=3500))
 
-    assert said == [
+    assert logged == [
         "  5.0 s: 0 of 3 files, 400 B of 3.00 kB, 80 B/s",
         "  10.0 s: 0 of 3 files, 1.00 kB of 3.00 kB, 100 B/s, 1 failed",
     ]
@@ -341,8 +341,8 @@ def drawn(tally: Tally) -> str:
     return screen.getvalue()
 
 
-def test_bars_show_what_is_on_its_way() -> None:
-    """A name is no markup; rows where a size is not known; what is done is gone."""
+def test_bars_show_active_files() -> None:
+    """Names are not markup; the history shows rows; complete files disappear."""
     tally = Tally()
     known: dict[str, Any] = {"files_known": 3, "bytes_known": 2000}
     tally.add(moment("[red]a", received=100, bytes_done=100, **known))
@@ -361,7 +361,7 @@ def test_bars_show_what_is_on_its_way() -> None:
     assert "1 of 3 files, 1.00 kB of 2.00 kB" in after
 
 
-def test_few_of_many_files_have_a_bar() -> None:
+def test_number_of_bars_is_limited() -> None:
     """The total stays in sight."""
     tally = Tally()
     for number in range(100):

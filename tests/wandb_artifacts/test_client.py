@@ -205,7 +205,7 @@ def test_iterate_pages(backend: WandbBackend) -> None:
 
 
 def test_documents_of_typed_helpers_name_their_operations() -> None:
-    """Requests can be told apart in a server's log."""
+    """Requests can be distinguished in a server's log."""
     assert "query RunState" in queries.RUN_STATE
     assert "query RunSnapshot" in queries.RUN_SNAPSHOT
 

@@ -138,7 +138,7 @@ def test_tidy_of_a_folder_keeps_the_parts_of_others(target: Target) -> None:
 
 
 def test_user_file_named_like_a_part_folder(target: Target) -> None:
-    """Paths are what `_paths` gives, so the folder of parts is none of them and is never listed."""
+    """Paths come from `safe_names`, so the folder of parts never collides and is never listed."""
     part = target.within("run").part("x", "key")
     part.write(b"1")
     part.close()
@@ -500,7 +500,7 @@ def test_local_forms(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert open_target("~/y", {}).url == str(tmp_path / "home" / "y")
     assert open_target((tmp_path / "a b").as_uri(), {}).url == str(tmp_path / "a b")
     assert open_target(f"FILE://localhost{tmp_path}/a", {}).url == str(tmp_path / "a")
-    # A drive of Windows is no protocol.
+    # A drive of Windows is not a protocol.
     assert type(open_target("C:\\x", {})) is type(open_target("C:/x", {})) is type(open_target("x", {}))
 
 
@@ -525,7 +525,7 @@ def test_refused_destinations(destination: str, says: str) -> None:
 
 
 def test_missing_driver(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is to be installed is said."""
+    """What is to be installed is text."""
     from fsspec.registry import known_implementations
 
     monkeypatch.setitem(known_implementations, "absent", {"class": "no_such_module.X", "err": "Install absentfs"})
@@ -545,10 +545,10 @@ def test_credentials_are_not_shown() -> None:
     assert "hunter2" not in str(refused.value)
     assert "abc" not in str(refused.value)
 
-    address = DestinationUrl(url, {"secret": "S3CRET", "client_kwargs": {"api_key": "K3Y"}, "anon": "no"})
-    said = address.redacted(OSError(f"login of user with p@ss or p%40ss to {url} by S3CRET or\nK3Y: no"))
-    assert said == "login of *** with *** or *** to ftp://***@127.0.0.1:1/x by *** or ***: no"
-    assert address.is_leaked_by(OSError("with S3CRET"))
+    parsed = DestinationUrl(url, {"secret": "S3CRET", "client_kwargs": {"api_key": "K3Y"}, "anon": "no"})
+    text = parsed.redacted(OSError(f"login of user with p@ss or p%40ss to {url} by S3CRET or\nK3Y: no"))
+    assert text == "login of *** with *** or *** to ftp://***@127.0.0.1:1/x by *** or ***: no"
+    assert parsed.is_leaked_by(OSError("with S3CRET"))
 
 
 def test_address_opens_its_file_system() -> None:
@@ -577,12 +577,10 @@ def test_spool_is_private_and_removed(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_spool_without_room(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is said which disk is full: not the destination's."""
+    """It is text which disk is full: not the destination's."""
     monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
     part = open_target(f"memory://{uuid.uuid4().hex}", {}).part("a")
-    with pytest.raises(
-        DestinationError, match=r"until it is uploaded \(set TMPDIR to use another folder\): no space left"
-    ):
+    with pytest.raises(DestinationError, match=r"\(set TMPDIR to use another folder\): no space left"):
         part.write(bytes(2 * 1024 * 1024))
     part.close()
     assert list(small_disk.iterdir()) == []
@@ -592,7 +590,7 @@ MD5 = hashlib.md5(b"x")
 
 
 @pytest.mark.parametrize(
-    ("answer", "md5", "stamp"),
+    ("details", "md5", "stamp"),
     [
         ({"ETag": f'"{MD5.hexdigest()}"', "LastModified": 1}, MD5.digest(), f'3-"{MD5.hexdigest()}"'),
         ({"e_tag": f'"{MD5.hexdigest()}"', "version": None}, MD5.digest(), f'3-"{MD5.hexdigest()}"'),
@@ -603,9 +601,9 @@ MD5 = hashlib.md5(b"x")
         ({}, None, "3-"),
     ],
 )
-def test_information(answer: dict[str, object], md5: bytes | None, stamp: str | None) -> None:
+def test_file_details_of_different_drivers(details: dict[str, object], md5: bytes | None, stamp: str | None) -> None:
     """Each file system tells of a file in its own words."""
-    found = FileDetails({"name": "a", "size": 3, "type": "file", **answer})
+    found = FileDetails({"name": "a", "size": 3, "type": "file", **details})
 
     assert found.md5 == md5
     assert stamp in (None, found.stat.stamp)

@@ -154,7 +154,7 @@ def test_files_without_a_manifest_are_known_by_their_digest(backend: WandbBacken
 
 
 def test_stale_files_are_reported(backend: WandbBackend, tmp_path: Path) -> None:
-    """What W&B has no more stays, and is said each time until it is removed."""
+    """Files that W&B has removed stay, and are reported until they are deleted."""
     path = backend.run(files={"old": b"old", "new": b"new"})
     download_run(path, tmp_path)
     backend.delete_files("r", "old")
@@ -232,7 +232,7 @@ def test_a_file_that_changes_meanwhile(backend: WandbBackend, tmp_path: Path) ->
 
 
 def test_a_history_is_exported_again(backend: WandbBackend, tmp_path: Path) -> None:
-    """When it was altered here, when another format is asked for, and always while the run goes on."""
+    """After a change of the file, for another format, and always while the run is active."""
     path = backend.run(rows=[{"x": 1}], ends=False)
     assert states(download_run(path, tmp_path))["metrics_history.json"] == "new"
     assert states(download_run(path, tmp_path))["metrics_history.json"] == "new"
@@ -281,7 +281,7 @@ def test_parquet_without_pyarrow(backend: WandbBackend, tmp_path: Path, monkeypa
 
 
 def test_a_live_run(backend: WandbBackend, tmp_path: Path) -> None:
-    """A run that goes on is said to be live; the next call brings what came since."""
+    """An active run is reported as live; the next call fetches what was logged since."""
     path = backend.run(files={"output.log": b"1"}, rows=[{"x": 1}], ends=False)
     first = download_run(path, tmp_path)
     backend.log("r", [{"x": 2}], offset=1)
@@ -353,7 +353,7 @@ def test_names_that_lead_elsewhere(backend: WandbBackend, tmp_path: Path) -> Non
     ],
     ids=short,
 )
-def test_faults_that_pass(backend: WandbBackend, tmp_path: Path, fault: Fault) -> None:
+def test_transient_faults_do_not_change_the_result(backend: WandbBackend, tmp_path: Path, fault: Fault) -> None:
     """What may pass is tried again, and what arrives is right."""
     path = backend.run(files={"large": LARGE, "small": b"small"}, rows=[{"x": 1}])
     backend.server.faults.add(fault)
@@ -398,7 +398,7 @@ def test_a_broken_answer_is_gone_on_with(backend: WandbBackend, tmp_path: Path) 
 def test_faults_that_do_not_pass(
     backend: WandbBackend, tmp_path: Path, fault: Fault, expected: type[Exception]
 ) -> None:
-    """Each has its own exception; only what may pass is tried again; the key is not told."""
+    """Each status has its exception; only transient ones are retried; the key is not shown."""
     path = backend.run(files={"a": b"a"})
     backend.server.faults.add(fault)
 
@@ -411,7 +411,7 @@ def test_faults_that_do_not_pass(
 
 
 @pytest.mark.parametrize("status", [403, 404, 500])
-def test_one_file_of_many(backend: WandbBackend, tmp_path: Path, status: int) -> None:
+def test_one_failing_file_does_not_stop_the_others(backend: WandbBackend, tmp_path: Path, status: int) -> None:
     """The rest arrives; the error lists exactly what is missing; the next call fetches only that."""
     path = backend.run(files={f"f{index}": b"x" for index in range(5)}, rows=[{"x": 1}])
     backend.server.faults.add(Fault("download", target="f3", status=status, count=None))
@@ -463,13 +463,13 @@ def test_deadline_error_names_the_last_failure(backend: WandbBackend, tmp_path: 
 
 
 def test_addresses(backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A RunRef, a path, the address of a page, and a bare id with defaults in the environment."""
+    """A RunRef, a path, the URL of a page, and a bare id with defaults in the environment."""
     backend.run(files={"a": b"a"})
     ref = RunRef("local", "p", "r")
     monkeypatch.setenv("WANDB_ENTITY", "local")
     monkeypatch.setenv("WANDB_PROJECT", "p")
-    for address in (ref, str(ref), "r", f"{backend.server.url}/local/p/runs/r?nw=1"):
-        result = download_run(address, tmp_path)
+    for reference in (ref, str(ref), "r", f"{backend.server.url}/local/p/runs/r?nw=1"):
+        result = download_run(reference, tmp_path)
         assert (result.run.id, result.run.host) == ("r", backend.server.url)
 
 
@@ -496,7 +496,7 @@ def test_no_key(backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.Monke
 def test_the_key_is_for_the_configured_server(
     backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The address of another server, pasted from anywhere, is not sent the key; netrc may have one for it."""
+    """The server of a pasted URL does not get the key; netrc may have one for it."""
     backend.run(files={"a": b"a"})
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     page = f"{backend.server.url}/local/p/runs/r"

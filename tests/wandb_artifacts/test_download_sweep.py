@@ -46,7 +46,7 @@ def test_all_runs_of_a_sweep(backend: WandbBackend, tmp_path: Path) -> None:
 
 
 def test_a_second_call_fetches_nothing(backend: WandbBackend, tmp_path: Path) -> None:
-    """Nothing but the list is asked for."""
+    """Only the list is requested."""
     path = backend.sweep(["a", "b"], files={"f": b"f"}, rows=[{"x": 1}])
     download_sweep(path, tmp_path)
     before = backend.server.requests.count("download"), backend.server.requests.count("graphql")
@@ -79,7 +79,7 @@ def test_one_run_of_many(backend: WandbBackend, tmp_path: Path) -> None:
 
 
 def test_a_run_that_the_sweep_no_longer_has(backend: WandbBackend, tmp_path: Path) -> None:
-    """Its folder stays, and is said each time until it is removed."""
+    """Its folder stays, and is reported until it is deleted."""
     path = backend.sweep(["a", "b"], files={"f": b"f"})
     download_sweep(path, tmp_path)
     backend.delete_run("a")
@@ -90,7 +90,6 @@ def test_a_run_that_the_sweep_no_longer_has(backend: WandbBackend, tmp_path: Pat
 
 
 def test_no_such_sweep(backend: WandbBackend, tmp_path: Path) -> None:
-    """Said as such."""
     backend.run()
 
     with pytest.raises(NotFoundError, match="sweep local/p/nosuch"):

@@ -53,7 +53,7 @@ def run(backend: WandbBackend) -> str:
     return backend.run(files=FILES)
 
 
-def test_the_tree_of_a_run(fs: Any, run: str) -> None:
+def test_slashes_in_names_make_folders(fs: Any, run: str) -> None:
     """Names with slashes become folders; a trailing slash and the protocol make no difference."""
     assert sorted(fs.ls(run, detail=False)) == [f"{run}/a.txt", f"{run}/empty", f"{run}/sub"]
     assert sorted(fs.ls(f"wandb://{run}/sub/", detail=False)) == [f"{run}/sub/b.txt", f"{run}/sub/deep"]
@@ -65,7 +65,7 @@ def test_the_tree_of_a_run(fs: Any, run: str) -> None:
 
 
 def test_details_of_a_file(fs: Any, run: str) -> None:
-    """Size, digest and time are W&B's; no address is among them."""
+    """Details have size, digest and time of W&B, but not the URL."""
     info = fs.info(f"{run}/a.txt")
 
     assert info.pop("mtime") == fs.modified(f"{run}/a.txt")
@@ -93,8 +93,8 @@ def test_projects_and_runs(fs: Any, backend: WandbBackend, run: str) -> None:
         fs.ls("wandb://")
 
 
-def test_a_run_of_many_pages(fs: Any, backend: WandbBackend) -> None:
-    """Listings are complete however many answers they take."""
+def test_listings_span_pages(fs: Any, backend: WandbBackend) -> None:
+    """Listings are complete however many responses they take."""
     names = [f"f{number}" for number in range(10)]
     backend.run(files=dict.fromkeys(names, b""))
     for number in range(4):
@@ -176,7 +176,7 @@ def test_copy_to_another_filesystem(fs: Any, run: str) -> None:
 )
 @pytest.mark.parametrize("way", ["cat", "get", "small"])
 def test_whole_files_are_verified(fs: Any, backend: WandbBackend, fault: Fault, way: str, tmp_path: Path) -> None:
-    """Whatever happens to an answer, the true bytes arrive."""
+    """Faults of responses do not change the received bytes."""
     data = BIG[:500_000] if way == "small" else BIG
     path = backend.run(files={"f": data}) + "/f"
     backend.server.faults.add(fault)
@@ -210,7 +210,7 @@ def test_ranges_are_retried(fs: Any, backend: WandbBackend, fault: Fault) -> Non
 
 
 @pytest.mark.parametrize("size", [1_000, 2_000_000])
-def test_a_file_that_stays_wrong(fs: Any, backend: WandbBackend, size: int, tmp_path: Path) -> None:
+def test_wrong_bytes_raise_and_leave_the_old_file(fs: Any, backend: WandbBackend, size: int, tmp_path: Path) -> None:
     """An error in the end, what was there before stays, and nothing half is left."""
     (tmp_path / "f").write_bytes(b"before")
     path = backend.run(files={"f": BIG[:size]}) + "/f"
@@ -222,7 +222,7 @@ def test_a_file_that_stays_wrong(fs: Any, backend: WandbBackend, size: int, tmp_
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()} == {"f": b"before"}
 
 
-def test_an_outage_ends(fs: Any, backend: WandbBackend, run: str) -> None:
+def test_filesystem_recovers_after_an_outage(fs: Any, backend: WandbBackend, run: str) -> None:
     """An instance, which fsspec keeps for good, outlives the outage of a server."""
     fault = backend.server.faults.add(Fault("graphql", drop=True, count=None))
     with pytest.raises(ConnectionError):
@@ -280,7 +280,7 @@ def test_refused_access(fs: Any, run: str, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_another_server(fs: Any, run: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is known of one server is not said of another."""
+    """Caches of different servers are separate."""
     assert fs.exists(f"{run}/a.txt")
     first = os.environ["WANDB_BASE_URL"]
     pinned = fsspec.filesystem("wandb", host=f"{first}/")
@@ -339,7 +339,7 @@ def test_options_are_checked(name: str) -> None:
 
 
 def test_live_run(backend: WandbBackend) -> None:
-    """A listing is used for a while; what is not in it is asked for, and so is all on request."""
+    """Listings are cached; a missing name or refresh=True sends a request."""
     fs: Any = fsspec.filesystem("wandb", listings_expiry_time=1000)
     path = backend.run(files={"a": b"1"}, ends=False)
     assert fs.info(f"{path}/a")["size"] == 1
@@ -451,7 +451,7 @@ def test_forgotten_to_close(run: str) -> None:
     asyncio.run(fs._ls(run))
 
     assert asyncio.run(again()) == 3
-    # What Python says of the sockets of the first loop is said here.
+    # Warnings about sockets of the first loop would appear here.
     gc.collect()
     gc.collect()
 
@@ -476,15 +476,15 @@ class Hostile(SignedUrlProxy):
 
     names: dict[str, str]
 
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
-        answer = await super()._answer(request)
-        assert isinstance(answer, web.Response)
-        assert answer.text is not None
-        text = answer.text
+    async def _forward(self, request: web.Request) -> web.StreamResponse:
+        response = await super()._forward(request)
+        assert isinstance(response, web.Response)
+        assert response.text is not None
+        text = response.text
         for name, shown in self.names.items():
             for form in ('"name":"{}"', '"name": "{}"'):
                 text = text.replace(form.format(name), form.format(json.dumps(shown)[1:-1]))
-        return web.Response(text=text, status=answer.status, content_type="application/json")
+        return web.Response(text=text, status=response.status, content_type="application/json")
 
     async def _give(self, request: web.Request) -> web.StreamResponse:
         path = request.raw_path.lstrip("/").partition("/")[2]
@@ -533,7 +533,7 @@ def test_server_without_ranges(hostile: str) -> None:
     assert fs.cat_file(f"{hostile}/a//b", 501, 507) == b"2n2n2n"
 
 
-def test_an_address_that_expires(backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_expired_url_is_renewed(backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A listing may be older than the signatures in it."""
     path = backend.run(files={"f": BIG})
     with SignedUrlProxy(backend.server) as proxy:
@@ -563,7 +563,7 @@ def test_connections_are_closed(run: str) -> None:
     assert opened.api._http._session.closed
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_in_a_forked_process(fs: Any, run: str) -> None:
     """What a loader of data does: the process that was forked reads, and so does the first one after it."""

@@ -1,4 +1,4 @@
-"""The export of a history, from a source that answers as W&B's server does."""
+"""The export of a history, from a source that behaves like W&B's server."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FORMATS: tuple[HistoryFormat, ...] = ("json", "jsonl", "parquet")
 
 @dataclass
 class Source:
-    """Rows by their steps. A range with more rows than it is asked for is thinned out, evenly."""
+    """Rows by their steps. A range with more rows than requested is thinned out evenly."""
 
     steps: list[int]
     texts: list[str] | None = None
@@ -38,7 +38,7 @@ class Source:
     last_step: int = -2
     row_size: int = 30
     most: int | None = None
-    """More rows than these never come, whatever is asked for."""
+    """The maximum number of rows per response."""
     asked: list[tuple[int, int, int]] = field(default_factory=list)
     given: int = 0
     now: int = 0
@@ -60,7 +60,7 @@ class Source:
         self.now += 1
         self.most_at_once = max(self.most_at_once, self.now)
         try:
-            # Later requests are answered earlier.
+            # Later requests get earlier responses.
             for _ in range(7 - len(self.asked) % 7):
                 await asyncio.sleep(0)
         finally:
@@ -166,7 +166,7 @@ gaps = st.one_of(st.sampled_from([0, 1, 1, 1, 2, 10]), st.integers(0, 50), st.in
 
 @st.composite
 def layouts(draw: st.DrawFn) -> list[int]:
-    """Steps in stretches, each with a gap of its own."""
+    """Steps in stretches, each with a different gap."""
     steps, step = [], draw(st.integers(0, 3))
     for gap, rows in draw(st.lists(st.tuples(gaps, st.sampled_from([1, 2, 5, 300, 2_500])), max_size=5)):
         for _ in range(rows):
@@ -345,12 +345,12 @@ def test_the_error_of_a_page_ends_the_scan_after_the_pages_before_it() -> None:
 @pytest.mark.parametrize("form", FORMATS)
 def test_an_export_has_every_row_and_tells_how_many(form: HistoryFormat) -> None:
     need(form)
-    source, told = Source(list(range(0, 70_000, 3))), list[int]()
+    source, reported = Source(list(range(0, 70_000, 3))), list[int]()
 
-    count, data = export(source, form, on_rows=told.append)
+    count, data = export(source, form, on_rows=reported.append)
 
-    assert count == told[-1] == len(source.steps)
-    assert told == sorted(told)
+    assert count == reported[-1] == len(source.steps)
+    assert reported == sorted(reported)
     assert [row["_step"] for row in read(form, data)] == source.steps
 
 

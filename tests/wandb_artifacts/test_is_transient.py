@@ -1,4 +1,4 @@
-"""Which errors are worth a retry."""
+"""`is_transient`."""
 
 from types import SimpleNamespace
 
@@ -16,7 +16,7 @@ class CommError(Exception):
 
 
 class ApiFailedError(Exception):
-    """Shaped like the error of the SDK's service: the answer of the server is in `response`."""
+    """Like the error of the SDK's service, with the server's response in `response`."""
 
     def __init__(self, status: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Addresses of runs and sweeps."""
+"""References to runs and sweeps, and hosts."""
 
 import pickle
 import string
@@ -34,7 +34,7 @@ parts = st.text(string.ascii_letters + string.digits + "-_. üß%", min_size=1, 
     ],
 )
 def test_parse_run(text: str, expected: RunRef) -> None:
-    """An address is read in every form people paste."""
+    """Every form that people paste is parsed."""
     assert RunRef.parse(text) == expected
 
 
@@ -61,7 +61,7 @@ def test_parse_completes_with_defaults() -> None:
     ],
 )
 def test_parse_refuses(text: str, field: str, says: str) -> None:
-    """What is no address is refused with the field, the reason and the remedy; a password is not repeated."""
+    """Errors have field, reason and remedy; passwords are not shown."""
     with pytest.raises(InvalidValueError) as caught:
         RunRef.parse(text)
 
@@ -82,7 +82,7 @@ def test_sweep_and_run_differ() -> None:
 
 @given(entity=parts, project=parts, run_id=parts)
 def test_round_trip(entity: str, project: str, run_id: str) -> None:
-    """What is printed or linked is read back as the same address."""
+    """Printed and linked references are parsed back to the same reference."""
     run = RunRef(entity, project, run_id, "http://127.0.0.1:8080")
 
     assert RunRef.parse(str(run), host=run.host) == run
@@ -103,5 +103,5 @@ def test_error_survives_pickling() -> None:
 
 @pytest.mark.parametrize("host", ["https://api.wandb.ai", "https://api.wandb.ai/", None])
 def test_cloud_app(host: str | None) -> None:
-    """The cloud's API addresses lead to its app."""
+    """API URLs of the cloud map to its app."""
     assert app_url(host) == "https://forge.coreweave.com/wandb"

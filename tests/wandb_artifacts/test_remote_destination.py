@@ -104,7 +104,9 @@ ways = pytest.mark.parametrize("send", [by_write, by_part])
 
 @ways
 @pytest.mark.parametrize("fault", [corrupted, cut, refused])
-def test_sent_again(target: Target, send: Callable[[Target], Stat], fault: Callable[[bytes], bytes]) -> None:
+def test_failed_uploads_are_retried(
+    target: Target, send: Callable[[Target], Stat], fault: Callable[[bytes], bytes]
+) -> None:
     """What arrives otherwise than it was sent, or not at all, is sent again."""
     Faulty.faults.extend([fault, fault])
 
@@ -125,7 +127,7 @@ def test_sent_again(target: Target, send: Callable[[Target], Stat], fault: Calla
         (forbidden, 1, "access denied; check the credentials and storage_options"),
     ],
 )
-def test_given_up(
+def test_permanent_store_errors_are_not_retried(
     target: Target, send: Callable[[Target], Stat], fault: Callable[[bytes], bytes], attempts: int, says: str
 ) -> None:
     """Not for ever, and not at all where it would not help."""

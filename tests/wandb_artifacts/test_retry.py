@@ -56,23 +56,23 @@ def test_progress_begins_the_count_anew() -> None:
     assert asyncio.run(Retrier()(attempt, what="it", progress=lambda: gained)) == 3 * ATTEMPTS
 
 
-def test_attempts_in_vain_end() -> None:
+def test_attempts_are_limited() -> None:
     """The error says what was attempted, what happened and how often; nothing hangs on it that could tell more."""
-    attempt = failing(*[TransientError("W&B answered 500")] * 100)
+    attempt = failing(*[TransientError("W&B responded with 500")] * 100)
 
-    with pytest.raises(ServerUnavailableError, match=r"the list: W&B answered 500 \(8 attempts\)") as caught:
+    with pytest.raises(ServerUnavailableError, match=r"the list: W&B responded with 500 \(8 attempts\)") as caught:
         asyncio.run(Retrier()(attempt, what="the list"))
 
     assert caught.value.__cause__ is None
 
 
 def test_a_server_that_asks_for_quiet_gets_it() -> None:
-    """While one request waits as long as it was told, no other one is sent."""
-    told = TransientError("W&B answered 429", retry_after=0.3, pauses_all=True)
+    """While one request waits for Retry-After, no other is sent."""
+    limited = TransientError("W&B responded with 429", retry_after=0.3, pauses_all=True)
 
     async def main() -> tuple[float, float]:
         repeat, begin = Retrier(), time.monotonic()
-        first = asyncio.ensure_future(repeat(failing(told), what="first"))
+        first = asyncio.ensure_future(repeat(failing(limited), what="first"))
         await asyncio.sleep(0)
         while repeat.last_error is None:  # noqa: ASYNC110
             await asyncio.sleep(0)
@@ -86,14 +86,14 @@ def test_retry_after_is_obeyed() -> None:
     """Also where it concerns one request alone."""
     begin = time.monotonic()
 
-    end = asyncio.run(Retrier()(failing(TransientError("W&B answered 500", retry_after=0.2)), what="it"))
+    end = asyncio.run(Retrier()(failing(TransientError("W&B responded with 500", retry_after=0.2)), what="it"))
 
     assert end - begin >= 0.2
 
 
 def test_too_long_a_quiet_is_not_waited_for() -> None:
     """A server that is to be left alone for a day is not there."""
-    attempt = failing(TransientError("W&B answered 503", retry_after=86400.0))
+    attempt = failing(TransientError("W&B responded with 503", retry_after=86400.0))
 
     with pytest.raises(ServerUnavailableError):
         asyncio.run(Retrier()(attempt, what="it"))
@@ -127,7 +127,7 @@ def test_a_server_that_is_down_is_not_asked_for_each_file(backend: WandbBackend,
 
 
 def test_a_file_that_stays_wrong_does_not_stand_for_the_server(backend: WandbBackend, tmp_path: Path) -> None:
-    """The server answers, if with the wrong bytes: the next file has its own attempts."""
+    """Wrong bytes are not an outage: the next file has its own attempts."""
     path = backend.run(files={"a": b"a", "b": b"b"})
     backend.server.faults.add(Fault("download", target="a", wrong_bytes=True, count=None))
 

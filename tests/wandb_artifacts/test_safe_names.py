@@ -121,7 +121,7 @@ sets = st.lists(names | ordinary | st.sampled_from(["a", "A", "a/b", "A/b", "a/B
 @example(["summary.json", "SUMMARY.JSON", "summary.json/x", "x/summary.json"])
 @example(["straße", "STRASSE", "strasse"])
 def test_together(names: list[str]) -> None:
-    """In one folder, whatever it ignores: each has a file of its own, and no file is where a folder is to be."""
+    """In any folder, each name has a separate file, and a file never has the name of a folder."""
     paths = safe_paths(names, reserved=RESERVED)
 
     assert set(paths) == set(names)

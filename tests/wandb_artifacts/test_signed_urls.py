@@ -1,4 +1,4 @@
-"""Files that another host keeps: no key for it, and addresses that expire."""
+"""Files on another host: it gets no key, and its URLs expire."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def proxy(
         yield proxy
 
 
-def test_the_key_stays_at_home(backend: WandbBackend, proxy: SignedUrlProxy, tmp_path: Path) -> None:
+def test_key_is_not_sent_to_other_hosts(backend: WandbBackend, proxy: SignedUrlProxy, tmp_path: Path) -> None:
     """Another host than W&B's is sent neither the key nor a cookie, whether W&B names it or leads to it."""
     path = backend.run(files={"a": b"a", "sub/b": b"b"})
 
@@ -42,7 +42,7 @@ def test_the_key_stays_at_home(backend: WandbBackend, proxy: SignedUrlProxy, tmp
     assert proxy.signature not in repr(result)
 
 
-def test_connections_are_bounded(backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jobs_limits_connections(backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Across the files and the runs of a sweep."""
     path = backend.sweep(["a", "b", "c", "d"], files={f"f{index}": os.urandom(10_000) for index in range(6)})
 
@@ -55,10 +55,10 @@ def test_connections_are_bounded(backend: WandbBackend, tmp_path: Path, monkeypa
 
 
 @pytest.mark.parametrize("status", [400, 403])
-def test_an_address_that_expires(
+def test_expired_url_is_renewed(
     backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
-    """A signature that is no longer good when the file's turn comes is asked for anew."""
+    """A URL that expires before its file is fetched is replaced."""
     files = {"a": os.urandom(2_000_000), "b": b"b"}
     path = backend.run(files=files)
 
@@ -75,7 +75,7 @@ def test_an_address_that_expires(
 
 
 @pytest.mark.parametrize("ranges", ["known", "unknown", "others"])
-def test_what_an_interrupted_call_left(
+def test_interrupted_file_is_resumed_if_ranges_are_supported(
     backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ranges: str
 ) -> None:
     """The next call goes on where the server knows ranges, and begins anew where it does not."""
@@ -98,7 +98,9 @@ def test_what_an_interrupted_call_left(
     assert (proxy.given < len(data) - 1_000_000) == (ranges == "known")
 
 
-def test_a_file_that_is_listed_twice(backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_listed_twice_is_fetched_once(
+    backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As happens where files come between two pages of a list: it is one file."""
     path = backend.run(files={"a": b"a", "b": b"b"})
 
@@ -110,9 +112,9 @@ def test_a_file_that_is_listed_twice(backend: WandbBackend, tmp_path: Path, monk
     assert len(proxy.seen) == 2
 
 
-@pytest.mark.parametrize("address", ["", None, "http://[::1", "http://host:999999/a", "data:a"])
-def test_an_address_that_is_none(
-    backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str | None
+@pytest.mark.parametrize("url", ["", None, "http://[::1", "http://host:999999/a", "data:a"])
+def test_invalid_file_url_fails_only_that_file(
+    backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str | None
 ) -> None:
     """The other files arrive; what the server says on its own page is not taken for the file."""
     path = backend.run(files={"a": b"a", "b": b"b"})
@@ -120,7 +122,7 @@ def test_an_address_that_is_none(
     def spoil(edges: list[dict[str, Any]]) -> None:
         for edge in edges:
             if edge["node"]["name"] == "a":
-                edge["node"].update(url=address, sizeBytes=None, md5=None)
+                edge["node"].update(url=url, sizeBytes=None, md5=None)
 
     with SignedUrlProxy(backend.server, edit=spoil) as proxy:
         monkeypatch.setenv("WANDB_BASE_URL", proxy.url)
@@ -133,7 +135,7 @@ def test_an_address_that_is_none(
     assert (tmp_path / "b").read_bytes() == b"b"
 
 
-def test_an_address_that_is_not_encoded(backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unencoded_url_is_encoded(backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The SDK takes it too."""
     path = backend.run(files={"a b\u00e9": b"a"})
 

@@ -33,7 +33,7 @@ def test_a_good_run(backend: WandbBackend, tmp_path: Path) -> None:
 
 
 def test_a_bad_run(backend: WandbBackend, tmp_path: Path) -> None:
-    """Missing, cut and altered files are told apart; files of nobody are named."""
+    """Missing, truncated and changed files are distinguished; unknown files are listed."""
     download_run(backend.run(files={"gone": b"1", "cut": b"123", "other": b"1"}), tmp_path, include_history=False)
     (tmp_path / "gone").unlink()
     (tmp_path / "cut").write_bytes(b"1")
@@ -51,7 +51,7 @@ def test_a_bad_run(backend: WandbBackend, tmp_path: Path) -> None:
     assert not found.is_good
 
 
-def test_a_sweep(backend: WandbBackend, tmp_path: Path) -> None:
+def test_sweep_has_one_folder_per_run(backend: WandbBackend, tmp_path: Path) -> None:
     """All runs of it; a run whose manifest is gone is missing."""
     download_sweep(backend.sweep(["a", "b"], files={"f": b"f"}), tmp_path, include_history=False)
     assert (verify_download(tmp_path).checked, verify_download(tmp_path).is_good) == (4, True)
@@ -73,7 +73,7 @@ def test_an_incomplete_run(backend: WandbBackend, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["../secret", "/etc/passwd", "a/../../secret", "..\\secret", ""])
 def test_a_manifest_that_leads_elsewhere(backend: WandbBackend, tmp_path: Path, path: str) -> None:
-    """A manifest may come from anybody: one with such a path is none."""
+    """A manifest with an unsafe path is rejected, because anybody may have written it."""
     download_run(backend.run(files={"a": b"a"}), tmp_path / "to")
     (tmp_path / "secret").write_bytes(b"a")
     manifest = json.loads((tmp_path / "to/manifest.json").read_text())
@@ -86,6 +86,5 @@ def test_a_manifest_that_leads_elsewhere(backend: WandbBackend, tmp_path: Path, 
 
 
 def test_nothing_was_downloaded(tmp_path: Path) -> None:
-    """Said as such."""
     with pytest.raises(NotFoundError, match=r"manifest\.json"):
         verify_download(tmp_path)

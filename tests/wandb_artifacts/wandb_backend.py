@@ -38,9 +38,9 @@ class WandbBackend:
     http: httpx.Client
 
     def ask(self, query: str, **variables: object) -> Any:
-        answer = self.http.post("/graphql", json={"query": query, "variables": variables}).json()
-        assert "errors" not in answer, answer
-        return answer["data"]
+        response = self.http.post("/graphql", json={"query": query, "variables": variables}).json()
+        assert "errors" not in response, response
+        return response["data"]
 
     def run(
         self,
