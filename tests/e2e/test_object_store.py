@@ -110,7 +110,7 @@ def test_no_such_bucket(options: dict[str, object]) -> None:
     target = open_target("s3://no-such-bucket-at-all/x", options)
     target.prepare()
 
-    with pytest.raises(DestinationError, match="cannot write s3://no-such-bucket-at-all/x/a: ") as caught:
+    with pytest.raises(DestinationError, match="Cannot write s3://no-such-bucket-at-all/x/a: ") as caught:
         target.write("a", b"1")
     assert "\n" not in str(caught.value)
     assert re.search("(?i)bucket", str(caught.value))
@@ -127,7 +127,7 @@ def test_nobody_answers(options: dict[str, object]) -> None:
         there = {"config": config, "client_options": {"allow_http": True}, "retry_config": retry}
     target = open_target("s3://bucket/x", {**options, **there})
 
-    with pytest.raises(DestinationError, match="cannot write s3://bucket/x/a: ") as caught:
+    with pytest.raises(DestinationError, match="Cannot write s3://bucket/x/a: ") as caught:
         target.write("a", b"1")
     assert "S3CRET" not in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -451,7 +451,7 @@ def test_file_too_large(root: Path) -> None:
     command = [sys.executable, "-c", TOO_LARGE, str(root)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
 
-    assert done.stdout.startswith(f"{errno.EFBIG} 100000 cannot write {root / 'a'}: the file is larger than")
+    assert done.stdout.startswith(f"{errno.EFBIG} 100000 Cannot write {root / 'a'}: the file exceeds the size limit")
     assert open_target(root, {}).paths() == []
 
 

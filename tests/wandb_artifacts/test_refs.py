@@ -48,16 +48,16 @@ def test_parse_completes_with_defaults() -> None:
 @pytest.mark.parametrize(
     ("text", "field", "says"),
     [
-        ("abc123", "run", "names no entity"),
-        ("vision/abc123", "run", "names no entity"),
+        ("abc123", "run", "has no entity"),
+        ("vision/abc123", "run", "has no entity"),
         ("a/b/c/d", "run", "is not a run"),
         ("https://wandb.ai/team/vision", "run", "is not a run"),
         ("https://wandb.ai/team/vision/sweeps/abc", "run", "is not a run"),
-        ("https://user:secret@wandb.ai/team/vision/runs/abc", "host", "must not carry a user name"),
-        ("team/vision/", "run", "names no entity"),
-        ("team/vision/a:b", "id", "refuses the character(s) :"),
-        ("team/vi?sion/abc", "project", "refuses the character(s) ?"),
-        ("", "run", "names no entity"),
+        ("https://user:secret@wandb.ai/team/vision/runs/abc", "host", "must not contain a user name"),
+        ("team/vision/", "run", "has no entity"),
+        ("team/vision/a:b", "id", "does not allow :"),
+        ("team/vi?sion/abc", "project", "does not allow ?"),
+        ("", "run", "has no entity"),
     ],
 )
 def test_parse_refuses(text: str, field: str, says: str) -> None:
