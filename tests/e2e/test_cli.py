@@ -313,7 +313,7 @@ def test_a_full_disk(command: Command, backend: WandbBackend, small_disk: Path) 
     again = command("run", path, str(small_disk))
 
     assert done.returncode == 6
-    assert "no room left" in error_line(done)
+    assert "no space left" in error_line(done)
     assert "big" not in left
     assert again.returncode == 0, again.stderr
     assert (small_disk / "big").stat().st_size == 3_000_000
