@@ -174,7 +174,7 @@ def test_how_a_run_is_named(
 
 def test_there_is_none() -> None:
     """Each says which parameter to give."""
-    with pytest.raises(InvalidValueError, match=r"run_id: there is no current W&B run here; give the run_id"):
+    with pytest.raises(InvalidValueError, match=r"run_id: no W&B run is open here; give the run_id"):
         download_wandb_run_dir()
     with pytest.raises(InvalidValueError, match=r"sweep_id: this task has no current sweep; give the sweep_id"):
         download_wandb_sweep_dirs()

@@ -15,7 +15,7 @@ from flyte._internal.runtime import rusty  # the entrypoint of reusable containe
 from flyte._internal.runtime.convert import convert_from_native_to_inputs
 from wandb_devserver import DevServer
 from wandb_runtime import get_wandb_run, wandb_config, wandb_init
-from wandb_runtime.lifecycle.plans import RunAddress
+from wandb_runtime.lifecycle.plans import RunLocation
 
 env = flyte.TaskEnvironment(name="reusable")
 PROJECT = "reused"
@@ -87,13 +87,13 @@ def test_actions_at_once_do_not_mix(wandb_devserver: DevServer, tmp_path: Path) 
 
 def test_writers_of_one_run(wandb_devserver: DevServer, tmp_path: Path) -> None:
     """The SDK opens an id once in a process: the second action writes by the first one's object, and outlives it."""
-    address = RunAddress("shared-one", wandb_devserver.entity, PROJECT, wandb_devserver.url, mode="shared")
+    location = RunLocation("shared-one", wandb_devserver.entity, PROJECT, wandb_devserver.url, mode="shared")
     settings = wandb.Settings(console="off")
-    with wandb.init(project=PROJECT, id=address.id, mode="shared", reinit="create_new", settings=settings):
+    with wandb.init(project=PROJECT, id=location.id, mode="shared", reinit="create_new", settings=settings):
         pass
 
     async def two() -> None:
-        await asyncio.gather(*(act(f"b{value}", value, tmp_path, address.to_context()) for value in (1, 2)))
+        await asyncio.gather(*(act(f"b{value}", value, tmp_path, location.to_context()) for value in (1, 2)))
 
     asyncio.run(two())
     (run,) = wandb_devserver.runs(f"{wandb_devserver.entity}/{PROJECT}")

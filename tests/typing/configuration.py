@@ -117,6 +117,9 @@ wandb_config(resume="always")  # type: ignore[arg-type]
 wandb_config(settings={"console": "wrap"}, notes="n", job_type="train")
 wandb_config(1)  # type: ignore[arg-type]
 wandb_config(tags=3)  # type: ignore[arg-type]
+wandb_config(tags="baseline")  # type: ignore[arg-type]
+wandb_config(tags=("a", "b"), config_exclude_keys=["lr"])
+wandb_config(config_include_keys="lr")  # type: ignore[arg-type]
 wandb_config(config=["lr"])  # type: ignore[arg-type]
 wandb_config(download_logs="yes")  # type: ignore[arg-type]
 wandb_config(rank_scope="node")  # type: ignore[arg-type]
@@ -126,6 +129,9 @@ wandb_config("p", "e", "i", "n", [], {}, None, None, None, None, "h")  # type: i
 wandb_sweep_config(method="guess")  # type: ignore[arg-type]
 wandb_sweep_config(metod="grid")  # type: ignore[call-arg]
 wandb_sweep_config(method=1)  # type: ignore[arg-type]
+wandb_sweep_config(prior_runs="abc")  # type: ignore[arg-type]
+wandb_sweep_config(prior_runs=("abc", "def"), command=["python", "train.py"])
+wandb_sweep_config(command="python train.py")  # type: ignore[arg-type]
 wandb_sweep_config(metric="loss")  # type: ignore[arg-type]
 wandb_sweep_config(prior_runs=("a", "b"), command=["python", "train.py"])
 wandb_sweep_config(prior_runs="a")  # type: ignore[arg-type]

@@ -43,7 +43,7 @@ def test_types_know_all_fields() -> None:
     ],
 )
 def test_app_address_is_the_sdk_s(host: str) -> None:
-    """API and app addresses relate as the SDK has it."""
+    """API and app locations relate as the SDK has it."""
     assert app_url(host) == wandb.Settings(base_url=host).app_url
 
 

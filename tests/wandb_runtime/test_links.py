@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 from wandb_runtime import Wandb, wandb_config
-from wandb_runtime.lifecycle.plans import RunAddress
+from wandb_runtime.lifecycle.plans import RunLocation
 
-PARENT = RunAddress("run1-a1", "team", "vision", "http://parent")
+PARENT = RunLocation("run1-a1", "team", "vision", "http://parent")
 SHARED = replace(PARENT, mode="shared")
 HOST = "http://h"
 

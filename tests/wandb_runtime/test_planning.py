@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 from wandb_runtime import NoParentRunError, WandbConfig, wandb_config
 from wandb_runtime.lifecycle.planning import plan_run
-from wandb_runtime.lifecycle.plans import JoinPlan, OpenPlan, Plan, PlanningContext, RunAddress, RunUpdate, WriterPlan
+from wandb_runtime.lifecycle.plans import JoinPlan, OpenPlan, Plan, PlanningContext, RunLocation, RunUpdate, WriterPlan
 from wandb_runtime.tasks.action import TaskIdentity
 
 TOP = TaskIdentity("run1", "a1", is_top_level=True, is_local=True)
 CHILD = TaskIdentity("run1", "a2", is_top_level=False, is_local=True)
 REMOTE = TaskIdentity("run1", "a0", is_top_level=True, is_local=False, attempt=0, has_own_process=True)
 REMOTE_CHILD = replace(REMOTE, action_name="a2", is_top_level=False)
-PARENT = RunAddress("run1-a1", "team", "vision", "http://h")
+PARENT = RunLocation("run1-a1", "team", "vision", "http://h")
 SHARED = replace(PARENT, mode="shared", group="g")
 OFFLINE = replace(PARENT, mode="offline", group="g")
 
@@ -21,7 +21,7 @@ OFFLINE = replace(PARENT, mode="offline", group="g")
 def around(
     task: TaskIdentity | None = TOP,
     *,
-    inherited: RunAddress | None = None,
+    inherited: RunLocation | None = None,
     elsewhere: bool = False,
     reachable: bool = False,
     context: WandbConfig | None = None,
@@ -105,10 +105,10 @@ def test_which_run(run_mode: Any, where: PlanningContext, expected: str | None, 
     plan = plan_run(decorator, where)
     if isinstance(plan, JoinPlan):
         assert expected == JOINS
-        assert plan.address == PARENT
+        assert plan.location == PARENT
     elif isinstance(plan, WriterPlan):
         assert expected == WRITES
-        assert plan.address == SHARED
+        assert plan.location == SHARED
     else:
         assert opened(plan).init.get("id") == expected
 
@@ -277,7 +277,7 @@ def test_a_second_writer() -> None:
 def test_beside_a_run_that_cannot_be_joined() -> None:
     """A run of its own, in the parent's group and mode; that the parent's is on a server is worth a word."""
     plain = replace(PARENT, group="g")
-    cases: list[tuple[Any, RunAddress]] = [(None, plain), (None, OFFLINE), ("new", OFFLINE)]
+    cases: list[tuple[Any, RunLocation]] = [(None, plain), (None, OFFLINE), ("new", OFFLINE)]
     plan, beside_offline, new = (
         opened(plan_run(wandb_config(run_mode=mode), around(REMOTE_CHILD, inherited=inherited, elsewhere=True)))
         for mode, inherited in cases
@@ -296,7 +296,7 @@ def test_two_plain_writers_never_meet() -> None:
 
 
 @pytest.mark.parametrize("inherited", [None, SHARED])
-def test_going_offline(inherited: RunAddress | None) -> None:
+def test_going_offline(inherited: RunLocation | None) -> None:
     """What to open instead when W&B cannot be reached: a run of its own in files."""
     where = around(REMOTE_CHILD, inherited=inherited, elsewhere=True)
     plan = plan_run(wandb_config(on_unavailable="offline"), where)
@@ -308,9 +308,9 @@ def test_going_offline(inherited: RunAddress | None) -> None:
 
 
 def test_address_travels() -> None:
-    """A child reads the address its parent has handed down."""
+    """A child reads the location its parent has handed down."""
     context = {"wandb_project": "p", **PARENT.to_context()}
 
-    assert RunAddress.from_context(context) == PARENT
+    assert RunLocation.from_context(context) == PARENT
     assert context["_wandb_run_id"] == PARENT.id
-    assert RunAddress.from_context({}) is None
+    assert RunLocation.from_context({}) is None

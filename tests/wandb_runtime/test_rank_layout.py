@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from wandb_runtime import NoParentRunError, WandbConfig, wandb_config
 from wandb_runtime.lifecycle.planning import plan_run
-from wandb_runtime.lifecycle.plans import JoinPlan, NoRunPlan, OpenPlan, Plan, PlanningContext, RunAddress, WriterPlan
+from wandb_runtime.lifecycle.plans import JoinPlan, NoRunPlan, OpenPlan, Plan, PlanningContext, RunLocation, WriterPlan
 from wandb_runtime.tasks.action import TaskIdentity
 from wandb_runtime.tasks.distributed import distributed_info
 
 TASK = TaskIdentity("run1", "a0", is_top_level=True, is_local=False, attempt=0, has_own_process=True)
-PARENT = RunAddress("run1-a0", "team", "vision", "http://h", mode="shared", group="g")
+PARENT = RunLocation("run1-a0", "team", "vision", "http://h", mode="shared", group="g")
 
 
 def torch_elastic(workers: int, per_worker: int) -> list[dict[str, str]]:
@@ -55,7 +55,7 @@ def said(plan: Plan) -> str:
         return "silent"
     if isinstance(plan, WriterPlan):
         assert plan.settings["x_primary"] is plan.settings["x_update_finish_state"] is False
-        return f"writes {plan.address.id} as {plan.settings['x_label']}"
+        return f"writes {plan.location.id} as {plan.settings['x_label']}"
     assert isinstance(plan, OpenPlan)
     if plan.init.get("mode") == "shared":
         return f"opens {plan.init['id']} as {plan.settings['x_label']}"
@@ -170,7 +170,7 @@ def test_parent_run_that_cannot_be_joined(rank: int) -> None:
     ],
 )
 def test_no_run_is_shared_without_a_server(
-    context: WandbConfig, environment: dict[str, str], inherited: RunAddress | None
+    context: WandbConfig, environment: dict[str, str], inherited: RunLocation | None
 ) -> None:
     """There each rank that would log to a common run has one of its own, as with `new`."""
     plans = [
@@ -191,7 +191,7 @@ def test_no_run_is_shared_without_a_server(
         ("new", None, ["opens run1-a0-rank-0 in run1-a0", "opens run1-a0-rank-1 in run1-a0"]),
     ],
 )
-def test_going_offline(run_mode: Any, inherited: RunAddress | None, expected: list[str | None]) -> None:
+def test_going_offline(run_mode: Any, inherited: RunLocation | None, expected: list[str | None]) -> None:
     """What ranks open when W&B cannot be reached: no two of them the same."""
     decorator = wandb_config(run_mode=run_mode, on_unavailable="offline")
     plans = [plan_run(decorator, around(environment, inherited=inherited)) for environment in ONE]
@@ -226,7 +226,7 @@ def test_second_writers_reach_the_run_of_the_first() -> None:
     assert isinstance(second, WriterPlan)
     assert (first.init["project"], first.init["entity"], first.host) == ("vision", "team", "http://h")
     assert (first.init["mode"], first.init["resume"]) == ("shared", "allow")
-    assert second.address == RunAddress("run1-a0", "team", "vision", "http://h", mode="shared")
+    assert second.location == RunLocation("run1-a0", "team", "vision", "http://h", mode="shared")
     ours = {"x_label": "rank-1", "x_primary": False, "x_update_finish_state": False}
     assert second.settings == {**first.settings, **ours}
     assert (second.update.config, second.update.tags) == ({}, ())

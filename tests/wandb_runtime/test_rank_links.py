@@ -7,12 +7,12 @@ import flyte
 import pytest
 from flyte.clustered import ClusteredTaskEnvironment
 from wandb_runtime import Wandb, WandbConfig, wandb_config, wandb_init
-from wandb_runtime.lifecycle.plans import RunAddress
+from wandb_runtime.lifecycle.plans import RunLocation
 from wandb_runtime.tasks.distributed import DeclaredSize, declared_size
 
 HOST = "http://h"
 PAGES = f"{HOST}/e/p/"
-PARENT = RunAddress("run1-a0", "team", "vision", "http://parent", mode="shared")
+PARENT = RunLocation("run1-a0", "team", "vision", "http://parent", mode="shared")
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def task_links(replicas: int, per_worker: int, decorator: WandbConfig) -> tuple[
     return train.links
 
 
-def address(link: flyte.Link, context: dict[str, str], *, local: bool = False) -> str:
+def location(link: flyte.Link, context: dict[str, str], *, local: bool = False) -> str:
     """The link of the remote action "a0" of the run "run1", at the top level."""
     return link.get_link(
         run_name="run1",
@@ -85,7 +85,7 @@ def test_decorated_task(
     """The page of what the ranks will open; with the scope "worker" one for each of the workers."""
     links = task_links(*size, BASE.merged(wandb_config(**decorator)))
 
-    assert [address(link, wandb_config(**context)) for link in links] == [PAGES + page for page in expected]
+    assert [location(link, wandb_config(**context)) for link in links] == [PAGES + page for page in expected]
     names = [f"Weights & Biases worker {worker}" for worker in range(len(links))]
     assert [link.name for link in links] == (names if len(links) > 1 else ["Weights & Biases"])
 
@@ -95,23 +95,23 @@ def test_group_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_RUN_GROUP", "environment")
     (link,) = task_links(2, 2, BASE.merged(wandb_config(run_mode="new")))
 
-    assert address(link, {}) == PAGES + "groups/environment"
-    assert address(link, wandb_config(group="mine")) == PAGES + "groups/mine"
+    assert location(link, {}) == PAGES + "groups/environment"
+    assert location(link, wandb_config(group="mine")) == PAGES + "groups/mine"
 
 
 def test_local_mode() -> None:
     """There Flyte runs one process, and the run is that of any other task."""
     links = task_links(2, 2, BASE.merged(wandb_config(run_mode="new", rank_scope="worker")))
 
-    assert {address(link, {}, local=True) for link in links} == {PAGES + "runs/run1-a0"}
+    assert {location(link, {}, local=True) for link in links} == {PAGES + "runs/run1-a0"}
 
 
 def test_parent_run() -> None:
     """Ranks that join the parent's run link to it; the table's ids are those of `new`."""
     joining, opening = (task_links(2, 2, BASE.merged(wandb_config(run_mode=mode)))[0] for mode in ("shared", "new"))
 
-    assert address(joining, PARENT.to_context()) == "http://parent/team/vision/runs/run1-a0"
-    assert address(opening, PARENT.to_context()) == PAGES + "groups/run1-a0"
+    assert location(joining, PARENT.to_context()) == "http://parent/team/vision/runs/run1-a0"
+    assert location(opening, PARENT.to_context()) == PAGES + "groups/run1-a0"
 
 
 @pytest.mark.parametrize(
@@ -126,11 +126,11 @@ def test_parent_run() -> None:
 )
 def test_link_of_the_user(link: Wandb, expected: str) -> None:
     """It does not know the task: a scope says that there are several ranks."""
-    assert address(link, {}) == PAGES + expected
+    assert location(link, {}) == PAGES + expected
 
 
 def test_placeholders() -> None:
-    """What the backend fills in stays as it is, in a group's address too."""
+    """What the backend fills in stays as it is, in a group's location too."""
     (link,) = task_links(2, 2, BASE.merged(wandb_config(run_mode="new")))
     names = {"run_name": "{{.runName}}", "parent_action_name": "{{.actionName}}", "action_name": "{{.actionName}}"}
 

@@ -1,8 +1,8 @@
-"""The life of a W&B run inside a Flyte task.
+"""W&B runs in Flyte tasks.
 
-`@wandb_init` gives a task a W&B run, `get_wandb_run()` returns it, `wandb_config(...)` configures the runs of a Flyte
-run or of the tasks called in a `with` block, `download_wandb_run_dir` and `download_wandb_run_logs` bring the files of
-a run, and a `Wandb` link leads from the task to its run. Importing this package does not import wandb.
+`@wandb_init` opens a W&B run for a task, `get_wandb_run()` returns it, `wandb_config(...)` configures the runs of a
+Flyte run or of the tasks called in a `with` block, `download_wandb_run_dir` and `download_wandb_run_logs` download the
+files of a run, and a `Wandb` link leads from the task to its run. Importing this package does not import wandb.
 """
 
 from typing import TYPE_CHECKING

@@ -1,14 +1,16 @@
+"""Exceptions of W&B runs in tasks."""
+
 from __future__ import annotations
 
 from wandb_artifacts import WandbPluginError
 
 
 class NoParentRunError(WandbPluginError, LookupError):
-    """A task with `run_mode="shared"` has no parent run it could join."""
+    """A task with `run_mode="shared"` has no parent run that it can join."""
 
 
 class DecoratorOrderError(WandbPluginError, TypeError):
-    """`@wandb_init` stands under `@env.task`, where it cannot see the task."""
+    """`@wandb_init` stands under `@env.task` instead of above it."""
 
 
 class RunOpenError(WandbPluginError, RuntimeError):
@@ -20,4 +22,4 @@ class MissingApiKeyError(RunOpenError):
 
 
 class UnavailableError(RunOpenError, ConnectionError):
-    """W&B cannot be reached, or does not answer in time."""
+    """W&B is unreachable, or did not respond in time."""

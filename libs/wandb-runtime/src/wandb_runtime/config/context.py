@@ -1,7 +1,7 @@
 """Typed configuration that travels in Flyte's custom context.
 
-The base of `wandb_config` and of `wandb_sweep_config` in wandb-sweeps. Flyte hands a `dict[str, str]` from a task to
-the tasks it calls; a `ContextConfig` is such a dictionary, with typed attributes to read it by.
+The base of `wandb_config` and of `wandb_sweep_config` in wandb-sweeps. Flyte passes a `dict[str, str]` from a task to
+the tasks it calls; a `ContextConfig` is such a dictionary, with typed attributes.
 """
 
 from __future__ import annotations
@@ -24,39 +24,39 @@ if TYPE_CHECKING:
 
     from typing_extensions import Never, Self
 
-# What a task hands to the tasks it calls, beside configuration.
+# Keys that a task passes to the tasks it calls, beside configuration.
 RUN_ID_KEY = "_wandb_run_id"
 """The id of the nearest decorated ancestor's W&B run."""
 RUN_KEY = "_wandb_run"
-"""The full address of that run, as JSON."""
+"""The `RunLocation` of that run, as JSON."""
 SWEEP_ID_KEY = "_wandb_sweep_id"
-"""The id of the sweep in force."""
+"""The id of the current sweep."""
 
 T = TypeVar("T")
 S = TypeVar("S", bound=str)
 
-# Not a context variable: those do not reach the threads that it is for.
-_stand_in: Mapping[str, str] = MappingProxyType({})
+# Not a context variable: those are not inherited by the threads that need it.
+_override: Mapping[str, str] = MappingProxyType({})
 
 
 def flyte_context() -> dict[str, str]:
-    """What Flyte's context carries to the current code; where there is none, what stands in for it."""
-    return flyte.get_custom_context() if flyte.ctx() else dict(_stand_in)
+    """Return Flyte's custom context; outside of Flyte, the one that `override_flyte_context` has set."""
+    return flyte.get_custom_context() if flyte.ctx() else dict(_override)
 
 
 @contextlib.contextmanager
 def override_flyte_context(context: Mapping[str, str]) -> Iterator[None]:
-    """Gives code of this process that Flyte's context does not reach, such as a sweep agent's thread, another one.
+    """Set a context for code that Flyte's context does not reach, such as the threads of a sweep agent.
 
     Args:
-        context: What `carried` returns there.
+        context: The context that `flyte_context` returns there.
     """
-    global _stand_in  # noqa: PLW0603
-    before, _stand_in = _stand_in, dict(context)
+    global _override  # noqa: PLW0603
+    before, _override = _override, dict(context)
     try:
         yield
     finally:
-        _stand_in = before
+        _override = before
 
 
 def decode_record(kind: type[T], carried: str) -> T:
@@ -65,26 +65,26 @@ def decode_record(kind: type[T], carried: str) -> T:
     return kind(**{field.name: found[field.name] for field in fields(cast(Any, kind)) if field.name in found})
 
 
-# What `with` has to undo, innermost last. Not an attribute of the object: one object can be entered twice, and by
-# several coroutines at once, each of which has a context of its own.
+# What leaving a `with` block undoes, innermost last. Not an attribute of the object: one object can be entered twice,
+# and by several coroutines at once, each of which has a separate context.
 _entered: ContextVar[tuple[contextlib.ExitStack, ...]] = ContextVar("wandb_runtime_entered", default=())
 
 
 class Field(Generic[T]):
-    """One field of a `ContextConfig`, carried as JSON; reads None where it was not given.
+    """A field of a `ContextConfig`, carried as JSON; reads as None if it was not given.
 
     Args:
-        check: Called with the field's name and the value given; returns the value to carry or raises
+        validate: Called with the field's name and the given value; returns the value to carry or raises
             `InvalidValueError`.
-        merge: Joins an outer and a nearer value; the nearer one replaces the outer one by default.
+        merge: Merges an outer and a nearer value; by default the nearer one replaces the outer one.
     """
 
     name: str
     key: str
     """The key of the Flyte context that carries the field."""
 
-    def __init__(self, check: Callable[[str, Any], Any], *, merge: Callable[[T, T], T] | None = None) -> None:
-        self.check = check
+    def __init__(self, validate: Callable[[str, Any], Any], *, merge: Callable[[T, T], T] | None = None) -> None:
+        self.validate = validate
         self.merge = merge
 
     def __set_name__(self, owner: type[ContextConfig], name: str) -> None:
@@ -105,14 +105,14 @@ class Field(Generic[T]):
         instance.refuse_change()
 
     def encode(self, value: T) -> str:
-        """The carried form of a checked value."""
+        """Return the carried form of a validated value."""
         return json.dumps(value)
 
     def decode(self, key: str, carried: str) -> T:
-        """The value of its carried form.
+        """Return the value of a carried form.
 
         Raises:
-            InvalidValueError: `carried` is not JSON: it was written by something else.
+            InvalidValueError: `carried` is not JSON: this class has not written it.
         """
         try:
             value: T = json.loads(carried)
@@ -122,43 +122,43 @@ class Field(Generic[T]):
         return value
 
     @lru_cache(maxsize=64)  # noqa: B019 - fields live as long as the process
-    def checked(self, carried: str) -> T:
-        """The value of its carried form, if the field takes it; not to be changed.
+    def decode_untrusted(self, carried: str) -> T:
+        """Return the validated value of a carried form, which anybody may have written. Do not change the value.
 
-        The same few strings come again with every task of a process.
+        Cached, because every task of a process reads the same few strings.
 
         Raises:
-            InvalidValueError: It does not: it was written by something else.
+            InvalidValueError: The value is invalid.
         """
-        value: T = self.check(self.key, self.decode(self.key, carried))
+        value: T = self.validate(self.key, self.decode(self.key, carried))
         return value
 
 
 class TextField(Field[S]):
-    """A field that is a string and is carried verbatim."""
+    """A string field, carried verbatim."""
 
     def encode(self, value: S) -> str:
-        """The carried form: the string itself."""
+        """Return the string itself."""
         return value
 
     def decode(self, key: str, carried: str) -> S:  # noqa: ARG002
-        """The value of its carried form: the string itself."""
+        """Return the string itself."""
         return cast("S", carried)
 
 
 class ContextConfig(dict[str, str]):
-    """An immutable dictionary for Flyte's custom context that holds the fields that were given, and only those.
+    """An immutable dictionary for Flyte's custom context that holds only the fields that were given.
 
     Fields are the `Field` attributes of a subclass. As a context manager around calls of child tasks, inside a task,
-    it hands its fields to them on top of those already in force.
+    it passes its fields to them, on top of the current ones.
     """
 
     __slots__ = ("_values",)
 
     function: ClassVar[str]
-    """The name of the function that makes one, for messages."""
+    """The name of the public function that creates one, for messages."""
     prefix: ClassVar[str]
-    """What the keys of the carried fields start with."""
+    """The prefix of the keys of carried fields."""
     fields: ClassVar[Mapping[str, Field[Any]]] = {}
     """The fields by name."""
     _by_key: ClassVar[Mapping[str, Field[Any]]] = {}
@@ -167,7 +167,7 @@ class ContextConfig(dict[str, str]):
         self, carried: Mapping[str, str] = MappingProxyType({}), values: Mapping[str, object] = MappingProxyType({})
     ) -> None:
         super().__init__(carried)
-        # Decoded and checked, by key, as far as it has been asked for.
+        # Decoded and validated values by key; those of a plain dictionary are added when they are read.
         self._values: dict[str, Any] = dict(values)
 
     def __init_subclass__(cls) -> None:
@@ -177,44 +177,44 @@ class ContextConfig(dict[str, str]):
 
     @classmethod
     def key(cls, field: str) -> str:
-        """The key of the Flyte context that carries a field."""
+        """Return the key of the Flyte context that carries a field."""
         return f"{cls.prefix}{field}"
 
     @classmethod
     def from_values(cls, **values: object) -> Self:
-        """Makes a configuration of the values that are not None.
+        """Create a configuration of the values that are not None.
 
         Raises:
-            InvalidValueError: A name is no field, or a field does not take its value.
+            InvalidValueError: A name is not that of a field, or a value is invalid.
         """
-        checked = {}
+        validated = {}
         for name, value in values.items():
             if name not in cls.fields:
                 raise InvalidValueError(name, value, cls.unknown_field(name))
             if value is not None:
                 field = cls.fields[name]
-                checked[field.key] = field.check(name, value)
-        return cls({key: cls._by_key[key].encode(value) for key, value in checked.items()}, checked)
+                validated[field.key] = field.validate(name, value)
+        return cls({key: cls._by_key[key].encode(value) for key, value in validated.items()}, validated)
 
     @classmethod
     def unknown_field(cls, name: str) -> str:
-        """Why a name is refused, and what to write instead."""
+        """Return why a name is refused, and what to write instead."""
         return f"{name} is not a field of {cls.__name__}; it takes {', '.join(sorted(cls.fields))}"
 
     @classmethod
     def from_context(cls, context: Mapping[str, str]) -> Self:
-        """Reads the configuration out of a Flyte context, a plain dictionary too; other keys are ignored."""
+        """Read the configuration from a Flyte context or a plain dictionary; other keys are ignored."""
         return cls({key: value for key, value in context.items() if key in cls._by_key})
 
     @classmethod
     def current(cls) -> Self:
-        """The configuration in force in the current Flyte context; an empty (falsy) one outside a task."""
+        """Return the configuration in the current Flyte context; an empty (falsy) one outside a task."""
         return cls.from_context(flyte_context())
 
     def values_under(self, nearer: Self) -> dict[str, object]:
-        """The values of the fields by name, with a nearer configuration on top: what `merged` would read.
+        """Return the values of the fields by name, with a nearer configuration on top: the values of `merged`.
 
-        What they hold belongs to these objects and is not to be changed.
+        They belong to these objects: do not change them.
         """
         values = {**self._all_values(), **nearer._all_values(), **self._joined(nearer)}
         return {self._by_key[key].name: value for key, value in values.items()}
@@ -225,22 +225,22 @@ class ContextConfig(dict[str, str]):
         return {key: self._value(self._by_key[key]) for key in self if key in self._by_key}
 
     def read(self, field: Field[T]) -> T:
-        """The value of a field that was given: a new one each time, so that changing it changes nothing here.
+        """Return the value of a given field: a copy each time, so that changing it does not change the configuration.
 
         Raises:
-            InvalidValueError: It is not what the field takes: a plain dictionary was made into this configuration.
+            InvalidValueError: The value is invalid: the configuration was read from a plain dictionary.
         """
         value = self._value(field)
         return field.decode(field.key, self[field.key]) if isinstance(value, (dict, list)) else value
 
     def _value(self, field: Field[T]) -> T:
         if field.key not in self._values:
-            self._values[field.key] = field.checked(self[field.key])
+            self._values[field.key] = field.decode_untrusted(self[field.key])
         value: T = self._values[field.key]
         return value
 
     def merged(self, nearer: Self) -> Self:
-        """This configuration with a nearer one on top."""
+        """Return this configuration with a nearer one on top."""
         joined = self._joined(nearer)
         encoded = {key: self._by_key[key].encode(value) for key, value in joined.items()}
         values = {key: value for key, value in self._values.items() if key not in nearer}
@@ -255,10 +255,10 @@ class ContextConfig(dict[str, str]):
         }
 
     def entered(self, effective: Self) -> dict[str, str]:
-        """What a `with` block adds to the Flyte context.
+        """Return what a `with` block adds to the Flyte context.
 
         Args:
-            effective: This configuration on top of those that were in force.
+            effective: This configuration on top of the current one.
         """
         return effective
 
@@ -288,20 +288,20 @@ class ContextConfig(dict[str, str]):
         return f"{self.function}({given})"
 
     def __reduce__(self) -> tuple[type[Self], tuple[dict[str, str], dict[str, Any]]]:
-        # With the values, so that they are not decoded and checked again.
+        # With the values, so that they are not decoded and validated again.
         return type(self), (dict(self), self._values)
 
     def copy(self) -> Self:
-        """Returns the object itself: it cannot change."""
+        """Return the object itself: it cannot change."""
         return self
 
     def refuse_change(self, *_args: object, **_kwargs: object) -> NoReturn:
-        """Stands in for everything that would change the object.
+        """Refuse to change the object; replaces all methods of `dict` that would.
 
         Raises:
             TypeError: Always.
         """
-        msg = f"{self.function}(...) cannot be changed; make another one with the values you want"
+        msg = f"{self.function}(...) is immutable; create another one with the values you want"
         raise TypeError(msg)
 
     __setitem__ = __delitem__ = __ior__ = refuse_change

@@ -1,9 +1,9 @@
-"""The settings of W&B runs: `wandb_config`."""
+"""Settings of W&B runs: `wandb_config` and `get_wandb_context`."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from typing_extensions import TypedDict, Unpack
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
     import wandb
 
 RunMode = Literal["auto", "new", "shared"]
-"""How a task comes by its run: reuses the parent task's or opens one, always opens one, always reuses."""
+"""Whether a task reuses the parent task's run or opens one, always opens one, or always reuses the parent's."""
 
 RankScope = Literal["global", "worker"]
-"""Which ranks of a distributed task a run belongs to: all of them, or those of one worker."""
+"""The ranks of a distributed task that a run belongs to: all of them, or those of one worker."""
 
 OnUnavailable = Literal["raise", "offline"]
-"""What a task does when W&B cannot be reached: fail before its body, or log offline."""
+"""What a task does when W&B is unavailable: fail before its body, or log offline."""
 
 Mode = Literal["online", "offline", "disabled", "shared"]
 """The mode of `wandb.init()`."""
 
 
 class InitOptions(TypedDict, total=False):
-    """The parameters of `wandb.init()` that `wandb_config` does not name itself."""
+    """Parameters of `wandb.init()` that `wandb_config` has no argument for."""
 
     allow_val_change: bool | None
-    config_exclude_keys: Sequence[str] | None
-    config_include_keys: Sequence[str] | None
+    config_exclude_keys: list[str] | tuple[str, ...] | None
+    config_include_keys: list[str] | tuple[str, ...] | None
     dir: str | os.PathLike[str] | None
     force: bool | None
     fork_from: str | None
@@ -57,7 +57,7 @@ class RunOptions(InitOptions, total=False):
     id: str | None
     mode: Mode | None
     name: str | None
-    tags: Sequence[str] | None
+    tags: list[str] | tuple[str, ...] | None
 
 
 def _add_up(outer: list[str], inner: list[str]) -> list[str]:
@@ -106,7 +106,7 @@ class WandbConfig(ContextConfig):
     job_type = TextField[str](validators.string)
     monitor_gym = Field[bool](validators.boolean)
     notes = TextField[str](validators.string)
-    # Every task has a run of its own to close, which the other values would take from it.
+    # With the other values, opening a run could end or return the run of another task.
     reinit = TextField[Literal["create_new"]](validators.one_of("create_new"))
     resume = Field["bool | str"](validators.one_of(True, False, "allow", "never", "must", "auto"))
     resume_from = TextField[str](validators.string)
@@ -117,12 +117,12 @@ class WandbConfig(ContextConfig):
 
     @classmethod
     def unknown_field(cls, name: str) -> str:
-        """Why a name is refused, and what to write instead."""
+        """Return why a name is refused, and what to write instead."""
         import difflib
 
         close = difflib.get_close_matches(name, cls.fields, n=1)
         hint = f"did you mean {close[0]}?" if close else f"the parameters are {', '.join(sorted(cls.fields))}"
-        return f"is no parameter of wandb.init() or of this plugin; {hint}"
+        return f"is not a parameter of wandb.init() or of this plugin; {hint}"
 
 
 def wandb_config(
@@ -130,7 +130,7 @@ def wandb_config(
     entity: str | None = None,
     id: str | None = None,  # noqa: A002
     name: str | None = None,
-    tags: Sequence[str] | None = None,
+    tags: list[str] | tuple[str, ...] | None = None,
     config: Mapping[str, Any] | None = None,
     mode: Mode | None = None,
     group: str | None = None,
@@ -144,7 +144,7 @@ def wandb_config(
     finish_timeout: float | None = None,
     **kwargs: Unpack[InitOptions],
 ) -> WandbConfig:
-    """Settings for the W&B runs of a Flyte run, or of the tasks called in a `with` block.
+    """Configure the W&B runs of a Flyte run, or of the tasks called in a `with` block.
 
     A decorator's arguments win over these; a nearer configuration wins over an outer one, key by key for `config`,
     added up for `tags`; these win over the `WANDB_*` environment. None means "not given".
@@ -152,7 +152,7 @@ def wandb_config(
     Args:
         project: The W&B project.
         entity: The user or team that owns it.
-        id: The id of the run of the top-level task. Children that open a run of their own use `{id}-{action name}`.
+        id: The id of the run of the top-level task. Children that open a separate run use `{id}-{action name}`.
         name: The display name of the run.
         tags: Tags, of 1 to 64 characters each.
         config: Values for `run.config`. They must be JSON; tuples become lists. Credentials are refused.
@@ -161,13 +161,13 @@ def wandb_config(
         run_mode: "auto" reuses the parent task's run or opens one, "new" always opens one, "shared" always reuses the
             parent's.
         download_logs: Whether to download the run's files when its task has ended.
-        host: The API address of the W&B server; `WANDB_BASE_URL` by default.
+        host: The API base URL of the W&B server; `WANDB_BASE_URL` by default.
         rank_scope: Whether the ranks of a distributed task log to one run ("global") or to one a worker ("worker").
-        on_unavailable: What to do when W&B cannot be reached: fail before the task's body ("raise", the default) or
+        on_unavailable: What to do when W&B is unavailable: fail before the task's body ("raise", the default) or
             log offline ("offline").
-        flyte_metadata: Whether the run's config tells which Flyte action made it; True by default.
-        finish_timeout: How long closing a run may take, in seconds; what is not delivered by then stays in the local
-            run directory.
+        flyte_metadata: Whether the run's config describes the Flyte action that opened it; True by default.
+        finish_timeout: How long finishing a run may take, in seconds; 600 by default. Data that is not uploaded by then
+            stays in the local run directory.
         **kwargs: Further parameters of `wandb.init()`.
 
     Returns:
@@ -175,7 +175,7 @@ def wandb_config(
         `{**wandb_config(...), **wandb_sweep_config(...)}`, or for `with wandb_config(...):` inside a task.
 
     Raises:
-        InvalidValueError: A value is not one W&B takes, cannot be carried as JSON, or is a credential.
+        InvalidValueError: W&B would refuse a value, it cannot be carried as JSON, or it is a credential.
     """
     return WandbConfig.from_values(
         project=project,
@@ -198,9 +198,9 @@ def wandb_config(
 
 
 def get_wandb_context() -> WandbConfig:
-    """The W&B configuration in force in the current Flyte context.
+    """Return the effective W&B configuration in the current Flyte context.
 
     Returns:
-        The configuration; an empty (falsy) one where none was given and outside tasks.
+        The configuration; an empty (falsy) one if none was given, and outside tasks.
     """
     return WandbConfig.current()

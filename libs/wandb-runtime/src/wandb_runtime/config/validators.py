@@ -1,6 +1,6 @@
-"""What a value must be, for the fields of a configuration; shared with wandb-sweeps.
+"""Validators for the fields of a configuration.
 
-Every check takes the field's name and the value given, and returns the value as it is carried or raises
+Each takes the name of a field and the given value, and returns the value as it is carried, or raises
 `InvalidValueError` with the name, the value and what to do.
 """
 
@@ -14,26 +14,10 @@ from typing import Any
 
 from wandb_artifacts import InvalidValueError
 
-__all__ = [
-    "Check",
-    "boolean",
-    "from_function",
-    "json_value",
-    "mapping",
-    "one_of",
-    "path",
-    "refuse_credentials",
-    "seconds",
-    "settings",
-    "string",
-    "string_list",
-    "tags",
-]
+Validator = Callable[[str, Any], Any]
+"""Takes the name of a field and the given value; returns the value to carry."""
 
-Check = Callable[[str, Any], Any]
-"""Takes the name of a field and the value given; returns the value to carry."""
-
-# Names that are credentials by themselves. Compared exactly, so that `tokenizer` and `max_tokens` are not.
+# Compared exactly, so that `tokenizer` and `max_tokens` are not credentials.
 _CREDENTIAL_NAMES = frozenset(
     {
         "access_key",
@@ -58,78 +42,78 @@ _CREDENTIAL_NAMES = frozenset(
     }
 )
 _MAX_TAG = 64
-# What JSON carries as it is. Not their subclasses: a numpy.float64 is a float, an IntEnum an int.
+# Types that JSON carries unchanged. Not their subclasses: a numpy.float64 is a float, an IntEnum an int.
 _JSON_SCALARS = frozenset({bool, float, int, str, type(None)})
 
 
-def from_function(check: Callable[..., str]) -> Check:
-    """Makes a check of one of wandb-artifacts' `check_*` functions."""
+def from_function(check: Callable[..., str]) -> Validator:
+    """Make a validator of a `check_*` function of wandb-artifacts."""
 
-    def check_field(field: str, value: object) -> str:
+    def validate(field: str, value: object) -> str:
         return check(value, field=field)
 
-    return check_field
+    return validate
 
 
 def string(field: str, value: object) -> str:
-    """A string."""
+    """Require a string."""
     if not isinstance(value, str):
         raise InvalidValueError(field, value, f"must be a string, not {type(value).__name__}")
     return value
 
 
 def boolean(field: str, value: object) -> bool:
-    """True or False."""
+    """Require True or False."""
     if not isinstance(value, bool):
         raise InvalidValueError(field, value, f"must be True or False, not {type(value).__name__}")
     return value
 
 
 def path(field: str, value: str | os.PathLike[str]) -> str:
-    """A path, as a string."""
+    """Require a path; returns a string."""
     return string(field, os.fspath(value) if isinstance(value, os.PathLike) else value)
 
 
 def seconds(field: str, value: object) -> float:
-    """A finite number of seconds above 0."""
+    """Require a finite number of seconds above 0."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value <= 0:
         raise InvalidValueError(field, value, "must be a number of seconds above 0")
     return value
 
 
-def one_of(*choices: object) -> Check:
-    """Makes the check for one of a few values."""
+def one_of(*choices: object) -> Validator:
+    """Make a validator that accepts only these values."""
 
-    def check(field: str, value: object) -> object:
-        # `in` alone would take 1 for True.
+    def validate(field: str, value: object) -> object:
+        # `in` alone would accept 1 for True.
         if not any(value == choice and type(value) is type(choice) for choice in choices):
             known = ", ".join(repr(choice) for choice in choices)
             raise InvalidValueError(field, value, f"must be one of {known}")
         return value
 
-    return check
+    return validate
 
 
 def string_list(field: str, value: Sequence[str]) -> list[str]:
-    """A sequence of strings, as a list."""
+    """Require a sequence of strings; returns a list."""
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise InvalidValueError(field, value, "must be a list of strings")
     return [string(f"{field}[{index}]", item) for index, item in enumerate(value)]
 
 
 def tags(field: str, value: Sequence[str]) -> list[str]:
-    """Tags that W&B takes."""
+    """Require tags that W&B accepts."""
     checked = string_list(field, value)
     for index, tag in enumerate(checked):
         if not 1 <= len(tag) <= _MAX_TAG:
             name = f"{field}[{index}]"
-            reason = f"W&B takes tags of 1 to {_MAX_TAG} characters, this one has {len(tag)}; change it"
+            reason = f"W&B accepts tags of 1 to {_MAX_TAG} characters, this one has {len(tag)}; change it"
             raise InvalidValueError(name, tag, reason)
     return checked
 
 
 def mapping(field: str, value: Mapping[str, Any]) -> dict[str, Any]:
-    """A JSON object that holds no credential. Tuples become lists, as they do in W&B."""
+    """Require a JSON object without credentials. Tuples become lists, as they do in W&B."""
     if not isinstance(value, Mapping):
         raise InvalidValueError(field, value, f"must be a dictionary, not {type(value).__name__}")
     refuse_credentials(field, value)
@@ -138,13 +122,13 @@ def mapping(field: str, value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def settings(field: str, value: Any) -> dict[str, Any]:
-    """`wandb.Settings`, or a dictionary of its fields; only what was set is kept."""
+    """Require `wandb.Settings`, or a dictionary of its fields; only the fields that were set are kept."""
     names = getattr(value, "model_fields_set", None)
     return mapping(field, value if names is None else {name: getattr(value, name) for name in sorted(names)})
 
 
 def json_value(field: str, value: object) -> Any:
-    """Returns a deep copy of `value` that JSON carries unchanged, and names the path of what it cannot carry."""
+    """Return a deep copy that JSON carries unchanged; the error names the path of a value that it cannot carry."""
     if type(value) in _JSON_SCALARS:
         return value
     if isinstance(value, Mapping):
@@ -163,7 +147,7 @@ def json_value(field: str, value: object) -> Any:
 
 
 def refuse_credentials(field: str, value: Mapping[Any, Any]) -> None:
-    """Raises if an entry is a credential: W&B and Flyte would show it to everybody who may see the run."""
+    """Raise if an entry is a credential: W&B and Flyte would show it to everybody who can see the run."""
     api_key = os.environ.get("WANDB_API_KEY")
     for key, item in value.items():
         name = f"{field}[{key!r}]"
@@ -171,7 +155,7 @@ def refuse_credentials(field: str, value: Mapping[Any, Any]) -> None:
             refuse_credentials(name, item)
         elif isinstance(item, str) and item and (str(key).lower() in _CREDENTIAL_NAMES or item == api_key):
             reason = (
-                "looks like a credential, and everybody who may see the run could read it; "
-                "leave it out, and pass it by an environment variable or flyte.Secret"
+                "looks like a credential, and everybody who can see the run could read it; "
+                "leave it out, and pass it in an environment variable or flyte.Secret"
             )
             raise InvalidValueError(name, None, reason)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from wandb import Run
 
-    from wandb_runtime.lifecycle.plans import RunAddress
+    from wandb_runtime.lifecycle.plans import RunLocation
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class CurrentRun:
     """A run, and the Flyte action that it belongs to."""
 
     run: Run | None
-    address: RunAddress | None
+    location: RunLocation | None
     """None, as the run is, where this process of a distributed task does not log."""
     action: tuple[str, str] | None
 
@@ -44,15 +44,15 @@ _trial: ContextVar[_Trial | None] = ContextVar("wandb_runtime_trial", default=No
 
 
 def current_run() -> CurrentRun | None:
-    """Return the run of the current action, or of a function outside Flyte; None if there is none."""
+    """Return the run of the current action, or of a function outside Flyte; None without a run."""
     found = _current.get()
     return found if found is not None and found.action == _action() else None
 
 
 @contextlib.contextmanager
-def activate(run: Run | None, address: RunAddress | None) -> Iterator[None]:
+def activate(run: Run | None, location: RunLocation | None) -> Iterator[None]:
     """Make a run the current one of the code inside; with None that code has no run and opens none."""
-    token = _current.set(CurrentRun(run, address, _action()))
+    token = _current.set(CurrentRun(run, location, _action()))
     try:
         yield
     finally:
@@ -100,7 +100,7 @@ def get_wandb_run_dir() -> str | None:
     """Return the local directory of the run that `get_wandb_run` returns.
 
     Returns:
-        `run.dir`: files written there stay local until `run.save()` uploads them. None if there is no run.
+        `run.dir`: files written there stay local until `run.save()` uploads them. None without a run.
     """
     run = get_wandb_run()
     return run.dir if run is not None else None

@@ -57,70 +57,70 @@ def wandb_init(
     finish_timeout: float | None = None,
     **kwargs: Unpack[RunOptions],
 ) -> F | Callable[[F], F]:
-    """Gives a Flyte task, or a plain function such as a sweep objective, a W&B run.
+    """Open a W&B run for a Flyte task, or for a plain function such as a sweep objective.
 
-    The run is open when the body starts: `get_wandb_run()` returns it. It is closed when the body ends: *finished*
-    when it returned, *failed* when it raised, was cancelled or exited with another code than 0. Must be the outermost
-    decorator of a task. The arguments win over every `wandb_config`; they hold for the task and its traces and are not
-    handed to child tasks. None means "not given".
+    The run is open when the body starts: `get_wandb_run()` returns it. When the body ends, the run is *finished* if the
+    body returned, and *failed* if it raised, was cancelled, or exited with a code other than 0. `@wandb_init` must be
+    the outermost decorator of a task. The arguments override every `wandb_config`; they apply to the task and its
+    traces and are not passed to child tasks. None means "not given".
 
-    Which run a task uses:
+    The run that a task uses:
 
-    | the run of the nearest decorated task above | "auto" | "shared" | "new" |
+    | run of the nearest decorated task above | "auto" | "shared" | "new" |
     |---|---|---|---|
-    | none | opens one | error | opens one |
+    | (no such run) | opens one | error | opens one |
     | local mode | reuses it | reuses it | opens one |
     | remote mode, open for several writers | writes to it | writes to it | opens one |
     | remote mode, plain | opens one, in its group | error | opens one |
     | remote mode, offline or disabled | opens one, in its group and mode | the same | opens one |
 
     A remote task opens its run for several writers (W&B's `mode="shared"`) if a decorated task that may join it is
-    named in its code, or in what is named there; `mode="shared"` or `mode="online"` decides it for you.
+    named in its code, or in functions named there, recursively. `mode="shared"` or `mode="online"` overrides that.
 
-    A plain function uses the run of the task or function that calls it, and opens one where there is none. The run of
-    a task that opens one has the id `{run name}-{action name}`, so a retry continues it.
+    A plain function uses the run of the task or function that calls it, or opens one if they have no run. The run that
+    a task opens has the id `{run name}-{action name}`, so a retry continues it.
 
     A task of several processes (Flyte's Elastic, flyte.clustered), where `{base}` is the id above:
 
-    | run_mode | rank_scope | who has a run | id |
+    | run_mode | rank_scope | ranks with a run | id |
     |---|---|---|---|
     | "auto" | "global" (default) | rank 0 | `{base}` |
     | "auto" | "worker" | the first rank of each worker | `{base}-worker-{i}` (one worker: `{base}`) |
     | "shared" | "global" | all ranks, one run | `{base}` |
     | "shared" | "worker" | all ranks, one run a worker | `{base}-worker-{i}` (one worker: `{base}`) |
-    | "new" | "global" | each rank its own | `{base}-rank-{rank}`, in the group `{base}` |
-    | "new" | "worker" | each rank its own | `{base}-worker-{i}-rank-{local rank}`, in the group `{base}-worker-{i}` |
+    | "new" | "global" | each rank a run | `{base}-rank-{rank}`, in the group `{base}` |
+    | "new" | "worker" | each rank a run | `{base}-worker-{i}-rank-{local rank}`, in the group `{base}-worker-{i}` |
 
-    Where the parent task's run takes several writers, the ranks that "auto" and "shared" name write to that. The other
-    ranks have no run: `get_wandb_run()` is None there, and functions that are decorated open none.
+    If the parent task's run accepts several writers, the ranks listed for "auto" and "shared" write to it. The other
+    ranks have no run: `get_wandb_run()` is None there, and decorated functions open none.
 
     When the platform stops a remote task (SIGTERM), its run is marked as preempting and closed before the process
     exits. Async bodies are cancelled; in sync ones SystemExit is raised as soon as their thread executes Python code.
 
-    In local mode W&B does not capture the console, which all tasks share there; set `WANDB_CONSOLE` or
-    `settings={"console": "wrap"}` to have it captured all the same.
+    In local mode W&B does not capture the console, because all tasks share it; set `WANDB_CONSOLE` or
+    `settings={"console": "wrap"}` to capture it anyway.
 
     Args:
-        _func: The task or function, when the decorator stands bare.
+        _func: The task or function, if the decorator has no arguments.
         run_mode: "auto" (default), "new" or "shared": see above.
-        download_logs: Whether the files of a run that the task opens are to be an output of the task when it has ended,
-            on failure too.
+        download_logs: Whether to store the files of a run that the task opens as an output of the task when it has
+            ended, on failure too.
         project: The W&B project.
         entity: The user or team that owns it.
         rank_scope: Whether the ranks of a distributed task log to one run ("global") or to one a worker ("worker").
-        host: The API address of the W&B server; `WANDB_BASE_URL` by default.
-        on_unavailable: What to do when W&B cannot be reached: fail before the body ("raise", the default) or log
+        host: The API base URL of the W&B server; `WANDB_BASE_URL` by default.
+        on_unavailable: What to do when W&B is unavailable: fail before the body ("raise", the default) or log
             offline ("offline").
-        flyte_metadata: Whether the run's config tells, under `flyte`, which action made it; True by default.
-        finish_timeout: How long closing the run may take, in seconds; 600 by default. What is not delivered by then
-            stays in the local run directory.
+        flyte_metadata: Whether the run's config describes, under `flyte`, the action that opened it; True by default.
+        finish_timeout: How long finishing the run may take, in seconds; 600 by default. Data that is not uploaded by
+            then stays in the local run directory.
         **kwargs: Further parameters of `wandb.init()`: `id`, `name`, `tags`, `config`, `mode`, `group`, ...
 
     Returns:
-        The same task, changed in place, or a function like the one given.
+        The same task, changed in place, or a wrapped function.
 
     Raises:
-        InvalidValueError: An argument is unknown, W&B would refuse it, or it is a credential.
+        InvalidValueError: An argument is unknown, invalid, or a credential.
         TypeError: The decorated object is neither a Python task nor a function.
     """
     settings = WandbConfig.from_values(

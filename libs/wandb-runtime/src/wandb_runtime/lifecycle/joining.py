@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from wandb import Run
 
-    from wandb_runtime.lifecycle.plans import RunAddress, RunUpdate
+    from wandb_runtime.lifecycle.plans import RunLocation, RunUpdate
 
 _logger = logging.getLogger("wandb_runtime")
 
@@ -31,19 +31,19 @@ def add(update: RunUpdate, run: Run) -> None:
     _add(update, run, _Existing(dict(run.config), run.tags or ()))
 
 
-def add_as_writer(update: RunUpdate, run: Run, address: RunAddress) -> None:
+def add_as_writer(update: RunUpdate, run: Run, location: RunLocation) -> None:
     """Add to a run of another process, whose config and tags the run object of this process does not have."""
     if not update.inherited_config and not update.tags:
         update_config(run, update.config)
-    elif existing := _look_up(address):
+    elif existing := _look_up(location):
         _add(update, run, existing)
     else:
         update_config(run, update.config)
 
 
-def restore_tags(run: Run, address: RunAddress, tags: tuple[str, ...]) -> None:
+def restore_tags(run: Run, location: RunLocation, tags: tuple[str, ...]) -> None:
     """Add tags again that another writer has replaced: W&B keeps the list that was sent last."""
-    if tags and (existing := _look_up(address)):
+    if tags and (existing := _look_up(location)):
         _add_tags(run, existing, tags)
 
 
@@ -64,13 +64,13 @@ def _add_tags(run: Run, existing: _Existing, tags: tuple[str, ...]) -> None:
         run.tags = tuple(dict.fromkeys((*existing.tags, *tags)))
 
 
-def _look_up(address: RunAddress) -> _Existing | None:
+def _look_up(location: RunLocation) -> _Existing | None:
     from wandb_runtime.server import queries, sdk_private
 
     try:
-        host = sdk_private.resolve_host(address.host)
-        run = queries.find_run(host, f"{address.entity}/{address.project}/{address.id}", timeout=_TIMEOUT)
+        host = sdk_private.resolve_host(location.host)
+        run = queries.find_run(host, f"{location.entity}/{location.project}/{location.id}", timeout=_TIMEOUT)
         return _Existing(dict(run.config), tuple(run.tags))
     except Exception as error:  # noqa: BLE001 - tags are not worth a task
-        _logger.warning("Cannot read the tags of W&B run %s, so none are added to it: %s", address.id, error)
+        _logger.warning("Cannot read the tags of W&B run %s, so none are added to it: %s", location.id, error)
         return None

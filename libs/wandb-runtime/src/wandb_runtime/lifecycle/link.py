@@ -25,13 +25,13 @@ class Wandb(flyte.Link):
     """A Flyte link to the W&B run of a task. `@wandb_init` adds one; add one yourself to a task without it.
 
     Args:
-        host: The API address of the W&B server; the configuration's, `WANDB_BASE_URL` or W&B's default otherwise.
-        project: The W&B project; the configuration's or `WANDB_PROJECT` otherwise.
-        entity: The user or team that owns it; the configuration's or `WANDB_ENTITY` otherwise.
-        run_mode: How the task comes by its run; the configuration's or "auto" otherwise.
-        id: The id of the run; `{run name}-{action name}` or the parent's otherwise.
-        name: What the link is called.
-        rank_scope: Which ranks of a distributed task a run belongs to; says that the task is distributed. With
+        host: The API base URL of the W&B server; by default that of the configuration, `WANDB_BASE_URL`, or W&B's own.
+        project: The W&B project; by default that of the configuration, or `WANDB_PROJECT`.
+        entity: The user or team that owns the project; by default that of the configuration, or `WANDB_ENTITY`.
+        run_mode: The run mode of the task; by default that of the configuration, or "auto".
+        id: The id of the run; by default `{run name}-{action name}`, or the parent's.
+        name: The text of the link.
+        rank_scope: The ranks of a distributed task that a run belongs to; implies that the task is distributed. With
             "worker" the link is that of the first worker.
     """
 
@@ -55,7 +55,7 @@ class Wandb(flyte.Link):
         pod_name: str,
         **kwargs: object,  # noqa: ARG002
     ) -> str:
-        """The address of the task's W&B run; Flyte calls this before the task runs.
+        """Return the URL of the task's W&B run; Flyte calls this before the task runs.
 
         Args:
             run_name: The name of the Flyte run.
@@ -65,25 +65,25 @@ class Wandb(flyte.Link):
             parent_action_name: The action that calls the task; the task's own or the run's for a top-level task.
             action_name: The action of the task.
             pod_name: The pod of the task.
-            **kwargs: Whatever else Flyte tells.
+            **kwargs: Anything else that Flyte passes.
 
         Returns:
-            The address. Never raises: an exception here would break the task's submission.
+            The URL. Never raises: an exception here would break the task's submission.
         """
         is_top_level = parent_action_name in (action_name, run_name)
         task = TaskIdentity(run_name, action_name, is_top_level=is_top_level, is_local=pod_name == "localhost")
         try:
             return self._url(task, context)
         except Exception as error:  # noqa: BLE001
-            _logger.warning("The W&B link of action %s leads to the app only: %s", action_name, error)
+            _logger.warning("The W&B link of action %s leads only to the W&B app: %s", action_name, error)
             return find_app_url(None)
 
     def _url(self, task: TaskIdentity, context: dict[str, str]) -> str:
         from wandb_runtime.lifecycle.planning import new_run_id
-        from wandb_runtime.lifecycle.plans import RunAddress
+        from wandb_runtime.lifecycle.plans import RunLocation
 
         inherited = WandbConfig.from_context(context)
-        parent = RunAddress.from_context(context)
+        parent = RunLocation.from_context(context)
         run_mode = self.run_mode or inherited.run_mode or "auto"
         if (
             parent is not None
@@ -93,7 +93,7 @@ class Wandb(flyte.Link):
         ):
             return project_url(parent.host, parent.entity, parent.project, "runs", parent.id)
         page = "runs", new_run_id(self.id, inherited.id, task) or ""
-        ranks = self._several()
+        ranks = self._find_ranks()
         # Locally Flyte starts one process, whatever the task says.
         if ranks is not None and not task.is_local:
             scope = self.rank_scope or inherited.rank_scope or "global"
@@ -102,22 +102,22 @@ class Wandb(flyte.Link):
             self.host or inherited.host, self.entity or inherited.entity, self.project or inherited.project, *page
         )
 
-    def _several(self) -> _Ranks | None:
-        """The ranks that the link stands for; None for a task with one process."""
-        return None if self.rank_scope is None else _Ranks()
+    def _find_ranks(self) -> _LinkRanks | None:
+        """Return the ranks that the link represents; None for a task with one process."""
+        return None if self.rank_scope is None else _LinkRanks()
 
 
 @dataclass(frozen=True)
-class _Ranks:
-    """Which part of a distributed task a link stands for; by default what can be said without knowing the task."""
+class _LinkRanks:
+    """The part of a distributed task that a link represents; the default is for a task of unknown size."""
 
     worker: int = 0
     workers: int = 2
     group: str | None = None
-    """The user's own."""
+    """The group that the user has given."""
 
     def page(self, base: str, run_mode: RunMode, scope: RankScope, inherited_group: str | None) -> tuple[str, str]:
-        """The page of the run, or of the group of runs, as a path below the project."""
+        """Return the page of the run, or of the group of runs, as a path below the project."""
         from wandb_runtime.lifecycle.rank_layout import group_suffix, run_suffix
 
         if run_mode == "new":
@@ -128,20 +128,20 @@ class _Ranks:
 
 @dataclass
 class TaskLink(Wandb):
-    """The link that the decorator adds: it knows how many processes the task has."""
+    """The link that the decorator adds, with the declared size of the task."""
 
-    ranks: _Ranks | None = None
+    ranks: _LinkRanks | None = None
 
-    def _several(self) -> _Ranks | None:
+    def _find_ranks(self) -> _LinkRanks | None:
         return self.ranks
 
 
 def links_of(settings: WandbConfig, size: DeclaredSize) -> tuple[TaskLink, ...]:
-    """The links of a decorated task: one, or one for each of the workers that have runs of their own.
+    """Return the links of a decorated task: one, or one for each worker if the workers have separate runs.
 
     Args:
         settings: The decorator's arguments.
-        size: How many workers and processes the task has.
+        size: The declared size of the task.
     """
     link = TaskLink(
         host=settings.host,
@@ -153,7 +153,7 @@ def links_of(settings: WandbConfig, size: DeclaredSize) -> tuple[TaskLink, ...]:
     )
     if size.ranks == 1:
         return (link,)
-    workers = [_Ranks(worker, size.workers, settings.group) for worker in range(size.workers)]
+    workers = [_LinkRanks(worker, size.workers, settings.group) for worker in range(size.workers)]
     if settings.rank_scope != "worker" or size.workers == 1:
         return (replace(link, ranks=workers[0]),)
     return tuple(replace(link, name=f"{link.name} worker {ranks.worker}", ranks=ranks) for ranks in workers)

@@ -1,6 +1,6 @@
 """The W&B runs that are open in this process.
 
-In Flyte's local mode parents and children are in one process and share one run object, found by its address. Actions
+In Flyte's local mode parents and children are in one process and share one run object, found by its location. Actions
 of a reusable container that write to one run do too: the SDK opens an id once per process.
 """
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from wandb import Run
 
-    from wandb_runtime.lifecycle.plans import RunAddress
+    from wandb_runtime.lifecycle.plans import RunLocation
 
 T = TypeVar("T")
 
@@ -32,38 +32,38 @@ class _Entry:
 
 
 _lock = threading.Lock()
-_entries: dict[RunAddress, _Entry] = {}
+_entries: dict[RunLocation, _Entry] = {}
 
 
-def find(address: RunAddress | None) -> Run | None:
-    """Return the open run at an address; None if this process does not have it open."""
-    entry = None if address is None else _entries.get(address)
+def find(location: RunLocation | None) -> Run | None:
+    """Return the open run at an location; None if this process does not have it open."""
+    entry = None if location is None else _entries.get(location)
     return entry.run if entry else None
 
 
 def has_id(run_id: str) -> bool:
     """Whether a run with this id is open."""
-    return any(address.id == run_id and entry.run is not None for address, entry in list(_entries.items()))
+    return any(location.id == run_id and entry.run is not None for location, entry in list(_entries.items()))
 
 
-def add(address: RunAddress, run: Run) -> None:
+def add(location: RunLocation, run: Run) -> None:
     """Register a run that was opened by the task that will finish it."""
     with _lock:
-        _entries[address] = _Entry(run, users=1)
+        _entries[location] = _Entry(run, users=1)
         _update_global_run(run)
 
 
-def remove(address: RunAddress) -> None:
+def remove(location: RunLocation) -> None:
     """Unregister a run that is about to be finished."""
     with _lock:
-        run = _entries.pop(address).run
+        run = _entries.pop(location).run
         _update_global_run(run)
 
 
-def acquire(address: RunAddress, open_run: Callable[[], Run]) -> Run:
+def acquire(location: RunLocation, open_run: Callable[[], Run]) -> Run:
     """Return the run of a second writer: the one that is open here, or one that is opened for it and later writers."""
     with _lock:
-        entry = _entries.setdefault(address, _Entry())
+        entry = _entries.setdefault(location, _Entry())
         entry.users += 1
     try:
         with entry.switching:
@@ -73,30 +73,30 @@ def acquire(address: RunAddress, open_run: Callable[[], Run]) -> Run:
                     _update_global_run(entry.run)
             return entry.run
     except BaseException:
-        release(address, lambda _: None)
+        release(location, lambda _: None)
         raise
 
 
-def release(address: RunAddress, close: Callable[[Run], T]) -> T | None:
+def release(location: RunLocation, close: Callable[[Run], T]) -> T | None:
     """End a second writer's use of its run, and close the run after the last use.
 
     Returns:
         The result of `close`; None if it was not called.
     """
-    entry = _entries.get(address)
+    entry = _entries.get(location)
     if entry is None:  # the task that finishes the run was in this process, and has finished it
         return None
     with entry.switching:
         with _lock:
             entry.users -= 1
-            if entry.users or _entries.get(address) is not entry:
+            if entry.users or _entries.get(location) is not entry:
                 return None
             run, entry.run = entry.run, None
             _update_global_run(run)
         closed = None if run is None else close(run)
         with _lock:
             if not entry.users:
-                del _entries[address]
+                del _entries[location]
         return closed
 
 

@@ -18,7 +18,7 @@ from wandb_runtime.lifecycle.plans import (
     OpenPlan,
     Plan,
     PlanningContext,
-    RunAddress,
+    RunLocation,
     RunUpdate,
     WriterPlan,
 )
@@ -54,7 +54,7 @@ _SECOND_WRITER = {
 }
 
 _NO_PARENT = (
-    'run_mode="shared": there is no W&B run to share, because no task above this one has @wandb_init. Decorate the '
+    'run_mode="shared": no W&B run can be shared, because no task above this one has @wandb_init. Decorate the '
     'parent task, or use run_mode="auto", which then opens a run'
 )
 _ONE_WRITER = (
@@ -84,7 +84,7 @@ class _Inputs:
     """The configuration in the context, overridden by the decorator's arguments."""
     context: PlanningContext
     layout: RankLayout
-    parent: RunAddress | None = None
+    parent: RunLocation | None = None
     """The parent's run, which the task joins if it can."""
 
     @property
@@ -115,7 +115,7 @@ def plan_run(decorator: WandbConfig, context: PlanningContext) -> Plan:
         context: What the function finds where it is called.
 
     Raises:
-        NoParentRunError: `run_mode="shared"`, and there is no run to share; or the decorator names the parent's run,
+        NoParentRunError: `run_mode="shared"` without a run to share; or the decorator names the parent's run,
             which accepts no second writer.
     """
     effective: Settings = context.config.values_under(decorator)
@@ -143,7 +143,7 @@ def _update(inputs: _Inputs) -> RunUpdate:
     return RunUpdate(inputs.decorator.config or {}, inputs.context.config.config or {}, tags)
 
 
-def _plan_writer(inputs: _Inputs, parent: RunAddress) -> WriterPlan:
+def _plan_writer(inputs: _Inputs, parent: RunLocation) -> WriterPlan:
     """Plan to write to the parent's shared run."""
     settings = {**_settings(inputs), **_SECOND_WRITER}
     if parent.host:
@@ -160,14 +160,14 @@ def _plan_own_run(inputs: _Inputs) -> OpenPlan | WriterPlan:
     plan = replace(plan, fallback=_offline_fallback(inputs, plan))
     if inputs.layout.is_primary:
         return plan
-    address = RunAddress(
+    location = RunLocation(
         id=plan.init["id"],
         entity=plan.init.get("entity"),
         project=plan.init.get("project"),
         host=plan.host,
         mode="shared",
     )
-    return WriterPlan(address, RunUpdate({}, {}, ()), {**plan.settings, **_SECOND_WRITER}, plan.fallback)
+    return WriterPlan(location, RunUpdate({}, {}, ()), {**plan.settings, **_SECOND_WRITER}, plan.fallback)
 
 
 def _can_share(inputs: _Inputs) -> bool:

@@ -19,7 +19,7 @@ OFFLINE_MODES = ("offline", "disabled", "dryrun")
 
 
 @dataclass(frozen=True)
-class RunAddress:
+class RunLocation:
     """Location of a run. Handed to child tasks through the Flyte context: a location, not configuration."""
 
     id: str
@@ -45,8 +45,8 @@ class RunAddress:
         return {RUN_ID_KEY: self.id, RUN_KEY: json.dumps(asdict(self))}
 
     @classmethod
-    def from_context(cls, context: Mapping[str, str]) -> RunAddress | None:
-        """Return the run of the nearest decorated ancestor; None if there is none."""
+    def from_context(cls, context: Mapping[str, str]) -> RunLocation | None:
+        """Return the run of the nearest decorated ancestor; None if no ancestor has one."""
         carried = context.get(RUN_KEY)
         return decode_record(cls, carried) if carried else None
 
@@ -62,7 +62,7 @@ class PlanningContext:
     """The Flyte action whose body the function is; None for a plain function."""
     short_name: str | None = None
     """The short name of that task."""
-    inherited: RunAddress | None = None
+    inherited: RunLocation | None = None
     """The current run: of the nearest decorated ancestor for a task, of the caller for a plain function."""
     is_open_in_process: bool = False
     """Whether the inherited run is open in this process."""
@@ -105,7 +105,7 @@ class RunUpdate:
 class JoinPlan:
     """Share a run that is open in this process, and leave it open."""
 
-    address: RunAddress
+    location: RunLocation
     update: RunUpdate
 
 
@@ -113,7 +113,7 @@ class JoinPlan:
 class WriterPlan:
     """Write to a shared run that another process has opened and will finish."""
 
-    address: RunAddress
+    location: RunLocation
     update: RunUpdate
     settings: Mapping[str, Any]
     fallback: OpenPlan | None

@@ -21,7 +21,7 @@ from wandb_runtime.lifecycle.finish import finish_for_download, finish_run
 from wandb_runtime.lifecycle.joining import add, add_as_writer, restore_tags
 from wandb_runtime.lifecycle.opening import describe_action, open_run
 from wandb_runtime.lifecycle.planning import plan_run
-from wandb_runtime.lifecycle.plans import JoinPlan, NoRunPlan, OpenPlan, Plan, PlanningContext, RunAddress, WriterPlan
+from wandb_runtime.lifecycle.plans import JoinPlan, NoRunPlan, OpenPlan, Plan, PlanningContext, RunLocation, WriterPlan
 from wandb_runtime.tasks.action import current_task, is_task_function
 from wandb_runtime.tasks.call_graph import can_be_joined
 from wandb_runtime.tasks.distributed import get_distributed_info, is_launched
@@ -50,7 +50,7 @@ class RunSession:
     """A run in use by one function."""
 
     run: Run
-    address: RunAddress
+    location: RunLocation
     role: Role
     tags: tuple[str, ...] = ()
     """The tags that the function has added to a run of another process."""
@@ -60,8 +60,8 @@ class RunSession:
 
     @contextlib.contextmanager
     def active(self) -> Iterator[None]:
-        """Make the run the current one of the code inside, and hand its address to the tasks called there."""
-        with activate(self.run, self.address), flyte.custom_context(**self.address.to_context()):
+        """Make the run the current one of the code inside, and hand its location to the tasks called there."""
+        with activate(self.run, self.location), flyte.custom_context(**self.location.to_context()):
             yield
 
     def mark_preempting(self) -> None:
@@ -80,9 +80,9 @@ class RunSession:
         if self.role is Role.GUEST or not self._closing.acquire(blocking=False):
             return None
         if self.role is Role.WRITER:
-            restore_tags(self.run, self.address, self.tags)
-            return open_runs.release(self.address, lambda run: finish_run(run, exit_code, ends_run=False))
-        open_runs.remove(self.address)
+            restore_tags(self.run, self.location, self.tags)
+            return open_runs.release(self.location, lambda run: finish_run(run, exit_code, ends_run=False))
+        open_runs.remove(self.location)
         if self.downloads_logs:
             return finish_for_download(self.run, exit_code)
         return finish_run(self.run, exit_code, ends_run=True)
@@ -112,7 +112,7 @@ def start_run(decoration: Decoration[WandbConfig], wrapper: Callable[..., Any]) 
 
     Raises:
         RunOpenError: The run could not be opened.
-        NoParentRunError: The run has to be shared, and there is none to share.
+        NoParentRunError: The run has to be shared, but no run can be shared.
         DecoratorOrderError: The decorator stands under `@env.task`.
     """
     with process_lock.shared():
@@ -134,7 +134,7 @@ def plan_call(decoration: Decoration[WandbConfig], wrapper: Callable[..., Any]) 
         # A task that is called as a function, by forward() or outside Flyte, is one.
         task = None
     context = flyte_context()
-    inherited = here.address if here is not None else RunAddress.from_context(context) if task else None
+    inherited = here.location if here is not None else RunLocation.from_context(context) if task else None
     planning_context = PlanningContext(
         config=WandbConfig.from_context(context),
         environment=os.environ,
@@ -169,23 +169,23 @@ def start(plan: Plan) -> RunSession | NullSession:
 
 
 def _join(plan: JoinPlan) -> RunSession:
-    run = open_runs.find(plan.address)
+    run = open_runs.find(plan.location)
     if run is None:
-        msg = f"W&B run {plan.address.id!r} was closed before this task could join it; await the tasks you call"
+        msg = f"W&B run {plan.location.id!r} was closed before this task could join it; await the tasks you call"
         raise RunOpenError(msg)
     add(plan.update, run)
-    return RunSession(run, plan.address, Role.GUEST)
+    return RunSession(run, plan.location, Role.GUEST)
 
 
 def _write(plan: WriterPlan) -> RunSession:
-    address = plan.address
-    known = {"entity": address.entity, "project": address.project}
-    init = {"id": address.id, "mode": "shared", **{name: value for name, value in known.items() if value}}
+    location = plan.location
+    known = {"entity": location.entity, "project": location.project}
+    init = {"id": location.id, "mode": "shared", **{name: value for name, value in known.items() if value}}
 
-    run = open_runs.acquire(address, lambda: open_run(init, plan.settings))
-    session = RunSession(run, address, Role.WRITER, plan.update.tags)
+    run = open_runs.acquire(location, lambda: open_run(init, plan.settings))
+    session = RunSession(run, location, Role.WRITER, plan.update.tags)
     try:
-        add_as_writer(plan.update, run, address)
+        add_as_writer(plan.update, run, location)
     except BaseException:
         session.close(1)
         raise
@@ -196,7 +196,7 @@ def _open(plan: OpenPlan) -> RunSession:
     if plan.notice:
         _logger.warning(plan.notice)
     run = open_run(plan.init, plan.settings)
-    address = RunAddress(
+    location = RunLocation(
         id=run.id,
         entity=run.entity or None,
         project=run.project or None,
@@ -204,8 +204,8 @@ def _open(plan: OpenPlan) -> RunSession:
         mode=run.settings.mode,
         group=run.group or None,
     )
-    open_runs.add(address, run)
-    session = RunSession(run, address, Role.OPENER, downloads_logs=_can_download_logs(plan))
+    open_runs.add(location, run)
+    session = RunSession(run, location, Role.OPENER, downloads_logs=_can_download_logs(plan))
     try:
         if plan.metadata is not None:
             describe_action(run, plan.metadata)

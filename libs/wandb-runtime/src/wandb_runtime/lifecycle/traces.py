@@ -62,9 +62,9 @@ def download_wandb_run_logs_sync(run_id: str, host: str, last_step: int, is_over
 
 
 def _require_data(path: str) -> None:
-    """Raise if there is nothing to store: Flyte uploads an empty directory without an error."""
+    """Raise if the directory has no data: Flyte uploads an empty directory without an error."""
     if not any(Path(path).glob("*.wandb")):
-        msg = f"there is no W&B data in {path}"
+        msg = f"{path} contains no W&B data"
         raise FileNotFoundError(msg)
 
 

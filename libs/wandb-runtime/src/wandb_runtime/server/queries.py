@@ -16,14 +16,14 @@ ACCEPTED = 200
 
 
 def key_status(host: str, *, timeout: int) -> int | None:
-    """What the server answers to a request that only needs the API key.
+    """Return the HTTP status of a request that only needs the API key.
 
     Args:
-        host: The API address of the server.
-        timeout: Seconds that the question may take.
+        host: The API base URL of the server.
+        timeout: Seconds that the request may take.
 
     Returns:
-        An HTTP status; None where there was no answer.
+        The status; None if there was no response.
     """
     try:
         connect(host, timeout)
@@ -73,7 +73,7 @@ def connect(host: str | None, timeout: float) -> Api:
     """Connects to a server; makes one request, which checks the API key.
 
     Args:
-        host: The API address of the server; None for the one that is configured.
+        host: The API location of the server; None for the one that is configured.
         timeout: Seconds that each request may take.
 
     Raises:

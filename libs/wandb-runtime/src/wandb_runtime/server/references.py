@@ -1,4 +1,4 @@
-"""Which run or sweep somebody means."""
+"""References to runs and sweeps, as users write them."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ _TIMEOUT = 10
 
 
 def parse_reference(
-    kind: type[Ref], field: str, text: str, places: Iterable[tuple[str | None, str | None]], host: str | None
+    kind: type[Ref], field: str, text: str, defaults: Iterable[tuple[str | None, str | None]], host: str | None
 ) -> Ref:
-    """The run or sweep of an id, a path, or the address of a page. May ask W&B whose the API key is. Blocks.
+    """Parse an id, a path, or the URL of a page. May request the default entity of the API key. Blocks.
 
     Args:
-        kind: Which of them.
-        field: The name of the parameter that has the text.
+        kind: The class of the reference.
+        field: The name of the parameter that holds the text.
         text: What the user wrote.
-        places: The entity and project that may be meant where the text names none, the likeliest first; the environment
-            comes after them, and the entity of the API key last.
-        host: The API address of the server, unless the text names one; None for the SDK's default.
+        defaults: Entity and project for a text that lacks them, the most likely first; then those of the environment,
+            then the default entity of the API key.
+        host: The API base URL of the server, unless the text names one; None for the SDK's default.
 
     Raises:
-        InvalidValueError: It is none, or names no project and there is none to be had.
+        InvalidValueError: The text is invalid, or lacks a project without a default.
     """
     if not isinstance(text, str):
-        raise InvalidValueError(field, text, "must be an id, entity/project/id, or the address of a page")
+        raise InvalidValueError(field, text, "must be an id, entity/project/id, or the URL of a page")
     environment = (os.environ.get("WANDB_ENTITY") or None, os.environ.get("WANDB_PROJECT") or None)
-    known = [*places, environment]
+    known = [*defaults, environment]
     entity = next((entity for entity, _ in known if entity), None)
     project = next((project for _, project in known if project), None)
     try:
-        # Whether an entity is missing is known to the parser: this one cannot be anybody's.
+        # Only the parser knows whether an entity is missing: this one is not a valid name.
         ref = kind.parse(text, entity=entity or _UNKNOWN, project=project, host=host)
     except InvalidValueError as error:
         reason = error.reason.partition(", or pass project=")[0]

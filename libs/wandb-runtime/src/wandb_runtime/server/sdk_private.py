@@ -1,4 +1,4 @@
-"""What has no public way in the wandb SDK. `tests/e2e/test_open_errors.py` notices when it moves."""
+"""Private wandb SDK APIs, isolated here. Canary tests in `tests/e2e/test_open_errors.py` fail if they change."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from wandb import Run
 
 _EXIT_TIMEOUT = 10
-# A lost connection to W&B's server is none of these: that is the service process's own, which tells of it in words.
+# A lost connection to W&B's server raises none of these: the service process reports that as text.
 _TORN_DOWN = (MailboxClosedError, HandleAbandonedError, AlreadyJoinedError, ConnectionError)
 
 
 def set_global_run(run: Run | None) -> None:
-    """Makes `wandb.run`, `wandb.log` and their kin those of a run, or of none.
+    """Set `wandb.run`, `wandb.log` and related functions to those of a run, or unset them.
 
     `wandb.init` does it only for `reinit` values that end other runs of the process.
     """
@@ -39,10 +39,10 @@ def set_global_run(run: Run | None) -> None:
 
 @contextlib.contextmanager
 def separate_session() -> Iterator[None]:
-    """Lets the code inside find a process in which wandb has not been used yet, and ends what it leaves open.
+    """Give the code inside a process in which wandb has not been used yet, and end what it leaves open.
 
-    The runs that are open keep their connection to the service process that has been theirs, and go on logging; code
-    that ends "all runs of the process", as `wandb.teardown()` and the SDK's sweep agents do, does not know of them.
+    Runs that are already open keep their connection to their service process, and continue to log. Code that ends "all
+    runs of the process", as `wandb.teardown()` and the SDK's sweep agents do, does not see them.
     """
     run = wandb.run
     with wandb_setup._singleton_lock:  # noqa: SLF001
@@ -58,14 +58,14 @@ def separate_session() -> Iterator[None]:
         if service is not None:
             os.environ["WANDB_SERVICE"] = service
         set_global_run(run)
-        # A run that ends from now on leaves `wandb.run` by itself; one that has ended meanwhile was not there.
+        # A run that ends from now on unsets `wandb.run`; a run that has ended meanwhile could not.
         if run is not None and run._is_finished:  # noqa: SLF001
             set_global_run(None)
         _forget_finished_runs()
 
 
 def _forget_finished_runs() -> None:
-    """Those that have ended while the session was set aside are not told to it; wandb.init would return one."""
+    """Remove runs that ended while the session was replaced: it still lists them, and wandb.init would return one."""
     session = wandb_setup._singleton  # noqa: SLF001
     if session is None:
         return
@@ -75,9 +75,9 @@ def _forget_finished_runs() -> None:
 
 
 def is_torn_down(error: BaseException | None) -> bool:
-    """Whether a question has failed because `wandb.teardown()` came before its answer.
+    """Whether a request failed because `wandb.teardown()` came before its response.
 
-    Sweep agents of the SDK call it. What it has broken off is told by the context of the exception alone.
+    Sweep agents of the SDK call it. Only the context of the exception shows it.
     """
     while error is not None:
         if isinstance(error, _TORN_DOWN):
@@ -87,43 +87,43 @@ def is_torn_down(error: BaseException | None) -> bool:
 
 
 def detach_inherited_service() -> None:
-    """Lets this process start a service of its own, if it has none yet and would use that of the process above it."""
+    """Let this process start a separate service process, instead of using that of its parent process."""
     token = re.match(r"\d+-(\d+)-", os.environ.get("WANDB_SERVICE", ""))
     if token is not None and int(token[1]) != os.getpid():
         del os.environ["WANDB_SERVICE"]
 
 
 def resolve_host(host: str | None) -> str:
-    """The API address of the server for a run that was given `host`.
+    """Return the API base URL of the server for a run that was given `host`.
 
-    The SDK keeps the address of the run it has opened last as that of all that follow and give none.
+    The SDK would use the URL of the run that it opened last for all later runs without a URL.
     """
-    return host or os.environ.get("WANDB_BASE_URL") or _configured_address()
+    return host or os.environ.get("WANDB_BASE_URL") or _configured_host()
 
 
 @cache
-def _configured_address() -> str:
-    """The address in the user's settings files, or W&B's own; asked for before the first run is opened."""
+def _configured_host() -> str:
+    """Return the URL in the user's settings files, or W&B's default; read before the first run is opened."""
     return wandb.setup().settings.base_url
 
 
 def has_credentials(host: str) -> bool:
-    """Whether `wandb.init` would find a key, in the environment, the settings or netrc, without asking for one.
+    """Whether `wandb.init` would find a key, in the environment, the settings or netrc, without a prompt.
 
-    `wandb.login(prompt=False)` says so too, but not while a run is open, and it writes the host to a settings file.
+    `wandb.login(prompt=False)` finds out too, but not while a run is open, and it writes the host to a settings file.
 
     Raises:
-        wandb.errors.AuthenticationError: There is a key that cannot be one.
+        wandb.errors.AuthenticationError: The key is malformed.
     """
     found = wbauth.authenticate_session(host=host, source="wandb_init", prompt=False, update_session=False)
     return found is not None
 
 
 def forget_failed_run(run_id: str) -> None:
-    """Lets `wandb.init` be called again with an id it has failed for.
+    """Let `wandb.init` be called again with an id that it failed to open.
 
-    The SDK's service process keeps the id of a run whose opening failed as "in use", and hangs at its own end if such
-    a run is dropped without an exit.
+    The SDK's service process keeps the id of a run that failed to open as "in use", and hangs when it ends if such a
+    run is dropped without an exit.
     """
     service = wandb.setup().assert_service()
     try:
@@ -135,9 +135,9 @@ def forget_failed_run(run_id: str) -> None:
 
 
 def is_unavailable(error: Exception) -> bool:
-    """Whether `wandb.init` gave up retrying, rather than having been refused.
+    """Whether `wandb.init` gave up retrying, rather than being refused.
 
-    Its exceptions carry no status; what it retries and what it does not is told by their texts alone.
+    Its exceptions carry no status; only their texts show whether it has retried.
     """
     return isinstance(error, wandb.errors.Error) and any(
         mark in str(error).lower() for mark in ("timed out", "deadline exceeded", "giving up after")
@@ -145,7 +145,7 @@ def is_unavailable(error: Exception) -> bool:
 
 
 def is_refusal(error: Exception) -> bool:
-    """Whether the server has refused to open a run; which exceptions say so, and no others, was measured."""
+    """Whether the server refused to open a run; determined by trying which exceptions mean that."""
     return type(error) is wandb.errors.CommError or (
         isinstance(error, wandb.errors.Error) and str(error).startswith("Error initializing run")
     )

@@ -1,8 +1,7 @@
-"""Who is running: the Flyte action around the current code.
+"""The Flyte action around the current code.
 
-The only module that touches Flyte's internals. `flyte.ctx()` says everything but three things: whether a local action
-is the top-level one, which functions Flyte has made tasks of, and where the run is shown; the tests of both modes
-notice when that moves.
+The only module that uses Flyte's private API. `flyte.ctx()` lacks three facts: whether a local action is the top-level
+one, which functions are the bodies of tasks, and the URL of the run. The tests of both modes fail if that API changes.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ _REMOTE_TOP_LEVEL = "a0"
 
 @dataclass(frozen=True)
 class TaskIdentity:
-    """A Flyte action, as far as a W&B run is concerned with it."""
+    """The facts about a Flyte action that its W&B run depends on."""
 
     run_name: str
     action_name: str
@@ -37,25 +36,25 @@ class TaskIdentity:
     domain: str | None = None
     version: str | None = None
     attempt: int | None = None
-    """How many attempts came before; None where Flyte does not tell: in local mode and in reusable containers."""
+    """The number of earlier attempts; None where Flyte does not provide it: local mode and reusable containers."""
     has_own_process: bool = False
-    """Whether the process is there for this action alone: not in local mode and in reusable containers."""
+    """Whether the process runs only this action: not in local mode and in reusable containers."""
     url: str | None = None
     """The page of the Flyte run."""
 
     @property
     def key(self) -> tuple[str, str]:
-        """What tells actions apart."""
+        """The key that identifies the action."""
         return self.run_name, self.action_name
 
     @property
     def attempt_key(self) -> str:
-        """What tells this attempt from others; where Flyte does not tell, what no other moment has."""
+        """A string that identifies this attempt; a time stamp where Flyte does not provide the attempt number."""
         return str(self.attempt) if self.attempt is not None else f"at {time.time_ns()}"
 
 
 def current_task() -> TaskIdentity | None:
-    """The running action; None outside Flyte. In a trace it is the action of the task that called the trace."""
+    """Return the running action; None outside Flyte. In a trace it is the action of the task that called the trace."""
     context = flyte.ctx()
     if not context:
         return None
@@ -73,7 +72,7 @@ def current_task() -> TaskIdentity | None:
         project=action.project,
         domain=action.domain,
         version=context.version or None,
-        # It is read from the environment, which in a reusable container is not this action's.
+        # It is read from the environment, which in a reusable container belongs to another action.
         attempt=context.attempt_number if has_own_process else None,
         has_own_process=has_own_process,
         url=None if is_local else _url(action),
@@ -81,12 +80,12 @@ def current_task() -> TaskIdentity | None:
 
 
 def is_pod_process() -> bool:
-    """Whether this process is there to run an action; the environment tells before the action has started."""
+    """Whether this process was started to run an action; known from the environment before the action starts."""
     return "ACTION_NAME" in os.environ
 
 
 def _url(action: ActionID) -> str | None:
-    """Where the platform shows the run."""
+    """Return the URL of the run's page."""
     if not (action.project and action.domain and action.run_name):
         return None
     try:
@@ -96,8 +95,11 @@ def _url(action: ActionID) -> str | None:
 
 
 def _is_top_level_locally(context: TaskContext) -> bool:
-    """Locally every action is named by a hash. What Flyte entered before the top-level one is the run itself, which
-    is named like the run; each context remembers in its token what it replaced."""
+    """Whether a local action is the top-level one.
+
+    Locally every action is named by a hash. The context that Flyte entered before the top-level action is that of the
+    run itself, whose action is named like the run; the token of each context holds the context that it replaced.
+    """
     action = context.task_action
     around = internal_ctx()
     while (token := around._token) is not None and token.old_value is not token.MISSING:  # noqa: SLF001
@@ -117,7 +119,7 @@ def _layers(function: object) -> Iterator[object]:
 
 
 def is_task_function(function: Callable[..., Any]) -> bool:
-    """Whether some Flyte task has this very function as its body, or as what its body wraps."""
+    """Whether this function is the body of a Flyte task, or is wrapped by one."""
     return any(
         any(layer is function for layer in _layers(getattr(task, "func", None)))
         for environment in list_loaded_environments()

@@ -1,4 +1,4 @@
-"""Whether a body can call a decorated task that joins its run."""
+"""Search for tasks that a function can call and that would join its run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from wandb_runtime.tasks.decorating import RUN_MARKER, Decoration, decoration_of
 if TYPE_CHECKING:
     from wandb_runtime.config.run import WandbConfig
 
-# They know tasks, but nobody's in particular.
+# Packages that import Flyte, but never call a user's task.
 _FOREIGN = frozenset({"flyte", "wandb_runtime", "wandb_sweeps"})
 _INSTALLED = tuple({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
 
@@ -26,7 +26,7 @@ _INSTALLED = tuple({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")
 def can_be_joined(body: Callable[..., Any]) -> bool:
     """Whether a body can call a decorated task that joins its run.
 
-    Such a task is named in its code, or in the functions, closures and containers that are named there, and so on.
+    Such a task is named in the code of the body, or of functions, closures and containers named there, recursively.
     Code that is imported while the body runs is not seen.
 
     Args:
@@ -42,10 +42,10 @@ def _joins(decoration: Decoration[WandbConfig]) -> bool:
 
 
 class _Search:
-    """A walk over everything that a function's code names, without running any of it."""
+    """A walk over everything that a function's code names, without executing it."""
 
     def __init__(self) -> None:
-        # With the objects themselves: an id is taken anew when its object is gone.
+        # Keeps the objects alive: the id of a deleted object can be reused.
         self._seen: dict[tuple[int, frozenset[str]], object] = {}
         self._pending: list[tuple[object, frozenset[str]]] = []
         self._foreign: dict[str, bool] = {}
@@ -57,13 +57,13 @@ class _Search:
             decoration = decoration_of(value, RUN_MARKER)
             if decoration is not None and _joins(decoration):
                 return True
-            # What a decorated task calls joins that task's run.
+            # The tasks that a decorated task calls join that task's run.
             if decoration is None or decoration.short_name is None:
                 self._open(value, names)
         return False
 
     def _visit(self, value: object, names: frozenset[str] = frozenset()) -> None:
-        """Notes a value to look into; of a module or an object, for these names."""
+        """Queue a value; of a module or an object, only these names are visited."""
         if isinstance(value, flyte.AsyncFunctionTaskTemplate):
             value = value.func
         if isinstance(value, (FunctionType, type)):
@@ -116,7 +116,7 @@ class _Search:
 
 
 def _named_in(code: CodeType) -> tuple[frozenset[str], frozenset[str]]:
-    """The global variables and the attributes that some code names, and the functions defined in it too."""
+    """Return the global variables and the attributes that code names, including the functions defined in it."""
     variables: set[str] = set()
     attributes: set[str] = set()
     pending = [code]
@@ -136,7 +136,7 @@ def _package_of(value: object) -> str:
 
 
 def _knows_tasks(package: str) -> bool:
-    """Whether a package can name a task: the user's code can, an installed library only if it imports Flyte."""
+    """Whether a package can name a task: user code can, an installed library only if it imports Flyte."""
     if package in _FOREIGN or package in sys.stdlib_module_names:
         return False
     module = sys.modules.get(package)

@@ -1,6 +1,7 @@
-"""Which of several processes this one is, where a task runs in several.
+"""The rank of this process in a distributed task.
 
-Torch elastic (Flyte's Elastic, and flyte.clustered by torchrun) and flyte.clustered for JAX say so in the environment.
+Torch elastic (Flyte's Elastic, and flyte.clustered with torchrun) and flyte.clustered for JAX set it in environment
+variables.
 """
 
 from __future__ import annotations
@@ -20,54 +21,54 @@ _LAUNCHERS = ("RANK", "TORCHELASTIC_RUN_ID", "FLYTE_CLUSTERED_WORKER")
 
 
 class DeclaredSize(NamedTuple):
-    """How large a task is, as far as that is known before it runs."""
+    """The size of a task, as far as it is known before the task runs."""
 
     workers: int = 1
     ranks: int = 1
 
 
 class DistributedInfo(TypedDict):
-    """The place of a process in a distributed task."""
+    """The rank of a process in a distributed task."""
 
     rank: int
-    """The number of the process among all of the task, from 0."""
+    """The number of the process in the task, from 0."""
     local_rank: int
     """The number of the process on its worker, from 0."""
     world_size: int
-    """How many processes the task has."""
+    """The number of processes of the task."""
     local_world_size: int
-    """How many of them are on this worker."""
+    """The number of processes on this worker."""
     worker_index: int
     """The number of the worker (node, pod) that the process is on, from 0."""
     num_workers: int
-    """How many workers the task has."""
+    """The number of workers of the task."""
 
 
 def get_distributed_info() -> DistributedInfo | None:
-    """The place of this process in a distributed task.
+    """Return the rank of this process in a distributed task.
 
     Returns:
-        What torchrun, torch elastic (Flyte's `Elastic`) or flyte.clustered (torchrun and JAX) have set; None where
-        the task has one process.
+        What torchrun, torch elastic (Flyte's `Elastic`) or flyte.clustered (torchrun and JAX) have set; None if the
+            task has one process.
 
     Raises:
-        InvalidValueError: A variable of the launcher is missing, or holds what it cannot; the variable is named.
+        InvalidValueError: An environment variable of the launcher is missing or invalid; the error names it.
     """
     return distributed_info(os.environ)
 
 
 def distributed_info(environment: Mapping[str, str]) -> DistributedInfo | None:
-    """`get_distributed_info` of an environment."""
+    """`get_distributed_info` for a given environment."""
     if "WORLD_SIZE" not in environment:
         return None
     world_size = _number(environment, "WORLD_SIZE", _POSITIVE, default=1)
     if world_size == 1:
         return None
     rank = _number(environment, "RANK", range(world_size))
-    # A launcher of one process a worker need not say so.
+    # A launcher of one process per worker need not set it.
     local_world_size = _number(environment, "LOCAL_WORLD_SIZE", _POSITIVE, default=1)
     local_rank = _number(environment, "LOCAL_RANK", range(local_world_size), default=rank % local_world_size)
-    # The workers of an elastic task may differ in size: their number is computed only where it is not said.
+    # The workers of an elastic task may differ in size: their number is computed only where it is not set.
     num_workers = _number(environment, "GROUP_WORLD_SIZE", _POSITIVE, default=-(-world_size // local_world_size))
     group = next((name for name in ("GROUP_RANK", "NODE_RANK") if environment.get(name)), "GROUP_RANK")
     worker_index = _number(environment, group, range(num_workers), default=rank // local_world_size)
@@ -82,10 +83,10 @@ def distributed_info(environment: Mapping[str, str]) -> DistributedInfo | None:
 
 
 def declared_size(plugin_config: object) -> DeclaredSize:
-    """The size that the configuration of a task's plugin gives; a single process where it gives none.
+    """Return the size that a task's plugin configuration gives; a single process by default.
 
-    Flyte's Elastic and flyte.clustered are told by their attributes: the one is a package of its own, the class of
-    the other is private.
+    Flyte's Elastic and flyte.clustered are recognized by their attributes: the former is a separate package, the class
+    of the latter is private.
     """
     settings: Any = getattr(plugin_config, "settings", None) or plugin_config
     try:
@@ -108,8 +109,8 @@ def _number(environment: Mapping[str, str], name: str, allowed: range, *, defaul
         return default
     if not text:
         reason = (
-            "is not set, though WORLD_SIZE says that there are several processes; "
-            "start them by a launcher that numbers them, or unset WORLD_SIZE"
+            "is not set, although WORLD_SIZE announces several processes; "
+            "start them with a launcher that numbers them, or unset WORLD_SIZE"
         )
         raise InvalidValueError(name, None, reason)
     if not (text.isascii() and text.isdigit() and int(text) in allowed):

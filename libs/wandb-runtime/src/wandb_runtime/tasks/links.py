@@ -1,4 +1,4 @@
-"""How the addresses behind Flyte links are made; shared with wandb-sweeps."""
+"""URLs of W&B pages for Flyte links."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from urllib.parse import quote
 
 from wandb_artifacts import app_url
 
-__all__ = ["ICON_URI", "find_app_url", "project_url"]
-
-# The backend replaces {{.runName}} and its kin; quoted braces would stay as they are.
+# The backend replaces {{.runName}} and similar placeholders; quoted braces would stay as they are.
 _PLACEHOLDER = re.compile(r"(\{\{\s*\.\w+\s*\}\})")
 
 _DOTS = "".join(
@@ -24,29 +22,29 @@ ICON_URI = (
 
 
 def find_app_url(host: str | None) -> str:
-    """The address of the W&B app behind an API address, `WANDB_BASE_URL` or the SDK's default, in this order.
+    """Return the URL of the W&B app for an API base URL, `WANDB_BASE_URL` or the SDK's default, in this order.
 
-    `WANDB_APP_URL` is taken as it is, as the SDK does.
+    `WANDB_APP_URL` overrides all of them, as in the SDK.
 
     Args:
-        host: The API address; None where none was given.
+        host: The API base URL; None if none was given.
     """
     override = os.environ.get("WANDB_APP_URL")
     return override.rstrip("/") if override else app_url(host or os.environ.get("WANDB_BASE_URL"))
 
 
 def project_url(host: str | None, entity: str | None, project: str | None, *rest: str) -> str:
-    """The address of a page below a project, or the nearest one above it that can be named.
+    """Return the URL of a page below a project, or of the nearest page above it that is known.
 
     Args:
-        host: The API address; None where none was given.
+        host: The API base URL; None if none was given.
         entity: The user or team, else `WANDB_ENTITY`.
         project: The project, else `WANDB_PROJECT`.
-        *rest: What follows in the path. Everything is percent-encoded, but for `{{.…}}` placeholders.
+        *rest: The rest of the path. Everything is percent-encoded, except `{{.…}}` placeholders.
 
     Returns:
-        The address of the page; without a project that of the entity, without an entity that of the app: W&B would
-        take the project for an entity.
+        The URL of the page; without a project that of the entity, without an entity that of the app: W&B would take
+            the project for an entity.
     """
     entity = entity or os.environ.get("WANDB_ENTITY")
     project = project or os.environ.get("WANDB_PROJECT")

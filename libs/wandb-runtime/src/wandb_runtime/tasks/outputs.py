@@ -155,7 +155,7 @@ def _attempt(output: TraceOutput, error: BaseException | None) -> str | None:
     if not output.is_requested and (task is None or task.is_local):
         return None
     if task is None:
-        reason = "there is no Flyte task to store them"
+        reason = "only a Flyte task can store them"
     elif is_launched(os.environ):
         reason = "Flyte accepts no files from the worker processes of a distributed task"
     elif is_stopping() or not (error is None or isinstance(error, (Exception, SystemExit))):

@@ -1,19 +1,18 @@
-"""What happens when the platform stops a pod: abort, timeout and eviction arrive as SIGTERM.
+"""SIGTERM: the platform stops a pod, because of an abort, a timeout or an eviction.
 
-Flyte's runtime has no handler for it: the process would die at once, or, as the first process of a pod, would go on
-until it is killed. Here each run is marked as preempted, the bodies are ended, which closes their runs, and the
-process exits.
+Flyte's runtime has no handler for it: the process would die at once, or, as the first process of a pod, would continue
+until it is killed. This handler marks each run as preempting, ends the bodies, which closes their runs, and exits.
 
     SIGTERM -> the first call of the handler starts a thread, which
                1. marks the runs as preempting
-               2. raises SystemExit in bodies on threads of their own, and waits for their `finally` blocks;
-                  of those that do not execute Python code by and by, it closes the runs in their stead
+               2. raises SystemExit in bodies that run on other threads, and waits for their `finally` blocks;
+                  closes the run for bodies that are blocked in C code
                3. raises SystemExit in the main thread: the event loop ends, its tasks are cancelled
-               4. closes itself what has not been closed by then, and ends a process that does not end
+               4. closes what is still open, and ends the process if it does not end
 
-Python handles signals in the main thread only, and may not be able to for a while: hence the thread. The ranks of torch
-elastic have their bodies in the main thread, where they may wait in C for a rank that is dead; there a second thread
-learns of the signal from the descriptor that Python writes to as it arrives.
+Python handles signals in the main thread only, which may be blocked: hence the thread. The ranks of torch elastic have
+their bodies in the main thread, where they may wait in C for a rank that is dead; there a second thread reads the
+signal from the file descriptor that Python writes to when it arrives.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 EXIT_CODE = 128 + signal.SIGTERM
-"""What a shell reports for a process that SIGTERM has ended."""
+"""The exit code that a shell reports for a process ended by SIGTERM."""
 
 # Seconds; a pod is killed 30 s after SIGTERM unless it says otherwise.
 _FOR_THE_HANDLER = 1.0
@@ -48,7 +47,7 @@ _FOR_CLOSING = 10.0
 _FOR_EXITING = 3.0
 _POLL = 0.5
 
-# Without a lock: the interruption of a body may come while its thread holds one.
+# Without a lock: a body may be interrupted while its thread holds it.
 _bodies: list[Body] = []
 _begins = threading.Lock()
 _is_stopping = threading.Event()
@@ -57,10 +56,10 @@ _is_leaving = threading.Event()
 
 
 def install_handler() -> None:
-    """Takes over SIGTERM in a pod, unless somebody else has.
+    """Handle SIGTERM in a pod, unless there is another handler.
 
-    Python lets the main thread alone do that: it is where Flyte imports or unpickles a task, but not where the body
-    of a sync task runs.
+    Only the main thread can install a handler. Flyte imports or unpickles a task there, but does not run the bodies of
+    sync tasks there.
     """
     if (
         is_pod_process()
@@ -78,7 +77,7 @@ def is_stopping() -> bool:
 
 
 def exit_code_of(error: BaseException) -> int:
-    """The exit code of a process that ends with this exception, as Python has it; 255 for Ctrl-C, as W&B has it."""
+    """Return the exit code of a process that ends with this exception, as in Python; 255 for Ctrl-C, as in W&B."""
     if isinstance(error, SystemExit):
         if error.code is None:
             return 0
@@ -90,10 +89,10 @@ def exit_code_of(error: BaseException) -> int:
 
 
 def until_stopped(call: Callable[[], T]) -> T:
-    """Makes a blocking call in a thread, and waits for its end, or for SIGTERM.
+    """Run a blocking call in a thread, and wait until it ends or SIGTERM arrives.
 
     Raises:
-        StoppedError: SIGTERM came first. The call goes on in its thread until the process ends.
+        StoppedError: SIGTERM arrived first. The call continues in its thread until the process ends.
     """
     running = submit(call)
     while not concurrent.futures.wait([running], _POLL).done:
@@ -103,20 +102,20 @@ def until_stopped(call: Callable[[], T]) -> T:
 
 
 class StoppedError(RuntimeError):
-    """Something was not finished because the process is being stopped."""
+    """Work was abandoned because the process is being stopped."""
 
     def __init__(self) -> None:
         super().__init__("the task is being stopped")
 
 
 class Closable(Protocol):
-    """What a function has in use, and what has to be closed in its stead should it not end: a run, a sweep."""
+    """Something a function holds open, such as a run, that is closed for it if the function does not end."""
 
     def mark_preempting(self) -> None:
-        """Says that the platform is about to stop the process. Never raises."""
+        """Record that the platform is about to stop the process. Never raises."""
 
     def close(self, exit_code: int, /) -> object:
-        """Closes it, once, within bounds of time. Never raises."""
+        """Close it once, within bounds of time. Never raises."""
 
 
 class Body:
@@ -132,7 +131,7 @@ class Body:
 
     @contextlib.contextmanager
     def running(self, session: Closable) -> Iterator[None]:
-        """For the time of the function's own code, which may be interrupted; opening and closing a run may not."""
+        """Allow interruption while the function's code runs; opening and closing a run is not interrupted."""
         with self._switching:
             self._session = session
             if is_stopping():
@@ -145,12 +144,12 @@ class Body:
                 self._is_interruptible = False
 
     def mark_preempting(self) -> None:
-        """Tells W&B."""
+        """Mark the run as preempting."""
         if self._session is not None:
             self._session.mark_preempting()
 
     def interrupt(self) -> None:
-        """Raises SystemExit in the function, as soon as its thread executes Python code."""
+        """Raise SystemExit in the function as soon as its thread executes Python code."""
         import ctypes
 
         with self._switching:
@@ -158,13 +157,13 @@ class Body:
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.thread), ctypes.py_object(_Stopped))
 
     def close(self) -> None:
-        """Closes the run in the function's stead."""
+        """Close the run for a function that does not end."""
         if self._session is not None:
             self._session.close(EXIT_CODE)
 
 
 class _Stopped(SystemExit):
-    """Raised by its class alone, which is all that Python can raise in another thread."""
+    """SystemExit as a class: Python can raise only a class, not an instance, in another thread."""
 
     def __init__(self) -> None:
         super().__init__(EXIT_CODE)
@@ -175,7 +174,7 @@ class _Stopped(SystemExit):
 
 @contextlib.contextmanager
 def watch_body() -> Iterator[Body]:
-    """Makes a call of a decorated function known here."""
+    """Register a call of a decorated function, so that SIGTERM ends it."""
     install_handler()
     body = Body()
     _bodies.append(body)
@@ -198,7 +197,7 @@ def _handle(_signal: int, _frame: object) -> None:
 
 
 def _watch_signals() -> None:
-    """Lets a thread learn of SIGTERM, should the main thread not come to handle it."""
+    """Start a thread that reads SIGTERM, in case the main thread cannot handle it."""
     read_end, write_end = os.pipe()
     os.set_blocking(write_end, False)
     others = signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
@@ -233,7 +232,7 @@ def _stop(loop: asyncio.AbstractEventLoop | None) -> None:
     for body in bodies:
         body.mark_preempting()
     elsewhere = [body for body in bodies if body.thread != threading.main_thread().ident]
-    # Of functions that call each other, the innermost.
+    # Of functions that call each other, only the innermost.
     for body in {body.thread: body for body in elsewhere}.values():
         body.interrupt()
     stuck = _not_set([(body.is_interrupted, body) for body in elsewhere], _FOR_INTERRUPTING)
@@ -241,18 +240,18 @@ def _stop(loop: asyncio.AbstractEventLoop | None) -> None:
     _close_all(_not_set([(body.has_ended, body) for body in elsewhere if body not in stuck], _FOR_FINALLY))
     here = [body for body in bodies if body not in elsewhere]
     _make_main_thread_leave(loop if here else None)
-    # Where the main thread does not come out of C, there is nothing to wait for.
+    # If the main thread is blocked in C code, there is nothing to wait for.
     is_stuck = bool(here) and not _is_leaving.wait(_FOR_INTERRUPTING)
     late = here if is_stuck else _not_set([(body.has_ended, body) for body in here], _FOR_FINALLY)
     _close_all(late)
     if not late:
-        # Python waits for threads that nobody can end, such as those of asyncio.to_thread; this one it does not.
+        # Python waits for threads that cannot be ended, such as those of asyncio.to_thread, but not for this daemon.
         time.sleep(_FOR_EXITING)
     os._exit(EXIT_CODE)
 
 
 def _make_main_thread_leave(loop: asyncio.AbstractEventLoop | None) -> None:
-    """From the event loop, so that coroutines are cancelled where they wait; wherever it is, if that is blocked."""
+    """Raise SystemExit from the event loop, so that coroutines are cancelled; if that is blocked, by a signal."""
     _may_leave.set()
     if loop is not None:
         with contextlib.suppress(RuntimeError):  # it has been closed
@@ -263,13 +262,13 @@ def _make_main_thread_leave(loop: asyncio.AbstractEventLoop | None) -> None:
 
 
 def _not_set(events: list[tuple[threading.Event, Body]], within: float) -> list[Body]:
-    """Waits for the events; gives the bodies of those that have not come within so many seconds."""
+    """Wait for the events; return the bodies whose event was not set within so many seconds."""
     deadline = time.monotonic() + within
     return [body for event, body in events if not event.wait(max(0.0, deadline - time.monotonic()))]
 
 
 def _close_all(bodies: list[Body]) -> None:
-    """Closes the runs of bodies that do not end, at once, and waits for that within bounds."""
+    """Close the runs of bodies that do not end, in parallel, and wait within bounds."""
     closing = [threading.Thread(target=body.close, daemon=True) for body in bodies]
     for thread in closing:
         thread.start()
