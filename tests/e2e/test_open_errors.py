@@ -153,7 +153,7 @@ GRAPHQL_ERROR = '{"data": null, "errors": [{"message": "permission denied", "pat
     [
         (Fault("graphql", operation="UpsertBucket", status=403), "refuses project 'e2e' of the default entity"),
         (Fault("graphql", operation="UpsertBucket", status=404), "refuses project 'e2e' of the default entity"),
-        (Fault("graphql", operation="UpsertBucket", status=200, body=GRAPHQL_ERROR), "W&B's error: .*permission denied"),
+        (Fault("graphql", operation="UpsertBucket", status=200, body=GRAPHQL_ERROR), "'s error: .*permission denied"),
         (Fault("graphql", status=403, count=None), r"refuses every request \(403\).*WANDB_BASE_URL"),
     ],
     ids=["forbidden", "missing", "in the body", "not W&B"],

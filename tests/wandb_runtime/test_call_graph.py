@@ -1,4 +1,4 @@
-"""Whether a task's body can call a decorated task that joins its run."""
+"""The search for decorated tasks that a body can call and that join its run."""
 
 from __future__ import annotations
 
@@ -245,8 +245,8 @@ def a_word() -> str:
         through_a_method,
     ],
 )
-def test_reached(body: Callable[..., Any]) -> None:
-    """However the body gets at the task."""
+def test_joining_task_is_found(body: Callable[..., Any]) -> None:
+    """In each way that a body can refer to a task."""
     assert can_be_joined(wandb_init(env.task(body)).func)
 
 
@@ -264,21 +264,21 @@ def test_reached(body: Callable[..., Any]) -> None:
         a_word,
     ],
 )
-def test_not_reached(body: Callable[..., Any]) -> None:
-    """Other tasks of the module are not the body's, and its own mark is not a task that it calls."""
+def test_unrelated_task_is_not_found(body: Callable[..., Any]) -> None:
+    """Other tasks of the module are not called by the body; nor is the body itself."""
     assert not can_be_joined(wandb_init(env.task(body)).func)
 
 
 @pytest.mark.parametrize(("body", "reached"), [(in_a_container, True), (new_only, False)])
-def test_unpickled(body: types.FunctionType, reached: bool) -> None:
-    """What a pod gets from a notebook: the module does not exist there, so everything goes by value."""
+def test_search_works_on_functions_pickled_by_value(body: types.FunctionType, reached: bool) -> None:
+    """A pod gets them from a notebook, whose module does not exist there."""
     copy = types.FunctionType(body.__code__, body.__globals__, body.__name__)
     copy.__module__ = "__main__"
 
     assert can_be_joined(cloudpickle.loads(cloudpickle.dumps(wandb_init(env.task(copy)).func))) is reached
 
 
-def test_itself() -> None:
+def test_recursive_task_is_found() -> None:
     """A recursive task's children join its run."""
 
     async def countdown(n: int) -> None:
@@ -290,7 +290,7 @@ def test_itself() -> None:
     assert can_be_joined(task.func)
 
 
-def test_a_closure() -> None:
+def test_task_in_a_closure_is_found() -> None:
     """A task made in a function."""
     inner = joining
 
@@ -300,13 +300,13 @@ def test_a_closure() -> None:
     assert can_be_joined(wandb_init(env.task(body)).func)
 
 
-def test_below_another_decorator() -> None:
-    """The body is looked through its other decorators."""
+def test_task_below_another_decorator_is_found() -> None:
+    """The search follows the other decorators of the body."""
     assert can_be_joined(wandb_init(env.task(repeated(through_a_helper))).func)
 
 
-def test_looking_at_objects_runs_no_code() -> None:
-    """Properties and lazy modules stay as they are."""
+def test_search_executes_no_code() -> None:
+    """Properties and lazy modules are not evaluated."""
 
     def body() -> None:
         touchy.value  # noqa: B018

@@ -1,4 +1,4 @@
-"""Configuration objects: what they carry, refuse and merge."""
+"""Configuration objects: carrying, validating and merging fields."""
 
 import copy
 import pickle
@@ -26,7 +26,7 @@ names = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_
     download_logs=st.booleans(),
     finish_timeout=st.floats(min_value=0.1, max_value=1e6) | st.integers(1, 1000),
 )
-def test_reads_back_what_was_written(
+def test_fields_round_trip(
     name: str, tags: list[str], config: dict[str, Any], download_logs: bool, finish_timeout: float
 ) -> None:
     """Every field reads back equal and of the same type, also from a plain dictionary, a copy and a pickle."""
@@ -49,8 +49,8 @@ def test_reads_back_what_was_written(
         assert read == written
 
 
-def test_carries_strings_verbatim_and_the_rest_as_json() -> None:
-    """The keys are those other tools may rely on: `wandb_<field>`, only for what was given."""
+def test_strings_are_carried_verbatim_and_other_fields_as_json() -> None:
+    """Other tools may rely on the keys: `wandb_<field>`, only for given fields."""
     configuration = wandb_config(project="123", tags=["a"], config={"lr": 0.1}, download_logs=True)
 
     assert dict(configuration) == {
@@ -65,21 +65,21 @@ def test_carries_strings_verbatim_and_the_rest_as_json() -> None:
     assert not wandb_config()
 
 
-def test_settings_may_be_an_object() -> None:
-    """Of `wandb.Settings` what was set is carried, and nothing of what the SDK derives."""
+def test_settings_object_carries_only_fields_that_were_set() -> None:
+    """Fields of `wandb.Settings` that the SDK derives are not carried."""
     assert wandb_config(settings=wandb.Settings(init_timeout=5)).settings == {"init_timeout": 5}
     assert wandb_config(settings={"console": "off"}).settings == {"console": "off"}
 
 
-def test_outside_a_task_the_context_is_empty() -> None:
-    """There is nothing to read outside a task, and no guard is needed."""
+def test_context_outside_a_task_is_empty() -> None:
+    """Attributes can be read outside a task without a guard."""
     assert get_wandb_context() == {}
     assert get_wandb_context().project is None
 
 
 @pytest.mark.parametrize("change", ["clear", "popitem", "copy"])
-def test_cannot_be_changed(change: str) -> None:
-    """Two tasks may hold the same object."""
+def test_configuration_is_immutable(change: str) -> None:
+    """Two tasks may share the same object."""
     configuration = wandb_config(project="p")
 
     if change == "copy":
@@ -96,8 +96,8 @@ def test_cannot_be_changed(change: str) -> None:
     assert configuration.project == "p"
 
 
-def test_merging() -> None:
-    """`config` merges key by key, `tags` add up, everything else is replaced; what is not named stays."""
+def test_nearer_configuration_overrides_outer_one() -> None:
+    """`config` merges key by key, `tags` add up, everything else is replaced; other fields stay."""
     outer = wandb_config(project="p", group="g", tags=["a", "b"], config={"x": 1, "y": {"deep": 1}})
     nearer = wandb_config(group="h", tags=["b", "c"], config={"y": {"other": 2}})
     merged = outer.merged(nearer)
@@ -149,8 +149,8 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
 
 @pytest.mark.parametrize("maker", [wandb_config, wandb_init])
 @pytest.mark.parametrize(("arguments", "what", "remedy"), REFUSED, ids=lambda value: str(value)[:40])
-def test_refuses(maker: Any, arguments: dict[str, Any], what: str, remedy: str) -> None:
-    """A bad value is refused when the configuration or decorator is made, with field, value and remedy."""
+def test_invalid_value_is_refused(maker: Any, arguments: dict[str, Any], what: str, remedy: str) -> None:
+    """When the configuration or decorator is created, with field, value and remedy."""
     with pytest.raises(InvalidValueError) as caught:
         maker(**arguments)
 
@@ -166,8 +166,8 @@ def test_refuses(maker: Any, arguments: dict[str, Any], what: str, remedy: str) 
         ({"wandb_tags": '"text"'}, "wandb_tags='text'"),
     ],
 )
-def test_refuses_what_a_plain_dictionary_carries(context: dict[str, str], what: str) -> None:
-    """A plain dictionary with the same keys is checked when it is read, under and over a checked one too."""
+def test_plain_dictionary_is_validated_when_read(context: dict[str, str], what: str) -> None:
+    """Also when it is merged below or above a validated configuration."""
     configuration, checked = WandbConfig.from_context(context), wandb_config(name="n")
 
     for merged in (configuration, checked.merged(configuration), configuration.merged(checked)):
@@ -177,8 +177,8 @@ def test_refuses_what_a_plain_dictionary_carries(context: dict[str, str], what: 
         assert what in str(caught.value)
 
 
-def test_values_are_copies() -> None:
-    """Changing what was read changes nothing in the configuration, however often it is read."""
+def test_changing_a_read_value_does_not_change_the_configuration() -> None:
+    """Each read returns a copy."""
     configuration = wandb_config(config={"layers": [1]}).merged(wandb_config(tags=["a"]))
     for _ in range(2):
         assert configuration.config
@@ -207,8 +207,8 @@ SECRET = "s3cr3t-value"
     ],
     ids=lambda arguments: next(iter(arguments)),
 )
-def test_refuses_credentials(arguments: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A credential is refused by name, or because it is the W&B key itself, and is not repeated in the message."""
+def test_credential_is_refused(arguments: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is recognized by its name, or because it is the W&B key; the message does not repeat it."""
     monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
 
     with pytest.raises(InvalidValueError) as caught:
@@ -220,17 +220,17 @@ def test_refuses_credentials(arguments: dict[str, Any], monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("name", ["tokenizer", "max_tokens", "token_count", "pad_token", "secretary", "api_key_name"])
-def test_takes_what_only_contains_such_a_word(name: str) -> None:
-    """Words of the field are no credentials."""
+def test_name_that_contains_a_credential_word_is_accepted(name: str) -> None:
+    """`max_tokens` and similar names are common in configs."""
     assert wandb_config(config={name: "bert"}).config == {name: "bert"}
 
 
-def test_takes_a_credential_s_name_without_a_secret() -> None:
-    """Only a string can be one."""
+def test_credential_name_without_a_string_is_accepted() -> None:
+    """Only a string can be a secret."""
     assert wandb_config(config={"token": 3, "password": ""}).config == {"token": 3, "password": ""}
 
 
-def test_with_outside_a_task_warns() -> None:
-    """There is no context to carry it there, and nothing would say so."""
+def test_with_block_outside_a_task_warns() -> None:
+    """Without the warning it would silently have no effect."""
     with pytest.warns(UserWarning, match=r"no effect outside a task.*with_runcontext"), wandb_config(project="p"):
         pass

@@ -1,4 +1,4 @@
-"""Where a process finds itself in a distributed task, by the environments of the launchers."""
+"""The rank of a process, from the environment variables of the launchers."""
 
 from typing import Any
 
@@ -48,14 +48,14 @@ def info(*numbers: int) -> Any:
             {**TORCH_ELASTIC, "WORLD_SIZE": "3", "RANK": "2", "LOCAL_WORLD_SIZE": "1", "LOCAL_RANK": "0"},
             info(2, 0, 3, 1, 1, 2),
         ),
-        # what is not said is computed
+        # missing variables are computed
         ({"RANK": "3", "WORLD_SIZE": "5", "LOCAL_WORLD_SIZE": "2"}, info(3, 1, 5, 2, 1, 3)),
         (JAX, info(1, 0, 2, 1, 1, 2)),
         ({**JAX, "LOCAL_WORLD_SIZE": "1"}, info(1, 0, 2, 1, 1, 2)),
     ],
 )
-def test_launchers(environment: dict[str, str], expected: DistributedInfo | None) -> None:
-    """The environments of torch elastic and of both kinds of flyte.clustered, and one that says little."""
+def test_rank_is_read_from_launcher_environment(environment: dict[str, str], expected: DistributedInfo | None) -> None:
+    """Torch elastic, both kinds of flyte.clustered, and a minimal environment."""
     assert distributed_info(environment) == expected
 
 
@@ -74,15 +74,15 @@ def test_launchers(environment: dict[str, str], expected: DistributedInfo | None
         ({"GROUP_WORLD_SIZE": "x"}, "GROUP_WORLD_SIZE='x'"),
     ],
 )
-def test_what_no_launcher_sets(changes: dict[str, str], message: str) -> None:
-    """Two ranks that took the same run would destroy its data: a number that cannot be is refused by name."""
+def test_invalid_launcher_variable_is_refused_by_name(changes: dict[str, str], message: str) -> None:
+    """Two ranks that opened the same run would destroy its data."""
     with pytest.raises(InvalidValueError) as caught:
         distributed_info({**TORCH_ELASTIC, **changes})
 
     assert str(caught.value).startswith(message)
 
 
-def test_the_process_s_own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_is_the_environment_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in TORCH_ELASTIC:
         monkeypatch.delenv(name, raising=False)
     alone = get_distributed_info()
@@ -102,6 +102,6 @@ def test_the_process_s_own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"FLYTE_CLUSTERED_WORKER": "1"}, True),
     ],
 )
-def test_started_by_a_launcher(environment: dict[str, str], expected: bool) -> None:
-    """Also where it has started one process only."""
+def test_launched_process_is_recognized(environment: dict[str, str], expected: bool) -> None:
+    """Also if the launcher has started only one process."""
     assert is_launched(environment) is expected

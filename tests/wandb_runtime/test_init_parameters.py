@@ -17,13 +17,13 @@ def parameters_of(function: object) -> set[str]:
     return set(inspect.signature(function).parameters) - {"kwargs", "_func"}
 
 
-def test_fields_are_wandb_s_and_ours() -> None:
-    """Whatever wandb.init takes can be given; nothing else can."""
+def test_fields_are_the_parameters_of_wandb_init_and_ours() -> None:
+    """Every parameter of wandb.init can be given; nothing else can."""
     assert set(WandbConfig.fields) - OURS == parameters_of(wandb.init) - WITHOUT_EFFECT
 
 
-def test_types_know_all_fields() -> None:
-    """What a type checker accepts is what the table accepts, for the configuration and for the decorator."""
+def test_types_have_all_fields() -> None:
+    """Type checkers accept the same names, for the configuration and the decorator."""
     assert set(WandbConfig.fields) == parameters_of(wandb_config) | set(InitOptions.__annotations__)
     assert set(WandbConfig.fields) == parameters_of(wandb_init) | set(RunOptions.__annotations__)
 
@@ -42,11 +42,11 @@ def test_types_know_all_fields() -> None:
         wandb.Settings().base_url,
     ],
 )
-def test_app_address_is_the_sdk_s(host: str) -> None:
-    """API and app locations relate as the SDK has it."""
+def test_app_url_is_that_of_the_sdk(host: str) -> None:
+    """API base URL and app URL relate as in the SDK."""
     assert app_url(host) == wandb.Settings(base_url=host).app_url
 
 
-def test_default_host_is_the_sdk_s() -> None:
-    """Without a host the links lead where the SDK logs to."""
+def test_default_host_is_that_of_the_sdk() -> None:
+    """Without a host, links lead to the server that the SDK logs to."""
     assert app_url(None) == wandb.Settings().app_url

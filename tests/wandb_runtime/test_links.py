@@ -1,4 +1,4 @@
-"""Where the links lead."""
+"""URLs of run links."""
 
 from dataclasses import replace
 from typing import Any
@@ -19,7 +19,7 @@ def no_wandb_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def link(to: Wandb, *, context: dict[str, str] | None = None, child: bool = False, **changes: Any) -> str:
-    """The link of a local action "a2" of the run "run1": of the top level, or of a child of "a1"."""
+    """Return the link of the local action "a2" of the run "run1": top-level, or a child of "a1"."""
     arguments: dict[str, Any] = {
         "run_name": "run1",
         "project": "flyte-project",
@@ -61,7 +61,7 @@ REMOTE = {
         (Wandb(HOST, "p", "e", run_mode="shared"), {}, {}, "http://h/e/p/runs/run1-a2"),
     ],
 )
-def test_top_level(
+def test_link_of_a_top_level_task(
     to: Wandb, context: dict[str, str], environment: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The run of the top-level task: decorator, then context, then environment."""
@@ -83,8 +83,8 @@ def test_top_level(
         (Wandb(HOST, "p", "e"), wandb_config(id="mine"), "http://h/e/p/runs/mine-a2"),
     ],
 )
-def test_child(to: Wandb, context: dict[str, str], expected: str) -> None:
-    """A child that reuses its parent's run links to that very run; one that opens its own to that."""
+def test_link_of_a_child(to: Wandb, context: dict[str, str], expected: str) -> None:
+    """It leads to the parent's run if the child reuses it, else to the child's run."""
     assert link(to, context=context, child=True) == expected
 
 
@@ -105,7 +105,7 @@ def test_child(to: Wandb, context: dict[str, str], expected: str) -> None:
             {**REMOTE, "run_name": "run1", "parent_action_name": "a0"},
             "http://parent/team/vision/runs/run1-a1",
         ),
-        # A plain one takes no second writer: the child opens its own.
+        # A plain run accepts no second writer: the child opens another one.
         (
             PARENT.to_context(),
             {**REMOTE, "run_name": "run1", "parent_action_name": "a0"},
@@ -113,20 +113,20 @@ def test_child(to: Wandb, context: dict[str, str], expected: str) -> None:
         ),
     ],
 )
-def test_placeholders(context: dict[str, str], changes: dict[str, Any], expected: str) -> None:
-    """What the backend fills in later stays as it is."""
+def test_placeholders_are_not_encoded(context: dict[str, str], changes: dict[str, Any], expected: str) -> None:
+    """The backend fills them in later."""
     assert link(Wandb(HOST, "p", "e"), context=context, **changes) == expected
 
 
 @pytest.mark.parametrize("context", [{"_wandb_run": "no json"}, {"_wandb_run": "{}"}, {"wandb_run_mode": "sometimes"}])
-def test_never_raises(context: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_get_link_never_raises(context: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """An exception here would break the submission of the task."""
     monkeypatch.setenv("WANDB_BASE_URL", HOST)
 
     assert link(Wandb(), context=context) == HOST
 
 
-def test_has_an_icon() -> None:
-    """The icon needs no network."""
+def test_icon_needs_no_network() -> None:
+    """It is a data URI."""
     assert Wandb().icon_uri.startswith("data:image/svg+xml,")
     assert (Wandb().name, Wandb(name="mine").name) == ("Weights & Biases", "mine")

@@ -1,4 +1,4 @@
-"""Which run a task opens or joins, as a table."""
+"""Planning: the run that a task opens or joins."""
 
 from dataclasses import replace
 from typing import Any
@@ -91,8 +91,8 @@ FAILS = "fails"
     ],
 )
 @pytest.mark.parametrize("by", ["decorator", "context"])
-def test_which_run(run_mode: Any, where: PlanningContext, expected: str | None, by: str) -> None:
-    """The table of the design, whether the decorator or the context gives the run mode."""
+def test_plan_follows_the_table(run_mode: Any, where: PlanningContext, expected: str | None, by: str) -> None:
+    """Whether the decorator or the context sets the run mode."""
     mode = wandb_config(run_mode=run_mode)
     if by == "context":
         where = replace(where, config=where.config.merged(mode))
@@ -113,20 +113,20 @@ def test_which_run(run_mode: Any, where: PlanningContext, expected: str | None, 
         assert opened(plan).init.get("id") == expected
 
 
-def test_own_id_opens_that_run() -> None:
-    """A decorator's id is literal, and wins over the parent's run and a configured id."""
+def test_decorator_id_opens_that_run() -> None:
+    """It is literal, and overrides the parent's run and a configured id."""
     where = around(CHILD, inherited=PARENT, context=wandb_config(id="configured"))
 
     assert opened(plan_run(wandb_config(id="mine"), where)).init["id"] == "mine"
 
 
-def test_own_id_that_is_the_parent_s_joins_it() -> None:
-    """The same run cannot be opened twice by one process."""
+def test_decorator_id_of_the_parent_run_joins_it() -> None:
+    """A process cannot open the same run twice."""
     assert isinstance(plan_run(wandb_config(id=PARENT.id), around(CHILD, inherited=PARENT)), JoinPlan)
 
 
-def test_precedence() -> None:
-    """Decorator over context; `config` by key, `tags` in all."""
+def test_decorator_overrides_context() -> None:
+    """`config` merges by key, `tags` add up."""
     context = wandb_config(project="c", entity="c", tags=["c"], config={"a": 1, "b": 1})
     decorator = wandb_config(project="d", tags=["d"], config={"b": 2})
     plan = opened(plan_run(decorator, around(context=context)))
@@ -136,7 +136,7 @@ def test_precedence() -> None:
     assert plan.init["config"] == {"a": 1, "b": 2}
 
 
-def test_what_is_not_given_is_left_to_wandb() -> None:
+def test_missing_settings_are_left_to_wandb() -> None:
     """The environment and W&B's defaults rank below: an argument would hide them."""
     plan = opened(plan_run(wandb_config(), around(None)))
 
@@ -154,7 +154,7 @@ def test_what_is_not_given_is_left_to_wandb() -> None:
     ],
 )
 def test_group_and_job_type(environment: dict[str, str], given: Any, expected: tuple[str | None, str | None]) -> None:
-    """The defaults rank below the environment, the user's own above it."""
+    """The environment overrides the defaults; the user's values override both."""
     plan = opened(plan_run(wandb_config(**given), around(environment=environment)))
 
     assert (plan.init.get("group"), plan.init.get("job_type")) == expected
@@ -164,13 +164,13 @@ def test_group_and_job_type(environment: dict[str, str], given: Any, expected: t
     ("given", "expected"),
     [({}, "allow"), ({"resume": "must"}, "must"), ({"fork_from": "x?_step=1"}, None), ({"resume_from": "x"}, None)],
 )
-def test_a_retry_continues_its_run(given: Any, expected: str | None) -> None:
-    """A task's run is resumed, unless the user has said how."""
+def test_retry_continues_its_run(given: Any, expected: str | None) -> None:
+    """`resume` is set unless the user sets it."""
     assert opened(plan_run(wandb_config(**given), around())).init.get("resume") == expected
 
 
-def test_metadata() -> None:
-    """The run tells which action made it, unless that is turned off."""
+def test_metadata_describes_the_action() -> None:
+    """Unless `flyte_metadata=False`."""
     task = replace(REMOTE, project="p", domain="d", version="v", url="http://flyte/run1")
     plan = opened(plan_run(wandb_config(), around(task)))
 
@@ -201,8 +201,8 @@ def test_metadata() -> None:
         (replace(REMOTE, has_own_process=False), {}, {}, {**FLUSHING, "console": "off"}),
     ],
 )
-def test_settings(task: TaskIdentity, environment: dict[str, str], given: Any, expected: dict[str, Any]) -> None:
-    """Local tasks share a console, which W&B would give to each of their runs; the user's own settings win."""
+def test_default_settings(task: TaskIdentity, environment: dict[str, str], given: Any, expected: dict[str, Any]) -> None:
+    """Local tasks share a console, so it is not captured; the user's settings override that."""
     plan = opened(plan_run(wandb_config(**given), around(task, environment=environment)))
 
     assert plan.settings == {**CLOSING, **expected}
@@ -217,15 +217,15 @@ def test_settings(task: TaskIdentity, environment: dict[str, str], given: Any, e
         ({}, {"finish_timeout": 7, "settings": {"finish_timeout": 9}}, 9),
     ],
 )
-def test_closing_is_bounded(environment: dict[str, str], given: Any, expected: float | None) -> None:
-    """By a generous default, below everything the user says."""
+def test_finish_timeout_has_a_default(environment: dict[str, str], given: Any, expected: float | None) -> None:
+    """Everything that the user sets overrides it."""
     plan = opened(plan_run(wandb_config(**given), around(environment=environment)))
 
     assert plan.settings.get("finish_timeout") == expected
 
 
-def test_join_adds_its_own() -> None:
-    """A joined run gets the child's tags and configuration; what its decorator says wins."""
+def test_joining_task_adds_tags_and_config() -> None:
+    """The child's decorator overrides the run's config."""
     where = around(CHILD, inherited=PARENT, context=wandb_config(config={"a": 1}, tags=["c"]))
     plan = plan_run(wandb_config(config={"b": 2}, tags=["d"], name="no"), where)
 
@@ -246,10 +246,10 @@ def test_join_adds_its_own() -> None:
         ({}, {"WANDB_MODE": "shared"}, REMOTE, False, None),
     ],
 )
-def test_several_writers(
+def test_run_is_shared_only_if_it_can_have_several_writers(
     given: Any, environment: dict[str, str], task: TaskIdentity, reachable: bool, expected: str | None
 ) -> None:
-    """Only where there can be several: W&B's shared mode takes steps and artifacts away."""
+    """W&B's shared mode lacks steps and artifacts."""
     plan = opened(plan_run(wandb_config(**given), around(task, reachable=reachable, environment=environment)))
     mode = expected or environment.get("WANDB_MODE")
 
@@ -257,8 +257,8 @@ def test_several_writers(
     assert plan.settings.get("x_label") == ("train-a0" if mode == "shared" else None)
 
 
-def test_a_second_writer() -> None:
-    """It reaches the parent's run wherever that is, tells itself apart, and never ends it."""
+def test_second_writer_never_finishes_the_run() -> None:
+    """It uses the parent's host, has a label, and does not update the run's state."""
     decorator = wandb_config("elsewhere", "me", name="no", host="http://other", settings={"x_primary": True})
     plan = plan_run(decorator, around(REMOTE_CHILD, inherited=SHARED, elsewhere=True))
 
@@ -274,8 +274,8 @@ def test_a_second_writer() -> None:
     assert plan.fallback is None
 
 
-def test_beside_a_run_that_cannot_be_joined() -> None:
-    """A run of its own, in the parent's group and mode; that the parent's is on a server is worth a word."""
+def test_plain_parent_run_leads_to_a_separate_run() -> None:
+    """It is in the parent's group and mode; a notice is logged if the parent's run is online."""
     plain = replace(PARENT, group="g")
     cases: list[tuple[Any, RunLocation]] = [(None, plain), (None, OFFLINE), ("new", OFFLINE)]
     plan, beside_offline, new = (
@@ -289,15 +289,15 @@ def test_beside_a_run_that_cannot_be_joined() -> None:
     assert (new.init["group"], new.init.get("mode"), new.notice) == ("run1", None, None)
 
 
-def test_two_plain_writers_never_meet() -> None:
+def test_plain_run_is_never_opened_twice() -> None:
     """A decorator that names the parent's plain run would open it a second time."""
     with pytest.raises(NoParentRunError, match=r"id='run1-a1'.* accepts no second writer"):
         plan_run(wandb_config(id=PARENT.id), around(REMOTE_CHILD, inherited=PARENT, elsewhere=True))
 
 
 @pytest.mark.parametrize("inherited", [None, SHARED])
-def test_going_offline(inherited: RunLocation | None) -> None:
-    """What to open instead when W&B cannot be reached: a run of its own in files."""
+def test_offline_fallback(inherited: RunLocation | None) -> None:
+    """If W&B is unavailable, the task opens a separate offline run."""
     where = around(REMOTE_CHILD, inherited=inherited, elsewhere=True)
     plan = plan_run(wandb_config(on_unavailable="offline"), where)
 
@@ -307,8 +307,8 @@ def test_going_offline(inherited: RunLocation | None) -> None:
     assert plan.fallback.init["group"] == ("g" if inherited else "run1")
 
 
-def test_address_travels() -> None:
-    """A child reads the location its parent has handed down."""
+def test_run_location_round_trips_through_the_context() -> None:
+    """A child reads the location that its parent has passed on."""
     context = {"wandb_project": "p", **PARENT.to_context()}
 
     assert RunLocation.from_context(context) == PARENT

@@ -1,4 +1,4 @@
-"""Which run each process of a distributed task opens or joins: the table of the documentation."""
+"""Runs of the ranks of a distributed task: the table of the documentation."""
 
 import re
 from dataclasses import replace
@@ -16,7 +16,7 @@ PARENT = RunLocation("run1-a0", "team", "vision", "http://h", mode="shared", gro
 
 
 def torch_elastic(workers: int, per_worker: int) -> list[dict[str, str]]:
-    """What torch sets for each process."""
+    """Return what torch sets for each process."""
     return [
         {
             "RANK": str(worker * per_worker + local),
@@ -33,7 +33,7 @@ def torch_elastic(workers: int, per_worker: int) -> list[dict[str, str]]:
 
 
 def clustered_jax(workers: int) -> list[dict[str, str]]:
-    """What Flyte's launcher sets for each process."""
+    """Return what Flyte's launcher sets for each process."""
     common = {"FLYTE_CLUSTERED_WORKER": "1", "WORLD_SIZE": str(workers), "NNODES": str(workers), "NPROC_PER_NODE": "1"}
     return [{**common, "RANK": str(node), "NODE_RANK": str(node), "LOCAL_RANK": "0"} for node in range(workers)]
 
@@ -49,10 +49,10 @@ def around(environment: dict[str, str], context: WandbConfig | None = None, **ch
     return replace(where, **changes)
 
 
-def said(plan: Plan) -> str:
-    """A plan in short: what the process does, the run's id, and its label or its group."""
+def summary(plan: Plan) -> str:
+    """Summarize a plan: the action, the run's id, and its label or group."""
     if isinstance(plan, NoRunPlan):
-        return "silent"
+        return "no run"
     if isinstance(plan, WriterPlan):
         assert plan.settings["x_primary"] is plan.settings["x_update_finish_state"] is False
         return f"writes {plan.location.id} as {plan.settings['x_label']}"
@@ -72,11 +72,11 @@ JAX = clustered_jax(2)
     [
         (None, None, [{}], ["opens b in run1"]),
         ("new", "worker", torch_elastic(1, 1), ["opens b in run1"]),
-        (None, None, ONE, ["opens b in run1", "silent"]),
-        (None, "worker", ONE, ["opens b in run1", "silent"]),
-        ("auto", "global", TWO, ["opens b in run1", "silent", "silent", "silent"]),
-        ("auto", "global", JAX, ["opens b in run1", "silent"]),
-        ("auto", "worker", TWO, ["opens b-worker-0 in run1", "silent", "opens b-worker-1 in run1", "silent"]),
+        (None, None, ONE, ["opens b in run1", "no run"]),
+        (None, "worker", ONE, ["opens b in run1", "no run"]),
+        ("auto", "global", TWO, ["opens b in run1", "no run", "no run", "no run"]),
+        ("auto", "global", JAX, ["opens b in run1", "no run"]),
+        ("auto", "worker", TWO, ["opens b-worker-0 in run1", "no run", "opens b-worker-1 in run1", "no run"]),
         ("auto", "worker", JAX, ["opens b-worker-0 in run1", "opens b-worker-1 in run1"]),
         ("shared", None, ONE, ["opens b as rank-0", "writes b as rank-1"]),
         (
@@ -116,10 +116,10 @@ JAX = clustered_jax(2)
 )
 @pytest.mark.parametrize("base", ["run1-a0", "own", "configured"])
 @pytest.mark.parametrize("by", ["decorator", "context"])
-def test_which_run(
+def test_ranks_follow_the_table(
     run_mode: Any, rank_scope: Any, environments: list[dict[str, str]], expected: list[str], base: str, by: str
 ) -> None:
-    """The table, for the environments of the launchers, whoever gives the modes and whatever the id is."""
+    """For each launcher, whether the decorator or the context sets the modes, and for any id."""
     modes = wandb_config(run_mode=run_mode, rank_scope=rank_scope)
     context = wandb_config(id="configured") if base == "configured" else wandb_config()
     decorator = wandb_config(id="own") if base == "own" else wandb_config()
@@ -128,7 +128,7 @@ def test_which_run(
     else:
         decorator = decorator.merged(modes)
 
-    plans = [said(plan_run(decorator, around(environment, context))) for environment in environments]
+    plans = [summary(plan_run(decorator, around(environment, context))) for environment in environments]
 
     # A word that starts with "b" starts with the base.
     assert plans == [re.sub(r"\bb\b", base, line) for line in expected]
@@ -137,27 +137,27 @@ def test_which_run(
 @pytest.mark.parametrize(
     ("run_mode", "expected"),
     [
-        ("auto", ["writes run1-a0 as train-a2-rank-0", "silent"]),
+        ("auto", ["writes run1-a0 as train-a2-rank-0", "no run"]),
         ("shared", ["writes run1-a0 as train-a2-rank-0", "writes run1-a0 as train-a2-rank-1"]),
         ("new", ["opens run1-a2-rank-0 in run1-a2", "opens run1-a2-rank-1 in run1-a2"]),
     ],
 )
-def test_parent_run_that_can_be_joined(run_mode: Any, expected: list[str]) -> None:
-    """The ranks that log join it, each under a label of its own; `new` is as without a parent."""
+def test_ranks_join_a_shared_parent_run(run_mode: Any, expected: list[str]) -> None:
+    """Each has a different label; `new` is as without a parent."""
     child: dict[str, Any] = {"inherited": PARENT, "task": replace(TASK, action_name="a2", is_top_level=False)}
     plans = [plan_run(wandb_config(run_mode=run_mode), around(environment, **child)) for environment in ONE]
 
-    assert [said(plan) for plan in plans] == expected
+    assert [summary(plan) for plan in plans] == expected
 
 
 @pytest.mark.parametrize("rank", [0, 1])
-def test_parent_run_that_cannot_be_joined(rank: int) -> None:
-    """`shared` is the error it always is; `auto` opens a run in the parent's group."""
+def test_ranks_do_not_join_a_plain_parent_run(rank: int) -> None:
+    """`shared` raises; `auto` opens a run in the parent's group."""
     where = around(ONE[rank], inherited=replace(PARENT, mode="online"))
 
     with pytest.raises(NoParentRunError, match="accepts no second writer"):
         plan_run(wandb_config(run_mode="shared"), where)
-    assert said(plan_run(wandb_config(), where)) == ("silent" if rank else "opens run1-a0 in g")
+    assert summary(plan_run(wandb_config(), where)) == ("no run" if rank else "opens run1-a0 in g")
 
 
 @pytest.mark.parametrize(
@@ -169,16 +169,16 @@ def test_parent_run_that_cannot_be_joined(rank: int) -> None:
         (wandb_config(), {}, replace(PARENT, mode="offline")),
     ],
 )
-def test_no_run_is_shared_without_a_server(
+def test_offline_ranks_share_no_run(
     context: WandbConfig, environment: dict[str, str], inherited: RunLocation | None
 ) -> None:
-    """There each rank that would log to a common run has one of its own, as with `new`."""
+    """Each rank has a separate run, as with `new`."""
     plans = [
         plan_run(wandb_config(run_mode="shared"), around({**ranks, **environment}, context, inherited=inherited))
         for ranks in ONE
     ]
 
-    assert [said(plan) for plan in plans] == [f"opens run1-a0-rank-{rank} in run1-a0" for rank in (0, 1)]
+    assert [summary(plan) for plan in plans] == [f"opens run1-a0-rank-{rank} in run1-a0" for rank in (0, 1)]
 
 
 @pytest.mark.parametrize(
@@ -191,13 +191,13 @@ def test_no_run_is_shared_without_a_server(
         ("new", None, ["opens run1-a0-rank-0 in run1-a0", "opens run1-a0-rank-1 in run1-a0"]),
     ],
 )
-def test_going_offline(run_mode: Any, inherited: RunLocation | None, expected: list[str | None]) -> None:
-    """What ranks open when W&B cannot be reached: no two of them the same."""
+def test_offline_fallbacks_differ(run_mode: Any, inherited: RunLocation | None, expected: list[str | None]) -> None:
+    """If W&B is unavailable, no two ranks open the same run."""
     decorator = wandb_config(run_mode=run_mode, on_unavailable="offline")
     plans = [plan_run(decorator, around(environment, inherited=inherited)) for environment in ONE]
     fallbacks = [plan.fallback if isinstance(plan, OpenPlan | WriterPlan) else None for plan in plans]
 
-    assert [said(fallback) if fallback else None for fallback in fallbacks] == expected
+    assert [summary(fallback) if fallback else None for fallback in fallbacks] == expected
     assert {fallback.init["mode"] for fallback in fallbacks if fallback} == {"offline"}
 
 
@@ -209,16 +209,16 @@ def test_going_offline(run_mode: Any, inherited: RunLocation | None, expected: l
         ({"group": "mine"}, {"WANDB_RUN_GROUP": "theirs"}, "mine"),
     ],
 )
-def test_group(given: Any, environment: dict[str, str], expected: str | None) -> None:
-    """The group of ranks with runs of their own ranks where the default group does."""
+def test_group_of_ranks_with_separate_runs(given: Any, environment: dict[str, str], expected: str | None) -> None:
+    """It has the precedence of the default group."""
     plan = plan_run(wandb_config(run_mode="new", **given), around({**ONE[1], **environment}))
 
     assert isinstance(plan, OpenPlan)
     assert plan.init.get("group") == expected
 
 
-def test_second_writers_reach_the_run_of_the_first() -> None:
-    """The same project on the same server; and W&B's "online" does not keep the others away."""
+def test_second_writers_use_the_project_and_server_of_the_first() -> None:
+    """Also with `mode="online"`."""
     decorator = wandb_config("vision", "team", host="http://h", run_mode="shared", mode="online", config={"a": 1})
     first, second = (plan_run(decorator, around(environment)) for environment in ONE)
 
@@ -232,21 +232,21 @@ def test_second_writers_reach_the_run_of_the_first() -> None:
     assert (second.update.config, second.update.tags) == ({}, ())
 
 
-def test_local_mode() -> None:
-    """Processes of a launcher that each run Flyte locally: rank 0 logs; only a given id is common to them."""
+def test_local_ranks_share_a_run_only_by_a_given_id() -> None:
+    """Each process of the launcher is a separate Flyte run."""
     local = replace(TASK, is_local=True)
     auto, shared, common = (
-        [said(plan_run(decorator, around(ranks, task=local))) for ranks in ONE]
+        [summary(plan_run(decorator, around(ranks, task=local))) for ranks in ONE]
         for decorator in (wandb_config(), wandb_config(run_mode="shared"), wandb_config(run_mode="shared", id="mine"))
     )
 
-    assert auto == ["opens run1-a0 in run1", "silent"]
+    assert auto == ["opens run1-a0 in run1", "no run"]
     assert shared == ["opens run1-a0-rank-0 in run1-a0", "opens run1-a0-rank-1 in run1-a0"]
     assert common == ["opens mine as rank-0", "writes mine as rank-1"]
 
 
-def test_child_in_the_process_of_its_parent() -> None:
-    """In local mode the child of rank 0 uses the run object of its parent."""
+def test_local_child_of_rank_0_joins_its_parent() -> None:
+    """Both are in one process."""
     where = around(ONE[0], task=replace(TASK, is_local=True), inherited=PARENT, is_open_in_process=True)
 
     assert isinstance(plan_run(wandb_config(), where), JoinPlan)

@@ -1,4 +1,4 @@
-"""Where the links of distributed tasks lead."""
+"""URLs of the links of distributed tasks."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -22,7 +22,7 @@ def no_wandb_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def task_links(replicas: int, per_worker: int, decorator: WandbConfig) -> tuple[flyte.Link, ...]:
-    """What a decorated task of flyte.clustered shows."""
+    """Return the links of a decorated task of flyte.clustered."""
     env = ClusteredTaskEnvironment(name="links", replicas=replicas, nproc_per_node=per_worker)
 
     @env.task
@@ -34,7 +34,7 @@ def task_links(replicas: int, per_worker: int, decorator: WandbConfig) -> tuple[
 
 
 def location(link: flyte.Link, context: dict[str, str], *, local: bool = False) -> str:
-    """The link of the remote action "a0" of the run "run1", at the top level."""
+    """Return the link of the remote top-level action "a0" of the run "run1"."""
     return link.get_link(
         run_name="run1",
         project="flyte-project",
@@ -79,10 +79,10 @@ BASE = wandb_config("p", "e", host=HOST)
         ((2, 2), {"group": "mine"}, {}, ["runs/run1-a0"]),
     ],
 )
-def test_decorated_task(
+def test_links_of_a_decorated_task(
     size: tuple[int, int], decorator: dict[str, Any], context: dict[str, Any], expected: list[str]
 ) -> None:
-    """The page of what the ranks will open; with the scope "worker" one for each of the workers."""
+    """They lead to the runs that the ranks will open; with the scope "worker" each worker has one."""
     links = task_links(*size, BASE.merged(wandb_config(**decorator)))
 
     assert [location(link, wandb_config(**context)) for link in links] == [PAGES + page for page in expected]
@@ -90,8 +90,8 @@ def test_decorated_task(
     assert [link.name for link in links] == (names if len(links) > 1 else ["Weights & Biases"])
 
 
-def test_group_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It ranks above the group of the ranks and below the user's own."""
+def test_environment_overrides_the_group_of_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user's group overrides both."""
     monkeypatch.setenv("WANDB_RUN_GROUP", "environment")
     (link,) = task_links(2, 2, BASE.merged(wandb_config(run_mode="new")))
 
@@ -99,15 +99,15 @@ def test_group_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert location(link, wandb_config(group="mine")) == PAGES + "groups/mine"
 
 
-def test_local_mode() -> None:
-    """There Flyte runs one process, and the run is that of any other task."""
+def test_local_link_is_that_of_one_process() -> None:
+    """Locally Flyte runs one process."""
     links = task_links(2, 2, BASE.merged(wandb_config(run_mode="new", rank_scope="worker")))
 
     assert {location(link, {}, local=True) for link in links} == {PAGES + "runs/run1-a0"}
 
 
-def test_parent_run() -> None:
-    """Ranks that join the parent's run link to it; the table's ids are those of `new`."""
+def test_joining_ranks_link_to_the_parent_run() -> None:
+    """The ids of the table apply to `new` only."""
     joining, opening = (task_links(2, 2, BASE.merged(wandb_config(run_mode=mode)))[0] for mode in ("shared", "new"))
 
     assert location(joining, PARENT.to_context()) == "http://parent/team/vision/runs/run1-a0"
@@ -124,13 +124,13 @@ def test_parent_run() -> None:
         (Wandb(HOST, "p", "e", "new", rank_scope="worker"), "groups/run1-a0-worker-0"),
     ],
 )
-def test_link_of_the_user(link: Wandb, expected: str) -> None:
-    """It does not know the task: a scope says that there are several ranks."""
+def test_rank_scope_of_a_user_s_link(link: Wandb, expected: str) -> None:
+    """A scope implies several ranks: the link does not know the task."""
     assert location(link, {}) == PAGES + expected
 
 
-def test_placeholders() -> None:
-    """What the backend fills in stays as it is, in a group's location too."""
+def test_placeholders_in_a_group_are_not_encoded() -> None:
+    """The backend fills them in later."""
     (link,) = task_links(2, 2, BASE.merged(wandb_config(run_mode="new")))
     names = {"run_name": "{{.runName}}", "parent_action_name": "{{.actionName}}", "action_name": "{{.actionName}}"}
 
@@ -152,6 +152,6 @@ def test_placeholders() -> None:
         (SimpleNamespace(settings=None), (1, 1)),
     ],
 )
-def test_size(plugin_config: object, expected: tuple[int, int]) -> None:
-    """What other plugins' configurations look like breaks no decoration."""
+def test_declared_size(plugin_config: object, expected: tuple[int, int]) -> None:
+    """Configurations of other plugins count as one process."""
     assert declared_size(plugin_config) == DeclaredSize(*expected)

@@ -1,6 +1,6 @@
 """Weights & Biases for Flyte 2.
 
-Runs: `@wandb_init` gives a task a W&B run; `get_wandb_run()` returns it in the body.
+`@wandb_init` opens a W&B run for a task; `get_wandb_run()` returns it in the body.
 
 ```python
 import flyte
@@ -23,29 +23,30 @@ if __name__ == "__main__":
     flyte.with_runcontext(custom_context=wandb_config(project="my-project", tags=["baseline"])).run(train, lr=0.1)
 ```
 
-| name | what it is |
+| name | purpose |
 |---|---|
-| `wandb_init` | decorator: opens the run before the body, closes it truthfully after, links to it |
+| `wandb_init` | decorator: opens a run before the body, finishes it with the body's outcome, links to it |
 | `get_wandb_run`, `get_wandb_run_dir` | the run of the current task or trace; its local directory |
-| `wandb_config`, `get_wandb_context` | settings for the runs of a Flyte run or of a `with` block; those in force |
+| `wandb_config`, `get_wandb_context` | configuration of the runs of a Flyte run or of a `with` block; the current one |
 | `wandb_sweep_config`, `get_wandb_sweep_context` | the same for sweeps |
 | `wandb_sweep`, `get_wandb_sweep_id` | decorator: creates the sweep of a task, once, or joins one; its id |
-| `download_wandb_run_dir`, `download_wandb_run_logs` | a run's files and rows: in a folder; as an output |
+| `download_wandb_run_dir`, `download_wandb_run_logs` | download a run's files and rows to a folder; as an output |
 | `download_wandb_sweep_dirs`, `download_wandb_sweep_logs` | the same for all runs of a sweep |
-| `get_distributed_info` | which of several processes of a distributed task this one is |
-| `fan_out_sweep_agents`, `sweep_agent` | many sweep agents as Flyte tasks; makes such a task of an objective |
-| `run_sweep_agent` | one agent in a task, each trial in an interpreter of its own |
+| `get_distributed_info` | the rank of this process in a distributed task |
+| `fan_out_sweep_agents`, `sweep_agent` | many sweep agents as Flyte tasks; such a task for an objective |
+| `run_sweep_agent` | one agent in a task, each trial in a separate process |
 | `Wandb`, `WandbSweep` | links from a task to its run or sweep |
 | `WandbPluginError` | the root of all exceptions: `InvalidValueError`, `NoParentRunError`, `RunOpenError`, ... |
 
-Settings, strongest first: the decorator's arguments, the nearest `wandb_config`, outer ones, the `WANDB_*`
+Precedence, strongest first: the decorator's arguments, the nearest `wandb_config`, outer ones, the `WANDB_*`
 environment, W&B's defaults. `config` dictionaries merge key by key and `tags` add up.
 
 A task with `run_mode="auto"` (the default) reuses the run of the nearest decorated task that called it, or opens one;
 `"new"` always opens one; `"shared"` always reuses.
 
-In a task of several processes (Flyte's Elastic, flyte.clustered) rank 0 logs; `run_mode="shared"` makes all ranks log
-to one run, `"new"` gives each its own, and `rank_scope="worker"` counts by workers: see `help(wandb_init)`.
+In a task of several processes (Flyte's Elastic, flyte.clustered) rank 0 logs; with `run_mode="shared"` all ranks log to
+one run, with `"new"` each logs to a separate one, and `rank_scope="worker"` applies that per worker: see
+`help(wandb_init)`.
 
 Importing this module does not import wandb.
 """
