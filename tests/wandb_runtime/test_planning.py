@@ -201,7 +201,7 @@ def test_metadata_describes_the_action() -> None:
         (replace(REMOTE, has_own_process=False), {}, {}, {**FLUSHING, "console": "off"}),
     ],
 )
-def test_default_settings(task: TaskIdentity, environment: dict[str, str], given: Any, expected: dict[str, Any]) -> None:
+def test_settings(task: TaskIdentity, environment: dict[str, str], given: Any, expected: dict[str, Any]) -> None:
     """Local tasks share a console, so it is not captured; the user's settings override that."""
     plan = opened(plan_run(wandb_config(**given), around(task, environment=environment)))
 
