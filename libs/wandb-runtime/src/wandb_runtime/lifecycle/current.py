@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wandb import Run
+    from wandb_artifacts.client import Connection
 
     from wandb_runtime.lifecycle.plans import RunLocation
 
@@ -26,6 +27,8 @@ class CurrentRun:
     location: RunLocation | None
     """None, as the run is, where this process of a distributed task does not log."""
     action: tuple[str, str] | None
+    connection: Connection | None = None
+    """How the run's server is reached; None if another function has opened the run."""
 
 
 # A context variable is inherited by threads, traces and, in local mode, child tasks. Storing the action hides it from
@@ -50,9 +53,9 @@ def current_run() -> CurrentRun | None:
 
 
 @contextlib.contextmanager
-def activate(run: Run | None, location: RunLocation | None) -> Iterator[None]:
+def activate(run: Run | None, location: RunLocation | None, connection: Connection | None = None) -> Iterator[None]:
     """Make a run the current one of the code inside; with None that code has no run and opens none."""
-    token = _current.set(CurrentRun(run, location, _action()))
+    token = _current.set(CurrentRun(run, location, _action(), connection))
     try:
         yield
     finally:

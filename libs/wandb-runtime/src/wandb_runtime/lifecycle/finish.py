@@ -12,6 +12,9 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
+from wandb_artifacts import RunRef
+from wandb_artifacts.client import Client
+
 from wandb_runtime.tasks.outputs import DownloadedLogs
 from wandb_runtime.tasks.shutdown import is_stopping
 from wandb_runtime.tasks.threads import submit, to_thread
@@ -21,12 +24,13 @@ if TYPE_CHECKING:
 
     from flyte.io import Dir
     from wandb import Run
+    from wandb_artifacts.client import Connection
 
     from wandb_runtime.tasks.outputs import TraceOutput
 
 _logger = logging.getLogger("wandb_runtime")
 
-_TIMEOUT = 10
+_TIMEOUT = 10.0
 # A server may need a moment until it shows that a run has ended.
 _PAUSES = (0.2, 0.5, 1.0, 2.0)
 # `crashed`: the server has received nothing from the run for long, not even its end.
@@ -143,7 +147,7 @@ def _load_traces() -> ModuleType:
     return traces
 
 
-def finish_for_download(run: Run, exit_code: int) -> TraceOutput | None:
+def finish_for_download(run: Run, exit_code: int, connection: Connection | None) -> TraceOutput | None:
     """Finish a run whose files were requested. Never raises.
 
     Returns:
@@ -151,12 +155,12 @@ def finish_for_download(run: Run, exit_code: int) -> TraceOutput | None:
     """
     last_step = -1 if is_stopping() else last_step_of(run)
     name, host = LocalRun.of(run).name, run.settings.base_url
-    local = finish_run(run, exit_code, ends_run=True)
+    local = finish_run(run, exit_code, verify_by=connection)
     if local is not None:
         return replace(local, is_requested=True)
     if run.offline or run.disabled:
         return None
-    logs = RunLogs(name, host, last_step=last_step)
+    logs = RunLogs(name, host, connection, last_step=last_step)
     if is_stopping():
         logs.report_skipped("the task is being stopped")
         return None
@@ -170,13 +174,13 @@ def last_step_of(run: Run) -> int:
     return -1
 
 
-def finish_run(run: Run, exit_code: int, *, ends_run: bool) -> LocalRun | None:
+def finish_run(run: Run, exit_code: int, *, verify_by: Connection | None = None) -> LocalRun | None:
     """Close a run object, and verify that the server has the run's end. Never raises.
 
     Args:
         run: A run object of this process.
         exit_code: The exit code of the run, or of its use.
-        ends_run: Whether closing the object ends the run; that of a second writer does not.
+        verify_by: How the server is reached; None for a second writer, whose end is not that of the run.
 
     Returns:
         The local copy, if the server may lack some of its data, and if there is time to store it.
@@ -188,8 +192,8 @@ def finish_run(run: Run, exit_code: int, *, ends_run: bool) -> LocalRun | None:
     except Exception as error:  # noqa: BLE001
         problem = f"{type(error).__name__}: {error}"
     else:
-        if ends_run and not (run.offline or run.disabled or is_stopping()):
-            problem = _find_problem(run, local.host)
+        if verify_by is not None and not (run.offline or run.disabled or is_stopping()):
+            problem = _find_problem(RunRef(run.entity, run.project, run.id), verify_by)
     if problem is not None:
         _logger.warning(
             "W&B run %s was not uploaded completely (%s). Its data is in %s; %s",
@@ -206,24 +210,22 @@ def finish_run(run: Run, exit_code: int, *, ends_run: bool) -> LocalRun | None:
     return local
 
 
-def _find_problem(run: Run, host: str) -> str | None:
+def _find_problem(run: RunRef, connection: Connection) -> str | None:
     """Request the run's state: the SDK does not report when the server has refused a run's data."""
-    entity, project, run_id = run.entity, run.project, run.id
-    request = submit(lambda: _final_state(host, entity, project, run_id))
+    request = submit(lambda: _final_state(run, connection))
     try:
         state = request.result(_TIMEOUT)
     except concurrent.futures.TimeoutError:
-        return f"the server did not return the run's state within {_TIMEOUT} s"
-    except Exception as error:  # noqa: BLE001 - the SDK has no common class, and the work is done
+        return f"the server did not return the run's state within {_TIMEOUT:g} s"
+    except Exception as error:  # noqa: BLE001 - the work is done, and its result must not be lost
         return f"the server did not return the run's state, {type(error).__name__}: {error}"
     return None if state not in _OPEN_STATES else f"it is {state} on the server"
 
 
-def _final_state(host: str, entity: str, project: str, run_id: str) -> str:
-    from wandb_runtime.server import queries
-
+def _final_state(run: RunRef, connection: Connection) -> str:
+    client = Client(connection, timeout=_TIMEOUT)
     for pause in (*_PAUSES, None):
-        state = queries.run_state(host, entity, project, run_id, timeout=_TIMEOUT) or "missing"
+        state = client.run_state(run) or "missing"
         if pause is None or state not in _OPEN_STATES:
             break
         time.sleep(pause)

@@ -6,16 +6,20 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from wandb_artifacts import RunRef
+from wandb_artifacts.client import Client
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wandb import Run
+    from wandb_artifacts.client import Connection
 
-    from wandb_runtime.lifecycle.plans import RunLocation, RunUpdate
+    from wandb_runtime.lifecycle.plans import RunUpdate
 
 _logger = logging.getLogger("wandb_runtime")
 
-_TIMEOUT = 10
+_TIMEOUT = 10.0
 
 
 @dataclass(frozen=True)
@@ -31,19 +35,19 @@ def add(update: RunUpdate, run: Run) -> None:
     _add(update, run, _Existing(dict(run.config), run.tags or ()))
 
 
-def add_as_writer(update: RunUpdate, run: Run, location: RunLocation) -> None:
+def add_as_writer(update: RunUpdate, run: Run, connection: Connection) -> None:
     """Add to a run of another process, whose config and tags the run object of this process does not have."""
     if not update.inherited_config and not update.tags:
         update_config(run, update.config)
-    elif existing := _look_up(location):
+    elif existing := _look_up(run, connection):
         _add(update, run, existing)
     else:
         update_config(run, update.config)
 
 
-def restore_tags(run: Run, location: RunLocation, tags: tuple[str, ...]) -> None:
+def restore_tags(run: Run, connection: Connection | None, tags: tuple[str, ...]) -> None:
     """Add tags again that another writer has replaced: W&B keeps the list that was sent last."""
-    if tags and (existing := _look_up(location)):
+    if tags and (existing := _look_up(run, connection)):
         _add_tags(run, existing, tags)
 
 
@@ -64,13 +68,15 @@ def _add_tags(run: Run, existing: _Existing, tags: tuple[str, ...]) -> None:
         run.tags = tuple(dict.fromkeys((*existing.tags, *tags)))
 
 
-def _look_up(location: RunLocation) -> _Existing | None:
-    from wandb_runtime.server import queries, sdk_private
-
+def _look_up(run: Run, connection: Connection | None) -> _Existing | None:
+    ref = RunRef(run.entity, run.project, run.id)
     try:
-        host = sdk_private.resolve_host(location.host)
-        run = queries.find_run(host, f"{location.entity}/{location.project}/{location.id}", timeout=_TIMEOUT)
-        return _Existing(dict(run.config), tuple(run.tags))
+        found = Client(connection, timeout=_TIMEOUT).find_run(ref)
     except Exception as error:  # noqa: BLE001 - tags are not worth a task
-        _logger.warning("Cannot read the tags of W&B run %s, so none are added to it: %s", location.id, error)
-        return None
+        reason: object = error
+    else:
+        if found is not None:
+            return _Existing(found.config, found.tags)
+        reason = "the server does not have the run"
+    _logger.warning("Cannot read the tags of W&B run %s, so none are added to it: %s", ref, reason)
+    return None

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from wandb_artifacts.client import Connection
 
 from wandb_runtime.lifecycle import open_runs
 from wandb_runtime.lifecycle.joining import update_config
@@ -19,7 +22,19 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("wandb_runtime")
 
 
-def open_run(init: Mapping[str, Any], settings: Mapping[str, Any]) -> Run:
+def connection_for(settings: Mapping[str, Any]) -> Connection:
+    """Return how the server of a run is reached, for requests beside those of the SDK's own run.
+
+    The host is resolved: the SDK would use the host of the run that it opened last for later runs without one.
+
+    Raises:
+        InvalidValueError: A setting is invalid.
+    """
+    connection = Connection.from_settings(settings)
+    return replace(connection, host=connection.resolved().host)
+
+
+def open_run(init: Mapping[str, Any], settings: Mapping[str, Any], connection: Connection) -> Run:
     """Call `wandb.init` with these arguments.
 
     Raises:
@@ -32,15 +47,11 @@ def open_run(init: Mapping[str, Any], settings: Mapping[str, Any]) -> Run:
     if is_launched(os.environ):
         # The launcher's service would take two ranks for one process, and a run of a killed rank for one in use.
         sdk_private.detach_inherited_service()
-    host = sdk_private.resolve_host(settings.get("base_url"))
-    request = RunRequest.of(init, host)
-    try:
-        require_api_key(request, init.get("mode"))
-    except wandb.Error as error:
-        raise explain_failure(error, request) from error
+    request = RunRequest.of(init, connection)
+    require_api_key(request, init.get("mode"))
     try:
         # A fresh dictionary each time: wandb.init changes the settings object it is given.
-        return wandb.init(**init, reinit="create_new", settings={**settings, "base_url": host})
+        return wandb.init(**init, reinit="create_new", settings={**settings, "base_url": request.host})
     except Exception as error:
         if isinstance(error, wandb.Error):
             _forget(init.get("id"))

@@ -19,7 +19,7 @@ from wandb_runtime.lifecycle import open_runs, process_lock
 from wandb_runtime.lifecycle.current import activate, current_run
 from wandb_runtime.lifecycle.finish import finish_for_download, finish_run
 from wandb_runtime.lifecycle.joining import add, add_as_writer, restore_tags
-from wandb_runtime.lifecycle.opening import describe_action, open_run
+from wandb_runtime.lifecycle.opening import connection_for, describe_action, open_run
 from wandb_runtime.lifecycle.planning import plan_run
 from wandb_runtime.lifecycle.plans import JoinPlan, NoRunPlan, OpenPlan, Plan, PlanningContext, RunLocation, WriterPlan
 from wandb_runtime.tasks.action import current_task, is_task_function
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from wandb import Run
+    from wandb_artifacts.client import Connection
 
     from wandb_runtime.tasks.decorating import Decoration
     from wandb_runtime.tasks.outputs import TraceOutput
@@ -52,6 +53,8 @@ class RunSession:
     run: Run
     location: RunLocation
     role: Role
+    connection: Connection | None = None
+    """How the run's server is reached, for requests beside those of the run itself; None for a guest."""
     tags: tuple[str, ...] = ()
     """The tags that the function has added to a run of another process."""
     downloads_logs: bool = False
@@ -61,7 +64,7 @@ class RunSession:
     @contextlib.contextmanager
     def active(self) -> Iterator[None]:
         """Make the run the current one of the code inside, and hand its location to the tasks called there."""
-        with activate(self.run, self.location), flyte.custom_context(**self.location.to_context()):
+        with activate(self.run, self.location, self.connection), flyte.custom_context(**self.location.to_context()):
             yield
 
     def mark_preempting(self) -> None:
@@ -80,12 +83,12 @@ class RunSession:
         if self.role is Role.GUEST or not self._closing.acquire(blocking=False):
             return None
         if self.role is Role.WRITER:
-            restore_tags(self.run, self.location, self.tags)
-            return open_runs.release(self.location, lambda run: finish_run(run, exit_code, ends_run=False))
+            restore_tags(self.run, self.connection, self.tags)
+            return open_runs.release(self.location, lambda run: finish_run(run, exit_code))
         open_runs.remove(self.location)
         if self.downloads_logs:
-            return finish_for_download(self.run, exit_code)
-        return finish_run(self.run, exit_code, ends_run=True)
+            return finish_for_download(self.run, exit_code, self.connection)
+        return finish_run(self.run, exit_code, verify_by=self.connection)
 
 
 class NullSession:
@@ -181,11 +184,12 @@ def _write(plan: WriterPlan) -> RunSession:
     location = plan.location
     known = {"entity": location.entity, "project": location.project}
     init = {"id": location.id, "mode": "shared", **{name: value for name, value in known.items() if value}}
+    connection = connection_for(plan.settings)
 
-    run = open_runs.acquire(location, lambda: open_run(init, plan.settings))
-    session = RunSession(run, location, Role.WRITER, plan.update.tags)
+    run = open_runs.acquire(location, lambda: open_run(init, plan.settings, connection))
+    session = RunSession(run, location, Role.WRITER, connection, plan.update.tags)
     try:
-        add_as_writer(plan.update, run, location)
+        add_as_writer(plan.update, run, connection)
     except BaseException:
         session.close(1)
         raise
@@ -195,7 +199,8 @@ def _write(plan: WriterPlan) -> RunSession:
 def _open(plan: OpenPlan) -> RunSession:
     if plan.notice:
         _logger.warning(plan.notice)
-    run = open_run(plan.init, plan.settings)
+    connection = connection_for(plan.settings)
+    run = open_run(plan.init, plan.settings, connection)
     location = RunLocation(
         id=run.id,
         entity=run.entity or None,
@@ -205,7 +210,7 @@ def _open(plan: OpenPlan) -> RunSession:
         group=run.group or None,
     )
     open_runs.add(location, run)
-    session = RunSession(run, location, Role.OPENER, downloads_logs=_can_download_logs(plan))
+    session = RunSession(run, location, Role.OPENER, connection, downloads_logs=_can_download_logs(plan))
     try:
         if plan.metadata is not None:
             describe_action(run, plan.metadata)

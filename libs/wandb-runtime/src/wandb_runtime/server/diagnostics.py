@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from wandb_runtime._errors import MissingApiKeyError, RunOpenError, UnavailableError
 
+from wandb_artifacts import AuthenticationError
+from wandb_artifacts.client import Client, Connection, find_credentials
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_PROBE_TIMEOUT = 10
+_PROBE_TIMEOUT = 10.0
 _LONGEST_REASON = 300
 _NO_REASON = "<no message>"
+_OK = 200
 _UNAUTHORIZED = 401
 
 # Causes of an outage by substrings of the SDK's error text, most specific first, with what to do.
@@ -35,16 +39,21 @@ class RunRequest:
     """A run to open, as far as it is known before."""
 
     run_id: str | None
-    host: str
-    """The API base URL of the server."""
+    connection: Connection
+    """How the server is reached; with its host."""
     entity: str | None
     project: str | None
 
     @classmethod
-    def of(cls, init: Mapping[str, Any], host: str) -> RunRequest:
+    def of(cls, init: Mapping[str, Any], connection: Connection) -> RunRequest:
         """Describe the run that these arguments of `wandb.init()` open."""
         entity, project = (init.get(name) or os.environ.get(f"WANDB_{name.upper()}") for name in ("entity", "project"))
-        return cls(init.get("id"), host, entity, project)
+        return cls(init.get("id"), connection, entity, project)
+
+    @property
+    def host(self) -> str:
+        """The API base URL of the server."""
+        return self.connection.host or ""
 
     def __str__(self) -> str:
         return f"Cannot open W&B run {self.run_id or 'of this function'} at {self.host}"
@@ -55,19 +64,14 @@ def require_api_key(request: RunRequest, mode: str | None) -> None:
 
     Raises:
         MissingApiKeyError: The API key is missing, and the run needs one.
-        wandb.errors.AuthenticationError: The API key is malformed.
     """
-    from wandb_runtime.server import sdk_private
-
     mode = mode or os.environ.get("WANDB_MODE")
-    if mode in ("offline", "disabled", "dryrun") or sdk_private.has_credentials(request.host):
-        return
-    msg = f'No W&B API key: set WANDB_API_KEY ({_KEY_FROM_FLYTE}), or set mode="offline" to log without W&B'
-    raise MissingApiKeyError(msg)
+    if mode not in ("offline", "disabled", "dryrun"):
+        _require_key(request.connection, ', or set mode="offline" to log without W&B')
 
 
 def require_credentials(host: str | None) -> str:
-    """Fail before the SDK would prompt for a key on a terminal; for operations that need the server.
+    """Fail early if there are no credentials for a server; for operations that need it.
 
     Args:
         host: The API base URL of the server, if one was given.
@@ -77,15 +81,18 @@ def require_credentials(host: str | None) -> str:
 
     Raises:
         MissingApiKeyError: The API key is missing.
-        wandb.errors.AuthenticationError: The API key is malformed.
     """
-    from wandb_runtime.server import sdk_private
+    client = Client(host)
+    _require_key(client.connection)
+    return client.host
 
-    location = sdk_private.resolve_host(host)
-    if not sdk_private.has_credentials(location):
-        msg = f"No W&B API key: set WANDB_API_KEY ({_KEY_FROM_FLYTE})"
-        raise MissingApiKeyError(msg)
-    return location
+
+def _require_key(connection: Connection, alternative: str = "") -> None:
+    try:
+        find_credentials(connection)
+    except AuthenticationError as error:
+        msg = f"{error} ({_KEY_FROM_FLYTE}){alternative}"
+        raise MissingApiKeyError(msg) from None
 
 
 def outage_advice(error: Exception) -> str | None:
@@ -107,9 +114,7 @@ def explain_failure(error: Exception, request: RunRequest) -> RunOpenError:
 
 def _refusal(request: RunRequest) -> str:
     """Explain a refusal. It carries no status: a request that names no project distinguishes key and project."""
-    from wandb_runtime.server import queries
-
-    status = queries.key_status(request.host, timeout=_PROBE_TIMEOUT)
+    status = Client(request.connection, timeout=_PROBE_TIMEOUT).key_status()
     if status is None:
         return "the server refuses the run. Check WANDB_API_KEY, the entity and the project"
     if status == _UNAUTHORIZED:
@@ -117,7 +122,7 @@ def _refusal(request: RunRequest) -> str:
             "the server refuses the API key (401). Check that WANDB_API_KEY is complete, not revoked, and belongs to "
             f"this server ({_KEY_FROM_FLYTE})"
         )
-    if status != queries.ACCEPTED:
+    if status != _OK:
         return (
             f"the server refuses every request ({status}). {_CHECK_HOST}: is it a W&B server, and is there a proxy "
             "in front of it?"

@@ -11,7 +11,7 @@ from wandb_artifacts import InvalidValueError, RunRef, SweepRef
 
 Ref = TypeVar("Ref", RunRef, SweepRef)
 
-_TIMEOUT = 10
+_TIMEOUT = 10.0
 
 
 def parse_reference(
@@ -49,10 +49,9 @@ _UNKNOWN = "<unknown>"
 
 
 def _default_entity(field: str, text: str, host: str | None) -> str:
-    from wandb_runtime.server.diagnostics import require_credentials
-    from wandb_runtime.server.queries import default_entity
+    from wandb_artifacts.client import Client
 
-    entity = default_entity(require_credentials(host), timeout=_TIMEOUT)
+    entity = Client(connection, timeout=_TIMEOUT).default_entity()
     if not entity:
         reason = "names no entity, and the API key has no default one; write entity/project/id"
         raise InvalidValueError(field, text, reason)
