@@ -116,7 +116,7 @@ def test_server_gone_in_mid_run(wandb_devserver: DevServer, log: pytest.LogCaptu
 
 def test_server_that_does_not_say(wandb_devserver: DevServer, log: pytest.LogCaptureFixture) -> None:
     """Where it cannot be asked, that is said; the data may be there all the same."""
-    asked = wandb_devserver.faults.add(Fault("graphql", operation="Runs", status=403))
+    asked = wandb_devserver.faults.add(Fault("graphql", operation="RunState", status=403))
     run_id = run_locally(logging_rows, context=CONTEXT)
 
     (said,) = warnings(log)

@@ -204,6 +204,9 @@ SECRET = "s3cr3t-value"
         {"settings": {"api_key": SECRET}},
         {"settings": wandb.Settings(api_key="k" * 40)},
         {"host": f"https://me:{SECRET}@wandb.example.com"},
+        {"settings": {"http_proxy": f"http://me:{SECRET}@proxy:3128"}},
+        {"settings": wandb.Settings(https_proxy=f"http://me:{SECRET}@proxy:3128")},
+        {"settings": {"x_extra_http_headers": {"Authorization": f"Bearer {SECRET}"}}},
     ],
     ids=lambda arguments: next(iter(arguments)),
 )
@@ -217,6 +220,13 @@ def test_credential_is_refused(arguments: dict[str, Any], monkeypatch: pytest.Mo
     assert SECRET not in str(caught.value)
     assert "k" * 40 not in str(caught.value)
     assert SECRET not in repr(caught.value.args)
+
+
+def test_connection_settings_without_credentials_are_accepted() -> None:
+    """A proxy or a header alone is not a secret."""
+    settings = {"http_proxy": "http://proxy:3128", "x_extra_http_headers": {"X-Team": "research"}}
+
+    assert wandb_config(settings=settings).settings == settings
 
 
 @pytest.mark.parametrize("name", ["tokenizer", "max_tokens", "token_count", "pad_token", "secretary", "api_key_name"])

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wandb_artifacts import InvalidValueError, RunRef
+from wandb_artifacts.client import Connection, use_connection
 from wandb_artifacts.flyte import download_run_to_folder
 
 from wandb_runtime.config.context import flyte_context
@@ -17,7 +18,6 @@ from wandb_runtime.lifecycle.finish import last_step_of
 from wandb_runtime.lifecycle.plans import RunLocation
 from wandb_runtime.server.references import parse_reference
 from wandb_runtime.tasks.action import current_task
-from wandb_runtime.tasks.outputs import trust
 from wandb_runtime.tasks.threads import to_thread
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class _Source:
     """A run on W&B."""
 
     ref: RunRef
+    connection: Connection
     last_step: int = -1
     """The last step that the run is known to have; -1 if unknown."""
     is_over: bool = True
@@ -68,8 +69,9 @@ def download_wandb_run_dir(
     source = _find(run_id)
     if isinstance(source, str):
         return source
-    traces.settle_sync(source.ref, last_step=source.last_step, is_over=source.is_over)
-    return download_run_to_folder(source.ref, path, include_history=include_history).destination
+    with use_connection(source.connection):
+        traces.settle_sync(source.ref, last_step=source.last_step, is_over=source.is_over)
+        return download_run_to_folder(source.ref, path, include_history=include_history).destination
 
 
 async def download_wandb_run_logs(run_id: str) -> Dir:
@@ -95,9 +97,11 @@ async def download_wandb_run_logs(run_id: str) -> Dir:
     if isinstance(source, str):
         return await traces.wandb_run_directory(source, attempt)
     ref = source.ref
-    return await traces.download_wandb_run_logs(
-        str(ref), ref.host or "", source.last_step, is_over=source.is_over, attempt=attempt
-    )
+    # In the context rather than among the inputs of the trace, which Flyte shows: headers may be secret.
+    with use_connection(source.connection):
+        return await traces.download_wandb_run_logs(
+            str(ref), ref.host or "", source.last_step, is_over=source.is_over, attempt=attempt
+        )
 
 
 def _find(run_id: str | None) -> _Source | str:
@@ -114,15 +118,16 @@ def _find(run_id: str | None) -> _Source | str:
         return local
     inherited = location or RunLocation.from_context(flyte_context())
     config = WandbConfig.current()
-    host = (inherited and inherited.host) or config.host
-    trust(host)
+    connection = here.connection if here else None
+    if connection is None:
+        connection = Connection.from_settings(config.settings, host=(inherited and inherited.host) or config.host)
     defaults = [(config.entity, config.project)]
     if inherited:
         defaults.insert(0, (inherited.entity, inherited.project))
-    ref = parse_reference(RunRef, "run_id", run_id, defaults, host)
+    ref = parse_reference(RunRef, "run_id", run_id, defaults, connection)
     if run is not None and (ref.id, ref.entity, ref.project) == (run.id, run.entity, run.project):
-        return _Source(ref, last_step_of(run), is_over=False)
-    return _Source(ref)
+        return _Source(ref, connection, last_step_of(run), is_over=False)
+    return _Source(ref, connection)
 
 
 def _names(text: object, run: Run) -> bool:

@@ -41,6 +41,11 @@ _CREDENTIAL_NAMES = frozenset(
         "wandb_api_key",
     }
 )
+_SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key"})
+_IN_CONNECTION = (
+    "holds a credential, and everybody who can see the run could read it; leave it out, and set {variable}, by a "
+    "flyte.Secret in a remote task"
+)
 _MAX_TAG = 64
 # Types that JSON carries unchanged. Not their subclasses: a numpy.float64 is a float, an IntEnum an int.
 _JSON_SCALARS = frozenset({bool, float, int, str, type(None)})
@@ -124,7 +129,22 @@ def mapping(field: str, value: Mapping[str, Any]) -> dict[str, Any]:
 def settings(field: str, value: Any) -> dict[str, Any]:
     """Require `wandb.Settings`, or a dictionary of its fields; only the fields that were set are kept."""
     names = getattr(value, "model_fields_set", None)
-    return mapping(field, value if names is None else {name: getattr(value, name) for name in sorted(names)})
+    checked = mapping(field, value if names is None else {name: getattr(value, name) for name in sorted(names)})
+    _refuse_connection_secrets(field, checked)
+    return checked
+
+
+def _refuse_connection_secrets(field: str, value: Mapping[str, Any]) -> None:
+    """Raise if a proxy URL has a password, or a header is a credential: everybody who can see the run could read it."""
+    for name in ("http_proxy", "https_proxy"):
+        if "@" in str(value.get(name) or ""):
+            path = f"{field}[{name!r}]"
+            raise InvalidValueError(path, None, _IN_CONNECTION.format(variable=f"WANDB_{name.upper()}"))
+    headers = value.get("x_extra_http_headers")
+    for header in headers if isinstance(headers, Mapping) else ():
+        if header.lower() in _SECRET_HEADERS:
+            path = f"{field}['x_extra_http_headers'][{header!r}]"
+            raise InvalidValueError(path, None, _IN_CONNECTION.format(variable="WANDB_X_EXTRA_HTTP_HEADERS"))
 
 
 def json_value(field: str, value: object) -> Any:

@@ -6,10 +6,10 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from wandb_runtime._errors import MissingApiKeyError, RunOpenError, UnavailableError
-
 from wandb_artifacts import AuthenticationError
 from wandb_artifacts.client import Client, Connection, find_credentials
+
+from wandb_runtime._errors import MissingApiKeyError, RunOpenError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

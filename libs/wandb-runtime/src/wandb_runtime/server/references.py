@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from wandb_artifacts import InvalidValueError, RunRef, SweepRef
+from wandb_artifacts.client import Client, Connection
 
 Ref = TypeVar("Ref", RunRef, SweepRef)
 
@@ -15,7 +16,11 @@ _TIMEOUT = 10.0
 
 
 def parse_reference(
-    kind: type[Ref], field: str, text: str, defaults: Iterable[tuple[str | None, str | None]], host: str | None
+    kind: type[Ref],
+    field: str,
+    text: str,
+    defaults: Iterable[tuple[str | None, str | None]],
+    connection: Connection | str | None,
 ) -> Ref:
     """Parse an id, a path, or the URL of a page. May request the default entity of the API key. Blocks.
 
@@ -25,7 +30,8 @@ def parse_reference(
         text: What the user wrote.
         defaults: Entity and project for a text that lacks them, the most likely first; then those of the environment,
             then the default entity of the API key.
-        host: The API base URL of the server, unless the text names one; None for the SDK's default.
+        connection: How the server is reached, or its API base URL, unless the text names another one; None for the
+            configured server.
 
     Raises:
         InvalidValueError: The text is invalid, or lacks a project without a default.
@@ -34,6 +40,7 @@ def parse_reference(
         raise InvalidValueError(field, text, "must be an id, entity/project/id, or the URL of a page")
     environment = (os.environ.get("WANDB_ENTITY") or None, os.environ.get("WANDB_PROJECT") or None)
     known = [*defaults, environment]
+    host = connection.host if isinstance(connection, Connection) else connection
     entity = next((entity for entity, _ in known if entity), None)
     project = next((project for _, project in known if project), None)
     try:
@@ -42,15 +49,13 @@ def parse_reference(
     except InvalidValueError as error:
         reason = error.reason.partition(", or pass project=")[0]
         raise InvalidValueError(field, text, reason) from error
-    return ref if ref.entity != _UNKNOWN else replace(ref, entity=_default_entity(field, text, host))
+    return ref if ref.entity != _UNKNOWN else replace(ref, entity=_default_entity(field, text, connection))
 
 
 _UNKNOWN = "<unknown>"
 
 
-def _default_entity(field: str, text: str, host: str | None) -> str:
-    from wandb_artifacts.client import Client
-
+def _default_entity(field: str, text: str, connection: Connection | str | None) -> str:
     entity = Client(connection, timeout=_TIMEOUT).default_entity()
     if not entity:
         reason = "names no entity, and the API key has no default one; write entity/project/id"

@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from functools import cache
 from typing import TYPE_CHECKING
 
 import wandb
 from wandb.sdk import wandb_setup
-from wandb.sdk.lib import module, wbauth
+from wandb.sdk.lib import module
 from wandb.sdk.lib.asyncio_manager import AlreadyJoinedError
 from wandb.sdk.lib.service.service_connection import WandbAttachFailedError
 from wandb.sdk.mailbox import HandleAbandonedError, MailboxClosedError
@@ -91,32 +90,6 @@ def detach_inherited_service() -> None:
     token = re.match(r"\d+-(\d+)-", os.environ.get("WANDB_SERVICE", ""))
     if token is not None and int(token[1]) != os.getpid():
         del os.environ["WANDB_SERVICE"]
-
-
-def resolve_host(host: str | None) -> str:
-    """Return the API base URL of the server for a run that was given `host`.
-
-    The SDK would use the URL of the run that it opened last for all later runs without a URL.
-    """
-    return host or os.environ.get("WANDB_BASE_URL") or _configured_host()
-
-
-@cache
-def _configured_host() -> str:
-    """Return the URL in the user's settings files, or W&B's default; read before the first run is opened."""
-    return wandb.setup().settings.base_url
-
-
-def has_credentials(host: str) -> bool:
-    """Whether `wandb.init` would find a key, in the environment, the settings or netrc, without a prompt.
-
-    `wandb.login(prompt=False)` finds out too, but not while a run is open, and it writes the host to a settings file.
-
-    Raises:
-        wandb.errors.AuthenticationError: The key is malformed.
-    """
-    found = wbauth.authenticate_session(host=host, source="wandb_init", prompt=False, update_session=False)
-    return found is not None
 
 
 def forget_failed_run(run_id: str) -> None:
