@@ -278,8 +278,8 @@ def test_the_loop_goes_on_while_a_run_opens_and_closes(wandb_devserver: DevServe
     assert after.count("tick") > 10
 
 
-def test_the_globals_of_wandb(wandb_devserver: DevServer) -> None:
-    """Notices when what `wandb_runtime.server.sdk_private` reaches into has moved."""
+def test_canary_globals_of_wandb(wandb_devserver: DevServer) -> None:
+    """Fails if the private names for `wandb.run` and `wandb.log` change."""
     from wandb_runtime.server import sdk_private
 
     run = wandb.init(project="e2e", reinit="create_new")
@@ -291,6 +291,23 @@ def test_the_globals_of_wandb(wandb_devserver: DevServer) -> None:
     assert global_run() is None
     with pytest.raises(wandb.errors.Error, match=r"wandb.init\(\)"):
         wandb.log({"x": 1})
+    run.finish()
+
+
+def test_canary_private_names(wandb_devserver: DevServer) -> None:
+    """Fails if other private names of `wandb_runtime.server.sdk_private` change."""
+    from wandb.sdk import wandb_setup
+    from wandb_runtime.server import sdk_private
+
+    run = wandb.init(project="e2e", reinit="create_new")
+    with sdk_private.separate_session():
+        assert global_run() is None
+        inner = wandb.init(project="e2e", reinit="create_new")
+        assert inner in wandb_setup.singleton()._active_runs
+    assert (inner._is_finished, run._is_finished) == (True, False)
+    assert run in wandb_setup.singleton()._active_runs
+    sdk_private.forget_failed_run("never-opened")
+    run.log({"x": 1})
     run.finish()
 
 

@@ -71,7 +71,7 @@ def require_api_key(request: RunRequest, mode: str | None) -> None:
 
 
 def require_credentials(host: str | None) -> str:
-    """Fail early if there are no credentials for a server; for operations that need it.
+    """Fail early if credentials for a server are missing; for operations that need it.
 
     Args:
         host: The API base URL of the server, if one was given.

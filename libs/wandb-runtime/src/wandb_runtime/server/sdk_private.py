@@ -1,4 +1,15 @@
-"""Private wandb SDK APIs, isolated here. Canary tests in `tests/e2e/test_open_errors.py` fail if they change."""
+"""Private wandb SDK APIs, isolated here.
+
+The tests named `test_canary_…` in tests/e2e/test_open_errors.py fail if they change.
+
+| private name | reason |
+|---|---|
+| `wandb_init._set_global_run`, `module.unset_globals` | `wandb.run` and `wandb.log` follow the task; no public setter |
+| `wandb_setup._singleton`, `_singleton_lock`, `_active_runs`, `Run._is_finished` | an SDK sweep agent ends all runs |
+| `WANDB_SERVICE` | the ranks of a launcher must not share its service process |
+| `service.inform_attach`, `inform_finish`, `deliver_exit` | an id whose opening failed stays in use otherwise |
+| texts of `wandb.errors` | they alone distinguish an outage from a refusal |
+"""
 
 from __future__ import annotations
 
@@ -10,9 +21,7 @@ from typing import TYPE_CHECKING
 import wandb
 from wandb.sdk import wandb_setup
 from wandb.sdk.lib import module
-from wandb.sdk.lib.asyncio_manager import AlreadyJoinedError
 from wandb.sdk.lib.service.service_connection import WandbAttachFailedError
-from wandb.sdk.mailbox import HandleAbandonedError, MailboxClosedError
 from wandb.sdk.wandb_init import _set_global_run
 
 if TYPE_CHECKING:
@@ -21,8 +30,6 @@ if TYPE_CHECKING:
     from wandb import Run
 
 _EXIT_TIMEOUT = 10
-# A lost connection to W&B's server raises none of these: the service process reports that as text.
-_TORN_DOWN = (MailboxClosedError, HandleAbandonedError, AlreadyJoinedError, ConnectionError)
 
 
 def set_global_run(run: Run | None) -> None:
@@ -71,18 +78,6 @@ def _forget_finished_runs() -> None:
     for run in list(session._active_runs):  # noqa: SLF001
         if run._is_finished:  # noqa: SLF001
             session.remove_active_run(run)
-
-
-def is_torn_down(error: BaseException | None) -> bool:
-    """Whether a request failed because `wandb.teardown()` came before its response.
-
-    Sweep agents of the SDK call it. Only the context of the exception shows it.
-    """
-    while error is not None:
-        if isinstance(error, _TORN_DOWN):
-            return True
-        error = error.__context__
-    return False
 
 
 def detach_inherited_service() -> None:
