@@ -206,7 +206,7 @@ def test_runs_that_are_not_at_wandb(wandb_devserver: DevServer, log: pytest.LogC
         of_run, *found = run_locally(offline, context=context)
         assert set(found) == {str(Path(of_run).parent)}
         assert any(Path(found[0]).glob("*.wandb"))
-    with pytest.raises(flyte.errors.RuntimeUserError, match="is a disabled run"):
+    with pytest.raises(flyte.errors.RuntimeUserError, match="a disabled run"):
         run_locally(disabled, context=LOGS)
 
     assert wandb_devserver.faults.fired(asked) == 0

@@ -181,7 +181,7 @@ def refusing_host() -> Iterator[str]:
     ("host", "says"),
     [
         ("http://127.0.0.1:{closed}", "nothing listens there"),
-        ("http://w-and-b.invalid", "no host of this name"),
+        ("http://w-and-b.invalid", "host name cannot be resolved"),
         ("https://127.0.0.1:{open}", "speaks http, not https"),
     ],
     ids=["refusing", "unknown", "https"],
@@ -303,7 +303,8 @@ def test_canary_private_names(wandb_devserver: DevServer) -> None:
     with sdk_private.separate_session():
         assert global_run() is None
         inner = wandb.init(project="e2e", reinit="create_new")
-        assert inner in wandb_setup.singleton()._active_runs
+        assert list(wandb_setup.singleton()._active_runs) == [inner]
+        inner.finish()
     assert (inner._is_finished, run._is_finished) == (True, False)
     assert run in wandb_setup.singleton()._active_runs
     sdk_private.forget_failed_run("never-opened")
