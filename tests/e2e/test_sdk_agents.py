@@ -288,10 +288,6 @@ def ending(sweep: SweepLocation) -> object:
     return looking_up(sweep)
 
 
-def reading_a_run_state(sweep: SweepLocation) -> object:
-    return queries.run_state(sweep.host, "local", "e2e", "none", timeout=30)
-
-
 @pytest.mark.parametrize(
     ("request_of", "operation", "expected"),
     [

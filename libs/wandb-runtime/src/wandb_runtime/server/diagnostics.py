@@ -67,35 +67,14 @@ def require_api_key(request: RunRequest, mode: str | None) -> None:
     """
     mode = mode or os.environ.get("WANDB_MODE")
     if mode not in ("offline", "disabled", "dryrun"):
-        _require_key(request.connection, ', or set mode="offline" to log without W&B')
+        try:
+            find_credentials(request.connection)
+        except AuthenticationError as error:
+            msg = f'{error} ({_KEY_FROM_FLYTE}), or set mode="offline" to log without W&B'
+            raise MissingApiKeyError(msg) from None
 
 
-def require_credentials(host: str | None) -> str:
-    """Fail early if credentials for a server are missing; for operations that need it.
-
-    Args:
-        host: The API base URL of the server, if one was given.
-
-    Returns:
-        The API base URL, by default the one that the SDK is configured with.
-
-    Raises:
-        MissingApiKeyError: The API key is missing.
-    """
-    client = Client(host)
-    _require_key(client.connection)
-    return client.host
-
-
-def _require_key(connection: Connection, alternative: str = "") -> None:
-    try:
-        find_credentials(connection)
-    except AuthenticationError as error:
-        msg = f"{error} ({_KEY_FROM_FLYTE}){alternative}"
-        raise MissingApiKeyError(msg) from None
-
-
-def outage_advice(error: Exception) -> str | None:
+def _outage_advice(error: Exception) -> str | None:
     """Return what to check, if the text of an exception describes an outage."""
     text = str(error).lower()
     return next((advice for marks, advice in _OUTAGES if any(mark in text for mark in marks)), None)
@@ -106,10 +85,10 @@ def explain_failure(error: Exception, request: RunRequest) -> RunOpenError:
     from wandb_runtime.server import sdk_private
 
     if sdk_private.is_unavailable(error):
-        return UnavailableError(f"{request}: {outage_advice(error) or _NO_RESPONSE}{_quoted(error)}")
+        return UnavailableError(f"{request}: {_outage_advice(error) or _NO_RESPONSE}{_quoted(error)}")
     if sdk_private.is_refusal(error):
         return RunOpenError(f"{request}: {_refusal(request)}{_quoted(error)}")
-    return RunOpenError(f"{request}: {type(error).__name__}: {summarize_error(error)}")
+    return RunOpenError(f"{request}: {type(error).__name__}: {_summarize(error)}")
 
 
 def _refusal(request: RunRequest) -> str:
@@ -136,11 +115,11 @@ def _refusal(request: RunRequest) -> str:
 
 
 def _quoted(error: Exception) -> str:
-    reason = summarize_error(error)
+    reason = _summarize(error)
     return "" if reason == _NO_REASON else f". W&B's error: {reason}"
 
 
-def summarize_error(error: Exception) -> str:
+def _summarize(error: Exception) -> str:
     """Return the SDK's error text in one line, without its advice on calling wandb.init, and without the key."""
     text = " ".join(str(error).partition("\nConsider increasing")[0].split())
     key = os.environ.get("WANDB_API_KEY")

@@ -79,7 +79,7 @@ class SweepSession:
         self._end(plan, own, exit_code, _call_with_timeout)
         if not plan.downloads_logs:
             return None
-        logs = SweepLogs(str(own.location.ref), own.location.host)
+        logs = SweepLogs(str(own.location.ref), own.location.host, own.connection)
         if is_stopping():
             logs.report_skipped("the task is being stopped")
             return None

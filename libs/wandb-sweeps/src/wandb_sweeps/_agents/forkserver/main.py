@@ -46,7 +46,6 @@ OWN_MODULES = (
     "wandb_runtime.lifecycle.decorator",
     "wandb_runtime.lifecycle.session",
     "wandb_runtime.server.sdk_private",
-    "wandb_runtime.server.queries",
 )
 """The same for this project's modules, which import Flyte."""
 
