@@ -45,7 +45,7 @@ def main() -> int:
         The exit code: 0 if nothing failed.
     """
     options, given = parse()
-    scope = Scope.read()
+    scope = Scope.read(options.sdk)
     output = options.json or Path(tempfile.gettempdir()) / f"wandb-conformance-{options.sdk}.json"
     with ExitStack() as stack:
         folder = options.workdir or stack.enter_context(tempfile.TemporaryDirectory(prefix="wandb-conformance-"))

@@ -5,11 +5,17 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from packaging.specifiers import SpecifierSet
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 FILE = Path(__file__).with_name("scope.toml")
 
@@ -24,12 +30,14 @@ class Scope:
     requirements: tuple[str, ...]
 
     @classmethod
-    def read(cls) -> Scope:
+    def read(cls, sdk: str) -> Scope:
+        """Read the scope for a version of the SDK."""
         values = tomllib.loads(FILE.read_text(encoding="utf-8"))
+        excluded = [group for group in values["excluded"] if is_for(group, sdk)]
         return cls(
             paths=tuple(values["paths"]),
-            excluded_paths=tuple(path for group in values["excluded"] for path in group.get("paths", ())),
-            excluded_tests=tuple(test for group in values["excluded"] for test in group.get("tests", ())),
+            excluded_paths=tuple(path for group in excluded for path in group.get("paths", ())),
+            excluded_tests=tuple(test for group in excluded for test in group.get("tests", ())),
             requirements=tuple(values["requirements"]),
         )
 
@@ -42,3 +50,8 @@ class Scope:
             *given,
             *(() if names_tests else self.paths),
         ]
+
+
+def is_for(group: Mapping[str, Any], sdk: str) -> bool:
+    """Whether an exclusion applies to a version of the SDK."""
+    return SpecifierSet(group.get("sdk", "")).contains(sdk, prereleases=True)
