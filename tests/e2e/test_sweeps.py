@@ -1,6 +1,7 @@
 """Sweeps in Flyte's local mode, with the real SDKs and a server on loopback."""
 
 import asyncio
+import importlib
 import logging
 import os
 import signal
@@ -502,6 +503,8 @@ def test_agents_and_tasks_beside_each_other(wandb_devserver: DevServer, caplog: 
 
     None of them is placed by what the agent sets in the environment.
     """
+    # Flyte imports pandas for its type engine on first use; two tasks at once can meet a half-imported module.
+    importlib.import_module("pandas")
     waiting = {"wandb.agent waits", "Opening a W&B run or sweep waits"}
     _has_started.clear()
     _both_wait.clear()
