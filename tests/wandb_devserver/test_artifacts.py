@@ -6,8 +6,6 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from graphql import parse, validate
-from wandb_devserver._graphql.schema import schema
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,16 +24,6 @@ def log(run, text, name="ds", **options):
 """
 
 # Links, organizations, and edits of collections beyond their description; registries and portfolios by their names.
-UNSUPPORTED = (
-    "ADD_ARTIFACT_COLLECTION_TAGS",
-    "DELETE_ARTIFACT_COLLECTION_TAGS",
-    "FETCH_ADVANCED_REGISTRY_FEATURES",
-    "FETCH_ORGANIZATION",
-    "FETCH_ORG_INFO",
-    "LINK_ARTIFACT",
-    "UNLINK_ARTIFACT",
-    "UPDATE_ARTIFACT_SEQUENCE_TYPE",
-)
 
 
 def stored(server: DevServer) -> set[str]:
@@ -374,40 +362,14 @@ report([[a.version, sorted(a.aliases), a.logged_by().id] for a in wandb.Api().ar
     assert seen == [["v0", ["best", "latest"], "r"]]
 
 
-@pytest.mark.parametrize(
-    ("script", "named"),
-    [
-        ('artifact.ttl = __import__("datetime").timedelta(days=1); run.log_artifact(artifact).wait()', "ttlDuration"),
-        ('run.upsert_artifact(artifact, distributed_id="d").wait()', "distributedID"),
-        ('run.log_artifact(wandb.Artifact("i", type="t", incremental=True)).wait()', "INCREMENTAL"),
-        ('run.log_artifact(artifact).wait().link("p/portfolio")', "LinkArtifact"),
-    ],
-)
-def test_what_is_not_supported_says_so(scripts: Scripts, script: str, named: str) -> None:
-    """The error the user gets names what the server does not do; the run goes on."""
-    seen = scripts.run(f"""
+def test_storage_region_is_refused(scripts: Scripts) -> None:
+    seen = scripts.run("""
 with wandb.init(project="p", id="r") as run:
-    artifact = wandb.Artifact("ds", type="dataset")
-    with artifact.new_file("a.txt") as file:
-        file.write("x")
+    artifact = wandb.Artifact("ds", type="dataset", storage_region="coreweave-us")
     try:
-        {script}
-    except Exception as error:
+        run.log_artifact(artifact).wait()
+    except ValueError as error:
         report(str(error))
 """)
 
-    assert named in seen
-
-
-def test_the_documents_of_the_sdk_are_understood() -> None:
-    """Every artifact document of the SDK but those of what is not supported."""
-    operations = pytest.importorskip("wandb.sdk.artifacts._generated.operations")
-    expected = [
-        name
-        for name in operations.__all__
-        if not name.startswith(UNSUPPORTED) and "REGISTR" not in name and "PORTFOLIO" not in name
-    ]
-    refused = [name for name in expected if validate(schema(), parse(getattr(operations, name)))]
-
-    assert len(expected) > 15
-    assert refused == []
+    assert "coreweave-us" in seen

@@ -10,14 +10,19 @@ from wandb_devserver._errors import NotFoundError
 from wandb_devserver._graphql.context import decode_id, encode_id
 from wandb_devserver._graphql.projects import connection
 from wandb_devserver._http import links
+from wandb_devserver._storage import artifact_files as entry_table
 from wandb_devserver._storage import artifacts as artifact_table
 from wandb_devserver._storage import collections as collection_table
+from wandb_devserver._storage import manifests as manifest_table
+from wandb_devserver._storage import memberships as membership_table
 from wandb_devserver._storage import runs as run_table
+from wandb_devserver._storage import uploads as upload_table
 
 if TYPE_CHECKING:
     from wandb_devserver._graphql.context import Context, Info
-    from wandb_devserver._storage.artifacts import Role, StoredAlias, StoredArtifact
+    from wandb_devserver._storage.artifacts import Role, StoredArtifact
     from wandb_devserver._storage.collections import StoredCollection, StoredType
+    from wandb_devserver._storage.memberships import StoredAlias
     from wandb_devserver._storage.runs import StoredRun
 
 query = QueryType()
@@ -29,7 +34,6 @@ run_type = ObjectType("Run")
 creator_type = UnionType("ArtifactCreator", lambda *_: "Run")
 
 DEFAULT_PAGE = 50
-_TTL_INHERITED = -1
 
 
 def artifact_by_id(context: Context, node_id: str) -> StoredArtifact:
@@ -40,7 +44,7 @@ def artifact_by_id(context: Context, node_id: str) -> StoredArtifact:
     """
     artifact = artifact_table.find_by_id(context.connection, decode_id("Artifact", node_id))
     if artifact is None:
-        msg = f"there is no artifact with the id {node_id!r}"
+        msg = f"artifact {node_id!r} does not exist"
         raise NotFoundError(msg)
     return artifact
 
@@ -52,11 +56,26 @@ def collection_of(context: Context, artifact: StoredArtifact) -> StoredCollectio
 
 
 def manifest(artifact: StoredArtifact) -> dict[str, Any]:
-    return {"id": encode_id("ArtifactManifest", artifact.id), "digest": artifact.manifest_digest}
+    """Return the manifest of a committed artifact."""
+    return {
+        "id": encode_id("ArtifactManifest", artifact.id),
+        "digest": artifact.manifest_digest,
+        "file_name": manifest_table.FILE_NAMES[manifest_table.FULL],
+    }
+
+
+def remove(context: Context, artifacts: list[StoredArtifact]) -> None:
+    """Delete artifacts, and the contents that no other artifact needs."""
+    contents: set[str] = set()
+    for artifact in artifacts:
+        contents |= entry_table.contents_of(context.connection, artifact.id)
+        context.unused_blobs += [part.blob for part in upload_table.parts_of_artifact(context.connection, artifact.id)]
+        artifact_table.delete(context.connection, artifact)
+    context.unused_blobs += entry_table.forget_unused(context.connection, contents)
 
 
 def edges(artifacts: list[StoredArtifact], limit: int, total: int) -> dict[str, Any]:
-    """Return one page of artifacts; one more than `limit` says that there are more."""
+    """Return one page of artifacts; one more than `limit` means that another page follows."""
     page = connection([(artifact, encode_id("Artifact", artifact.id)) for artifact in artifacts], limit)
     for edge in page["edges"]:
         edge["version"] = f"v{edge['node'].version}"
@@ -91,13 +110,13 @@ def resolve_type(artifact: StoredArtifact, info: Info) -> StoredType | None:
 
 
 @artifact_type.field("ttlDurationSeconds")
-def resolve_ttl(_: StoredArtifact, __: Info) -> int:
-    return _TTL_INHERITED
+def resolve_ttl(artifact: StoredArtifact, _: Info) -> int:
+    return artifact_table.TTL_DISABLED if artifact.ttl_seconds is None else artifact.ttl_seconds
 
 
 @artifact_type.field("ttlIsInherited")
-def resolve_ttl_inherited(_: StoredArtifact, __: Info) -> bool:
-    return True
+def resolve_ttl_inherited(artifact: StoredArtifact, _: Info) -> bool:
+    return artifact.ttl_seconds is None
 
 
 @artifact_type.field("digestAlgorithm")
@@ -112,7 +131,7 @@ def resolve_tags(artifact: StoredArtifact, _: Info) -> list[dict[str, str]]:
 
 @artifact_type.field("aliases")
 def resolve_aliases(artifact: StoredArtifact, info: Info) -> list[StoredAlias]:
-    return artifact_table.aliases_of(info.context.connection, artifact.id)
+    return membership_table.aliases_of_artifact(info.context.connection, artifact.id)
 
 
 @artifact_type.field("createdBy")
@@ -132,11 +151,6 @@ def resolve_manifest(artifact: StoredArtifact, _: Info) -> dict[str, Any] | None
     return manifest(artifact) if artifact.state == artifact_table.COMMITTED else None
 
 
-@artifact_type.field("artifactMemberships")
-def resolve_memberships(artifact: StoredArtifact, _: Info) -> dict[str, Any]:
-    return {"edges": [{"node": artifact}]}
-
-
 @alias_type.field("id")
 def resolve_alias_id(alias: StoredAlias, _: Info) -> str:
     return encode_id("ArtifactAlias", alias.id)
@@ -149,10 +163,9 @@ def resolve_alias_collection(alias: StoredAlias, info: Info) -> StoredCollection
 
 @manifest_type.field("file")
 def resolve_manifest_file(manifest: dict[str, Any], info: Info) -> dict[str, Any]:
-    """Links for both directions; whoever asks knows which one is good for something."""
+    """Links for both directions; the client knows which one it needs."""
     context, digest = info.context, manifest["digest"]
-    name = "wandb_manifest.json"
-    link = (context.backend, context.base_url, digest, name)
+    link = (context.backend, context.base_url, digest, manifest["file_name"], manifest["file_name"])
     return {
         "id": manifest["id"],
         "direct_url": links.blob_download_url(*link) if digest else None,

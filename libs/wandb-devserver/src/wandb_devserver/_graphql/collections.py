@@ -6,31 +6,68 @@ from typing import TYPE_CHECKING, Any
 
 from ariadne import InterfaceType, ObjectType, QueryType
 
-from wandb_devserver._errors import UsageError
-from wandb_devserver._graphql.artifacts import DEFAULT_PAGE, edges
+from wandb_devserver._errors import NotFoundError
+from wandb_devserver._graphql.artifacts import DEFAULT_PAGE
 from wandb_devserver._graphql.context import decode_id, encode_id
+from wandb_devserver._graphql.filters import COLLECTION_FIELDS, parse_filters
+from wandb_devserver._graphql.memberships import page_of_artifacts
 from wandb_devserver._graphql.projects import connection
-from wandb_devserver._json import loads_object
-from wandb_devserver._storage import artifact_files as entry_table
+from wandb_devserver._graphql.sorting import sort
 from wandb_devserver._storage import artifacts as artifact_table
 from wandb_devserver._storage import collections as collection_table
+from wandb_devserver._storage import memberships as membership_table
 from wandb_devserver._storage import projects as project_table
 
 if TYPE_CHECKING:
-    from wandb_devserver._graphql.context import Info
-    from wandb_devserver._storage.artifacts import StoredAlias, StoredArtifact
-    from wandb_devserver._storage.collections import StoredCollection, StoredType
+    from wandb_devserver._graphql.context import Context, Info
+    from wandb_devserver._json import Json
+    from wandb_devserver._storage.artifacts import StoredArtifact
+    from wandb_devserver._storage.collections import StoredCollection, StoredTag, StoredType
+    from wandb_devserver._storage.memberships import StoredMembership
     from wandb_devserver._storage.projects import StoredProject
 
 query = QueryType()
 project_type = ObjectType("Project")
 type_type = ObjectType("ArtifactType")
 sequence_type = ObjectType("ArtifactSequence")
-membership_type = ObjectType("ArtifactCollectionMembership")
-membership_type.set_alias("versionIndex", "version")
-collection_type = InterfaceType("ArtifactCollection", lambda *_: "ArtifactSequence")
+collection_type = InterfaceType("ArtifactCollection", lambda collection, *_: _type_name(collection))
+tag_type = ObjectType("Tag")
 
-_ORDERS = ("createdAt", "created_at", "versionIndex", "version_index")
+_TYPE_NAMES = {collection_table.SEQUENCE: "ArtifactSequence", collection_table.PORTFOLIO: "ArtifactPortfolio"}
+_ORDERS = {
+    "name": lambda collection: collection.name,
+    "created_at": lambda collection: collection.created_at,
+    "updated_at": lambda collection: collection.updated_at,
+    "artifact_count": lambda collection: collection.versions,
+    "type": lambda collection: collection.type,
+}
+
+
+def collection_by_id(context: Context, node_id: str) -> StoredCollection:
+    """Return a collection that must exist.
+
+    Raises:
+        NotFoundError: if it was deleted.
+    """
+    collection = collection_table.find_by_id(context.connection, decode_id("ArtifactCollection", node_id))
+    if collection is None:
+        msg = f"artifact collection {node_id!r} does not exist"
+        raise NotFoundError(msg)
+    return collection
+
+
+def page_of_collections(
+    info: Info, found: list[StoredCollection], after: str | None, first: int | None, sorting: dict[str, str | None]
+) -> dict[str, Any]:
+    """Filter and sort collections, and return one page of them."""
+    fields = {**COLLECTION_FIELDS, "tag": lambda collection: _tag_names(collection, info)}
+    matches = parse_filters(sorting.get("filters"), fields)
+    chosen = sort([item for item in found if matches is None or matches(item)], sorting.get("order"), _ORDERS)
+    limit = DEFAULT_PAGE if first is None else max(first, 0)
+    ids = [item.id for item in chosen]
+    start = ids.index(last) + 1 if after and (last := decode_id("ArtifactCollection", after)) in ids else 0
+    page = [(item, encode_id("ArtifactCollection", item.id)) for item in chosen[start : start + limit + 1]]
+    return {**connection(page, limit), "total_count": len(chosen)}
 
 
 @query.field("artifactCollection")
@@ -39,13 +76,20 @@ def resolve_by_id(_: object, info: Info, *, id: str) -> StoredCollection | None:
 
 
 @project_type.field("artifactCollectionMembership")
-@project_type.field("artifact")
-def resolve_named(project: StoredProject, info: Info, *, name: str) -> StoredArtifact | None:
+def resolve_named(project: StoredProject, info: Info, *, name: str) -> StoredMembership | None:
     collection_name, _, reference = name.partition(":")
     collection = collection_table.find(info.context.connection, project.id, collection_name)
     if collection is None:
         return None
-    return artifact_table.find_by_reference(info.context.connection, collection.id, reference or artifact_table.LATEST)
+    return membership_table.find_by_reference(
+        info.context.connection, collection.id, reference or membership_table.LATEST
+    )
+
+
+@project_type.field("artifact")
+def resolve_artifact(project: StoredProject, info: Info, *, name: str) -> StoredArtifact | None:
+    membership = resolve_named(project, info, name=name)
+    return artifact_table.find_by_id(info.context.connection, membership.artifact_id) if membership else None
 
 
 @project_type.field("artifactCollection")
@@ -57,7 +101,9 @@ def resolve_collection(project: StoredProject, info: Info, *, name: str) -> Stor
 def resolve_collections(
     project: StoredProject, info: Info, *, after: str | None = None, first: int | None = None, **sorting: str | None
 ) -> dict[str, Any]:
-    return _page_of_collections(info, project.id, None, after, first, sorting)
+    return page_of_collections(
+        info, collection_table.page(info.context.connection, [project.id]), after, first, sorting
+    )
 
 
 @project_type.field("artifactType")
@@ -67,7 +113,12 @@ def resolve_type(project: StoredProject, info: Info, *, name: str) -> StoredType
 
 @project_type.field("artifactTypes")
 def resolve_types(
-    project: StoredProject, info: Info, *, after: str | None = None, first: int | None = None
+    project: StoredProject,
+    info: Info,
+    *,
+    after: str | None = None,
+    first: int | None = None,
+    include_all: bool | None = None,  # noqa: ARG001 - a project has no other types here
 ) -> dict[str, Any]:
     limit = DEFAULT_PAGE if first is None else max(first, 0)
     start = decode_id("ArtifactType", after) if after else 0
@@ -90,154 +141,84 @@ def resolve_collection_of_type(kind: StoredType, info: Info, *, name: str) -> St
 def resolve_collections_of_type(
     kind: StoredType, info: Info, *, after: str | None = None, first: int | None = None, **sorting: str | None
 ) -> dict[str, Any]:
-    return _page_of_collections(info, kind.project_id, kind.name, after, first, sorting)
+    found = collection_table.page(info.context.connection, [kind.project_id], type_name=kind.name)
+    return page_of_collections(info, found, after, first, sorting)
 
 
-@sequence_type.field("id")
+@collection_type.field("id")
 def resolve_collection_id(collection: StoredCollection, _: Info) -> str:
     return encode_id("ArtifactCollection", collection.id)
 
 
-@sequence_type.field("state")
+@collection_type.field("state")
 def resolve_state(_: StoredCollection, __: Info) -> str:
     return "READY"
 
 
-@sequence_type.field("project")
+@collection_type.field("project")
 def resolve_project(collection: StoredCollection, info: Info) -> StoredProject | None:
     return project_table.find_by_id(info.context.connection, collection.project_id)
 
 
-@sequence_type.field("defaultArtifactType")
+@collection_type.field("defaultArtifactType")
 def resolve_default_type(collection: StoredCollection, info: Info) -> StoredType | None:
     return collection_table.find_type(info.context.connection, collection.project_id, collection.type)
 
 
-@sequence_type.field("tags")
-def resolve_tags(_: StoredCollection, __: Info) -> dict[str, Any]:
-    return {"edges": []}
+@collection_type.field("tags")
+def resolve_tags(collection: StoredCollection, info: Info) -> dict[str, Any]:
+    return {"edges": [{"node": tag} for tag in collection_table.tags(info.context.connection, collection.id)]}
 
 
-@sequence_type.field("aliases")
+@collection_type.field("aliases")
 def resolve_aliases(
     collection: StoredCollection, info: Info, *, after: str | None = None, first: int | None = None
 ) -> dict[str, Any]:
     limit = DEFAULT_PAGE if first is None else max(first, 0)
     start = decode_id("ArtifactAlias", after) if after else 0
-    found = [alias for alias in artifact_table.aliases_in(info.context.connection, collection.id) if alias.id > start]
+    found = [alias for alias in membership_table.aliases_in(info.context.connection, collection.id) if alias.id > start]
     return connection([(alias, encode_id("ArtifactAlias", alias.id)) for alias in found[: limit + 1]], limit)
 
 
-@sequence_type.field("latestArtifact")
-def resolve_latest(collection: StoredCollection, info: Info) -> StoredArtifact | None:
-    return artifact_table.find_by_reference(info.context.connection, collection.id, artifact_table.LATEST)
+@collection_type.field("artifactMembership")
+def resolve_membership(collection: StoredCollection, info: Info, *, alias_name: str) -> StoredMembership | None:
+    return membership_table.find_by_reference(info.context.connection, collection.id, alias_name)
 
 
-@sequence_type.field("artifactMembership")
-def resolve_membership(collection: StoredCollection, info: Info, *, alias_name: str) -> StoredArtifact | None:
-    return artifact_table.find_by_reference(info.context.connection, collection.id, alias_name)
-
-
-@sequence_type.field("artifacts")
+@collection_type.field("artifacts")
 def resolve_artifacts(
     collection: StoredCollection,
     info: Info,
     *,
     after: str | None = None,
     first: int | None = None,
-    order: str | None = None,
-    filters: str | None = None,
+    **sorting: str | None,
 ) -> dict[str, Any]:
-    limit = DEFAULT_PAGE if first is None else max(first, 0)
-    newest_first = _newest_first(order)
-    found = artifact_table.page(info.context.connection, collection.id, newest_first=newest_first)
-    total = len(found) if _wants_committed(filters) else 0
-    if after:
-        # Versions are committed in another order than they are created in.
-        last = artifact_table.find_by_id(info.context.connection, decode_id("Artifact", after))
-        found = [item for item in found if last and _is_behind(item, last, newest_first=newest_first)]
-    return edges(found[: limit + 1] if total else [], limit, total)
+    return page_of_artifacts(collection, info, after, first, sorting)
 
 
-@membership_type.field("id")
-def resolve_membership_id(artifact: StoredArtifact, _: Info) -> str:
-    return encode_id("ArtifactCollectionMembership", artifact.id)
+@sequence_type.field("latestArtifact")
+def resolve_latest(collection: StoredCollection, info: Info) -> StoredArtifact | None:
+    found = membership_table.find_by_reference(info.context.connection, collection.id, membership_table.LATEST)
+    return artifact_table.find_by_id(info.context.connection, found.artifact_id) if found else None
 
 
-@membership_type.field("aliases")
-def resolve_membership_aliases(artifact: StoredArtifact, info: Info) -> list[StoredAlias]:
-    return artifact_table.aliases_of(info.context.connection, artifact.id)
+@sequence_type.field("digestAlgorithm")
+def resolve_digest_algorithm(_: StoredCollection, __: Info) -> str:
+    return "MANIFEST_MD5"
 
 
-@membership_type.field("artifactCollection")
-def resolve_membership_collection(artifact: StoredArtifact, info: Info) -> StoredCollection | None:
-    return collection_table.find_by_id(info.context.connection, artifact.collection_id)
+@tag_type.field("id")
+def resolve_tag_id(tag: StoredTag | dict[str, str], _: Info) -> str:
+    return tag["id"] if isinstance(tag, dict) else encode_id("Tag", tag.id)
 
 
-@membership_type.field("artifact")
-def resolve_membership_artifact(artifact: StoredArtifact, _: Info) -> StoredArtifact:
-    return artifact
+def _type_name(collection: StoredCollection) -> str:
+    return _TYPE_NAMES[collection.kind]
 
 
-@membership_type.field("files")
-def resolve_files(
-    artifact: StoredArtifact,
-    info: Info,
-    *,
-    names: list[str] | None = None,
-    after: str | None = None,
-    first: int | None = None,
-) -> dict[str, Any]:
-    database = info.context.connection
-    limit = DEFAULT_PAGE if first is None else max(first, 0)
-    start = decode_id("ArtifactEntry", after) if after else 0
-    found = entry_table.page(database, artifact.id, names=names, after=start, limit=limit + 1)
-    page = connection([(entry, encode_id("ArtifactEntry", entry.id)) for entry in found], limit)
-    return {**page, "total_count": entry_table.count(database, artifact.id, names)}
+def _tag_names(collection: StoredCollection, info: Info) -> list[Json]:
+    return [tag.name for tag in collection_table.tags(info.context.connection, collection.id)]
 
 
-def _page_of_collections(
-    info: Info,
-    project_id: int,
-    type_name: str | None,
-    after: str | None,
-    first: int | None,
-    sorting: dict[str, str | None],
-) -> dict[str, Any]:
-    if any(sorting.values()):
-        # Not ARTIFACT_COLLECTIONS_FILTERING_SORTING: the SDK says so itself and does not ask.
-        msg = f"collections of artifacts cannot be filtered or ordered, not by {sorting!r}: leave that out"
-        raise UsageError(msg)
-    database = info.context.connection
-    limit = DEFAULT_PAGE if first is None else max(first, 0)
-    start = decode_id("ArtifactCollection", after) if after else 0
-    found = collection_table.page(database, project_id, type_name=type_name, after=start, limit=limit + 1)
-    page = connection([(item, encode_id("ArtifactCollection", item.id)) for item in found], limit)
-    return {**page, "total_count": collection_table.count(database, project_id, type_name)}
-
-
-def _newest_first(order: str | None) -> bool:
-    if not order:
-        return True
-    if order.lstrip("+-") not in _ORDERS:
-        msg = f"cannot order artifacts by {order!r}: use one of {', '.join(_ORDERS)}"
-        raise UsageError(msg)
-    return order.startswith("-")
-
-
-def _wants_committed(filters: str | None) -> bool:
-    """Return whether committed artifacts, the only ones that are listed, pass."""
-    wanted = loads_object(filters)
-    if unknown := set(wanted) - {"state"}:
-        msg = f"cannot filter artifacts by {', '.join(sorted(unknown))}: only by state"
-        raise UsageError(msg)
-    return wanted.get("state") in (None, artifact_table.COMMITTED)
-
-
-def _is_behind(item: StoredArtifact, last: StoredArtifact, *, newest_first: bool) -> bool:
-    assert item.version is not None
-    assert last.version is not None
-    return item.version < last.version if newest_first else item.version > last.version
-
-
-BINDABLES = (query, project_type, type_type, sequence_type, membership_type, collection_type)
+BINDABLES = (query, project_type, type_type, collection_type, sequence_type, tag_type)

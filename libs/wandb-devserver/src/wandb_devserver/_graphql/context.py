@@ -59,6 +59,9 @@ class Context:
     unused_blobs: list[str] = field(default_factory=list)
     """Blobs to remove once the transaction is on disk."""
 
+    new_blobs: list[str] = field(default_factory=list)
+    """Blobs to remove if the transaction fails."""
+
     computed: JsonObject | None = None
     """The result of the work that an earlier `SlowWork` requested."""
 

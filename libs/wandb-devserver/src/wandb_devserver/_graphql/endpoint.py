@@ -93,7 +93,12 @@ def _transact(
     def attempt(computed: JsonObject | None) -> tuple[ExecutionResult, Context]:
         with transaction() as connection:
             context = make(connection=connection, computed=computed)
-            return _execute(document, question, context), context
+            try:
+                return _execute(document, question, context), context
+            except BaseException:
+                for blob in context.new_blobs:
+                    context.backend.blobs.remove(blob)
+                raise
 
     try:
         return attempt(None)

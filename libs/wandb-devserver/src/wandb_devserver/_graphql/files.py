@@ -12,6 +12,7 @@ from wandb_devserver._domain.limits import check_file_name
 from wandb_devserver._graphql.context import decode_id, encode_id
 from wandb_devserver._graphql.projects import connection
 from wandb_devserver._http import links
+from wandb_devserver._storage import artifacts as artifact_table
 from wandb_devserver._storage import files as file_table
 from wandb_devserver._storage import runs as run_table
 from wandb_devserver._storage.artifact_files import StoredEntry
@@ -103,10 +104,20 @@ def resolve_direct_url(file: StoredFile | StoredEntry, info: Info) -> str | None
 def _download_url(file: StoredFile | StoredEntry, info: Info) -> str | None:
     context = info.context
     if isinstance(file, StoredEntry):
-        link = (context.backend, context.base_url, file.digest, file.name)
-        return file.reference or links.blob_download_url(*link)
+        path = resolve_storage_path(file, info) or ""
+        return file.reference or links.blob_download_url(
+            context.backend, context.base_url, file.digest, file.name, path
+        )
     run = run_table.find_by_id(context.connection, file.run_id)
     return links.file_download_url(context.base_url, run.entity, run.project, run.name, file.name) if run else None
+
+
+@file_type.field("storagePath")
+def resolve_storage_path(file: StoredFile | StoredEntry, info: Info) -> str | None:
+    if isinstance(file, StoredFile) or file.reference:
+        return None
+    artifact = artifact_table.find_by_id(info.context.connection, file.artifact_id)
+    return links.storage_path(artifact.collection_id, artifact.id, file.digest) if artifact else None
 
 
 @file_type.field("md5")

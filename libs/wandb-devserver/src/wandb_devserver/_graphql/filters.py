@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from wandb_devserver._documents import Missing, lookup, lookup_config
 from wandb_devserver._errors import UsageError
@@ -11,15 +11,13 @@ from wandb_devserver._json import Json, loads, loads_object
 from wandb_devserver._times import from_iso
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from wandb_devserver._storage.runs import StoredRun
-
-    RunPredicate: TypeAlias = Callable[[StoredRun], bool]
+    Predicate: TypeAlias = Callable[[Any], bool]
     ValuePredicate: TypeAlias = Callable[["Json | Missing"], bool]
-    Field: TypeAlias = Callable[[StoredRun], "Json | Missing"]
+    Field: TypeAlias = Callable[[Any], "Json | Missing"]
 
-_FIELDS: dict[str, Field] = {
+RUN_FIELDS: dict[str, Field] = {
     "name": lambda run: run.name,
     "display_name": lambda run: run.display_name,
     "state": lambda run: run.state,
@@ -35,19 +33,44 @@ _FIELDS: dict[str, Field] = {
     "created_at": lambda run: int(run.created_at),
     "heartbeat_at": lambda run: int(run.heartbeat_at),
 }
+PROJECT_FIELDS: dict[str, Field] = {
+    "name": lambda project: project.name,
+    "description": lambda project: project.description,
+    "created_at": lambda project: int(project.created_at),
+    "updated_at": lambda project: int(project.created_at),
+}
+COLLECTION_FIELDS: dict[str, Field] = {
+    "name": lambda collection: collection.name,
+    "type": lambda collection: collection.type,
+    "description": lambda collection: collection.description,
+    "created_at": lambda collection: int(collection.created_at),
+    "updated_at": lambda collection: int(collection.updated_at),
+}
+ARTIFACT_FIELDS: dict[str, Field] = {
+    "state": lambda version: version[1].state,
+    "tag": lambda version: list[Json](version[1].tags),
+    "version": lambda version: f"v{version[0].version}",
+    "version_index": lambda version: version[0].version,
+    "digest": lambda version: version[1].digest,
+    "created_at": lambda version: int(version[0].created_at),
+    "updated_at": lambda version: int(version[1].updated_at),
+}
 _ALIASES = {
     "displayName": "display_name",
     "jobType": "job_type",
     "sweepName": "sweep",
     "createdAt": "created_at",
     "heartbeatAt": "heartbeat_at",
+    "updatedAt": "updated_at",
+    "versionIndex": "version_index",
+    "tags.name": "tag",
     "user.username": "username",
 }
-_MOMENTS = ("created_at", "heartbeat_at")
+_MOMENTS = ("created_at", "heartbeat_at", "updated_at")
 
 
-def parse_filters(text: str | None) -> RunPredicate | None:
-    """Read the `filters` of a request; None when they let every run pass.
+def parse_filters(text: str | None, fields: Mapping[str, Field] = RUN_FIELDS) -> Predicate | None:
+    """Parse the `filters` of a request; None when every item matches.
 
     Raises:
         UsageError: if they are not a supported filter; the message names the unknown part.
@@ -55,28 +78,28 @@ def parse_filters(text: str | None) -> RunPredicate | None:
     value = loads(text) if text else None
     if not value:
         return None
-    return _parse(value)
+    return _parse(value, fields)
 
 
-def _parse(value: Json) -> RunPredicate:
+def _parse(value: Json, fields: Mapping[str, Field]) -> Predicate:
     if not isinstance(value, dict):
         msg = f"a filter is an object such as {{'state': 'finished'}}, not {value!r}"
         raise UsageError(msg)
-    parts = [_parse_entry(key, operand) for key, operand in value.items()]
+    parts = [_parse_entry(key, operand, fields) for key, operand in value.items()]
     return lambda run: all(part(run) for part in parts)
 
 
-def _parse_entry(key: str, operand: Json) -> RunPredicate:
+def _parse_entry(key: str, operand: Json, fields: Mapping[str, Field]) -> Predicate:
     if not key.startswith("$"):
-        field, matches = _field(key), _condition(key, operand)
+        field, matches = _field(key, fields), _condition(key, operand)
         return lambda run: matches(field(run))
     if key == "$not":
-        inner = _parse(operand)
+        inner = _parse(operand, fields)
         return lambda run: not inner(run)
     if key not in ("$and", "$or", "$nor") or not isinstance(operand, list):
         msg = f"unknown filter {key}: {operand!r}: use $and, $or and $nor with a list, $not with a filter"
         raise UsageError(msg)
-    parts = [_parse(item) for item in operand]
+    parts = [_parse(item, fields) for item in operand]
     if key == "$and":
         return lambda run: all(part(run) for part in parts)
     if key == "$nor":
@@ -85,17 +108,19 @@ def _parse_entry(key: str, operand: Json) -> RunPredicate:
     return lambda run: not parts or any(part(run) for part in parts)
 
 
-def _field(key: str) -> Field:
-    name = _ALIASES.get(key, key)
-    if name in _FIELDS:
-        return _FIELDS[name]
+def _field(key: str, fields: Mapping[str, Field]) -> Field:
+    name = key if key in fields else _ALIASES.get(key, key)
+    if name in fields:
+        return fields[name]
     part, _, path = key.partition(".")
+    if fields is not RUN_FIELDS:
+        path = ""
     if part == "config" and path:
         return lambda run: lookup_config(loads_object(run.config), path)
     if part in ("summary_metrics", "summaryMetrics", "summary") and path:
         return lambda run: lookup(loads_object(run.summary), path)
-    known = ", ".join(sorted(_FIELDS))
-    msg = f"unknown filter key {key!r}: use one of {known}, config.<key> or summary_metrics.<key>"
+    known = ", ".join(sorted(fields)) + (", config.<key>, summary_metrics.<key>" if fields is RUN_FIELDS else "")
+    msg = f"unknown filter key {key!r}: use one of {known}"
     raise UsageError(msg)
 
 
@@ -171,6 +196,10 @@ def _matches_pattern(operand: Json) -> ValuePredicate:
     return lambda value: any(isinstance(item, str) and pattern.search(item) for item in _items(value))
 
 
+def _contains(operand: Json) -> ValuePredicate:
+    return lambda value: any(isinstance(item, str) and str(operand) in item for item in _items(value))
+
+
 def _items(value: Json | Missing) -> list[Json | Missing]:
     return [*value] if isinstance(value, list) else [value]
 
@@ -195,4 +224,5 @@ _OPERATORS: dict[str, Callable[[Json], ValuePredicate]] = {
     "$nin": lambda operand: _negated(_is_in, operand),
     "$exists": _exists,
     "$regex": _matches_pattern,
+    "$contains": _contains,
 }

@@ -1,21 +1,38 @@
-"""Parsing of artifact manifests: JSON that clients upload, with the digest of every file."""
+"""Artifact manifests: JSON that clients upload, parsed, and merged where an artifact has several."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wandb_devserver._domain.limits import check_file_name
 from wandb_devserver._errors import UsageError
-from wandb_devserver._json import Json, loads_object
+from wandb_devserver._json import Json, JsonObject, dumps, loads_object
 from wandb_devserver._storage import artifact_files as entry_table
+from wandb_devserver._storage import artifacts as artifact_table
+from wandb_devserver._storage import manifests as manifest_table
 from wandb_devserver._storage.artifact_files import ManifestEntry
 
 if TYPE_CHECKING:
     from wandb_devserver._graphql.context import Context
     from wandb_devserver._storage.artifacts import StoredArtifact
+    from wandb_devserver._storage.manifests import StoredManifest
 
 _MD5_SIZE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteManifest:
+    """The manifest of an artifact that is ready to be committed."""
+
+    entries: list[ManifestEntry]
+    md5: str
+    """Base64 of the MD5 of the manifest file."""
+
+    artifact_digest: str
+    """The digest of the artifact, as the SDK computes it from the manifest."""
 
 
 def check_md5(text: str, name: str) -> str:
@@ -33,21 +50,61 @@ def check_md5(text: str, name: str) -> str:
     raise UsageError(msg)
 
 
-def read_manifest(context: Context, artifact: StoredArtifact) -> list[ManifestEntry]:
-    """Return what an artifact's manifest lists.
+def to_hex(md5: str) -> str:
+    """Convert the base64 of an MD5 to hexadecimal digits."""
+    return base64.b64decode(md5).hex()
+
+
+def complete_manifest(context: Context, artifact: StoredArtifact) -> CompleteManifest:
+    """Return the manifest of an artifact, merged from several where it was written in increments or patches.
 
     Raises:
-        UsageError: if the manifest, or something it lists, was not uploaded.
+        UsageError: if a manifest, or a file that it lists, was not uploaded.
     """
-    blob = entry_table.find_blob(context.connection, artifact.manifest_digest or "")
-    if blob is None:
-        msg = "the manifest was not uploaded: send it before the artifact is committed"
+    written = [found for found in manifest_table.of_artifact(context.connection, artifact.id) if found.digest]
+    if not written:
+        msg = "the manifest was not uploaded: upload it before the artifact is committed"
         raise UsageError(msg)
-    contents = loads_object(context.backend.blobs.path(blob.name).read_bytes()).get("contents")
+    full = [found for found in written if found.type == manifest_table.FULL]
+    if full:
+        document = _read(context, full[-1].digest)
+        return CompleteManifest(_entries(context, document), full[-1].digest or "", artifact.digest)
+    document = _merged(context, written)
+    return CompleteManifest(_entries(context, document), _store(context, artifact, document), _digest(document))
+
+
+def _merged(context: Context, written: list[StoredManifest]) -> JsonObject:
+    """Merge the files of base artifacts, and then of each manifest in the order of their creation."""
+    contents: JsonObject = {}
+    document: JsonObject = {}
+    for manifest in written:
+        if manifest.type == manifest_table.INCREMENTAL and manifest.base_artifact_id is not None:
+            base = artifact_table.find_by_id(context.connection, manifest.base_artifact_id)
+            if base and base.manifest_digest:
+                contents.update(_contents(_read(context, base.manifest_digest)))
+        document = _read(context, manifest.digest)
+        contents.update(_contents(document))
+    return {**document, "contents": contents}
+
+
+def _read(context: Context, md5: str | None) -> JsonObject:
+    blob = entry_table.find_blob(context.connection, md5 or "")
+    if blob is None:
+        msg = "the manifest was not uploaded: upload it before the artifact is committed"
+        raise UsageError(msg)
+    return loads_object(context.backend.blobs.path(blob.name).read_bytes())
+
+
+def _contents(document: JsonObject) -> JsonObject:
+    contents = document.get("contents")
     if not isinstance(contents, dict):
         msg = "the manifest is not a JSON object with 'contents'"
         raise UsageError(msg)
-    return [_entry(context, name, value) for name, value in contents.items()]
+    return contents
+
+
+def _entries(context: Context, document: JsonObject) -> list[ManifestEntry]:
+    return [_entry(context, name, value) for name, value in _contents(document).items()]
 
 
 def _entry(context: Context, name: str, value: Json) -> ManifestEntry:
@@ -60,6 +117,27 @@ def _entry(context: Context, name: str, value: Json) -> ManifestEntry:
         return ManifestEntry(check_file_name(name), digest, size if isinstance(size, int) else 0, reference)
     blob = entry_table.find_blob(context.connection, digest)
     if blob is None:
-        msg = f"{name!r} was not uploaded: nothing here has the MD5 {digest!r}"
+        msg = f"{name!r} was not uploaded: the server has no contents with the MD5 {digest!r}"
         raise UsageError(msg)
     return ManifestEntry(check_file_name(name), digest, blob.size, None)
+
+
+def _store(context: Context, artifact: StoredArtifact, document: JsonObject) -> str:
+    """Store a merged manifest and return its MD5."""
+    with context.backend.blobs.writer() as writer:
+        writer.write(dumps(document).encode())
+        blob = writer.commit()
+    context.new_blobs.append(blob.name)
+    entry_table.claim(context.connection, artifact.id, blob.md5)
+    if not entry_table.keep_blob(context.connection, blob):
+        context.unused_blobs.append(blob.name)
+    return blob.md5
+
+
+def _digest(document: JsonObject) -> str:
+    """Compute the digest of an artifact as the SDK does."""
+    md5 = hashlib.md5(b"wandb-artifact-manifest-v1\n", usedforsecurity=False)
+    for name, entry in sorted(_contents(document).items()):
+        digest = entry.get("digest") if isinstance(entry, dict) else ""
+        md5.update(f"{name}:{digest}\n".encode())
+    return md5.hexdigest()

@@ -10,8 +10,9 @@ from ariadne import MutationType
 from wandb_devserver._domain import lifecycle
 from wandb_devserver._domain.limits import check_project, check_run
 from wandb_devserver._errors import UsageError
-from wandb_devserver._graphql.artifact_writes import remove_logged_by
+from wandb_devserver._graphql.artifacts import remove
 from wandb_devserver._graphql.context import DEFAULT_PROJECT, Context
+from wandb_devserver._storage import artifacts as artifact_table
 from wandb_devserver._storage import files as file_table
 from wandb_devserver._storage import projects as project_table
 from wandb_devserver._storage import runs as run_table
@@ -47,7 +48,7 @@ def delete_run(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, Any
     run = context.run_by_id(input["id"])
     context.unused_blobs += [file.blob for file in file_table.page(context.connection, run.id)]
     if input.get("delete_artifacts"):
-        remove_logged_by(context, run)
+        remove(context, artifact_table.created_by(context.connection, run.id))
     run_table.delete(context.connection, run)
     return {"client_mutation_id": input.get("client_mutation_id")}
 

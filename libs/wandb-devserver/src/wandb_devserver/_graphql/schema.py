@@ -10,11 +10,15 @@ from ariadne import ScalarType, load_schema_from_path, make_executable_schema
 
 from wandb_devserver._errors import UsageError
 from wandb_devserver._graphql import (
+    artifact_uploads,
     artifact_writes,
     artifacts,
+    collection_writes,
     collections,
     files,
     history,
+    memberships,
+    multipart,
     projects,
     run_writes,
     runs,
@@ -87,8 +91,12 @@ _NOUNS = (
     history,
     files,
     artifacts,
+    artifact_uploads,
     artifact_writes,
+    multipart,
+    memberships,
     collections,
+    collection_writes,
     sweeps,
     sweep_writes,
 )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from anyio.to_thread import run_sync
 from starlette.responses import FileResponse, PlainTextResponse, Response
@@ -16,8 +17,11 @@ from wandb_devserver._http.files import receive
 from wandb_devserver._storage import artifact_files as entry_table
 from wandb_devserver._storage import collections as collection_table
 from wandb_devserver._storage import projects as project_table
+from wandb_devserver._storage import uploads as upload_table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from starlette.requests import Request
 
     from wandb_devserver._backend import Backend
@@ -26,26 +30,31 @@ if TYPE_CHECKING:
 
 
 async def upload(request: Request) -> Response:
-    """`PUT /signed/artifacts/{token}`."""
+    """`PUT /signed/artifacts/{token}/{path}`."""
     backend: Backend = request.app.state.backend
     try:
-        md5, name = _verify(backend, request, "artifact-upload")
+        md5, name, *part = _verify(backend, request, ("artifact-upload", "artifact-part"))
     except UsageError as error:
         return PlainTextResponse(str(error), status_code=403)
 
     async def serve(fault: Fault | None) -> Response:  # noqa: ARG001 - faults do not change what is stored
         with await run_sync(backend.blobs.writer) as writer:
             blob = await receive(request, writer)
-        return await run_sync(_keep, backend, blob, md5, name)
+        if blob.md5 != md5:
+            await run_sync(backend.blobs.remove, blob.name)
+            return PlainTextResponse(f"{name!r} arrived with the MD5 {blob.md5!r}, not {md5!r}: send it again", 400)
+        if part:
+            return await run_sync(_keep_part, backend, blob, *part)
+        return await run_sync(_keep, backend, blob)
 
     return await respond(backend, "upload", serve, target=name)
 
 
 async def download(request: Request) -> Response:
-    """`GET /signed/artifacts/{token}`."""
+    """`GET /signed/artifacts/{token}/{path}`."""
     backend: Backend = request.app.state.backend
     try:
-        md5, name = _verify(backend, request, "artifact-download")
+        md5, name = _verify(backend, request, ("artifact-download",))
     except UsageError as error:
         return PlainTextResponse(str(error), status_code=403)
     return await _send(backend, await run_sync(_find, backend, md5), name)
@@ -54,7 +63,7 @@ async def download(request: Request) -> Response:
 async def download_by_md5(request: Request) -> Response:
     """`GET /artifactsV2/{region}/{entity}/{project}/{collection}/{birth artifact}/{MD5 in hex}/{name}`."""
     backend: Backend = request.app.state.backend
-    # The birth artifact may be empty, and the name is for people only: neither says what to send.
+    # The birth artifact may be empty, and the name is informational: only the digest selects the contents.
     _, _, rest = request.path_params["rest"].partition("/")
     digest, _, name = rest.partition("/")
     return await _send(backend, await run_sync(_find_in_collection, backend, request.path_params, digest), name)
@@ -75,31 +84,45 @@ async def _send(backend: Backend, blob: Blob | None, name: str) -> Response:
     return await respond(backend, "download", serve, target=name)
 
 
-def _verify(backend: Backend, request: Request, purpose: str) -> tuple[str, str]:
+def _verify(backend: Backend, request: Request, purposes: tuple[str, ...]) -> list[Any]:
+    """Return what a signed URL is for: the MD5, the name of the file and, for a part, its upload and number."""
     try:
-        kind, md5, name = backend.signer.verify(request.path_params["token"])
+        path, kind, *subject = backend.signer.verify(request.path_params["token"])
     except ValueError as error:
         raise UsageError(str(error)) from error
-    if kind != purpose or not isinstance(md5, str) or not isinstance(name, str):
-        msg = "the link is for something else"
+    if kind not in purposes or path != request.path_params["path"]:
+        msg = "the link is for another purpose"
         raise UsageError(msg)
-    return md5, name
+    return subject
 
 
-def _keep(backend: Backend, blob: Blob, md5: str, name: str) -> Response:
-    if blob.md5 != md5:
-        backend.blobs.remove(blob.name)
-        return PlainTextResponse(f"{name!r} arrived with the MD5 {blob.md5!r}, not {md5!r}: send it again", 400)
-    try:
-        with backend.database.write() as connection:
-            kept = entry_table.keep_blob(connection, blob)
-            known = entry_table.find_blob(connection, md5) is not None
-    except BaseException:
-        backend.blobs.remove(blob.name)
-        raise
+def _keep(backend: Backend, blob: Blob) -> Response:
+    with _removing_on_error(backend, blob), backend.database.write() as connection:
+        kept = entry_table.keep_blob(connection, blob)
+        known = entry_table.find_blob(connection, blob.md5) is not None
     if not kept:
         backend.blobs.remove(blob.name)
     return Response() if known else PlainTextResponse("the artifact was deleted", 404)
+
+
+def _keep_part(backend: Backend, blob: Blob, upload_id: str, number: int) -> Response:
+    with _removing_on_error(backend, blob), backend.database.write() as connection:
+        known = upload_table.find(connection, upload_id)
+        replaced = upload_table.put_part(connection, upload_id, number, blob) if known else blob.name
+    if replaced:
+        backend.blobs.remove(replaced)
+    if known is None:
+        return PlainTextResponse("the upload was completed or aborted", 404)
+    return Response(headers={"ETag": f'"{base64.b64decode(blob.md5).hex()}"'})
+
+
+@contextmanager
+def _removing_on_error(backend: Backend, blob: Blob) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        backend.blobs.remove(blob.name)
+        raise
 
 
 def _find(backend: Backend, md5: str) -> Blob | None:
@@ -121,7 +144,7 @@ def _find_in_collection(backend: Backend, parts: dict[str, str], digest: str) ->
 
 
 ROUTES = [
-    Route("/signed/artifacts/{token}", upload, methods=["PUT"]),
-    Route("/signed/artifacts/{token}", download, methods=["GET"]),
+    Route("/signed/artifacts/{token}/{path:path}", upload, methods=["PUT"]),
+    Route("/signed/artifacts/{token}/{path:path}", download, methods=["GET"]),
     Route("/artifactsV2/{region}/{entity}/{project}/{collection}/{rest:path}", download_by_md5, methods=["GET"]),
 ]

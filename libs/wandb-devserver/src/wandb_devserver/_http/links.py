@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -26,15 +27,29 @@ def file_download_url(base_url: str, entity: str, project: str, run: str, name: 
     return f"{base_url}files/{path}/{quote(name)}"
 
 
-def blob_upload_url(backend: Backend, base_url: str, md5: str, name: str) -> str:
-    """Return the absolute link to which contents with this MD5 may be PUT, without credentials."""
-    return _signed_url(backend, base_url, ["artifact-upload", md5, name], UPLOAD_LIFETIME)
+def storage_path(collection_id: int, artifact_id: int, md5: str) -> str:
+    """Return the path that an artifact file has in W&B's object store."""
+    return f"wandb_artifacts/{collection_id}/{artifact_id}/{base64.b64decode(md5).hex()}"
 
 
-def blob_download_url(backend: Backend, base_url: str, md5: str, name: str) -> str:
-    """Return the absolute link from which contents can be fetched without credentials."""
-    return _signed_url(backend, base_url, ["artifact-download", md5, name], DOWNLOAD_LIFETIME)
+def blob_upload_url(backend: Backend, base_url: str, md5: str, name: str, path: str) -> str:
+    """Return the absolute URL to which contents with this MD5 may be PUT, without credentials."""
+    return _signed_url(backend, base_url, ["artifact-upload", md5, name], path, UPLOAD_LIFETIME)
 
 
-def _signed_url(backend: Backend, base_url: str, subject: list[str | int], lifetime: float) -> str:
-    return f"{base_url}signed/artifacts/{backend.signer.sign(subject, lifetime=lifetime)}"
+def part_upload_url(
+    backend: Backend, base_url: str, upload_id: str, number: int, hex_md5: str, name: str, path: str
+) -> str:
+    """Return the absolute URL to which one part of a multipart upload may be PUT, without credentials."""
+    md5 = base64.b64encode(bytes.fromhex(hex_md5)).decode()
+    return _signed_url(backend, base_url, ["artifact-part", md5, name, upload_id, number], path, UPLOAD_LIFETIME)
+
+
+def blob_download_url(backend: Backend, base_url: str, md5: str, name: str, path: str) -> str:
+    """Return the absolute URL from which contents can be fetched without credentials."""
+    return _signed_url(backend, base_url, ["artifact-download", md5, name], path, DOWNLOAD_LIFETIME)
+
+
+def _signed_url(backend: Backend, base_url: str, subject: list[str | int], path: str, lifetime: float) -> str:
+    # As in an object store, the path is part of the URL: clients tell files and manifests apart by it.
+    return f"{base_url}signed/artifacts/{backend.signer.sign([path, *subject], lifetime=lifetime)}/{quote(path)}"

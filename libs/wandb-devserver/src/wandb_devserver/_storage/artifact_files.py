@@ -112,6 +112,7 @@ def contents_of(connection: sqlite3.Connection, artifact_id: int) -> set[str]:
     rows = connection.execute(
         "SELECT digest FROM artifact_entries WHERE artifact_id = ?1 UNION "
         "SELECT md5 FROM artifact_claims WHERE artifact_id = ?1 UNION "
+        "SELECT digest FROM artifact_manifests WHERE artifact_id = ?1 AND digest IS NOT NULL UNION "
         "SELECT manifest_digest FROM artifacts WHERE id = ?1 AND manifest_digest IS NOT NULL",
         (artifact_id,),
     )
@@ -133,6 +134,7 @@ def _is_wanted(connection: sqlite3.Connection, md5: str) -> bool:
     row = connection.execute(
         "SELECT EXISTS (SELECT 1 FROM artifact_entries WHERE digest = ?1 AND reference IS NULL) "
         "OR EXISTS (SELECT 1 FROM artifact_claims WHERE md5 = ?1) "
+        "OR EXISTS (SELECT 1 FROM artifact_manifests WHERE digest = ?1) "
         "OR EXISTS (SELECT 1 FROM artifacts WHERE manifest_digest = ?1)",
         (md5,),
     )

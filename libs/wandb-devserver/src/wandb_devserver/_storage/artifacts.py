@@ -1,12 +1,14 @@
-"""Tables of artifact versions, their aliases, and the runs that logged or used them."""
+"""Tables of artifacts, the runs that logged or used them, and the ids that clients gave them."""
 
 from __future__ import annotations
 
 import json
-import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from wandb_devserver._storage import memberships as membership_table
+from wandb_devserver._storage.memberships import ALIVE
 
 if TYPE_CHECKING:
     import sqlite3
@@ -15,20 +17,26 @@ if TYPE_CHECKING:
 
     Role: TypeAlias = Literal["input", "output"]
 
-LATEST = "latest"
 PENDING = "PENDING"
 COMMITTED = "COMMITTED"
+TTL_DISABLED = -2
 
-_VERSION = re.compile(r"v(\d+)")
+_COLUMNS = """artifacts.id, artifacts.collection_id, distributed_id, artifacts.run_id, state, artifacts.version, digest,
+    manifest_digest, description, metadata, tags, requested_aliases, history_step, commit_hash, ttl_seconds, size,
+    file_count, artifacts.created_at, updated_at"""
+_FIND = f"SELECT {_COLUMNS} FROM artifacts WHERE {ALIVE}"  # noqa: S608
+_FIND_ALL = f"SELECT {_COLUMNS} FROM artifacts"  # noqa: S608
+_FIND_BY_CLIENT = f"SELECT {_COLUMNS} FROM artifact_clients JOIN artifacts ON artifacts.id = artifact_id WHERE {ALIVE}"  # noqa: S608
+_FIND_OF_RUN = f"SELECT {_COLUMNS} FROM artifact_runs JOIN artifacts ON artifacts.id = artifact_id WHERE {ALIVE}"  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredArtifact:
-    """A version of a collection; `metadata` is JSON text as the client sent it."""
+    """An artifact; `metadata` is JSON text as the client sent it, `version` its number in its sequence."""
 
     id: int
     collection_id: int
-    client_id: str | None
+    distributed_id: str | None
     run_id: int | None
     state: str
     version: int | None
@@ -39,6 +47,8 @@ class StoredArtifact:
     tags: list[str]
     requested_aliases: list[str]
     history_step: int | None
+    commit_hash: str | None
+    ttl_seconds: int | None
     size: int
     file_count: int
     created_at: float
@@ -47,97 +57,83 @@ class StoredArtifact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewArtifact:
-    """What a client says of an artifact before it uploads anything."""
+    """The fields of an artifact that a client sends before it uploads anything."""
 
     digest: str
-    client_id: str | None = None
+    distributed_id: str | None = None
     run_id: int | None = None
     description: str | None = None
     metadata: str | None = None
     tags: list[str]
     aliases: list[str]
     history_step: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StoredAlias:
-    id: int
-    collection_id: int
-    alias: str
-    artifact_id: int
+    ttl_seconds: int | None = None
 
 
 def find_by_id(connection: sqlite3.Connection, artifact_id: int) -> StoredArtifact | None:
-    return _stored(connection.execute("SELECT * FROM artifacts WHERE id = ?", (artifact_id,)).fetchone())
+    row = connection.execute(f"{_FIND} AND id = ?", (artifact_id,))
+    return _stored(row.fetchone())
 
 
 def find_by_client_id(connection: sqlite3.Connection, client_id: str) -> StoredArtifact | None:
-    return _stored(connection.execute("SELECT * FROM artifacts WHERE client_id = ?", (client_id,)).fetchone())
+    row = connection.execute(f"{_FIND_BY_CLIENT} AND client_id = ?", (client_id,))
+    return _stored(row.fetchone())
 
 
 def find_by_digest(connection: sqlite3.Connection, collection_id: int, digest: str) -> StoredArtifact | None:
     """Return the newest committed version with these contents."""
     row = connection.execute(
-        "SELECT * FROM artifacts WHERE collection_id = ? AND digest = ? AND state = ? ORDER BY version DESC LIMIT 1",
+        f"{_FIND} AND collection_id = ? AND digest = ? AND state = ? ORDER BY version DESC LIMIT 1",
         (collection_id, digest, COMMITTED),
     )
     return _stored(row.fetchone())
 
 
-def find_by_reference(connection: sqlite3.Connection, collection_id: int, reference: str) -> StoredArtifact | None:
-    """Return the version that `v<number>` or an alias stands for."""
-    if version := _VERSION.fullmatch(reference):
-        row = connection.execute(
-            "SELECT * FROM artifacts WHERE collection_id = ? AND version = ?", (collection_id, int(version[1]))
-        )
-    else:
-        row = connection.execute(
-            "SELECT artifacts.* FROM artifact_aliases JOIN artifacts ON artifacts.id = artifact_id "
-            "WHERE artifact_aliases.collection_id = ? AND alias = ?",
-            (collection_id, reference),
-        )
+def find_distributed(connection: sqlite3.Connection, collection_id: int, distributed_id: str) -> StoredArtifact | None:
+    """Return the artifact that several writers are filling."""
+    row = connection.execute(
+        f"{_FIND} AND collection_id = ? AND distributed_id = ? AND state = ?",
+        (collection_id, distributed_id, PENDING),
+    )
     return _stored(row.fetchone())
 
 
-def page(connection: sqlite3.Connection, collection_id: int, *, newest_first: bool) -> list[StoredArtifact]:
-    """Return all committed versions of a collection."""
-    rows = connection.execute(
-        "SELECT * FROM artifacts WHERE collection_id = ? AND state = ? ORDER BY version * ?",
-        (collection_id, COMMITTED, -1 if newest_first else 1),
-    )
+def all_in(connection: sqlite3.Connection, collection_id: int) -> list[StoredArtifact]:
+    """Return every artifact of a sequence, unfinished and expired ones too."""
+    rows = connection.execute(f"{_FIND_ALL} WHERE collection_id = ?", (collection_id,))
     return [artifact for row in rows if (artifact := _stored(row))]
 
 
-def all_in(connection: sqlite3.Connection, collection_id: int) -> list[StoredArtifact]:
-    """Return everything in a collection, unfinished artifacts too."""
-    rows = connection.execute("SELECT * FROM artifacts WHERE collection_id = ?", (collection_id,))
+def expired(connection: sqlite3.Connection) -> list[StoredArtifact]:
+    """Return the artifacts whose time to live is over."""
+    rows = connection.execute(f"{_FIND_ALL} WHERE NOT {ALIVE}")
     return [artifact for row in rows if (artifact := _stored(row))]
 
 
 def of_run(connection: sqlite3.Connection, run_id: int, role: Role) -> list[StoredArtifact]:
     """Return the committed artifacts a run logged or used, oldest first."""
     rows = connection.execute(
-        "SELECT artifacts.* FROM artifact_runs JOIN artifacts ON artifacts.id = artifact_id "
-        "WHERE artifact_runs.run_id = ? AND role = ? AND state = ? ORDER BY artifacts.id",
+        f"{_FIND_OF_RUN} AND artifact_runs.run_id = ? AND role = ? AND state = ? ORDER BY artifacts.id",
         (run_id, role, COMMITTED),
     )
     return [artifact for row in rows if (artifact := _stored(row))]
 
 
 def created_by(connection: sqlite3.Connection, run_id: int) -> list[StoredArtifact]:
-    """Return the artifacts that would not be there without a run, unfinished ones too."""
-    rows = connection.execute("SELECT * FROM artifacts WHERE run_id = ?", (run_id,))
+    """Return the artifacts that a run created, unfinished ones too."""
+    rows = connection.execute(f"{_FIND_ALL} WHERE run_id = ?", (run_id,))
     return [artifact for row in rows if (artifact := _stored(row))]
 
 
 def create(connection: sqlite3.Connection, collection: StoredCollection, new: NewArtifact) -> StoredArtifact:
     now = time.time()
     cursor = connection.execute(
-        "INSERT INTO artifacts (collection_id, client_id, run_id, digest, description, metadata, tags, "
-        "requested_aliases, history_step, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO artifacts (collection_id, distributed_id, run_id, digest, description, metadata, tags, "
+        "requested_aliases, history_step, ttl_seconds, created_at, updated_at) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             collection.id,
-            new.client_id,
+            new.distributed_id,
             new.run_id,
             new.digest,
             new.description,
@@ -145,6 +141,7 @@ def create(connection: sqlite3.Connection, collection: StoredCollection, new: Ne
             json.dumps(new.tags),
             json.dumps(new.aliases),
             new.history_step,
+            new.ttl_seconds,
             now,
             now,
         ),
@@ -155,18 +152,42 @@ def create(connection: sqlite3.Connection, collection: StoredCollection, new: Ne
     return artifact
 
 
-def commit(connection: sqlite3.Connection, artifact: StoredArtifact, *, size: int, file_count: int) -> None:
-    """Make a complete artifact the next and latest version of its collection."""
-    now = time.time()
+def add_client(connection: sqlite3.Connection, artifact: StoredArtifact, client_id: str) -> None:
+    """Record the id by which a client knows an artifact."""
     connection.execute(
-        "UPDATE artifacts SET state = ?, size = ?, file_count = ?, updated_at = ?, "
-        "version = (SELECT versions FROM collections WHERE id = collection_id) WHERE id = ?",
-        (COMMITTED, size, file_count, now, artifact.id),
+        "INSERT INTO artifact_clients VALUES (?, ?) ON CONFLICT DO UPDATE SET artifact_id = excluded.artifact_id",
+        (client_id, artifact.id),
     )
+
+
+def commit(
+    connection: sqlite3.Connection,
+    artifact: StoredArtifact,
+    *,
+    digest: str,
+    manifest_digest: str,
+    commit_hash: str,
+    size: int,
+    file_count: int,
+) -> None:
+    """Make a complete artifact the next and latest version of its sequence."""
+    membership = membership_table.add(connection, artifact.collection_id, artifact.id)
     connection.execute(
-        "UPDATE collections SET versions = versions + 1, updated_at = ? WHERE id = ?", (now, artifact.collection_id)
+        "UPDATE artifacts SET state = ?, digest = ?, manifest_digest = ?, commit_hash = ?, size = ?, file_count = ?, "
+        "updated_at = ?, version = ? WHERE id = ?",
+        (
+            COMMITTED,
+            digest,
+            manifest_digest,
+            commit_hash,
+            size,
+            file_count,
+            time.time(),
+            membership.version,
+            artifact.id,
+        ),
     )
-    set_aliases(connection, artifact, [LATEST, *artifact.requested_aliases])
+    membership_table.set_aliases(connection, membership, artifact.requested_aliases)
     if artifact.run_id is not None:
         link_run(connection, artifact.run_id, artifact, "output")
 
@@ -179,7 +200,7 @@ def edit(
     metadata: str | None,
     tags: list[str],
 ) -> None:
-    """Set what is known of an artifact; None leaves a field as it is."""
+    """Set the given fields; None leaves a field as it is."""
     connection.execute(
         "UPDATE artifacts SET description = COALESCE(?, description), metadata = COALESCE(?, metadata), tags = ?, "
         "updated_at = ? WHERE id = ?",
@@ -187,42 +208,21 @@ def edit(
     )
 
 
-def set_manifest(connection: sqlite3.Connection, artifact: StoredArtifact, digest: str) -> None:
-    connection.execute("UPDATE artifacts SET manifest_digest = ? WHERE id = ?", (digest, artifact.id))
+def set_ttl(connection: sqlite3.Connection, artifact: StoredArtifact, ttl_seconds: int | None) -> None:
+    connection.execute("UPDATE artifacts SET ttl_seconds = ? WHERE id = ?", (ttl_seconds, artifact.id))
+
+
+def request_aliases(connection: sqlite3.Connection, artifact: StoredArtifact, aliases: list[str]) -> None:
+    """Add aliases that a pending artifact gets when it is committed."""
+    wanted = list(dict.fromkeys([*artifact.requested_aliases, *aliases]))
+    connection.execute("UPDATE artifacts SET requested_aliases = ? WHERE id = ?", (json.dumps(wanted), artifact.id))
 
 
 def delete(connection: sqlite3.Connection, artifact: StoredArtifact) -> None:
-    """Remove an artifact; if it was the latest version, the newest one left is from now on."""
-    was_latest = any(alias.alias == LATEST for alias in aliases_of(connection, artifact.id))
+    """Remove an artifact from all its collections, and then itself."""
+    for membership in membership_table.of_artifact(connection, artifact.id):
+        membership_table.remove(connection, membership)
     connection.execute("DELETE FROM artifacts WHERE id = ?", (artifact.id,))
-    if was_latest and (left := page(connection, artifact.collection_id, newest_first=True)):
-        set_aliases(connection, left[0], [LATEST])
-
-
-def aliases_of(connection: sqlite3.Connection, artifact_id: int) -> list[StoredAlias]:
-    rows = connection.execute("SELECT * FROM artifact_aliases WHERE artifact_id = ? ORDER BY id", (artifact_id,))
-    return [StoredAlias(**row) for row in rows]
-
-
-def aliases_in(connection: sqlite3.Connection, collection_id: int) -> list[StoredAlias]:
-    rows = connection.execute("SELECT * FROM artifact_aliases WHERE collection_id = ? ORDER BY id", (collection_id,))
-    return [StoredAlias(**row) for row in rows]
-
-
-def set_aliases(connection: sqlite3.Connection, artifact: StoredArtifact, aliases: list[str]) -> None:
-    """Make aliases stand for this version, whichever they stood for before."""
-    for alias in aliases:
-        connection.execute(
-            "INSERT INTO artifact_aliases (collection_id, alias, artifact_id) VALUES (?, ?, ?) "
-            "ON CONFLICT DO UPDATE SET artifact_id = excluded.artifact_id",
-            (artifact.collection_id, alias, artifact.id),
-        )
-
-
-def remove_aliases(connection: sqlite3.Connection, artifact: StoredArtifact, aliases: list[str]) -> None:
-    """Remove aliases of this version; one that moved on to another version stays."""
-    for alias in aliases:
-        connection.execute("DELETE FROM artifact_aliases WHERE artifact_id = ? AND alias = ?", (artifact.id, alias))
 
 
 def link_run(connection: sqlite3.Connection, run_id: int, artifact: StoredArtifact, role: Role) -> None:

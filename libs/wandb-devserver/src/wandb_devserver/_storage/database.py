@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SCHEMA_FOLDER = Path(__file__).parent / "schema"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class Database:
@@ -83,6 +83,7 @@ class Database:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.create_function("unix_now", 0, time.time)
         connection.create_function("heartbeat_deadline", 0, lambda: time.time() - self.heartbeat_timeout)
         connection.create_function("sort_value", 2, sort_value, deterministic=True)
         return connection

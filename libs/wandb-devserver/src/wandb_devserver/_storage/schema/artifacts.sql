@@ -13,8 +13,10 @@ CREATE TABLE IF NOT EXISTS collections (
     project_id INTEGER NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
     type_id INTEGER NOT NULL REFERENCES artifact_types (id),
     name TEXT NOT NULL,
+    -- 'SEQUENCE' for versions that runs log, 'PORTFOLIO' for links to versions of sequences.
+    kind TEXT NOT NULL,
     description TEXT,
-    -- How many versions were ever committed: the number of a deleted one is not given again.
+    -- Count of all versions ever added: the number of a deleted version is never reused.
     versions INTEGER NOT NULL DEFAULT 0,
     created_at REAL NOT NULL,
     updated_at REAL NOT NULL,
@@ -25,8 +27,8 @@ CREATE TABLE IF NOT EXISTS collections (
 CREATE TABLE IF NOT EXISTS artifacts (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     collection_id INTEGER NOT NULL REFERENCES collections (id) ON DELETE CASCADE,
-    -- The client's own name for it, known before the server's: makes a repeated creation the same one.
-    client_id TEXT,
+    -- Shared by the writers of one distributed artifact.
+    distributed_id TEXT,
     run_id INTEGER REFERENCES runs (id) ON DELETE SET NULL,
     state TEXT NOT NULL DEFAULT 'PENDING',
     version INTEGER,
@@ -38,6 +40,9 @@ CREATE TABLE IF NOT EXISTS artifacts (
     -- Given at creation, effective from the commit on.
     requested_aliases TEXT NOT NULL DEFAULT '[]',
     history_step INTEGER,
+    commit_hash TEXT,
+    -- NULL: inherited from the collection. Not positive: disabled.
+    ttl_seconds INTEGER,
     size INTEGER NOT NULL DEFAULT 0,
     file_count INTEGER NOT NULL DEFAULT 0,
     created_at REAL NOT NULL,
@@ -45,9 +50,48 @@ CREATE TABLE IF NOT EXISTS artifacts (
     UNIQUE (collection_id, version)
 );
 
-CREATE INDEX IF NOT EXISTS artifacts_by_client ON artifacts (client_id);
+-- Ids that clients generated before the server knew the artifact. They make a repeated creation idempotent.
+CREATE TABLE IF NOT EXISTS artifact_clients (
+    client_id TEXT PRIMARY KEY,
+    artifact_id INTEGER NOT NULL REFERENCES artifacts (id) ON DELETE CASCADE
+) WITHOUT ROWID;
+
 CREATE INDEX IF NOT EXISTS artifacts_by_digest ON artifacts (collection_id, digest);
 CREATE INDEX IF NOT EXISTS artifacts_by_manifest ON artifacts (manifest_digest);
+
+-- Versions of a collection: every committed artifact is one in its sequence, and one in each portfolio that links to it.
+CREATE TABLE IF NOT EXISTS memberships (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    collection_id INTEGER NOT NULL REFERENCES collections (id) ON DELETE CASCADE,
+    artifact_id INTEGER NOT NULL REFERENCES artifacts (id) ON DELETE CASCADE,
+    version INTEGER NOT NULL,
+    created_at REAL NOT NULL,
+    UNIQUE (collection_id, version),
+    UNIQUE (collection_id, artifact_id)
+);
+
+CREATE INDEX IF NOT EXISTS memberships_by_artifact ON memberships (artifact_id);
+
+CREATE TABLE IF NOT EXISTS collection_tags (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    collection_id INTEGER NOT NULL REFERENCES collections (id) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    UNIQUE (collection_id, name)
+);
+
+-- Manifests as clients upload them. type: 'FULL', 'INCREMENTAL' (adds to a base artifact) or 'PATCH' (one of several
+-- writers). The manifest of a committed artifact is artifacts.manifest_digest.
+CREATE TABLE IF NOT EXISTS artifact_manifests (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    artifact_id INTEGER NOT NULL REFERENCES artifacts (id) ON DELETE CASCADE,
+    type TEXT NOT NULL,
+    base_artifact_id INTEGER REFERENCES artifacts (id) ON DELETE SET NULL,
+    -- NULL until the client has written it.
+    digest TEXT
+);
+
+CREATE INDEX IF NOT EXISTS artifact_manifests_by_artifact ON artifact_manifests (artifact_id);
+CREATE INDEX IF NOT EXISTS artifact_manifests_by_digest ON artifact_manifests (digest);
 
 CREATE TABLE IF NOT EXISTS artifact_aliases (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -93,4 +137,20 @@ CREATE TABLE IF NOT EXISTS artifact_blobs (
     md5 TEXT PRIMARY KEY,
     blob TEXT NOT NULL,
     size INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- Large files that are uploaded in parts, each a blob until the upload is completed.
+CREATE TABLE IF NOT EXISTS multipart_uploads (
+    id TEXT PRIMARY KEY,
+    artifact_id INTEGER NOT NULL REFERENCES artifacts (id) ON DELETE CASCADE,
+    md5 TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS upload_parts (
+    upload_id TEXT NOT NULL REFERENCES multipart_uploads (id) ON DELETE CASCADE,
+    number INTEGER NOT NULL,
+    blob TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    md5 TEXT NOT NULL,
+    PRIMARY KEY (upload_id, number)
 ) WITHOUT ROWID;
