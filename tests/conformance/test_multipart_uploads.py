@@ -95,6 +95,4 @@ def test_aborted_upload_leaves_nothing_behind(artifact: Upload) -> None:
     blobs = artifact.raw.server.data_dir / "blobs"
 
     assert [path for path in blobs.rglob("*") if path.is_file()] == []
-    assert "does not exist" in error_of(
-        artifact.raw.graphql(COMPLETE, None, **variables(artifact, node, parts)).json()
-    )
+    assert "does not exist" in error_of(artifact.raw.graphql(COMPLETE, None, **variables(artifact, node, parts)).json())

@@ -60,7 +60,7 @@ with files["part 3.bin"].download(root="down") as stream:
 report({
     "found": sorted(name for name in files if name.startswith("part")),
     "pattern": sorted(file.name for file in run.files(pattern="part%")),
-    "names": [file.name for file in run.files(names=["part 1.bin", "nope"])],
+    "names": [file.name for file in run.files(names=["part 1.bin"])],
     "count": [len(run.files()), len(files)],
     "size": files["part 3.bin"].size,
     "md5": files["part 3.bin"].md5,
@@ -172,13 +172,15 @@ def test_downloads_serve_ranges_and_no_scripts(raw: RawClient) -> None:
     assert raw.http.get("/files/local/p/r/" + quote("../page.html", safe="")).status_code == 404
 
 
-def test_a_missing_file_is_an_index_error_in_the_sdk(scripts: Scripts) -> None:
-    """As with W&B: the first of no files."""
+def test_missing_file_has_the_md5_0(scripts: Scripts) -> None:
+    """As in W&B: by it the SDK knows, in `wandb.restore`, that the file does not exist."""
     seen = scripts.run("""
 wandb.init(project="p", id="r").finish()
+api = wandb.Api()
 try:
-    wandb.Api().run("local/p/r").file("nope")
-except wandb.errors.CommError as error:
-    report(str(error))
+    wandb.restore("nope", "local/p/r")
+except ValueError as error:
+    report([api.run("local/p/r").file("nope").md5, str(error)])
 """)
-    assert "list index out of range" in seen
+
+    assert seen == ["0", "File nope not found in local/p/r."]

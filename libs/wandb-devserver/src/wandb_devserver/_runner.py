@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _START_TIMEOUT = 30.0
 _STOP_TIMEOUT = 5
+_KEEP_ALIVE = 75
 
 
 class _Uvicorn(uvicorn.Server):
@@ -74,6 +75,8 @@ class RunningServer:
             lifespan="off",
             http="h11",
             ws="none",
+            # Longer than the pauses between the SDK's requests: one that meets the close of its connection is lost.
+            timeout_keep_alive=_KEEP_ALIVE,
             timeout_graceful_shutdown=_STOP_TIMEOUT,
         )
         self._uvicorn = _Uvicorn(config)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from wandb_devserver._errors import UsageError
+from wandb_devserver._documents import INTERNAL_KEY
+from wandb_devserver._errors import NotFoundError, UsageError
+from wandb_devserver._json import dumps, loads_object
 from wandb_devserver._storage import lines as line_table
 from wandb_devserver._storage import runs as run_table
 
 if TYPE_CHECKING:
     import sqlite3
 
+    from wandb_devserver._json import JsonObject
     from wandb_devserver._storage.projects import StoredProject
     from wandb_devserver._storage.runs import StoredRun
 
@@ -45,6 +48,9 @@ def open_run(
         run = run_table.create(connection, project, name, state or "running")
     elif not state and not (known_writer and run.state in ENDED):
         _reopen(connection, run, resumes=resumes or client is not None)
+    if resumes:
+        # Whoever resumes knows the length of the history: its offsets are positions.
+        line_table.set_history_base(connection, run.id, 0)
     if client is not None:
         connection.execute("INSERT INTO writers VALUES (?, ?) ON CONFLICT DO NOTHING", (run.id, client))
     return run, inserted
@@ -86,12 +92,45 @@ def update_state(connection: sqlite3.Connection, run: StoredRun, state: str) -> 
     """
     if run.state not in _TRANSITIONS.get(state, ()):
         allowed = "; ".join(f"{target} from {', '.join(sources)}" for target, sources in _TRANSITIONS.items())
-        msg = f"run {run.name!r} is {run.state} and cannot be set to {state!r}: allowed are {allowed}"
+        msg = f"invalid state transition of run {run.name!r} from {run.state!r} to {state!r}: allowed are {allowed}"
         raise UsageError(msg)
     if run.sweep_name:
-        msg = f"run {run.name!r} belongs to sweep {run.sweep_name!r}, which alone sets its state"
+        msg = f"invalid state transition of run {run.name!r}: sweep {run.sweep_name!r} alone sets its state"
         raise UsageError(msg)
     connection.execute("UPDATE runs SET state = ? WHERE id = ?", (state, run.id))
+
+
+def fork(connection: sqlite3.Connection, run: StoredRun, config: str | None) -> bool:
+    """Copy the history of the run that a new run is forked from; return whether it is forked.
+
+    The SDK records the branch point in its part of the configuration.
+
+    Raises:
+        NotFoundError: if the run to fork from does not exist.
+    """
+    entry = loads_object(config).get(INTERNAL_KEY)
+    internals = entry.get("value") if isinstance(entry, dict) else None
+    point = internals.get("branch_point") if isinstance(internals, dict) else None
+    if not isinstance(point, dict) or point.get("run_id") in (None, run.name):
+        return False
+    source = run_table.find(connection, run.project_id, str(point["run_id"]))
+    if source is None:
+        msg = f"cannot fork from run {point['run_id']!r}: it does not exist in '{run.entity}/{run.project}'"
+        raise NotFoundError(msg)
+    line_table.copy_history(connection, source.id, run.id, int(float(str(point.get("step", 0)))))
+    return True
+
+
+def rewind(connection: sqlite3.Connection, run: StoredRun, last_step: int) -> None:
+    """Remove what a run logged after a step, and set it to running."""
+    summary: JsonObject = {}
+    for text in line_table.truncate_history(connection, run.id, last_step):
+        summary.update(loads_object(text))
+    run_table.edit(connection, run, run_table.RunChanges(summary=dumps(summary)))
+    connection.execute(
+        "UPDATE runs SET state = 'running', exit_code = NULL, stop_requested = 0, heartbeat_at = ? WHERE id = ?",
+        (time.time(), run.id),
+    )
 
 
 def _is_known_writer(connection: sqlite3.Connection, run: StoredRun | None, client: str) -> bool:

@@ -171,7 +171,14 @@ def _announce(context: Context, given: dict[str, Any]) -> dict[str, Any]:
     _check_pending(artifact)
     entry_table.claim(context.connection, artifact.id, md5)
     path = links.storage_path(artifact.collection_id, artifact.id, md5)
-    node: dict[str, Any] = {"name": name, "storage_path": path, "upload_headers": [], "artifact": artifact}
+    node: dict[str, Any] = {
+        "id": f"{artifact.id}:{name}",
+        "name": name,
+        "display_name": name,
+        "storage_path": path,
+        "upload_headers": [],
+        "artifact": artifact,
+    }
     if entry_table.find_blob(context.connection, md5) is None:
         node["upload_url"] = links.blob_upload_url(context.backend, context.base_url, md5, name, path)
         if parts := given.get("upload_parts_input"):

@@ -168,6 +168,8 @@ def resolve_manifest_file(manifest: dict[str, Any], info: Info) -> dict[str, Any
     link = (context.backend, context.base_url, digest, manifest["file_name"], manifest["file_name"])
     return {
         "id": manifest["id"],
+        "name": manifest["file_name"],
+        "display_name": manifest["file_name"],
         "direct_url": links.blob_download_url(*link) if digest else None,
         "upload_url": links.blob_upload_url(*link) if digest else None,
         "upload_headers": [],

@@ -66,6 +66,13 @@ def move_sequence(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, 
     return {"artifact_collection": collection_by_id(context, node_id)}
 
 
+@mutation.field("createArtifactType")
+def create_type(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, Any]:  # noqa: A002
+    database = info.context.connection
+    project = project_table.find_or_create(database, input["entity_name"], check_project(input["project_name"]))
+    return {"artifact_type": collection_table.find_or_create_type(database, project.id, input["name"])}
+
+
 @mutation.field("deleteArtifactSequence")
 def delete_sequence(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, Any]:  # noqa: A002
     context = info.context
@@ -121,6 +128,9 @@ def _open_portfolio(context: Context, given: dict[str, Any], type_name: str) -> 
     entity = given.get("entity_name") or context.backend.entity
     project_name = check_project(given.get("project_name") or DEFAULT_PROJECT)
     project = project_table.find_or_create(context.connection, entity, project_name)
+    if not project.allows_all_types and not collection_table.find_type(context.connection, project.id, type_name):
+        msg = f"registry {project_name!r} does not allow artifacts of type {type_name!r}: add that type to it first"
+        raise UsageError(msg)
     return collection_table.find_or_create(
         context.connection, project.id, type_name, name, kind=collection_table.PORTFOLIO
     )

@@ -118,7 +118,7 @@ def resolve_types(
     *,
     after: str | None = None,
     first: int | None = None,
-    include_all: bool | None = None,  # noqa: ARG001 - a project has no other types here
+    include_all: bool | None = None,  # noqa: ARG001 - the types of the project are all there are
 ) -> dict[str, Any]:
     limit = DEFAULT_PAGE if first is None else max(first, 0)
     start = decode_id("ArtifactType", after) if after else 0

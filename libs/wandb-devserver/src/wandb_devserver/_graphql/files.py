@@ -12,6 +12,7 @@ from wandb_devserver._domain.limits import check_file_name
 from wandb_devserver._graphql.context import decode_id, encode_id
 from wandb_devserver._graphql.projects import connection
 from wandb_devserver._http import links
+from wandb_devserver._json import loads_object
 from wandb_devserver._storage import artifacts as artifact_table
 from wandb_devserver._storage import files as file_table
 from wandb_devserver._storage import runs as run_table
@@ -67,6 +68,15 @@ def resolve_file_count(run: StoredRun, info: Info) -> int:
     return file_table.count(info.context.connection, run.id)
 
 
+@run_type.field("runInfo")
+def resolve_info(run: StoredRun, info: Info) -> dict[str, Any] | None:
+    file = file_table.find(info.context.connection, run.id, "wandb-metadata.json")
+    if file is None:
+        return None
+    metadata = loads_object(info.context.backend.blobs.path(file.blob).read_bytes())
+    return {**metadata, "code_saved": "codePath" in metadata}
+
+
 @run_type.field("files")
 def resolve_files(
     run: StoredRun,
@@ -80,7 +90,12 @@ def resolve_files(
     limit = _DEFAULT_PAGE if first is None else max(first, 0)
     start = decode_id("File", after) if after else 0
     found = file_table.page(info.context.connection, run.id, names=names, pattern=pattern, after=start, limit=limit + 1)
-    return connection([(file, encode_id("File", file.id)) for file in found], limit)
+    if names and not after:
+        # As in W&B, a requested file that does not exist has the MD5 "0".
+        present = {file.name for file in found}
+        found += [file_table.missing(run.id, name) for name in names if name not in present]
+    page = connection([(file, encode_id("File", file.id)) for file in found], limit)
+    return {**page, "upload_headers": []}
 
 
 @file_type.field("id")

@@ -55,6 +55,14 @@ ARTIFACT_FIELDS: dict[str, Field] = {
     "created_at": lambda version: int(version[0].created_at),
     "updated_at": lambda version: int(version[1].updated_at),
 }
+SWEEP_FIELDS: dict[str, Field] = {
+    "name": lambda sweep: sweep.name,
+    "display_name": lambda sweep: sweep.title,
+    "description": lambda sweep: sweep.description,
+    "state": lambda sweep: sweep.state,
+    "created_at": lambda sweep: int(sweep.created_at),
+    "updated_at": lambda sweep: int(sweep.updated_at),
+}
 _ALIASES = {
     "displayName": "display_name",
     "jobType": "job_type",

@@ -33,7 +33,7 @@ def begin(
     upload = upload_table.create(context.connection, secrets.token_hex(16), artifact.id, file["md5"])
 
     def url(part: dict[str, Any]) -> str:
-        target = (upload.id, part["part_number"], part["hex_md5"], file["name"], file["storage_path"])
+        target = (upload.id, part["part_number"], part["hex_m_d_5"], file["name"], file["storage_path"])
         return links.part_upload_url(context.backend, context.base_url, *target)
 
     return {
@@ -70,7 +70,7 @@ def _completed_before(context: Context, given: dict[str, Any]) -> str:
 def _check(upload: StoredUpload, parts: list[StoredPart], announced: list[dict[str, Any]]) -> None:
     arrived = {part.number: to_hex(part.md5) for part in parts}
     for part in announced:
-        number, digest = part["part_number"], part["hex_md5"].strip('"')
+        number, digest = part["part_number"], part["hex_m_d_5"].strip('"')
         if arrived.get(number) != digest:
             state = f"has the MD5 {arrived[number]!r}" if number in arrived else "was not uploaded"
             msg = f"part {number} of upload {upload.id!r} {state}, not {digest!r}: upload it again"

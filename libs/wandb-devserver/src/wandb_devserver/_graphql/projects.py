@@ -10,6 +10,8 @@ from wandb_devserver._domain.limits import check_project
 from wandb_devserver._graphql import viewer
 from wandb_devserver._graphql.context import decode_id, encode_id
 from wandb_devserver._graphql.filters import parse_filters
+from wandb_devserver._graphql.organizations import Entity
+from wandb_devserver._storage import collections as collection_table
 from wandb_devserver._storage import projects as project_table
 from wandb_devserver._storage import runs as run_table
 from wandb_devserver._storage.order import parse_order
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 query = QueryType()
 mutation = MutationType()
 project_type = ObjectType("Project")
+project_type.set_alias("updatedAt", "created_at")
+project_type.set_alias("allowAllArtifactTypesInRegistry", "allows_all_types")
 
 _DEFAULT_PAGE = 50
 
@@ -58,8 +62,15 @@ def upsert_project(_: object, info: Info, *, input: dict[str, Any]) -> dict[str,
     entity, name = input.get("entity_name") or context.backend.entity, check_project(input.get("name") or "")
     inserted = project_table.find(context.connection, entity, name) is None
     project = project_table.find_or_create(context.connection, entity, name)
-    if input.get("description") is not None:
-        project_table.describe(context.connection, project, input["description"])
+    project_table.edit(
+        context.connection,
+        project,
+        description=input.get("description"),
+        access=input.get("access"),
+        allows_all_types=input.get("allow_all_artifact_types_in_registry"),
+    )
+    for kind in input.get("artifact_types") or []:
+        collection_table.find_or_create_type(context.connection, project.id, kind["name"])
     stored = project_table.find(context.connection, entity, name)
     return {"project": stored, "model": stored, "inserted": inserted}
 
@@ -80,13 +91,14 @@ def resolve_entity_name(project: StoredProject, _: Info) -> str:
 
 
 @project_type.field("entity")
-def resolve_entity(project: StoredProject, _: Info) -> JsonObject:
-    return viewer.entity(project.entity)
+def resolve_entity(project: StoredProject, _: Info) -> Entity:
+    return Entity(project.entity)
 
 
-@project_type.field("access")
-def resolve_access(_: StoredProject, __: Info) -> str:
-    return "PRIVATE"
+@project_type.field("allViews")
+def resolve_views(_: StoredProject, __: Info, **___: object) -> dict[str, Any]:
+    # The server stores no reports.
+    return connection([], 0)
 
 
 @project_type.field("isBenchmark")
@@ -101,13 +113,24 @@ def resolve_user(_: StoredProject, info: Info) -> JsonObject:
 
 
 @project_type.field("run")
-def resolve_run(project: StoredProject, info: Info, *, name: str) -> StoredRun | None:
+def resolve_run(
+    project: StoredProject,
+    info: Info,
+    *,
+    name: str,
+    desc: str | None = None,  # noqa: ARG001 - `wandb verify` tests the size of requests with it
+) -> StoredRun | None:
     return run_table.find(info.context.connection, project.id, name)
 
 
 @project_type.field("bucket")
 def resolve_bucket(
-    project: StoredProject, info: Info, *, name: str, missing_ok: bool | None = None
+    project: StoredProject,
+    info: Info,
+    *,
+    name: str,
+    missing_ok: bool | None = None,
+    desc: str | None = None,  # noqa: ARG001 - older SDKs send it when they upload files
 ) -> StoredRun | None:
     run = run_table.find(info.context.connection, project.id, name)
     return run if missing_ok or run else info.context.run(project.entity, project.name, name)
@@ -119,6 +142,7 @@ def resolve_run_count(project: StoredProject, info: Info, *, filters: str | None
 
 
 @project_type.field("runs")
+@project_type.field("buckets")
 def resolve_runs(
     project: StoredProject,
     info: Info,

@@ -10,10 +10,8 @@ from ariadne import MutationType
 from wandb_devserver._domain import lifecycle
 from wandb_devserver._domain.limits import check_project, check_run
 from wandb_devserver._errors import UsageError
-from wandb_devserver._graphql.artifacts import remove
-from wandb_devserver._graphql.context import DEFAULT_PROJECT, Context
-from wandb_devserver._storage import artifacts as artifact_table
-from wandb_devserver._storage import files as file_table
+from wandb_devserver._graphql.context import DEFAULT_PROJECT, Context, decode_id
+from wandb_devserver._graphql.removal import remove_run
 from wandb_devserver._storage import projects as project_table
 from wandb_devserver._storage import runs as run_table
 
@@ -31,8 +29,9 @@ def upsert_bucket(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, 
     context = info.context
     if input.get("name"):
         run, inserted = _open(context, input)
+        is_fork = inserted and lifecycle.fork(context.connection, run, input.get("config"))
         # A plain writer that does not resume starts counting its lines at 0 again.
-        context.hides_line_count = not input.get("id")
+        context.hides_line_count = not (input.get("id") or is_fork)
     elif input.get("id"):
         run, inserted = context.run_by_id(input["id"]), False
         run_table.edit(context.connection, run, _changes(input))
@@ -45,12 +44,24 @@ def upsert_bucket(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, 
 @mutation.field("deleteRun")
 def delete_run(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, Any]:  # noqa: A002
     context = info.context
-    run = context.run_by_id(input["id"])
-    context.unused_blobs += [file.blob for file in file_table.page(context.connection, run.id)]
-    if input.get("delete_artifacts"):
-        remove(context, artifact_table.created_by(context.connection, run.id))
-    run_table.delete(context.connection, run)
+    run = run_table.find_by_id(context.connection, decode_id("Run", input["id"]))
+    if run is None:
+        # As in W&B, deleting a run twice succeeds.
+        return {"client_mutation_id": input.get("client_mutation_id")}
+    remove_run(context, run, with_artifacts=bool(input.get("delete_artifacts")))
     return {"client_mutation_id": input.get("client_mutation_id")}
+
+
+@mutation.field("rewindRun")
+def rewind_run(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, Any]:  # noqa: A002
+    context = info.context
+    entity, project = input.get("entity_name") or context.backend.entity, input.get("project_name") or DEFAULT_PROJECT
+    run = context.run(entity, project, input["run_name"])
+    if input["metric_name"] != "_step":
+        msg = f"cannot rewind run {run.name!r} by the metric {input['metric_name']!r}: use '_step'"
+        raise UsageError(msg)
+    lifecycle.rewind(context.connection, run, int(input["metric_value"]))
+    return {"rewound_run": run_table.find_by_id(context.connection, run.id)}
 
 
 @mutation.field("stopRun")

@@ -19,7 +19,9 @@ from wandb_devserver._graphql import (
     history,
     memberships,
     multipart,
+    organizations,
     projects,
+    registries,
     run_writes,
     runs,
     sweep_writes,
@@ -85,6 +87,8 @@ SCALARS = (json_string, json_value, int64, date_time, duration)
 
 _NOUNS = (
     viewer,
+    organizations,
+    registries,
     projects,
     runs,
     run_writes,

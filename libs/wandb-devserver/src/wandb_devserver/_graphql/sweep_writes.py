@@ -116,6 +116,7 @@ def _attach_prior_runs(context: Context, sweep: StoredSweep, filters: str | None
         return
     for run, _ in run_table.page(context.connection, sweep.project_id, matches=matches, limit=-1):
         run_table.edit(context.connection, run, run_table.RunChanges(sweep_name=sweep.name))
+        sweep_table.add_prior_run(context.connection, sweep, run.id)
 
 
 BINDABLES = (mutation,)

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 from ariadne import ObjectType
 
 from wandb_devserver._domain import results as sweep_results
-from wandb_devserver._errors import UsageError
 from wandb_devserver._graphql.context import decode_id, encode_id
+from wandb_devserver._graphql.filters import SWEEP_FIELDS, parse_filters
 from wandb_devserver._graphql.projects import connection, project_type
 from wandb_devserver._graphql.runs import run_type
-from wandb_devserver._json import loads
 from wandb_devserver._search.config import parse_config
 from wandb_devserver._search.points import grid_size
 from wandb_devserver._storage import agents as agent_table
@@ -56,13 +55,12 @@ def resolve_sweeps(
     after: str | None = None,
     first: int | None = None,
 ) -> dict[str, Any]:
-    if filters and loads(filters):
-        msg = f"sweeps cannot be filtered here, and the server says so: {filters}"
-        raise UsageError(msg)
     limit = _DEFAULT_PAGE if first is None else max(first, 0)
     start = decode_id("Sweep", after) if after else 0
-    found = sweep_table.page(info.context.connection, project.id, after=start, limit=limit + 1)
-    return connection([(sweep, encode_id("Sweep", sweep.id)) for sweep in found], limit)
+    matches = parse_filters(filters, SWEEP_FIELDS)
+    found = sweep_table.page(info.context.connection, project.id, after=start)
+    chosen = [sweep for sweep in found if matches is None or matches(sweep)][: limit + 1]
+    return connection([(sweep, encode_id("Sweep", sweep.id)) for sweep in chosen], limit)
 
 
 @sweep_type.field("id")
@@ -121,6 +119,13 @@ def resolve_runs(
         return run.sweep_name == sweep.name
 
     return _run_page(sweep, info, in_sweep, after=after, first=first, order=order)
+
+
+@sweep_type.field("priorRuns")
+def resolve_prior_runs(sweep: StoredSweep, info: Info) -> dict[str, Any]:
+    found = sweep_table.prior_runs(info.context.connection, sweep.id)
+    runs = [(run_table.find_by_id(info.context.connection, run_id), encode_id("Run", run_id)) for run_id in found]
+    return connection(runs, len(runs))
 
 
 @sweep_type.field("agents")

@@ -87,6 +87,11 @@ def count(connection: sqlite3.Connection, run_id: int) -> int:
     return int(total)
 
 
+def missing(run_id: int, name: str) -> StoredFile:
+    """Return what stands for a file that was requested by name and does not exist."""
+    return StoredFile(id=0, run_id=run_id, name=name, blob="", size=0, md5="0", mimetype=_mimetype(name), updated_at=0)
+
+
 def delete(connection: sqlite3.Connection, file: StoredFile) -> None:
     connection.execute("DELETE FROM files WHERE id = ?", (file.id,))
 

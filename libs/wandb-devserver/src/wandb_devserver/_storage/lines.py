@@ -24,10 +24,14 @@ class Chunk:
 
 
 def append_plain(connection: sqlite3.Connection, run_id: int, chunk: Chunk) -> None:
-    """Store lines whose offset counts all lines of the run; what was there before is replaced."""
+    """Store lines at an offset, in place of the lines that were there."""
     if not chunk.lines:
         return
-    if chunk.stream != "console" and _starts_over(connection, run_id, chunk):
+    if chunk.stream == "history":
+        base = _history_base(connection, run_id, chunk)
+        _store(connection, run_id, Chunk("history", base + chunk.offset, chunk.lines))
+        return
+    if chunk.stream == "events" and _starts_over(connection, run_id, chunk):
         clear(connection, run_id, chunk.stream)
     _store(connection, run_id, chunk)
 
@@ -56,10 +60,32 @@ def append_shared(connection: sqlite3.Connection, run_id: int, chunk: Chunk, cli
         position, step = position + 1, step + 1
 
 
+def set_history_base(connection: sqlite3.Connection, run_id: int, base: int) -> None:
+    """Set where the lines of the current plain writer begin."""
+    connection.execute("UPDATE runs SET history_base = ? WHERE id = ?", (base, run_id))
+
+
+def copy_history(connection: sqlite3.Connection, source_id: int, target_id: int, last: int) -> None:
+    """Copy the history rows of a run up to the step `last`, in order of steps, to a run without any."""
+    texts = list(read_steps(connection, source_id, 0, last))
+    if texts:
+        _store(connection, target_id, Chunk("history", 0, texts))
+
+
+def truncate_history(connection: sqlite3.Connection, run_id: int, last: int) -> list[str]:
+    """Remove the history rows after the step `last`; return the remaining ones."""
+    texts = list(read_steps(connection, run_id, 0, last))
+    clear(connection, run_id, "history")
+    if texts:
+        _store(connection, run_id, Chunk("history", 0, texts))
+    return texts
+
+
 def clear(connection: sqlite3.Connection, run_id: int, stream: Stream) -> None:
     connection.execute("DELETE FROM lines WHERE run_id = ? AND stream = ?", (run_id, stream))
     connection.execute("DELETE FROM shared_lines WHERE run_id = ? AND stream = ?", (run_id, stream))
     if stream == "history":
+        set_history_base(connection, run_id, 0)
         connection.execute("DELETE FROM history_keys WHERE run_id = ?", (run_id,))
 
 
@@ -116,8 +142,30 @@ def history_keys(connection: sqlite3.Connection, run_id: int) -> dict[str, list[
     return keys
 
 
+def _history_base(connection: sqlite3.Connection, run_id: int, chunk: Chunk) -> int:
+    """Return the position from which a plain writer counts its lines.
+
+    A writer that begins at offset 0 sends its first lines once more, continues a run without having asked for its
+    length (older SDKs when they sync a resumed run), or starts the run anew. Its steps distinguish these.
+    """
+    if chunk.offset != 0:
+        (base,) = connection.execute("SELECT history_base FROM runs WHERE id = ?", (run_id,)).fetchone()
+        return int(base)
+    first = loads_object(chunk.lines[0])
+    known = connection.execute(
+        "SELECT position, text FROM lines WHERE run_id = ? AND step = ?", (run_id, _step(first, 0))
+    )
+    base = next((row["position"] for row in known if loads_object(row["text"]) == first), None)
+    if base is None and _step(first, 0) > last_step(connection, run_id):
+        base = count(connection, run_id, "history")
+    if base is None:
+        clear(connection, run_id, "history")
+    set_history_base(connection, run_id, base or 0)
+    return base or 0
+
+
 def _starts_over(connection: sqlite3.Connection, run_id: int, chunk: Chunk) -> bool:
-    # A chunk sent again begins with the same line; a new attempt that did not resume does not.
+    # A chunk that is sent again begins with the same line; that of a new attempt does not.
     if chunk.offset != 0:
         return False
     first = next(read(connection, run_id, chunk.stream, limit=1), None)

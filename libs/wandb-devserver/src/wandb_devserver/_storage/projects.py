@@ -16,17 +16,19 @@ class StoredProject:
     entity: str
     name: str
     description: str | None
+    access: str
+    allows_all_types: bool
     created_at: float
 
 
 def find(connection: sqlite3.Connection, entity: str, name: str) -> StoredProject | None:
     row = connection.execute("SELECT * FROM projects WHERE entity = ? AND name = ?", (entity, name)).fetchone()
-    return StoredProject(**row) if row else None
+    return _stored(row) if row else None
 
 
 def find_by_id(connection: sqlite3.Connection, project_id: int) -> StoredProject | None:
     row = connection.execute("SELECT * FROM projects WHERE id = ?", (project_id,)).fetchone()
-    return StoredProject(**row) if row else None
+    return _stored(row) if row else None
 
 
 def find_or_create(connection: sqlite3.Connection, entity: str, name: str) -> StoredProject:
@@ -39,8 +41,28 @@ def find_or_create(connection: sqlite3.Connection, entity: str, name: str) -> St
     return project
 
 
-def describe(connection: sqlite3.Connection, project: StoredProject, description: str) -> None:
-    connection.execute("UPDATE projects SET description = ? WHERE id = ?", (description, project.id))
+def edit(
+    connection: sqlite3.Connection,
+    project: StoredProject,
+    *,
+    description: str | None,
+    access: str | None,
+    allows_all_types: bool | None,
+) -> None:
+    """Set the given fields; None leaves a field as it is."""
+    connection.execute(
+        "UPDATE projects SET description = COALESCE(?, description), access = COALESCE(?, access), "
+        "allows_all_types = COALESCE(?, allows_all_types) WHERE id = ?",
+        (description, access, allows_all_types, project.id),
+    )
+
+
+def rename(connection: sqlite3.Connection, project: StoredProject, name: str) -> None:
+    connection.execute("UPDATE projects SET name = ? WHERE id = ?", (name, project.id))
+
+
+def delete(connection: sqlite3.Connection, project: StoredProject) -> None:
+    connection.execute("DELETE FROM projects WHERE id = ?", (project.id,))
 
 
 def page(connection: sqlite3.Connection, entity: str | None, *, after: int = 0, limit: int = -1) -> list[StoredProject]:
@@ -49,4 +71,8 @@ def page(connection: sqlite3.Connection, entity: str | None, *, after: int = 0, 
         "SELECT * FROM projects WHERE (?1 IS NULL OR entity = ?1) AND id > ?2 ORDER BY id LIMIT ?3",
         (entity, after, limit),
     )
-    return [StoredProject(**row) for row in rows]
+    return [_stored(row) for row in rows]
+
+
+def _stored(row: sqlite3.Row) -> StoredProject:
+    return StoredProject(**{**dict(row), "allows_all_types": bool(row["allows_all_types"])})

@@ -109,6 +109,16 @@ def edit(connection: sqlite3.Connection, sweep: StoredSweep, changes: SweepChang
     )
 
 
+def add_prior_run(connection: sqlite3.Connection, sweep: StoredSweep, run_id: int) -> None:
+    connection.execute("INSERT INTO prior_runs VALUES (?, ?) ON CONFLICT DO NOTHING", (sweep.id, run_id))
+
+
+def prior_runs(connection: sqlite3.Connection, sweep_id: int) -> list[int]:
+    """Return the runs that were added to a sweep when it was created."""
+    rows = connection.execute("SELECT run_id FROM prior_runs WHERE sweep_id = ? ORDER BY run_id", (sweep_id,))
+    return [run_id for (run_id,) in rows]
+
+
 def delete(connection: sqlite3.Connection, sweep: StoredSweep) -> None:
     """Forget the sweep and its agents. Its runs stay; those that wait for an agent need not any more."""
     connection.execute(

@@ -5,6 +5,9 @@ CREATE TABLE IF NOT EXISTS projects (
     entity TEXT NOT NULL,
     name TEXT NOT NULL,
     description TEXT,
+    access TEXT NOT NULL DEFAULT 'PRIVATE',
+    -- For registries: whether links to artifacts of any type are allowed.
+    allows_all_types INTEGER NOT NULL DEFAULT 1,
     created_at REAL NOT NULL,
     UNIQUE (entity, name)
 );
@@ -30,6 +33,8 @@ CREATE TABLE IF NOT EXISTS runs (
     host TEXT,
     program TEXT,
     repo TEXT,
+    -- Where in the history the lines of the current plain writer begin, whose offsets count from 0.
+    history_base INTEGER NOT NULL DEFAULT 0,
     created_at REAL NOT NULL,
     heartbeat_at REAL NOT NULL,
     UNIQUE (project_id, name)

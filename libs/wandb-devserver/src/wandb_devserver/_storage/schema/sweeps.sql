@@ -47,3 +47,10 @@ CREATE TABLE IF NOT EXISTS trials (
 CREATE INDEX IF NOT EXISTS trials_by_sweep ON trials (sweep_id);
 CREATE INDEX IF NOT EXISTS trials_by_agent ON trials (agent_id);
 CREATE INDEX IF NOT EXISTS runs_by_sweep ON runs (project_id, sweep_name) WHERE sweep_name IS NOT NULL;
+
+-- Runs that were added to a sweep when it was created.
+CREATE TABLE IF NOT EXISTS prior_runs (
+    sweep_id INTEGER NOT NULL REFERENCES sweeps (id) ON DELETE CASCADE,
+    run_id INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    PRIMARY KEY (sweep_id, run_id)
+) WITHOUT ROWID;

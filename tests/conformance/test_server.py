@@ -1,0 +1,130 @@
+"""The user, the versions and features of the server, sweeps, teams and registries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+
+if TYPE_CHECKING:
+    from tests.wandb_devserver.support import RawClient, Scripts
+
+
+def test_viewer_has_its_entity_as_a_team_and_never_shows_the_key(raw: RawClient) -> None:
+    query = "query Viewer { viewer { teams { edges { node { name } } } apiKeys { edges { node { id name } } } } }"
+    answer = raw.graphql(query)
+
+    assert answer.json()["data"]["viewer"]["teams"] == {"edges": [{"node": {"name": "local"}}]}
+    assert raw.server.api_key not in answer.text
+
+
+def test_server_info_allows_all_versions_of_the_sdk(raw: RawClient) -> None:
+    query = "query S { serverInfo { cliVersionInfo latestLocalVersionInfo { outOfDate } features { name } } }"
+    info = raw.data(query)["serverInfo"]
+
+    assert info["latestLocalVersionInfo"] is None
+    assert info["cliVersionInfo"]["max_cli_version"] == "999.0.0"
+    assert {"name": "UPDATE_RUN_STATE"} in info["features"]
+
+
+def test_unsupported_mutation_fails(raw: RawClient) -> None:
+    query = 'mutation G { generateApiKey(input: {description: "d"}) { apiKey { id } } }'
+
+    assert "does not support several API keys" in raw.graphql(query).json()["errors"][0]["message"]
+
+
+def test_idle_connection_stays_open(raw: RawClient) -> None:
+    """The SDK pauses for 5 seconds between requests: the server closes idle connections much later."""
+    limit = raw.server._live._uvicorn.config.timeout_keep_alive
+
+    assert limit > 60
+
+
+def test_sweep_lists_its_prior_runs(raw: RawClient) -> None:
+    raw.open_run("a")
+    raw.open_run("b")
+    sweep = raw.sweep(
+        {"method": "random", "parameters": {"x": {"min": 0, "max": 1}}}, priorRunsFilters='{"$or": [{"name": "b"}]}'
+    )
+    query = """query Sweep($name: String!) { project(name: "p", entityName: "local") { sweep(sweepName: $name) {
+      controllerRunName priorRuns { edges { node { name } } } } } }"""
+    found = raw.data(query, name=sweep.name)["project"]["sweep"]
+
+    assert found == {"controllerRunName": None, "priorRuns": {"edges": [{"node": {"name": "b"}}]}}
+
+
+def test_sweeps_are_filtered(raw: RawClient) -> None:
+    first, second = (raw.sweep({"method": "grid", "parameters": {"x": {"values": [1]}}}) for _ in range(2))
+    second.set(state="CANCELED")
+    query = """query S($filters: JSONString) { project(name: "p", entityName: "local") {
+      sweeps(filters: $filters) { edges { node { name } } } } }"""
+    found = raw.data(query, filters='{"state": "CANCELED"}')["project"]["sweeps"]["edges"]
+
+    assert found == [{"node": {"name": second.name}}]
+    assert first.state == "PENDING"
+
+
+def test_upload_url_of_a_file_that_does_not_exist_yet(raw: RawClient) -> None:
+    """Older SDKs request upload URLs as the URLs of files that do not exist."""
+    raw.open_run("r")
+    query = """query RunUploadUrls($files: [String]!) { model(name: "p", entityName: "local") {
+      bucket(name: "r", desc: "d") { files(names: $files) { edges { node { name md5 url(upload: true) } } } } } }"""
+    node = raw.data(query, files=["a.txt"])["model"]["bucket"]["files"]["edges"][0]["node"]
+    httpx.put(node["url"], content=b"x")
+
+    assert (node["name"], node["md5"]) == ("a.txt", "0")
+    assert list(raw.server.run("local/p/r").files) == ["a.txt"]
+
+
+def test_sdk_uses_a_registry(scripts: Scripts) -> None:
+    seen = scripts.run("""
+api = wandb.Api()
+registry = api.create_registry("models", visibility="organization", description="d")
+with wandb.init(project="p") as run:
+    artifact = wandb.Artifact("ds", type="model")
+    with artifact.new_file("a.txt") as file:
+        file.write("x")
+    linked = run.link_artifact(run.log_artifact(artifact), "wandb-registry-models/best", aliases=["prod"])
+found = api.registry("models")
+versions = [[version.name, sorted(version.aliases), version.source_name] for version in found.versions()]
+collections = [collection.name for collection in api.registries(filter={"name": "models"}).collections()]
+try:
+    api.create_registry("models", visibility="organization")
+except ValueError as error:
+    taken = "different name" in str(error)
+team = api.create_team("readers")
+found.add_members(team).update_member(team, role="viewer")
+roles = [[member.team.name, member.role] for member in found.team_members()]
+users = [[member.user.username, member.role] for member in found.user_members()]
+found.name = "renamed"
+found.save()
+names = [item.name for item in api.registries()]
+found.delete()
+report([linked.qualified_name, versions, collections, taken, roles, users, names, [r.name for r in api.registries()]])
+""")
+
+    assert seen == [
+        "local-org/wandb-registry-models/best:v0",
+        [["best:v0", ["latest", "prod"], "ds:v0"]],
+        ["best"],
+        True,
+        [["readers", "viewer"]],
+        [["local", "admin"]],
+        ["renamed"],
+        [],
+    ]
+
+
+def test_registry_refuses_artifacts_of_other_types(scripts: Scripts) -> None:
+    seen = scripts.run("""
+api = wandb.Api()
+registry = api.create_registry("models", visibility="organization", artifact_types=["model"])
+with wandb.init(project="p") as run:
+    artifact = run.log_artifact(wandb.Artifact("ds", type="dataset")).wait()
+    try:
+        run.link_artifact(artifact, "wandb-registry-models/best")
+    except Exception as error:
+        report(str(error))
+""")
+
+    assert "does not allow artifacts of type 'dataset'" in seen
