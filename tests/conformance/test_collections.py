@@ -29,8 +29,8 @@ def log(run, content, name="ds", type="dataset", **fields):
 
 def link(raw: RawClient, artifact_id: str, name: str = "links", **fields: object) -> dict[str, object]:
     given = {"artifactID": artifact_id, "artifactPortfolioName": name, "entityName": "local", "projectName": "p"}
-    answer: dict[str, object] = raw.data(LINK, input={**given, **fields})["linkArtifact"]
-    return answer
+    response: dict[str, object] = raw.data(LINK, input={**given, **fields})["linkArtifact"]
+    return response
 
 
 def versions(raw: RawClient, name: str) -> list[str]:

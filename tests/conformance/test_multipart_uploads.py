@@ -64,12 +64,12 @@ def variables(artifact: Upload, node: Any, parts: list[dict[str, object]], actio
 def test_parts_become_one_file(artifact: Upload) -> None:
     node = begin(artifact)
     finished = variables(artifact, node, put(node))
-    answers = [artifact.raw.data(COMPLETE, **finished)["completeMultipartUploadArtifact"] for _ in range(2)]
+    responses = [artifact.raw.data(COMPLETE, **finished)["completeMultipartUploadArtifact"] for _ in range(2)]
     whole = b"".join(PARTS)
     artifact.put_manifest({"big": {"digest": md5(whole), "size": len(whole)}})
     artifact.commit()
 
-    assert answers == [{"digest": md5(whole)}] * 2
+    assert responses == [{"digest": md5(whole)}] * 2
     assert httpx.get(file_link(artifact)).content == whole
 
 
@@ -82,10 +82,10 @@ def test_wrong_part_is_refused(artifact: Upload) -> None:
 def test_upload_with_a_missing_part_is_not_completed(artifact: Upload) -> None:
     node = begin(artifact)
     parts = [{"partNumber": number, "hexMD5": hex_md5(part)} for number, part in enumerate(PARTS, 1)]
-    answer = artifact.raw.graphql(COMPLETE, None, **variables(artifact, node, parts)).json()
+    response = artifact.raw.graphql(COMPLETE, None, **variables(artifact, node, parts)).json()
 
-    assert "part 1" in error_of(answer)
-    assert "was not uploaded" in error_of(answer)
+    assert "part 1" in error_of(response)
+    assert "was not uploaded" in error_of(response)
 
 
 def test_aborted_upload_leaves_nothing_behind(artifact: Upload) -> None:

@@ -27,18 +27,18 @@ def rows(*values: object, first: int = 0) -> list[dict[str, object]]:
 
 def test_deleting_a_run_twice_succeeds(raw: RawClient) -> None:
     run = raw.open_run("r")
-    answers = [raw.data(DELETE, id=run["id"]) for _ in range(2)]
+    responses = [raw.data(DELETE, id=run["id"]) for _ in range(2)]
 
-    assert answers == [{"deleteRun": {"clientMutationId": None}}] * 2
+    assert responses == [{"deleteRun": {"clientMutationId": None}}] * 2
     assert raw.server.runs() == []
 
 
 def test_invalid_state_transition_is_refused_in_the_words_of_wandb(raw: RawClient) -> None:
     run = raw.open_run("r", state="pending")
     raw.data(UPDATE_STATE, input={"id": run["id"], "state": "failed"})
-    answer = raw.graphql(UPDATE_STATE, None, input={"id": run["id"], "state": "failed"}).json()
+    response = raw.graphql(UPDATE_STATE, None, input={"id": run["id"], "state": "failed"}).json()
 
-    assert "invalid state transition" in answer["errors"][0]["message"]
+    assert "invalid state transition" in response["errors"][0]["message"]
 
 
 def test_rewinding_removes_later_rows(raw: RawClient) -> None:

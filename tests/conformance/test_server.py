@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 def test_viewer_has_its_entity_as_a_team_and_never_shows_the_key(raw: RawClient) -> None:
     query = "query Viewer { viewer { teams { edges { node { name } } } apiKeys { edges { node { id name } } } } }"
-    answer = raw.graphql(query)
+    response = raw.graphql(query)
 
-    assert answer.json()["data"]["viewer"]["teams"] == {"edges": [{"node": {"name": "local"}}]}
-    assert raw.server.api_key not in answer.text
+    assert response.json()["data"]["viewer"]["teams"] == {"edges": [{"node": {"name": "local"}}]}
+    assert raw.server.api_key not in response.text
 
 
 def test_server_info_allows_all_versions_of_the_sdk(raw: RawClient) -> None:

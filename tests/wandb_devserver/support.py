@@ -1,4 +1,4 @@
-"""Scripts with the real wandb SDK, each in a separate process, and a client without the SDK."""
+"""Scripts with the real wandb SDK, each in a separate process."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ class RawAgent:
     node: str
 
     def beat(self, *running: str) -> Any:
-        """Return the one command that the agent gets; None if it gets no command."""
+        """Return the one command that the agent is given; or None."""
         given = {"id": self.node, "metrics": "{}", "runState": json.dumps(dict.fromkeys(running, True))}
         commands = json.loads(self.sweep.raw.data(HEARTBEAT, input=given)["agentHeartbeat"]["commands"])
         assert len(commands) < 2

@@ -1,4 +1,4 @@
-"""Uploads of artifact contents: links, lost responses, killed servers, wrong names and digests."""
+"""How the contents of artifacts travel: links, lost responses, killed servers, names and digests that lie."""
 
 from __future__ import annotations
 
@@ -119,17 +119,17 @@ def test_links_need_no_key_and_open_nothing_else(raw: RawClient) -> None:
 
 
 def test_contents_by_digest_need_the_key_and_their_collection(raw: RawClient) -> None:
-    """The SDK builds the URL of a single file of an artifact itself."""
+    """The URL that the SDK builds for a single file of an artifact."""
     complete(raw, b"one")
     complete(raw, b"two", artifactCollectionName="other", digest="e")
     digests = {content: hashlib.md5(content).hexdigest() for content in (b"one", b"two")}
-    url = "/artifactsV2/default/local/p/ds/{}/{}/a.txt"
+    path = "/artifactsV2/default/local/p/ds/{}/{}/a.txt"
 
-    assert raw.http.get(url.format("", digests[b"one"])).content == b"one"
-    assert raw.http.get(url.format("birth", digests[b"one"])).content == b"one"
-    assert raw.http.get(url.format("", digests[b"two"])).status_code == 404
-    assert raw.http.get(url.format("", "no hex")).status_code == 404
-    assert raw.http.get(url.replace("/p/", "/q/").format("", digests[b"one"])).status_code == 404
+    assert raw.http.get(path.format("", digests[b"one"])).content == b"one"
+    assert raw.http.get(path.format("birth", digests[b"one"])).content == b"one"
+    assert raw.http.get(path.format("", digests[b"two"])).status_code == 404
+    assert raw.http.get(path.format("", "no hex")).status_code == 404
+    assert raw.http.get(path.replace("/p/", "/q/").format("", digests[b"one"])).status_code == 404
 
 
 def test_an_upload_with_another_md5_is_refused(server: DevServer, raw: RawClient) -> None:
@@ -163,7 +163,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(server: DevServer, raw: RawCli
 
 
 def test_everything_may_be_said_twice(server: DevServer, raw: RawClient) -> None:
-    """The client repeats a request whose response was lost: one artifact, one version, each content once."""
+    """The client repeats requests without a response: one artifact, one version, each content once."""
     artifact, again = Upload(raw, clientID="c"), Upload(raw, clientID="c")
     url = artifact.link("a.txt", md5(b"one")) or ""
     for _ in range(2):
@@ -238,7 +238,7 @@ def test_a_committed_artifact_does_not_change(raw: RawClient) -> None:
 
 
 def test_lost_answers_make_no_second_version(server: DevServer, scripts: Scripts) -> None:
-    """Each response is lost once; an upload fails once; the SDK repeats them."""
+    """Each response is lost once, and one upload fails; the SDK repeats them."""
     for operation in ("CreateArtifact", "CreateArtifactManifest", "CreateArtifactFiles", "CommitArtifact"):
         server.faults.add(Fault(kind="graphql", operation=operation, applied=True, drop=True))
     server.faults.add(Fault(kind="upload", target="a.txt", applied=True, drop=True))
@@ -298,7 +298,7 @@ def test_kill_9_loses_no_artifact(tmp_path: Path) -> None:
 
 @contextmanager
 def started(data_dir: Path) -> Iterator[tuple[subprocess.Popen[str], RawClient]]:
-    """A server in a separate process, and a client for it."""
+    """A server in a separate process, and a client of it."""
     with subprocess.Popen([sys.executable, "-c", SERVE, data_dir], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

@@ -34,7 +34,7 @@ def read_variables(process: subprocess.Popen[str]) -> dict[str, str]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_serves_until_told_to_stop(tmp_path: Path, number: signal.Signals) -> None:
-    """It prints the variables to paste, serves requests, and exits with 0 without a traceback."""
+    """It prints the variables, serves requests, and exits with 0 and without a traceback."""
     arguments = ["--port", "0", "--data-dir", str(tmp_path / "data"), "--entity", "team"]
     with subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         variables = read_variables(process)

@@ -1,4 +1,4 @@
-"""Durability: acknowledged data survives a killed server."""
+"""Acknowledged data outlives the server."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ except wandb.errors.CommError as error:
 
 
 def test_a_wrong_md5_can_be_stated(raw: RawClient, server: DevServer) -> None:
-    """Every file in the response states a wrong MD5, once."""
+    """Of every file in one response."""
     raw.open_run("r")
     httpx.put(upload_url(raw, "a.txt"), content=b"x")
     server.faults.add(Fault("graphql", operation="RunFiles", wrong_md5=True))

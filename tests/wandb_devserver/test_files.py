@@ -122,7 +122,7 @@ def test_an_upload_needs_no_key_but_its_signature(raw: RawClient) -> None:
 
 
 def test_a_broken_upload_leaves_nothing(raw: RawClient, server: DevServer) -> None:
-    """A body that ends early makes no file, and its bytes are deleted."""
+    """A body that ends early does not become a file, and its bytes are removed."""
     raw.open_run("r")
     url = httpx.URL(upload_url(raw, "a.txt"))
 

@@ -87,7 +87,7 @@ report([run.history(stream="system", pandas=False), run.system_metrics])
 
 
 def test_an_empty_history_reads_as_empty(scripts: Scripts) -> None:
-    """A history without rows is valid."""
+    """An empty history is not an error."""
     seen = scripts.run("""
 wandb.init(project="p", id="r").finish()
 run = wandb.Api().run("local/p/r")

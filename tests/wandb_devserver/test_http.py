@@ -34,7 +34,7 @@ CLOSED = [
 def test_nothing_is_served_without_the_key(
     server: DevServer, method: str, path: str, auth: tuple[str, str] | None
 ) -> None:
-    """401 with the scheme to use, whether the path exists or not."""
+    """401, and which scheme to use; the response does not depend on what is there."""
     response = httpx.request(method, server.url + path, auth=auth)
 
     assert response.status_code == 401
@@ -125,7 +125,7 @@ def test_a_stream_body_that_is_no_object_is_refused(raw: RawClient, body: bytes)
 
 
 def test_compressed_streams_are_understood(raw: RawClient, server: DevServer) -> None:
-    """The SDK can be configured to send them."""
+    """A setting of the SDK enables them."""
     raw.open_run("r")
     message = {"files": {"wandb-history.jsonl": {"offset": 0, "content": ['{"_step": 0, "a": NaN}']}}}
     response = raw.http.post(
@@ -138,7 +138,7 @@ def test_compressed_streams_are_understood(raw: RawClient, server: DevServer) ->
 
 
 def test_run_ids_with_odd_characters(server: DevServer, scripts: Scripts) -> None:
-    """They arrive percent-encoded and are not used as paths on the server."""
+    """They come percent-encoded and do not become paths on the server."""
     ids = ["a..b", "with space", 'quo"te', "back\\slash", "üñí", "x" * 200]
     scripts.run(
         """

@@ -109,7 +109,7 @@ with wandb.init(project="p", resume="auto") as run:
 
 
 def test_a_chunk_sent_again_is_stored_once(raw: RawClient, server: DevServer) -> None:
-    """The client re-sends requests without a response."""
+    """The client sends requests without a response again."""
     raw.open_run("r")
     for _ in range(2):
         raw.stream_rows({"_step": 0, "a": 1}, {"_step": 1, "a": 2})

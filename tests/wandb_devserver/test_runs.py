@@ -255,7 +255,7 @@ report(moves)
 
 
 def test_a_deleted_run_is_gone_and_its_writer_is_told(server: DevServer, scripts: Scripts, raw: RawClient) -> None:
-    """Reads no longer find it, its contents leave the disk, file_stream responds with 404."""
+    """Reads no longer find it, its contents leave the disk, file_stream responses 404."""
     scripts.run("""
 with wandb.init(project="p", id="r") as run:
     run.log({"a": 1})

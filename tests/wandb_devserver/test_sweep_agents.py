@@ -1,4 +1,4 @@
-"""Commands that agents get, exactly as sent: without the SDK, without waiting."""
+"""Commands for agents, without the SDK and without waiting."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_sweep_lives_from_pending_to_finished(raw: RawClient) -> None:
 
 
 def test_an_answer_that_is_lost_loses_no_trial(raw: RawClient) -> None:
-    """An agent that did not get it gets it again, once; a program that ends before wandb.init() has failed then."""
+    """A command that was lost is sent once more; a program that ends before wandb.init() has failed then."""
     sweep = raw.sweep(GRID)
     agent = sweep.agent()
     raw.server.faults.add(Fault("graphql", operation="Heartbeat", status=500, applied=True))
@@ -105,7 +105,7 @@ def test_a_stopped_sweep_lets_trials_end(raw: RawClient) -> None:
 
 
 def test_a_cancelled_sweep_stops_trials(raw: RawClient) -> None:
-    """Sent again until the agent has ended them; a trial whose end is not reported was killed."""
+    """Repeated until the agent has ended them; a run that does not report its end was killed."""
     sweep = raw.sweep(ENDLESS)
     agent, other = sweep.agent(), sweep.agent()
     run, unheard = agent.start(), other.beat()["run_id"]
@@ -119,7 +119,7 @@ def test_a_cancelled_sweep_stops_trials(raw: RawClient) -> None:
 
 
 def test_a_run_that_is_to_stop_is_stopped_by_its_agent(raw: RawClient) -> None:
-    """As the public API requests it; the agent continues with the next trial."""
+    """As requested by the public API; the agent continues with the next trial."""
     sweep = raw.sweep(GRID)
     agent = sweep.agent()
     run = agent.start()
@@ -253,7 +253,7 @@ def test_prior_runs_belong_to_the_sweep(raw: RawClient) -> None:
 
 
 def test_a_bayesian_sweep_learns_while_others_write(raw: RawClient) -> None:
-    """The search runs outside of the transaction, and its result becomes a trial."""
+    """The search is asked outside of the transaction, and its response becomes a trial."""
     pytest.importorskip("scipy")
     sweep = raw.sweep({**ENDLESS, "method": "bayes", "metric": LOSS, "run_cap": 2})
     agent = sweep.agent()
@@ -286,7 +286,7 @@ def test_a_configuration_changes_before_the_first_trial_only(raw: RawClient) -> 
     """What agents were given must stay true."""
     sweep = raw.sweep(GRID)
     changed = json.dumps({**GRID, "parameters": {"a": {"value": 7}}})
-    sweep.set(config=changed, displayName="new name", description="changed")
+    sweep.set(config=changed, displayName="new name", description="text")
     record = raw.server.sweep(sweep.path)
     assert (record.name, record.config["parameters"]) == ("new name", {"a": {"value": 7}})
     assert sweep.agent().beat()["args"] == {"a": {"value": 7}}
@@ -305,7 +305,7 @@ def test_a_configuration_changes_before_the_first_trial_only(raw: RawClient) -> 
         ({"config": json.dumps(GRID), "projectName": "a/b"}, "'a/b'"),
         ({"config": json.dumps(GRID), "state": "ASLEEP"}, "'ASLEEP'"),
         ({"id": "nonsense"}, "'nonsense' is not the id of a sweep"),
-        ({"id": "U3dlZXA6OTk="}, "there is no sweep with the id"),
+        ({"id": "U3dlZXA6OTk="}, "does not exist"),
     ],
 )
 def test_what_cannot_be_a_sweep_is_refused(raw: RawClient, given: dict[str, str], named: str) -> None:

@@ -1,4 +1,4 @@
-"""Sweep configurations, searches and early termination, without a server."""
+"""Configuration, parameters and search of sweeps, without a server, the SDK and the extra."""
 
 from __future__ import annotations
 
@@ -94,12 +94,12 @@ def grid(parameters: object) -> list[JsonObject]:
         (config(early_terminate={**HYPERBAND, "min_iter": 0}, metric=LOSS), ["early_terminate.min_iter"]),
         (config(early_terminate={**HYPERBAND, "eta": 1}, metric=LOSS), ["early_terminate.eta: use a number above 1"]),
         (config(early_terminate={**HYPERBAND, "strict": "yes"}, metric=LOSS), ["early_terminate.strict"]),
-        (config(early_terminate={"type": "hyperband", "max_iter": 2, "s": 2}, metric=LOSS), ["no step to compare"]),
+        (config(early_terminate={"type": "hyperband", "max_iter": 2, "s": 2}, metric=LOSS), ["no step remains to compare"]),
         (config(controller={"type": "local"}), ["controller.type: this server runs the search itself"]),
         (config({"a": {"min": 2, "max": 1}}, "no", run_cap=-1), ["method: ", "parameters.a: ", "run_cap: "]),
         ("[1]", ["it is not an object with 'method' and 'parameters', but [1]"]),
         ("a: [", ["it is not YAML"]),
-        ("method: random\nparameters: {a: {value: 2024-05-01}}", ["it is not YAML that JSON could hold"]),
+        ("method: random\nparameters: {a: {value: 2024-05-01}}", ["it is not YAML that JSON can represent"]),
     ],
 )
 def test_what_makes_a_sweep_impossible_is_named(text: str, reasons: list[str]) -> None:

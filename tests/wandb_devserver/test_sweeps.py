@@ -264,5 +264,5 @@ report([
     assert "method: use one of grid, random, bayes, not 'genetic'" in error
     assert "metod: unknown key" in printed
     assert [trial.id for trial in server.sweep(f"local/p/{warned}").trials] == ["earlier"]
-    assert "there is no sweep 'local/p/nowhere'" in agent
+    assert "sweep 'local/p/nowhere' does not exist" in agent
     assert "nowhere" in missing

@@ -109,7 +109,7 @@ def test_filters_never_fail_otherwise_than_by_saying_so(value: Any) -> None:
 
 @given(st.lists(st.integers(), unique=True, max_size=300), st.integers(0, 60))
 def test_samples_are_ordered_spread_and_small(items: list[int], size: int) -> None:
-    """All items if they fit; otherwise the requested number, with both ends."""
+    """Everything when there is room; else the requested size, with both ends."""
     taken = sample(items, size)
 
     assert len(taken) == min(len(items), size)

@@ -60,5 +60,5 @@ def strict_text(text: str) -> str:
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
-    """Whether `value` is a finite number; a boolean is not."""
+    """Return whether `value` is a finite number; booleans are not numbers."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 
 class DevServer:
-    """A W&B server of your own.
+    """A W&B-compatible server.
 
     A context manager; `start` and `stop` do the same by hand. Methods that read may be called
     from any thread while it runs.
 
     Args:
-        data_dir: where runs are kept; a folder can be used again later. None keeps them in a
-            temporary one that is removed on `stop`.
-        host: the interface to listen on.
+        data_dir: the folder that stores runs; it can be used again later. None stores them in a
+            temporary folder that is removed on `stop`.
+        host: the host name or IP address to listen on.
         port: the port to listen on; 0 takes a free one.
-        api_key: what clients must know, 40 or more characters. None takes the data
-            directory's own, which is made up on first use.
-        entity: the entity of runs that name none.
+        api_key: the API key of clients, 40 or more characters. None uses the key of the data
+            directory, which is generated on first use.
+        entity: the entity of runs without one.
         heartbeat_timeout: seconds of silence after which a running run counts as crashed, and an agent
             of a sweep as gone. The SDK gives a sign of life at least every 30 seconds.
 
@@ -73,12 +73,12 @@ class DevServer:
 
     @property
     def entity(self) -> str:
-        """The entity of runs that name none."""
+        """The entity of runs without one."""
         return self._settings.entity
 
     @property
     def data_dir(self) -> Path:
-        """Where runs are kept."""
+        """The folder that stores runs."""
         return self._live.data_dir.path
 
     @property
@@ -88,19 +88,19 @@ class DevServer:
 
     @property
     def faults(self) -> Faults:
-        """Ways to misbehave, for tests."""
+        """Injected faults, for tests."""
         return self._live.backend.faults
 
     @property
     def requests(self) -> RequestLog:
-        """The requests that were served, for tests that must wait for one."""
+        """Counts of served requests, for tests that wait for one."""
         return self._live.backend.requests
 
     def run(self, path: str) -> RunRecord:
         """Return the run at `entity/project/id` as it is now.
 
         Raises:
-            NotFoundError: if the run does not exist (a `LookupError`); the message lists the runs.
+            NotFoundError: if it does not exist (a `LookupError`); the message lists the runs.
         """
         return read_run(self._live.backend, self.url, path)
 
@@ -129,7 +129,7 @@ class DevServer:
                     now = found[0] if found else "missing"
                     msg = f"run {path!r} is {now} after {timeout} s, not {' or '.join(states) or 'there'}"
                     raise TimeoutError(msg)
-                # Silence changes a state too, and nobody announces it.
+                # A missing heartbeat changes a state too, without a notification.
                 silence = max(found[1] + self._settings.heartbeat_timeout - time.time(), 0.01) if found else left
                 database.changed.wait(min(left, silence))
 
@@ -137,7 +137,7 @@ class DevServer:
         """Return the sweep at `entity/project/id` as it is now.
 
         Raises:
-            NotFoundError: if the sweep does not exist (a `LookupError`); the message lists the sweeps.
+            NotFoundError: if it does not exist (a `LookupError`); the message lists the sweeps.
         """
         return read_sweep(self._live.backend, self.url, path)
 
@@ -169,10 +169,10 @@ class DevServer:
                 database.changed.wait(left)
 
     def delete_sweep(self, path: str) -> None:
-        """Forget the sweep at `entity/project/id`: its agents learn of it at their next heartbeat. Its runs stay.
+        """Delete the sweep at `entity/project/id`: its agents end at their next heartbeat. Its runs stay.
 
         Raises:
-            NotFoundError: if the sweep does not exist (a `LookupError`); the message lists the sweeps.
+            NotFoundError: if it does not exist (a `LookupError`); the message lists the sweeps.
         """
         delete_sweep(self._live.backend, path)
 
@@ -181,7 +181,7 @@ class DevServer:
 
         Raises:
             DevServerError: if the server runs already.
-            UsageError: if the host and port or the data directory cannot be used; the message names it.
+            UsageError: if the host, the port or the data directory cannot be used; the message names it.
         """
         if self._running is not None:
             msg = "this server runs already: stop it first, or make another"

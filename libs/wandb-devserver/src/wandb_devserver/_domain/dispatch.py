@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One entry of the list that an agent gets in response to its heartbeat."""
+    """One entry of the list in the response to a heartbeat of an agent."""
 
     type: str
     trial: StoredTrial | None = None
@@ -46,21 +46,21 @@ class Command:
 
 
 EXIT = Command("exit")
-# Such a run goes on with the next agent.
+# The next agent continues such a run.
 _PREEMPTED = ("preempting", "preempted")
 
 
 def next_command(
     connection: sqlite3.Connection, sweep: StoredSweep, agent: StoredAgent, running: set[str], slowly: Slowly
 ) -> Command | None:
-    """Note an agent's sign of life and return what it is to do now; None when it is to go on.
+    """Record an agent's heartbeat and return its next command; None if it continues.
 
     Args:
         connection: a connection that may write.
-        sweep: what the agent works for.
-        agent: who reports.
-        running: ids of the runs that the agent says are queued or running.
-        slowly: calls what takes too long for this transaction with a connection to read by; returns its result.
+        sweep: the sweep of the agent.
+        agent: the agent that sent the heartbeat.
+        running: ids of the runs that the agent reports as queued or running.
+        slowly: calls work that takes too long for this transaction with a read connection, and returns its result.
     """
     agent_table.beat(connection, agent)
     config = parse_config(sweep.config)
@@ -80,7 +80,7 @@ def next_command(
 
 
 def settle(connection: sqlite3.Connection, sweep_id: int) -> None:
-    """Finish a sweep when nothing is left to do for it."""
+    """Finish a sweep that has nothing left to run."""
     sweep = sweep_table.find_by_id(connection, sweep_id)
     if sweep is None or sweep.state != sweep_table.RUNNING:
         return
@@ -92,7 +92,7 @@ def settle(connection: sqlite3.Connection, sweep_id: int) -> None:
 
 
 def _note(connection: sqlite3.Connection, agent: StoredAgent, running: set[str]) -> StoredTrial | None:
-    """Note which trials the agent has, and has done with; return the one it may never have heard of."""
+    """Record which trials the agent runs and which it has finished; return one that it may never have received."""
     unheard = None
     for trial in trial_table.of_agent(connection, agent.id):
         if trial.name in running:

@@ -27,7 +27,7 @@ class ConsoleLine:
 
 
 def parse_line(line: str) -> ConsoleLine:
-    """Take apart a line as it was streamed; one in another form is all text."""
+    """Parse a streamed line; a line in another form becomes text only."""
     match = _LINE.fullmatch(line.rstrip("\n"))
     if match is None:
         return ConsoleLine(line.rstrip("\n"))
@@ -37,7 +37,7 @@ def parse_line(line: str) -> ConsoleLine:
 def sample(items: Iterable[T], size: int) -> list[T]:
     """Return at most `size` items, evenly spread, the first and (from two on) the last among them.
 
-    Returns all items if they are at most that many.
+    Shorter streams are returned whole.
     """
     kept: list[T] = []
     stride, last = 1, None

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class AgentGoneError(NotFoundError):
-    """An agent's sweep was deleted. Responds with 404, from which alone the SDK's agents know."""
+    """The sweep of an agent was deleted. Only the status 404 ends the SDK's agents."""
 
 
 class SlowWork(Exception):  # noqa: N818 - no error
@@ -45,10 +45,10 @@ class Context:
     backend: Backend
     connection: sqlite3.Connection
     base_url: str
-    """How the client reaches this server, with a slash at the end."""
+    """The base URL by which the client reached this server, with a trailing slash."""
 
     writer: str | None = None
-    """The client's own id when it is one of several writers of a run."""
+    """The id of the client if it is one of several writers of a run."""
 
     wrong_md5: bool = False
     """A fault: lie about every MD5."""
@@ -86,7 +86,7 @@ class Context:
         """
         run = run_table.find_by_path(self.connection, entity, project, name)
         if run is None:
-            msg = f"there is no run '{entity}/{project}/{name}'"
+            msg = f"run '{entity}/{project}/{name}' does not exist"
             raise NotFoundError(msg)
         return run
 
@@ -98,7 +98,7 @@ class Context:
         """
         run = run_table.find_by_id(self.connection, decode_id("Run", node_id))
         if run is None:
-            msg = f"there is no run with the id {node_id!r}"
+            msg = f"run {node_id!r} does not exist"
             raise NotFoundError(msg)
         return run
 

@@ -110,7 +110,7 @@ def resolve_log_lines(
     first: int | None = None,
     last: int | None = None,
     after: str | None = None,
-    use_improved_pagination: bool | None = None,  # noqa: ARG001 - this server has only that
+    use_improved_pagination: bool | None = None,  # noqa: ARG001 - pages are the same either way
 ) -> dict[str, Any]:
     database = info.context.connection
     if last is not None:

@@ -57,7 +57,7 @@ def create_agent(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, S
     project, name = input.get("project_name") or DEFAULT_PROJECT, input["sweep"]
     sweep = sweep_table.find_by_path(context.connection, entity, project, name)
     if sweep is None:
-        msg = f"there is no sweep '{entity}/{project}/{name}'"
+        msg = f"sweep '{entity}/{project}/{name}' does not exist"
         raise NotFoundError(msg)
     if sweep.state == sweep_table.PENDING:
         sweep_table.edit(context.connection, sweep, sweep_table.SweepChanges(state=sweep_table.RUNNING))
@@ -70,7 +70,7 @@ def agent_heartbeat(_: object, info: Info, *, input: dict[str, Any]) -> dict[str
     agent = agent_table.find_by_id(context.connection, decode_id("Agent", input["id"]))
     sweep = sweep_table.find_by_id(context.connection, agent.sweep_id) if agent else None
     if agent is None or sweep is None:
-        msg = f"there is no agent {input['id']!r}: its sweep was deleted"
+        msg = f"agent {input['id']!r} does not exist: its sweep was deleted"
         raise AgentGoneError(msg)
     running = {name for name, runs in loads_object(input.get("run_state")).items() if runs}
     command = dispatch.next_command(context.connection, sweep, agent, running, context.slowly)
@@ -80,7 +80,7 @@ def agent_heartbeat(_: object, info: Info, *, input: dict[str, Any]) -> dict[str
 def _existing(context: Context, node_id: str) -> StoredSweep:
     sweep = sweep_table.find_by_id(context.connection, decode_id("Sweep", node_id))
     if sweep is None:
-        msg = f"there is no sweep with the id {node_id!r}"
+        msg = f"sweep {node_id!r} does not exist"
         raise NotFoundError(msg)
     return sweep
 

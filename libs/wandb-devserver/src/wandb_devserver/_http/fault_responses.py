@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 async def respond(
     backend: Backend, kind: Kind, serve: Serve, *, operation: str | None = None, target: str | None = None
 ) -> Response:
-    """Serve a request, or apply the fault that is set for it."""
+    """Serve a request, or misbehave if a fault matches it."""
     fault = backend.faults.take(kind, operation=operation, target=target)
     response = await (serve(None) if fault is None else _misbehave(backend, fault, serve))
     backend.requests.note(kind, operation)

@@ -62,8 +62,8 @@ def _propose(config: SweepConfig, results: list[Result]) -> JsonObject:
 
     assert config.metric is not None
     searched = [parameter for parameter in config.parameters if parameter.distribution != CONSTANT]
-    # The package does not support nested parameters: it gets each under a flat name.
-    search = {
+    # The package does not know nested parameters: each gets a flat name.
+    question = {
         "method": "bayes",
         "metric": {
             "name": _METRIC,
@@ -82,7 +82,7 @@ def _propose(config: SweepConfig, results: list[Result]) -> JsonObject:
         # A run from elsewhere may lack a parameter.
         if None not in (values := values_of(tuple(searched), result.parameters))
     ]
-    proposal = next_run(search, runs).config
+    proposal = next_run(question, runs).config
     chosen: list[Json] = [_plain(proposal[_name(index)]["value"]) for index in range(len(searched))]
     found = dict(zip((parameter.path for parameter in searched), chosen, strict=True))
     return nest(
@@ -103,6 +103,6 @@ def _described(parameter: Parameter) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Json:
-    # JSON cannot encode numpy's numbers.
+    # The JSON encoder does not know the numbers of numpy.
     plain: Json = value.item() if hasattr(value, "item") else value
     return plain

@@ -106,10 +106,10 @@ def parse_config(text: str) -> SweepConfig:
 
 def _load(text: str) -> JsonObject:
     try:
-        # Through JSON, because YAML has dates, and keys that are not strings.
+        # Through JSON, because YAML has dates, and keys of other types than strings.
         document = loads(dumps(yaml.load(text, _Loader)))  # noqa: S506 - it is a safe one
     except (yaml.YAMLError, TypeError, ValueError) as error:
-        msg = f"Invalid sweep config: it is not YAML that JSON could hold: {error}"
+        msg = f"Invalid sweep config: it is not YAML that JSON can represent: {error}"
         raise UsageError(msg) from error
     if not isinstance(document, dict):
         msg = f"Invalid sweep config: it is not an object with 'method' and 'parameters', but {document!r}"

@@ -91,7 +91,7 @@ def read_early_terminate(section: Json, problems: Problems) -> Hyperband | None:
     if section.get("max_iter") is not None and section.get("s") is not None:
         rule = Hyperband(eta, max_iter=_whole(section["max_iter"]), brackets=_whole(section["s"]), strict=bool(strict))
         if not rule.band(_whole(section["max_iter"])):
-            problems.error(at, "there is no step to compare trials at: use more of 'max_iter', or less of 'eta'")
+            problems.error(at, "no step remains to compare trials at: use more of 'max_iter', or less of 'eta'")
         return rule
     return Hyperband(eta, min_iter=_whole(section["min_iter"]), strict=bool(strict))
 

@@ -145,7 +145,7 @@ def history_keys(connection: sqlite3.Connection, run_id: int) -> dict[str, list[
 def _history_base(connection: sqlite3.Connection, run_id: int, chunk: Chunk) -> int:
     """Return the position from which a plain writer counts its lines.
 
-    A writer that begins at offset 0 sends its first lines once more, continues a run without having asked for its
+    A writer that begins at offset 0 sends its first lines once more, continues a run without knowing its
     length (older SDKs when they sync a resumed run), or starts the run anew. Its steps distinguish these.
     """
     if chunk.offset != 0:

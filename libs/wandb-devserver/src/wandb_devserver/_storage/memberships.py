@@ -20,7 +20,7 @@ _QUERY = f"SELECT memberships.* FROM memberships JOIN artifacts ON artifacts.id 
 
 @dataclass(frozen=True, slots=True)
 class StoredMembership:
-    """An artifact as a version of a collection: of its own sequence, or of a portfolio that links to it."""
+    """An artifact as a version of a collection: its sequence, or a portfolio that links to it."""
 
     id: int
     collection_id: int

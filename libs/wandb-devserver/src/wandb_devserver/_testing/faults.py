@@ -19,7 +19,7 @@ KINDS: tuple[Kind, ...] = ("graphql", "file_stream", "upload", "download")
 class Fault:
     """One way to misbehave, and the requests that meet it.
 
-    A fault with neither `status` nor `drop` lets the request be served and changes the response.
+    A fault with neither `status` nor `drop` serves the request and changes the response.
     """
 
     kind: Kind
@@ -59,7 +59,7 @@ class Fault:
     """Respond with only this many bytes of the true body, as if that were all."""
 
     wrong_bytes: bool = False
-    """Respond with a body of the right length and other contents."""
+    """Respond with a body of the right length and wrong contents."""
 
     wrong_md5: bool = False
     """With `graphql`: state a wrong MD5 for every file in the response."""
@@ -92,7 +92,7 @@ class Fault:
 
 
 class Faults:
-    """The active faults of a server. All methods may be called from any thread."""
+    """The current faults of a server. All methods may be called from any thread."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -100,13 +100,13 @@ class Faults:
         self._fired: list[Fault] = []
 
     def add(self, fault: Fault) -> Fault:
-        """Add a fault behind the active ones; return it."""
+        """Add a fault behind the current ones; return it."""
         with self._changed:
             self._left.append((fault, fault.count))
         return fault
 
     def clear(self) -> None:
-        """Lift all faults. Which ones fired is not forgotten."""
+        """Remove all faults. The counts of fired faults stay."""
         with self._changed:
             self._left.clear()
 

@@ -99,7 +99,7 @@ def read_run(backend: Backend, url: str, path: str) -> RunRecord:
     """Return the run at `entity/project/id`.
 
     Raises:
-        NotFoundError: if the run does not exist; the message lists the runs.
+        NotFoundError: if it does not exist; the message lists the runs.
     """
     entity, project, name = split_path(path, 3, "entity/project/id")
     with backend.database.read() as connection:
@@ -123,7 +123,7 @@ def read_runs(backend: Backend, url: str, path: str | None) -> list[RunRecord]:
 
 
 def read_state(backend: Backend, path: str) -> tuple[str, float] | None:
-    """Return the state of a run and when it last gave a sign of life; None if there is no such run."""
+    """Return the state of a run and the time of its last heartbeat; None if it does not exist."""
     entity, project, name = split_path(path, 3, "entity/project/id")
     with backend.database.read() as connection:
         run = run_table.find_by_path(connection, entity, project, name)

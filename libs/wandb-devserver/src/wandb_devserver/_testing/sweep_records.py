@@ -74,7 +74,7 @@ def read_sweep(backend: Backend, url: str, path: str) -> SweepRecord:
     """Return the sweep at `entity/project/id`.
 
     Raises:
-        NotFoundError: if the sweep does not exist; the message lists the sweeps.
+        NotFoundError: if it does not exist; the message lists the sweeps.
     """
     with backend.database.read() as connection:
         return _record(backend, connection, url, _find(connection, path))
@@ -91,7 +91,7 @@ def read_sweeps(backend: Backend, url: str, path: str | None) -> list[SweepRecor
 
 
 def read_sweep_state(backend: Backend, path: str) -> str | None:
-    """Return the state of a sweep; None if there is no such sweep."""
+    """Return the state of a sweep; None if it does not exist."""
     with backend.database.read() as connection:
         sweep = sweep_table.find_by_path(connection, *split_path(path, 3, _FORM))
     return sweep.state if sweep else None
@@ -101,7 +101,7 @@ def delete_sweep(backend: Backend, path: str) -> None:
     """Forget the sweep at `entity/project/id`.
 
     Raises:
-        NotFoundError: if the sweep does not exist; the message lists the sweeps.
+        NotFoundError: if it does not exist; the message lists the sweeps.
     """
     with backend.database.write() as connection:
         sweep_table.delete(connection, _find(connection, path))

@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS agents (
     sweep_id INTEGER NOT NULL REFERENCES sweeps (id) ON DELETE CASCADE,
     name TEXT NOT NULL UNIQUE,
     host TEXT NOT NULL,
-    -- Whether it got the command to exit.
+    -- Whether it received the command to exit.
     dismissed INTEGER NOT NULL DEFAULT 0,
     created_at REAL NOT NULL,
     heartbeat_at REAL NOT NULL
@@ -36,9 +36,9 @@ CREATE TABLE IF NOT EXISTS trials (
     parameters TEXT NOT NULL,
     -- Whether the agent ever reported that it runs.
     reported INTEGER NOT NULL DEFAULT 0,
-    -- Whether the agent got the command twice.
+    -- Whether the command was sent twice.
     repeated INTEGER NOT NULL DEFAULT 0,
-    -- Whether the agent has done with it.
+    -- Whether the agent has finished it.
     released INTEGER NOT NULL DEFAULT 0,
     -- Whether the agent is to stop it.
     stopping INTEGER NOT NULL DEFAULT 0
