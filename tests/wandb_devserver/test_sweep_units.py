@@ -94,7 +94,7 @@ def grid(parameters: object) -> list[JsonObject]:
         (config(early_terminate={**HYPERBAND, "min_iter": 0}, metric=LOSS), ["early_terminate.min_iter"]),
         (config(early_terminate={**HYPERBAND, "eta": 1}, metric=LOSS), ["early_terminate.eta: use a number above 1"]),
         (config(early_terminate={**HYPERBAND, "strict": "yes"}, metric=LOSS), ["early_terminate.strict"]),
-        (config(early_terminate={"type": "hyperband", "max_iter": 2, "s": 2}, metric=LOSS), ["no step remains to compare"]),
+        (config(early_terminate={"type": "hyperband", "max_iter": 2, "s": 2}, metric=LOSS), ["no step remains"]),
         (config(controller={"type": "local"}), ["controller.type: this server runs the search itself"]),
         (config({"a": {"min": 2, "max": 1}}, "no", run_cap=-1), ["method: ", "parameters.a: ", "run_cap: "]),
         ("[1]", ["it is not an object with 'method' and 'parameters', but [1]"]),
