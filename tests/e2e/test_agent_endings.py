@@ -81,10 +81,10 @@ async def agent_of_a_sweep_that_is_deleted(sweep: str, mark: str) -> AgentResult
     return await agent
 
 
-def test_a_sweep_that_is_deleted_in_mid_trial(
+def test_deleting_the_sweep_mid_trial_keeps_the_trial_and_ends_the_agent(
     wandb_devserver: DevServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The trial ends by itself and its run is kept; the agent says why it takes no further one."""
+    """The trial finishes and its run is kept; the agent reports why it takes no further trial."""
     mark = tmp_path / "mark"
     result: AgentResult = run_locally(agent_of_a_sweep_that_is_deleted, sweep_of(str(mark), "never"), str(mark))
 
@@ -115,8 +115,8 @@ async def agent_without_trials(sweep: str, state: Any) -> AgentResult:
 
 
 @pytest.mark.parametrize(("state", "ended"), [("CANCELED", "finished"), ("FINISHED", "finished"), ("deleted",) * 2])
-def test_a_sweep_that_ends_while_an_agent_waits(state: str, ended: str, wandb_devserver: DevServer) -> None:
-    """An agent that gets nothing to do looks at the sweep, and does not wait for what will not come."""
+def test_waiting_agent_ends_with_its_sweep(state: str, ended: str, wandb_devserver: DevServer) -> None:
+    """An idle agent checks the sweep's state and does not wait for trials that will not come."""
     wandb_devserver.faults.add(Fault("graphql", operation="Heartbeat", status=200, body=NOTHING_TO_DO, count=None))
     result: AgentResult = run_locally(agent_without_trials, sweep_of(1), state)
 
@@ -131,8 +131,8 @@ async def agent_of_a_paused_sweep(sweep: str) -> AgentResult:
     return await agent
 
 
-def test_a_sweep_that_is_deleted_while_an_agent_waits(wandb_devserver: DevServer) -> None:
-    """The next heartbeat tells."""
+def test_waiting_agent_ends_when_its_sweep_is_deleted(wandb_devserver: DevServer) -> None:
+    """The next heartbeat reports it."""
     sweep = sweep_of(1)
     set_sweep_state(sweep, "PAUSED")
     result: AgentResult = run_locally(agent_of_a_paused_sweep, sweep)
@@ -158,10 +158,10 @@ STOP_ANOTHER = NOTHING_TO_DO.replace("[]", r"[{\"type\": \"stop\", \"run_id\": \
     ("answer", "said"),
     [({"status": 403}, "continues trial"), ({"status": 200, "body": STOP_ANOTHER}, "starts trial")],
 )
-def test_what_does_not_concern_a_trial(
+def test_trial_survives_an_outage_and_commands_for_other_trials(
     answer: Any, said: str, wandb_devserver: DevServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It goes on in an outage, for which it does not need its agent, and when another one is stopped."""
+    """It does not need its agent to finish, and ignores a stop command for another trial."""
     caplog.set_level("INFO")
     _answers[:] = [Fault("graphql", operation="Heartbeat", **answer)]
     mark = tmp_path / "mark"
@@ -176,8 +176,8 @@ def logging() -> None:
     wandb.log({"row": 1})
 
 
-def test_a_trial_of_which_the_server_does_not_tell(wandb_devserver: DevServer) -> None:
-    """The result has what the agent knows itself."""
+def test_result_of_an_unknown_trial_comes_from_the_agent(wandb_devserver: DevServer) -> None:
+    """Where the server has no state of a trial, the result contains what the agent observed."""
     wandb_devserver.faults.add(Fault("graphql", operation="Runs", status=403, count=None))
     result: AgentResult = run_locally(agent_of, "logging", sweep_of(7))
 
@@ -193,8 +193,8 @@ def failing_as_told() -> None:
         raise ValueError(msg)
 
 
-def test_failures_in_a_row(wandb_devserver: DevServer) -> None:
-    """A trial that ends well starts the count anew."""
+def test_success_resets_the_failure_count(wandb_devserver: DevServer) -> None:
+    """Only consecutive failures end an agent."""
     sweep = sweep_of("fails 1", "ends", "fails 2", "fails 3", "not reached")
     result: AgentResult = run_locally(agent_of, "failing_as_told", sweep, 2)
 
@@ -211,8 +211,8 @@ def exiting() -> None:
     sys.exit(wandb.config["how"])
 
 
-def test_exit(wandb_devserver: DevServer) -> None:
-    """As Python does it with a script: None and 0 are no failures, a text is one, a number is the exit code."""
+def test_system_exit_sets_the_exit_code_of_the_trial(wandb_devserver: DevServer) -> None:
+    """As for a script: None and 0 are successes, a string is a failure, a number is the exit code."""
     result: AgentResult = run_locally(agent_of, "exiting", sweep_of(0, 3, "no data"))
 
     assert [trial.error for trial in result.trials] == ["", "SystemExit: 3", "SystemExit: no data"]
@@ -229,8 +229,10 @@ def raising_with_the_run_open() -> None:
     raise ValueError(msg)
 
 
-def test_an_exception(wandb_devserver: DevServer, capfd: pytest.CaptureFixture[str]) -> None:
-    """The run has failed, and the traceback is in the output of the task."""
+def test_exception_fails_the_trial_and_prints_its_traceback(
+    wandb_devserver: DevServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The run is failed, and the traceback is in the output of the task."""
     result: AgentResult = run_locally(agent_of, "raising_with_the_run_open", sweep_of(1))
 
     assert [trial.error for trial in result.trials] == ["ValueError: where it is looked for"]
@@ -245,10 +247,10 @@ def never_leaving() -> None:
     atexit.register(lambda: Path(how).touch() if "/" in how else threading.Event().wait())
 
 
-def test_an_interpreter_that_does_not_exit(
+def test_agent_moves_on_when_a_trial_process_hangs_at_exit(
     wandb_devserver: DevServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is registered with atexit is run; the agent waits for it a while, and goes on with the next trial."""
+    """Functions registered with atexit run; the agent waits for them briefly and starts the next trial."""
     monkeypatch.setattr(agent, "_EXIT_TIMEOUT", 0.5)
     mark = tmp_path / "mark"
     result: AgentResult = run_locally(agent_of, "never_leaving", sweep_of("stuck", str(mark)))
@@ -288,8 +290,10 @@ async def impatient(sweep: str, mark: str) -> str:
 
 
 @pytest.mark.parametrize(("how", "last"), [("cleans up", {3}), ("dies", {1, 2})])
-def test_cancelling_twice(how: str, last: set[int], wandb_devserver: DevServer, tmp_path: Path) -> None:
-    """The agent ends when its trial has, and W&B knows how; also of one that dies instead."""
+def test_cancelling_twice_still_waits_for_the_trial(
+    how: str, last: set[int], wandb_devserver: DevServer, tmp_path: Path
+) -> None:
+    """The agent ends after its trial, and W&B has the trial's final state, even if the trial is killed."""
     mark = tmp_path / how
     assert run_locally(impatient, sweep_of(str(mark)), str(mark)) == "cancelled"
 
@@ -321,11 +325,10 @@ async def agents_elsewhere(sweep: str) -> list[AgentResult]:
 
 
 @pytest.mark.parametrize("flush", [None, "7"])
-def test_a_sweep_elsewhere(flush: str | None, wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its trials are there, whatever is configured; what they log is sent each second, unless the user says otherwise.
-
-    What a trial that is killed would lose was written longer ago than that.
-    """
+def test_trials_run_in_the_project_of_the_sweep(
+    flush: str | None, wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The configured project does not matter. Rows are sent every second unless the user sets another interval."""
     if flush is not None:
         monkeypatch.setenv("WANDB_X_FILE_STREAM_TRANSMIT_INTERVAL", flush)
     config = "method: grid\nparameters: {how: {values: [1, 2]}}"
@@ -347,8 +350,8 @@ async def agent_of_its_own_sweep() -> AgentResult:
     return await run_sweep_agent(logging, sweep_id=get_wandb_sweep_id())
 
 
-def test_the_id_of_the_sweep_in_force(wandb_devserver: DevServer) -> None:
-    """It is enough: where the sweep is, is known."""
+def test_id_of_the_current_sweep_is_enough(wandb_devserver: DevServer) -> None:
+    """Entity and project are those of the current sweep."""
     result: AgentResult = run_locally(agent_of_its_own_sweep, context=wandb_config(project="e2e"))
 
     (sweep,) = wandb_devserver.sweeps("team/decorated")
@@ -375,16 +378,16 @@ _LOCK = threading.Lock()
         (functools.partial(print, _LOCK), {}, "cannot be pickled for the processes of its trials: TypeError: .*lock"),
     ],
 )
-def test_bad_input(objective: Any, arguments: dict[str, Any], message: str, wandb_devserver: DevServer) -> None:
-    """It is told before W&B is asked."""
+def test_invalid_input_raises_before_any_request(
+    objective: Any, arguments: dict[str, Any], message: str, wandb_devserver: DevServer
+) -> None:
     with pytest.raises(InvalidValueError, match=message):
         asyncio.run(run_sweep_agent(objective, sweep_id="local/e2e/none", **arguments))
 
     assert wandb_devserver.requests.count("graphql") == 0
 
 
-def test_no_key(wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is told; nobody is asked for one on a terminal."""
+def test_missing_api_key_raises_without_a_prompt(wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch) -> None:
     sweep = sweep_of(1)
     monkeypatch.delenv("WANDB_API_KEY")
     wandb.teardown()
@@ -393,8 +396,7 @@ def test_no_key(wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch) -> 
     assert refused.value.code == "MissingApiKeyError"
 
 
-def test_an_answer_that_quotes_the_key(wandb_devserver: DevServer) -> None:
-    """The key is not in the text of the error."""
+def test_error_redacts_a_key_that_the_response_quotes(wandb_devserver: DevServer) -> None:
     body = json.dumps({"errors": [{"message": f"no such key: {wandb_devserver.api_key}"}]})
     sweep = sweep_of(1)
     wandb_devserver.faults.add(Fault("graphql", operation="GetSweep", status=403, body=body, count=None))
@@ -426,8 +428,8 @@ async def agents_of_undecorated(sweep: str) -> list[AgentResult]:
     return [await run_sweep_agent(each, sweep_id=sweep, count=1) for each in (calling_init, calling_init_async)]
 
 
-def test_run_of_an_undecorated_objective(wandb_devserver: DevServer) -> None:
-    """It is found as that of a decorated one is: from its opening to its end."""
+def test_current_run_of_an_undecorated_objective(wandb_devserver: DevServer) -> None:
+    """`get_wandb_run` finds it from its opening to its end, as for a decorated objective."""
     sweep = sweep_of(1, 2)
     results: list[AgentResult] = run_locally(agents_of_undecorated, sweep, context=wandb_config(project="e2e"))
 

@@ -98,8 +98,10 @@ async def agent_beside_a_run() -> AgentResult:
     return await agent
 
 
-def test_agent(wandb_devserver: DevServer, capfd: pytest.CaptureFixture[str]) -> None:
-    """Trials find parameters, sweep and configuration; the task's own run and environment are as they were."""
+def test_trials_see_parameters_sweep_and_configuration(
+    wandb_devserver: DevServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The task's own run and environment are unchanged afterwards."""
     config = wandb_config(project="e2e", name="not the trials'", tags=["a"], group="g", config={"data": "digits"})
     result: AgentResult = run_locally(agent_beside_a_run, context={**config, **GRID})
 
@@ -151,8 +153,8 @@ async def three_agents(sweep: str) -> list[AgentResult]:
     return [await run_sweep_agent(objective, sweep_id=sweep, count=1) for objective in objectives]
 
 
-def test_objectives(wandb_devserver: DevServer) -> None:
-    """Decorated or calling wandb.init, sync or async, of a module or nested."""
+def test_objectives_of_every_kind_run(wandb_devserver: DevServer) -> None:
+    """Decorated or calling wandb.init, sync or async, at module level or nested."""
     results: list[AgentResult] = run_locally(three_agents, sweep_of(1, 2, 3, 4))
 
     assert [result.trials[0].summary["loss"] for result in results] == [1, 2, 3, 4]
@@ -183,8 +185,8 @@ print("losses", [trial.summary["loss"] for trial in result.trials], result.ended
 """
 
 
-def test_script_without_main_guard(wandb_devserver: DevServer, tmp_path: Path) -> None:
-    """An objective of the script itself: the script is not run again."""
+def test_objective_in_a_script_without_main_guard(wandb_devserver: DevServer, tmp_path: Path) -> None:
+    """The script is not executed a second time."""
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False, timeout=100)
@@ -221,8 +223,8 @@ async def agent_of(objective: str, sweep: str, max_failures: int | None = None) 
     return await run_sweep_agent(globals()[objective], sweep_id=sweep, max_failures=max_failures, idle_timeout=10)
 
 
-def test_trials_that_die(wandb_devserver: DevServer) -> None:
-    """The reason is told, W&B shows them as failed, and the next trial is not affected."""
+def test_killed_trials_fail_and_the_next_trial_runs(wandb_devserver: DevServer) -> None:
+    """The reason is reported, and W&B shows them as failed."""
     result: AgentResult = run_locally(agent_of, "dying", sweep_of("raise", "exit", "kill", "segfault", "return"), None)
 
     errors = {trial.config["how"]: trial.error for trial in result.trials}
@@ -237,8 +239,10 @@ def test_trials_that_die(wandb_devserver: DevServer) -> None:
     assert [run.state for run in wandb_devserver.runs()] == ["failed"] * 4 + ["finished"]
 
 
-def test_objective_without_run(wandb_devserver: DevServer, caplog: pytest.LogCaptureFixture) -> None:
-    """A trial that W&B never hears of has failed; the agent ends after as many failures as it is given."""
+def test_objective_that_opens_no_run_counts_as_failed(
+    wandb_devserver: DevServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The agent ends after `max_failures` of them."""
     sweep = sweep_of(1, 2, 3)
     result: AgentResult = run_locally(agent_of, "without_run", sweep, 2)
 
@@ -282,8 +286,8 @@ async def trial_has_logged(sweep: str) -> None:
 
 
 @pytest.mark.parametrize("objective", ["waiting", "stubborn"])
-def test_stop(objective: str, wandb_devserver: DevServer) -> None:
-    """A trial that W&B stops ends, whatever it does, with what it has logged; no failure of the objective."""
+def test_stopped_trial_ends_and_keeps_its_rows(objective: str, wandb_devserver: DevServer) -> None:
+    """Whatever the objective does; being stopped does not count as a failure of the objective."""
     result: AgentResult = run_locally(cancelled_sweep, objective, sweep_of(1, 2))
 
     (trial,) = result.trials
@@ -304,8 +308,8 @@ async def cancelling(sweep: str) -> str:
     return "ended"
 
 
-def test_cancel(wandb_devserver: DevServer) -> None:
-    """The trial of an agent that is cancelled has ended when the agent has, so that W&B gives it to another one."""
+def test_cancelled_agent_ends_its_trial_first(wandb_devserver: DevServer) -> None:
+    """So that W&B gives the trial to another agent."""
     assert run_locally(cancelling, sweep_of(1)) == "cancelled"
 
     (run,) = wandb_devserver.runs()
@@ -325,8 +329,7 @@ async def without_sweep() -> AgentResult:
     return await run_sweep_agent(decorated_async)
 
 
-def test_paused(wandb_devserver: DevServer) -> None:
-    """An agent does not wait for ever."""
+def test_agent_of_a_paused_sweep_ends_after_idle_timeout(wandb_devserver: DevServer) -> None:
     sweep = sweep_of(1, 2)
     take_trial(sweep)
     set_state(sweep, "PAUSED")
@@ -334,8 +337,7 @@ def test_paused(wandb_devserver: DevServer) -> None:
     assert run_locally(impatient, sweep).ended == "idle"
 
 
-def test_outage(wandb_devserver: DevServer) -> None:
-    """Failing heartbeats are waited out, for as long as the agent waits."""
+def test_failing_heartbeats_are_retried_up_to_idle_timeout(wandb_devserver: DevServer) -> None:
     sweep = sweep_of(1)
     wandb_devserver.faults.add(Fault("graphql", operation="Heartbeat", status=403, count=2))
     assert run_locally(impatient, sweep).counts == {"finished": 1}
@@ -345,8 +347,8 @@ def test_outage(wandb_devserver: DevServer) -> None:
         run_locally(impatient, sweep)
 
 
-def test_unknown_sweep(wandb_devserver: DevServer) -> None:
-    """It is told before any trial, and what to check."""
+def test_unknown_sweep_raises_before_any_trial(wandb_devserver: DevServer) -> None:
+    """The error names what to check."""
     sweep = sweep_of(1)
     wandb_devserver.delete_sweep(sweep)
     for given in (sweep, "local/e2e/nope"):
@@ -394,8 +396,8 @@ async def search(task: str, agents: int, trials: int | None = None) -> SweepResu
     return await fan_out_sweep_agents(globals()[task], num_agents=agents, trials_per_agent=trials)
 
 
-def test_fan_out(wandb_devserver: DevServer) -> None:
-    """Every point of the grid is tried once; the best trial is that of the sweep's goal."""
+def test_fan_out_tries_every_grid_point_once(wandb_devserver: DevServer) -> None:
+    """The best trial follows the goal of the sweep."""
     result: SweepResult = run_locally(search, "from_objective", 2, context={**wandb_config(project="e2e"), **GRID})
 
     (sweep,) = wandb_devserver.sweeps()
@@ -424,8 +426,8 @@ async def one_by_one(agents: int) -> SweepResult:
     return await fan_out_sweep_agents(noting_its_template, num_agents=agents, trials_per_agent=1, max_parallel=1)
 
 
-def test_template(wandb_devserver: DevServer) -> None:
-    """The agents of a process share what their trials are copies of, from the first to the last; then it is gone."""
+def test_agents_of_a_process_share_a_template_process(wandb_devserver: DevServer) -> None:
+    """It starts with the first agent and ends with the last."""
     _templates.clear()
     result: SweepResult = run_locally(one_by_one, 3, context={**wandb_config(project="e2e"), **GRID})
 
@@ -436,8 +438,8 @@ def test_template(wandb_devserver: DevServer) -> None:
     assert client._forkserver is None
 
 
-def test_failing_agents(wandb_devserver: DevServer) -> None:
-    """One that fails does not stop the others, and the result says so; where all fail, so does the fan-out."""
+def test_failing_agent_does_not_stop_the_others(wandb_devserver: DevServer) -> None:
+    """The result reports it; if all agents fail, so does the fan-out."""
     context = {**wandb_config(project="e2e"), **GRID}
     result: SweepResult = run_locally(search, "second_one_fails", 3, context=context)
     assert list(result.errors) == ["agent-2"]
@@ -480,8 +482,9 @@ async def needs_count(agent_id: int, sweep_id: str, count: int) -> int:
         ("decorated_async", 1, 1, "must be a Flyte task"),
     ],
 )
-def test_bad_input(task: str, agents: int, trials: int | None, message: str, wandb_devserver: DevServer) -> None:
-    """It is told before any agent starts."""
+def test_invalid_fan_out_raises_before_any_agent_starts(
+    task: str, agents: int, trials: int | None, message: str, wandb_devserver: DevServer
+) -> None:
     with pytest.raises(flyte.errors.RuntimeUserError) as refused:
         run_locally(search, task, agents, trials, context={**wandb_config(project="e2e"), **GRID})
 
@@ -504,8 +507,8 @@ def descending() -> None:
         time.sleep(0.05)
 
 
-def test_early_termination(wandb_devserver: DevServer) -> None:
-    """A trial that W&B gives up is stopped, and is no failure; the agent goes on."""
+def test_early_terminated_trial_is_not_a_failure(wandb_devserver: DevServer) -> None:
+    """The trial is stopped, and the agent continues."""
     config = (
         "method: grid\nmetric: {name: loss, goal: minimize}\nparameters: {how: {values: [1, 5, 6]}}\n"
         "early_terminate: {type: hyperband, min_iter: 2}"

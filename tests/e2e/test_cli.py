@@ -75,8 +75,10 @@ def error_line(done: subprocess.CompletedProcess[str]) -> str:
     return line
 
 
-def test_a_run_of_the_sdk(command: Command, wandb_devserver: DevServer, tmp_path: Path) -> None:
-    """Everything it logged arrives, is verified, and is not fetched again."""
+def test_run_of_the_sdk_is_downloaded_and_verified(
+    command: Command, wandb_devserver: DevServer, tmp_path: Path
+) -> None:
+    """Every file arrives, is verified, and is not fetched again."""
     (tmp_path / "model.txt").write_text("weights")
     with wandb.init(project="p", id="sdk", config={"lr": 0.1}) as run:
         run.save(str(tmp_path / "model.txt"), base_path=str(tmp_path))
@@ -100,8 +102,8 @@ def test_a_run_of_the_sdk(command: Command, wandb_devserver: DevServer, tmp_path
     assert "is complete and unchanged" in verified.stdout
 
 
-def test_plain_lines_where_there_is_no_terminal(command: Command, backend: WandbBackend) -> None:
-    """What is downloaded to where; nothing that only a terminal understands. With --quiet nothing at all."""
+def test_output_without_a_terminal_is_plain(command: Command, backend: WandbBackend) -> None:
+    """One line names source and destination; no control sequences. With --quiet, nothing."""
     path = backend.run(files={"a": b"1"})
     done = command("run", path, "data")
     quiet = command("run", path, "data", "--quiet")
@@ -111,8 +113,8 @@ def test_plain_lines_where_there_is_no_terminal(command: Command, backend: Wandb
     assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
 
 
-def test_json_is_one_document(command: Command, backend: WandbBackend) -> None:
-    """What was found, and what went wrong."""
+def test_json_output_is_one_document(command: Command, backend: WandbBackend) -> None:
+    """It contains results and errors."""
     path = backend.run(files={"a": b"1", "b": b"2"}, rows=[{"x": 1}], ends=False)
     backend.server.faults.add(Fault("download", target="b", status=404, count=None))
     partial = command("run", path, "--json")
@@ -133,8 +135,8 @@ def test_json_is_one_document(command: Command, backend: WandbBackend) -> None:
     assert good["is_good"]
 
 
-def test_a_sweep_and_its_list(command: Command, backend: WandbBackend) -> None:
-    """A folder a run; a row a run."""
+def test_sweep_is_downloaded_into_one_folder_per_run(command: Command, backend: WandbBackend) -> None:
+    """And listed with one row per run."""
     path = backend.sweep(["s1", "s2"], files={"f": b"1"}, rows=[{"x": 1}])
     sweep = path.rpartition("/")[2]
     done = command("sweep", path)
@@ -149,8 +151,8 @@ def test_a_sweep_and_its_list(command: Command, backend: WandbBackend) -> None:
     assert [run["run"]["id"] for run in as_json["runs"]] == ["s1", "s2"]
 
 
-def test_the_files_of_a_run_are_listed(command: Command, backend: WandbBackend) -> None:
-    """Whatever they are called, and whatever the terminal can show."""
+def test_ls_lists_every_file_name(command: Command, backend: WandbBackend) -> None:
+    """Also names that the terminal cannot show."""
     path = backend.run(files={"a.bin": b"x" * 1500, "evil\x1b[31m": b"", "ünïcode": b"1"})
     listed = command("ls", path, PYTHONIOENCODING="ascii")
     as_json = json.loads(command("ls", path, "--json").stdout)
@@ -166,8 +168,8 @@ def test_the_files_of_a_run_are_listed(command: Command, backend: WandbBackend) 
     assert all("url" not in file for file in as_json["files"])
 
 
-def test_what_differs_is_named(command: Command, backend: WandbBackend) -> None:
-    """Changed, missing, and unknown files."""
+def test_verify_names_every_difference(command: Command, backend: WandbBackend) -> None:
+    """Changed, missing and unknown files."""
     command("run", backend.run(files={"a": b"1", "b": b"2"}))
     (command.folder / "r/a").write_text("3")
     (command.folder / "r/b").unlink()
@@ -180,8 +182,8 @@ def test_what_differs_is_named(command: Command, backend: WandbBackend) -> None:
     assert "not part of the download:\n  other\n" in done.stderr
 
 
-def test_stale_files_are_warned_of(command: Command, backend: WandbBackend) -> None:
-    """They are no failure."""
+def test_verify_warns_about_stale_files(command: Command, backend: WandbBackend) -> None:
+    """They are not a failure."""
     path = backend.run(files={"a": b"1", "old": b"2"})
     command("run", path)
     backend.delete_files("r", "old")
@@ -192,8 +194,8 @@ def test_stale_files_are_warned_of(command: Command, backend: WandbBackend) -> N
     assert done.stderr.endswith("\n  old\n")
 
 
-def test_a_run_that_goes_on_is_said(command: Command, backend: WandbBackend) -> None:
-    """More may come."""
+def test_unfinished_run_is_reported(command: Command, backend: WandbBackend) -> None:
+    """More files may come."""
     done = command("run", backend.run(rows=[{"x": 1}], ends=False))
 
     assert done.returncode == 0
@@ -214,10 +216,9 @@ def test_a_run_that_goes_on_is_said(command: Command, backend: WandbBackend) -> 
         (["run", "local/p/r", "nosuch://x/y"], {}, 2, "DEST"),
     ],
 )
-def test_each_failure_is_one_line_and_a_code(
+def test_each_failure_prints_one_line_and_has_an_exit_code(
     command: Command, backend: WandbBackend, arguments: list[str], environment: dict[str, str], code: int, expected: str
 ) -> None:
-    """Of its own."""
     backend.run()
     done = command(*arguments, **environment)
 
@@ -226,16 +227,16 @@ def test_each_failure_is_one_line_and_a_code(
     assert expected in error_line(done)
 
 
-def test_a_server_that_is_not_there(command: Command, backend: WandbBackend) -> None:
-    """The deadline ends the patience, and the trouble is named."""
+def test_unreachable_server_fails_after_the_timeout(command: Command, backend: WandbBackend) -> None:
+    """The error names the cause."""
     done = command("run", "local/p/r", "--deadline", "1", WANDB_BASE_URL="http://127.0.0.1:9")
 
     assert done.returncode == 5
     assert "no connection" in error_line(done)
 
 
-def test_another_server(command: Command, backend: WandbBackend) -> None:
-    """Named by --host, it is trusted with the key."""
+def test_host_option_selects_the_server(command: Command, backend: WandbBackend) -> None:
+    """The server that --host names receives the key."""
     path = backend.run(files={"a": b"1"})
     done = command("run", path, "--host", backend.server.url, WANDB_BASE_URL="http://127.0.0.1:9")
 
@@ -263,10 +264,10 @@ def download_that_hangs(
 @pytest.mark.parametrize(
     ("number", "kind", "code"), [(signal.SIGINT, "Interrupted", 130), (signal.SIGTERM, "Terminated", 143)]
 )
-def test_stopped_in_the_midst_it_goes_on(
+def test_interrupted_download_resumes(
     command: Command, backend: WandbBackend, number: signal.Signals, kind: str, code: int
 ) -> None:
-    """One line; no half file has a final name; the next call fetches what is missing."""
+    """It prints one line and leaves no partial file under a final name; the next call fetches what is missing."""
     with download_that_hangs(command, backend, "--json") as process:
         process.send_signal(number)
         done = command.end(process)
@@ -282,8 +283,7 @@ def test_stopped_in_the_midst_it_goes_on(
     assert (command.folder / "r/big").read_bytes() == b"x" * 2_000_000
 
 
-def test_two_at_once(command: Command, backend: WandbBackend) -> None:
-    """The second one says that the folder is in use."""
+def test_second_download_into_a_folder_is_refused(command: Command, backend: WandbBackend) -> None:
     with download_that_hangs(command, backend):
         done = command("run", "local/p/r")
 
@@ -304,8 +304,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_full_disk(command: Command, backend: WandbBackend, small_disk: Path) -> None:
-    """One line; with more room, the same command completes it."""
+def test_full_disk_fails_with_one_line(command: Command, backend: WandbBackend, small_disk: Path) -> None:
+    """With more room, the same command completes the download."""
     path = backend.run(files={"big": b"x" * 3_000_000, "small": b"1"})
     done = command("run", path, str(small_disk))
     left = {path.name for path in small_disk.iterdir()}
@@ -319,8 +319,8 @@ def test_a_full_disk(command: Command, backend: WandbBackend, small_disk: Path) 
     assert (small_disk / "big").stat().st_size == 3_000_000
 
 
-def test_a_reader_that_has_seen_enough(command: Command, backend: WandbBackend) -> None:
-    """As `| head` is; nothing is said of it."""
+def test_closed_pipe_is_silent(command: Command, backend: WandbBackend) -> None:
+    """As with `| head`."""
     path = backend.run(files={"a": b"1"})
     reading, writing = os.pipe()
     os.close(reading)
@@ -332,8 +332,7 @@ def test_a_reader_that_has_seen_enough(command: Command, backend: WandbBackend) 
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
-def test_standard_output_that_takes_no_more(command: Command, backend: WandbBackend) -> None:
-    """It is a place that cannot be written."""
+def test_unwritable_standard_output_is_an_error(command: Command, backend: WandbBackend) -> None:
     path = backend.run(files={"a": b"1"})
     with Path("/dev/full").open("w") as full, command.start("ls", path, stdout=full.fileno()) as process:
         done = command.end(process)
@@ -343,8 +342,8 @@ def test_standard_output_that_takes_no_more(command: Command, backend: WandbBack
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
-def test_bars_on_a_terminal(command: Command, backend: WandbBackend) -> None:
-    """A bar for the file that is on its way, and one for all; Ctrl-C leaves the terminal as it was."""
+def test_progress_bars_on_a_terminal(command: Command, backend: WandbBackend) -> None:
+    """One bar per file and one in total; Ctrl-C restores the terminal."""
     screen, terminal = os.openpty()
     path = backend.run(files={"[b]big": b"x" * 2_000_000})
     backend.server.faults.add(Fault("download", drop_after=1_000_000))

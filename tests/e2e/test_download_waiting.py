@@ -23,8 +23,8 @@ def run(wandb_devserver: DevServer, tmp_path: Path) -> Any:
         yield run
 
 
-def test_the_end_of_a_run(run: Any) -> None:
-    """It is asked again until the run is over; not for longer than it was told to."""
+def test_waits_until_the_run_ends(run: Any) -> None:
+    """It polls the state of the run until the timeout."""
     ref = RunRef("local", "e2e", run.id)
     assert wait_for_run(ref, timeout=SHORT) == f"still reports {run.id} as running"
     assert wait_for_run(ref, ends=False, timeout=LONG) is None
@@ -37,8 +37,8 @@ def test_the_end_of_a_run(run: Any) -> None:
     assert found == [None]
 
 
-def test_rows(run: Any) -> None:
-    """Those that are known to be under way are waited for, of a run that goes on, too."""
+def test_waits_for_rows_in_flight(run: Any) -> None:
+    """Also of a run that has not ended."""
     ref = RunRef("local", "e2e", run.id)
     assert wait_for_run(ref, last_step=0, ends=False, timeout=LONG) is None
     assert wait_for_run(ref, last_step=1, ends=False, timeout=SHORT) == "has only step 0 of 1"
@@ -47,8 +47,7 @@ def test_rows(run: Any) -> None:
 
 
 @pytest.mark.usefixtures("wandb_devserver")
-def test_what_is_not_there() -> None:
-    """Nobody waits for it."""
+def test_missing_run_raises_at_once() -> None:
     with pytest.raises(NotFoundError):
         wait_for_run(RunRef("local", "e2e", "nowhere"), timeout=LONG)
     with pytest.raises(NotFoundError):

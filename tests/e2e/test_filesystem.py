@@ -71,8 +71,8 @@ def fs(logged: Logged, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     fsspec.get_filesystem_class("wandb").clear_instance_cache()
 
 
-def test_everything_that_was_logged_is_there(fs: Any, logged: Logged) -> None:
-    """The tree is that of the server, with sizes and digests; the SDK's own files are in it."""
+def test_tree_matches_the_server(fs: Any, logged: Logged) -> None:
+    """With sizes and digests, including the SDK's own files."""
     found = {path.removeprefix(f"{ROOT}/"): info for path, info in fs.find(ROOT, detail=True).items()}
     known = logged.server.run(ROOT).files
 
@@ -82,8 +82,7 @@ def test_everything_that_was_logged_is_there(fs: Any, logged: Logged) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_file_by_its_own_name(name: str, fs: Any, logged: Logged, tmp_path: Path) -> None:
-    """Whatever is in it."""
+def test_file_name_with_special_characters(name: str, fs: Any, logged: Logged, tmp_path: Path) -> None:
     expected = logged.contents[name]
 
     assert fs.cat_file(f"{ROOT}/{name}") == expected
@@ -94,8 +93,7 @@ def test_a_file_by_its_own_name(name: str, fs: Any, logged: Logged, tmp_path: Pa
     assert (tmp_path / "f").read_bytes() == expected
 
 
-def test_a_file_by_the_name_that_is_shown(fs: Any, logged: Logged) -> None:
-    """What `find` returns is what the other calls take."""
+def test_names_from_find_can_be_opened(fs: Any, logged: Logged) -> None:
     shown = fs.find(ROOT)
     found = {fs.cat_file(path) for path in shown}
 
@@ -103,8 +101,7 @@ def test_a_file_by_the_name_that_is_shown(fs: Any, logged: Logged) -> None:
     assert [fs.info(path)["name"] for path in shown] == shown
 
 
-def test_pandas(fs: Any, logged: Logged) -> None:
-    """The address is all that pandas needs."""
+def test_pandas_reads_a_wandb_url(fs: Any, logged: Logged) -> None:
     frame = pandas.read_csv(f"wandb://{ROOT}/table.csv")
 
     assert frame.to_dict("list") == {"x": [1, 3], "y": [2.5, 4.5]}
@@ -113,8 +110,8 @@ def test_pandas(fs: Any, logged: Logged) -> None:
     assert pandas.read_csv(f"wandb://{ROOT}/table.csv", storage_options=options).equals(frame)
 
 
-def test_get_and_rsync_agree(fs: Any, logged: Logged, tmp_path: Path) -> None:
-    """Both bring all files, to a folder and to another filesystem."""
+def test_get_and_rsync_copy_the_same_files(fs: Any, logged: Logged, tmp_path: Path) -> None:
+    """To a folder and to another filesystem."""
     fs.get(f"{ROOT}/", str(tmp_path), recursive=True)
     rsync(f"wandb://{ROOT}", "memory://copy", on_error="raise")
 
@@ -126,8 +123,8 @@ def test_get_and_rsync_agree(fs: Any, logged: Logged, tmp_path: Path) -> None:
     assert set(logged.contents.values()) <= set(got.values())
 
 
-def test_fsspec_own_cache(fs: Any, logged: Logged, tmp_path: Path) -> None:
-    """Chained addresses work; the server is named in the options of its part."""
+def test_fsspec_file_cache(fs: Any, logged: Logged, tmp_path: Path) -> None:
+    """Chained URLs work; the options of the wandb part name the server."""
     url = f"filecache::wandb://{ROOT}/table.csv"
     options: dict[str, Any] = {"wandb": {"host": logged.server.url}, "filecache": {"cache_storage": str(tmp_path)}}
 

@@ -76,7 +76,7 @@ NESTED = ("nested", "histogram")
 
 
 @pytest.mark.parametrize("form", ["json", "jsonl"])
-def test_rows_are_those_of_the_sdk(form: HistoryFormat, wandb_devserver: DevServer, tmp_path: Path) -> None:
+def test_rows_equal_those_of_the_sdk(form: HistoryFormat, wandb_devserver: DevServer, tmp_path: Path) -> None:
     path = logged(ROWS)
 
     rows = history(path, tmp_path / "download", form)
@@ -100,8 +100,8 @@ def test_parquet_has_the_same_rows(wandb_devserver: DevServer, tmp_path: Path) -
         assert given == {**dict.fromkeys(found), **row}
 
 
-def test_steps_that_count_tokens(wandb_devserver: DevServer, tmp_path: Path) -> None:
-    """The SDK would ask for a thousand steps at a time, and never end."""
+def test_sparse_steps_need_few_requests(wandb_devserver: DevServer, tmp_path: Path) -> None:
+    """The SDK would request a thousand steps at a time and not terminate."""
     steps = [0, 2**20, *(10**12 + 2**21 * index for index in range(50))]
     path = logged((step, {"loss": 1.0}) for step in steps)
 
@@ -109,7 +109,7 @@ def test_steps_that_count_tokens(wandb_devserver: DevServer, tmp_path: Path) -> 
     assert wandb_devserver.requests.count("graphql", "HistoryPage") == 1
 
 
-def test_a_run_of_many_pages(wandb_devserver: DevServer, tmp_path: Path) -> None:
+def test_run_of_many_pages_is_complete(wandb_devserver: DevServer, tmp_path: Path) -> None:
     path = logged((step, {"loss": 1 / (step + 1), "text": "x" * 200}) for step in range(0, 60_000, 3))
 
     rows = history(path, tmp_path / "download")
@@ -118,7 +118,7 @@ def test_a_run_of_many_pages(wandb_devserver: DevServer, tmp_path: Path) -> None
     assert rows == scanned(path)
 
 
-def test_a_run_that_was_resumed_has_the_rows_of_both_attempts(wandb_devserver: DevServer, tmp_path: Path) -> None:
+def test_resumed_run_has_the_rows_of_both_attempts(wandb_devserver: DevServer, tmp_path: Path) -> None:
     logged([(step, {"loss": step}) for step in range(10)], id="again")
     path = logged([(step, {"loss": step, "late": 1}) for step in range(10, 15)], id="again", resume="must")
 
@@ -128,13 +128,13 @@ def test_a_run_that_was_resumed_has_the_rows_of_both_attempts(wandb_devserver: D
     assert rows == scanned(path)
 
 
-def test_a_run_without_rows(wandb_devserver: DevServer, tmp_path: Path) -> None:
+def test_run_without_rows_is_empty(wandb_devserver: DevServer, tmp_path: Path) -> None:
     path = logged([])
 
     assert history(path, tmp_path / "download") == scanned(path) == []
 
 
-def test_a_run_that_goes_on_is_read_again(wandb_devserver: DevServer, tmp_path: Path) -> None:
+def test_unfinished_run_is_read_again(wandb_devserver: DevServer, tmp_path: Path) -> None:
     with wandb.init(project=PROJECT, reinit="create_new") as run:
         path = f"local/{PROJECT}/{run.id}"
         run.log({"loss": 0})

@@ -62,8 +62,7 @@ class TestS3ByFlyte(TargetContract):
         return lambda: open_target(f"{bucket}/some/folder", flyte_options)
 
 
-def test_bucket_alone(bucket: str, options: dict[str, object]) -> None:
-    """A bucket itself is a destination as well."""
+def test_bucket_root_is_a_destination(bucket: str, options: dict[str, object]) -> None:
     target = open_target(f"{bucket}/", options)
     target.prepare()
     target.write("a/b", b"1")
@@ -72,8 +71,8 @@ def test_bucket_alone(bucket: str, options: dict[str, object]) -> None:
     assert target.url == bucket
 
 
-def test_objects_are_what_was_sent(store: ObjectStore, bucket: str, options: dict[str, object]) -> None:
-    """Under their own keys, with nothing beside them."""
+def test_objects_equal_the_files(store: ObjectStore, bucket: str, options: dict[str, object]) -> None:
+    """Under their own keys, and nothing else is written."""
     target = open_target(f"{bucket}/x", options)
     target.prepare()
     with target.lock():
@@ -88,8 +87,8 @@ def test_objects_are_what_was_sent(store: ObjectStore, bucket: str, options: dic
     assert stat.stamp == f'1-"{hashlib.md5(b"1").hexdigest()}"'
 
 
-def test_what_others_write_is_seen(store: ObjectStore, bucket: str, options: dict[str, object]) -> None:
-    """File systems keep listings; none of them is believed."""
+def test_changes_by_other_writers_are_visible(store: ObjectStore, bucket: str, options: dict[str, object]) -> None:
+    """Listings cached by filesystems are not used."""
     target = open_target(f"{bucket}/x", options)
     target.write("a", b"1")
     assert target.paths() == ["a"]
@@ -105,8 +104,8 @@ def test_what_others_write_is_seen(store: ObjectStore, bucket: str, options: dic
     assert target.read("b") == b"2"
 
 
-def test_no_such_bucket(options: dict[str, object]) -> None:
-    """One line says so, and no bucket is made."""
+def test_missing_bucket_is_one_line(options: dict[str, object]) -> None:
+    """The bucket is not created."""
     target = open_target("s3://no-such-bucket-at-all/x", options)
     target.prepare()
 
@@ -117,8 +116,8 @@ def test_no_such_bucket(options: dict[str, object]) -> None:
     assert "Debug source" not in str(caught.value)
 
 
-def test_nobody_answers(options: dict[str, object]) -> None:
-    """Tried again, not for ever; credentials are not shown."""
+def test_unreachable_store_is_retried_then_fails(options: dict[str, object]) -> None:
+    """The error does not contain credentials."""
     retry: dict[str, object] = {"retries": {"max_attempts": 1}}
     there = {"endpoint_url": "http://127.0.0.1:1", "secret": "S3CRET", "config_kwargs": retry}
     if "config" in options:

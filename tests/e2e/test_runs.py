@@ -39,8 +39,8 @@ def finishing_sync(value: int) -> str:
 
 
 @pytest.mark.parametrize("task", [finishing_async, finishing_sync], ids=["async", "sync"])
-def test_a_task_that_returns_leaves_a_finished_run(task: Any, wandb_devserver: DevServer) -> None:
-    """The run has the rows, the id, the defaults of group and job type, and tells which action made it."""
+def test_successful_task_leaves_a_finished_run(task: Any, wandb_devserver: DevServer) -> None:
+    """With its rows, its id, default group and job type, and the action in its config."""
     run_id = run_locally(task, 3, context=CONTEXT)
     run = wandb_devserver.run(f"{PROJECT}/{run_id}")
     flyte_run, _, action = run_id.rpartition("-")
@@ -73,8 +73,8 @@ def failing_sync() -> str:
 
 
 @pytest.mark.parametrize("task", [failing_async, failing_sync], ids=["async", "sync"])
-def test_a_task_that_raises_leaves_a_failed_run(task: Any, wandb_devserver: DevServer) -> None:
-    """The run says failed and has its rows; the user sees the body's own exception."""
+def test_failing_task_leaves_a_failed_run(task: Any, wandb_devserver: DevServer) -> None:
+    """With its rows; the user sees the exception of the body."""
     with pytest.raises(flyte.errors.RuntimeUserError, match="the body's own") as caught:
         run_locally(task, context=CONTEXT)
 
@@ -117,8 +117,8 @@ async def family() -> list[str]:
     return [own, joined, opened, grandchild]
 
 
-def test_children_join_or_open(wandb_devserver: DevServer) -> None:
-    """`auto` adds to the parent's run, also below an undecorated task; `new` opens one in the group."""
+def test_children_join_or_open_a_run(wandb_devserver: DevServer) -> None:
+    """`auto` joins the parent's run, also below an undecorated task; `new` opens one in the group."""
     own, joined, opened, grandchild = run_locally(family, context=CONTEXT)
     parent, child = (wandb_devserver.run(f"{PROJECT}/{run_id}") for run_id in (own, opened))
 
@@ -146,8 +146,8 @@ async def surviving() -> str:
     return log(after=1)
 
 
-def test_a_failing_child_leaves_the_parent_s_run_running(wandb_devserver: DevServer) -> None:
-    """Who opened the run ends it."""
+def test_failing_child_leaves_the_parent_run_running(wandb_devserver: DevServer) -> None:
+    """The task that opened a run ends it."""
     run = wandb_devserver.run(f"{PROJECT}/{run_locally(surviving, context=CONTEXT)}")
 
     assert (run.state, [row["after"] for row in run.history]) == ("finished", [1])
@@ -165,7 +165,7 @@ async def with_trace() -> list[str]:
 
 
 def test_traces_and_threads_share_the_run(wandb_devserver: DevServer) -> None:
-    """A trace of a task, and a thread that it starts with its context, log to its run."""
+    """A trace, and a thread started with the task's context, log to its run."""
     ids = run_locally(with_trace, context=CONTEXT)
 
     assert len(set(ids)) == 1
@@ -188,8 +188,8 @@ async def found_by_libraries() -> str:
     return get_wandb_run_dir() or ""
 
 
-def test_wandb_run_is_the_only_open_run(wandb_devserver: DevServer) -> None:
-    """`wandb.run` and `wandb.log` are the task's while its run is the only one, and nobody's with two open."""
+def test_wandb_run_is_set_while_one_run_is_open(wandb_devserver: DevServer) -> None:
+    """With two open runs, `wandb.run` and `wandb.log` belong to neither."""
     directory = run_locally(found_by_libraries, context=CONTEXT)
     runs = wandb_devserver.runs(PROJECT)
 
@@ -221,8 +221,8 @@ async def many(count: int) -> list[str]:
     return list(await asyncio.gather(*(isolated(value=value) for value in range(count))))
 
 
-def test_parallel_tasks_do_not_mix(wandb_devserver: DevServer) -> None:
-    """Each task's rows, and those of the child that joins it, are in its own run."""
+def test_parallel_tasks_log_to_their_own_runs(wandb_devserver: DevServer) -> None:
+    """As do children that join them."""
     ids = run_locally(many, 20, context=CONTEXT)
 
     logged = [[row["value"] for row in wandb_devserver.run(f"{PROJECT}/{run_id}").history] for run_id in ids]
@@ -242,8 +242,8 @@ async def recovering(fail_below: int) -> str:
     return run.id
 
 
-def test_a_retry_continues_the_run(wandb_devserver: DevServer) -> None:
-    """One action leaves one run, with the history of all attempts, and its number in the config."""
+def test_retry_continues_the_run(wandb_devserver: DevServer) -> None:
+    """One action has one run with the history of all attempts and the attempt number in its config."""
     run_id = run_locally(recovering, 2, context=CONTEXT)
     (run,) = wandb_devserver.runs(PROJECT)
 
@@ -275,8 +275,8 @@ async def cancelling() -> str:
     return "done"
 
 
-def test_a_cancelled_task_leaves_a_failed_run(wandb_devserver: DevServer) -> None:
-    """Cancelling is no success, and it reaches the body."""
+def test_cancelled_task_leaves_a_failed_run(wandb_devserver: DevServer) -> None:
+    """The body receives the cancellation."""
     run_locally(cancelling, context=CONTEXT)
     (run,) = wandb_devserver.runs(PROJECT)
 

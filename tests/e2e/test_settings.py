@@ -38,8 +38,8 @@ async def decorated() -> list[str]:
     return [run_path(), inner, inner_again, await inheriting()]
 
 
-def test_precedence(wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Decorator, nearest configuration, outer one, environment; the decorator's are not handed to children."""
+def test_precedence_of_settings(wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decorator, nearest and outer configuration, environment. Children do not inherit decorator settings."""
     monkeypatch.setenv("WANDB_PROJECT", "environment")
     monkeypatch.setenv("WANDB_NOTES", "environment")
     outer = wandb_config(tags=["outer"], config={"outer": 1, "both": "outer"})
@@ -71,8 +71,7 @@ async def entering_at_once() -> list[str]:
     return list(await asyncio.gather(enter("p1"), enter("p2"), enter("p3")))
 
 
-def test_one_object_entered_by_several_coroutines(wandb_devserver: DevServer) -> None:
-    """Re-entrant, and safe for coroutines at once."""
+def test_configuration_is_reentrant_across_coroutines(wandb_devserver: DevServer) -> None:
     paths = run_locally(entering_at_once)
 
     assert [path.split("/")[1] for path in paths] == ["p1", "p2", "p3"]
@@ -95,16 +94,16 @@ async def below() -> str:
     return await inheriting()
 
 
-def test_a_configured_id(wandb_devserver: DevServer) -> None:
-    """It is the top-level task's; a child that opens a run adds its action to it."""
+def test_configured_id_is_that_of_the_top_level_task(wandb_devserver: DevServer) -> None:
+    """A child that opens a run appends its action."""
     own, child = run_locally(top_level, context=wandb_config(project="p", id="mine"))
 
     assert own == "local/p/mine"
     assert child.startswith("local/p/mine-")
 
 
-def test_a_configured_id_below_an_undecorated_task(wandb_devserver: DevServer) -> None:
-    """Two writers never meet on one id."""
+def test_configured_id_below_an_undecorated_task_is_unique(wandb_devserver: DevServer) -> None:
+    """Two writers never open the same id."""
     first, second = run_locally(undecorated_top_level, context=wandb_config(project="p", id="mine"))
 
     assert first.startswith("local/p/mine-")
@@ -124,8 +123,8 @@ async def calling_it() -> list[str]:
     return [run_path(), await with_its_own_id()]
 
 
-def test_a_decorator_s_id_is_literal(wandb_devserver: DevServer) -> None:
-    """A child with an id of its own opens that run."""
+def test_id_on_the_decorator_is_literal(wandb_devserver: DevServer) -> None:
+    """A child with an id on its decorator opens that run."""
     own, child = run_locally(calling_it)
 
     assert child == "local/p/literal"
@@ -158,15 +157,14 @@ async def undecorated_with_helpers() -> list[str]:
     return paths
 
 
-def test_plain_functions_use_the_task_s_run(wandb_devserver: DevServer) -> None:
-    """A decorated function is a part of the task that calls it."""
+def test_plain_function_uses_the_run_of_the_task(wandb_devserver: DevServer) -> None:
     own, *others = run_locally(with_helpers)
 
     assert others == [own, own]
     assert [row["value"] for row in wandb_devserver.run(own).history] == [1, 2]
 
 
-def test_plain_functions_open_a_run_where_there_is_none(wandb_devserver: DevServer) -> None:
+def test_plain_function_without_a_run_opens_one(wandb_devserver: DevServer) -> None:
     """In an undecorated task, and outside Flyte."""
     paths = run_locally(undecorated_with_helpers, context=wandb_config(project="p"))
     paths += [helper(3), asyncio.run(async_helper(4))]
@@ -183,8 +181,7 @@ def failing_helper() -> None:
     raise SystemExit(7)
 
 
-def test_a_plain_function_that_exits(wandb_devserver: DevServer) -> None:
-    """The exit code is the run's."""
+def test_plain_function_that_exits_sets_the_exit_code(wandb_devserver: DevServer) -> None:
     with pytest.raises(SystemExit):
         failing_helper()
     (run,) = wandb_devserver.runs()
@@ -204,23 +201,22 @@ def mapping() -> list[str]:
     return [*(str(path) for path in flyte.map(mapped, [1, 2])), overridden(3), mapped.forward(4)]
 
 
-def test_flyte_s_ways_to_call_a_task(wandb_devserver: DevServer) -> None:
-    """`flyte.map`, `override` and `forward` run the wrapper."""
+def test_map_override_and_forward_run_the_wrapper(wandb_devserver: DevServer) -> None:
     paths = run_locally(mapping)
 
     assert len(set(paths)) == 4
     assert all(wandb_devserver.run(path).state == "finished" for path in paths)
 
 
-def test_a_task_called_outside_flyte(wandb_devserver: DevServer) -> None:
-    """It is a function then, with a run that W&B names."""
+def test_task_called_outside_flyte_gets_a_run(wandb_devserver: DevServer) -> None:
+    """W&B generates its id."""
     path = mapped(1)
 
     assert wandb_devserver.run(path).state == "finished"
 
 
-def test_a_decorated_task_can_be_pickled_by_value(wandb_devserver: DevServer) -> None:
-    """Notebooks send their tasks as pickles: the wrapper names importable helpers only."""
+def test_decorated_task_can_be_pickled_by_value(wandb_devserver: DevServer) -> None:
+    """As notebooks send tasks: the wrapper refers to importable helpers only."""
 
     @wandb_init(project="p", config={"a": 1})
     @env.task
@@ -232,16 +228,15 @@ def test_a_decorated_task_can_be_pickled_by_value(wandb_devserver: DevServer) ->
     assert wandb_devserver.run(copy.forward(1)).config == {"a": 1}
 
 
-def test_decorating_adds_a_link_and_changes_nothing_else() -> None:
-    """In place, as Flyte's own registry of tasks needs it."""
+def test_decorating_changes_only_links() -> None:
+    """In place, as Flyte's registry of tasks requires."""
     assert env.tasks["e2e_settings.mapped"] is mapped
     assert mapped.short_name == "mapped"
     assert [link.name for link in mapped.links] == ["Weights & Biases"]
     assert [link.name for link in mapped.override(short_name="x").links] == ["Weights & Biases"]
 
 
-def test_two_servers_in_one_process(wandb_devserver: DevServer) -> None:
-    """`host` decides where a run goes, run by run."""
+def test_host_selects_the_server_per_run(wandb_devserver: DevServer) -> None:
     with DevServer(api_key=wandb_devserver.api_key) as other:
 
         @wandb_init(host=other.url, project="p")

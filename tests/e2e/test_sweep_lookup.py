@@ -12,8 +12,10 @@ PLACES = ("argument", "sweep configuration", "configuration", "environment")
 
 
 @pytest.mark.parametrize("strongest", range(len(PLACES)), ids=PLACES)
-def test_places(strongest: int, wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The strongest place that tells entity and project decides; those below are wrong here."""
+def test_most_specific_entity_and_project_win(
+    strongest: int, wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The less specific ones are wrong in this test."""
     config = "method: grid\nparameters: {lr: {values: [1]}}"
     sweep = create_sweep(config, entity="team", project="right")
     entities: list[str | None] = [None] * strongest + ["team"] + ["wrong"] * len(PLACES)
@@ -31,8 +33,8 @@ def test_places(strongest: int, wandb_devserver: DevServer, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("form", ["{id}", "right/{id}", "local/right/{id}", "{url}/local/right/sweeps/{id}"])
-def test_forms(form: str, wandb_devserver: DevServer) -> None:
-    """An id, a path, the URL of its page; the entity is that of the key's owner where nothing tells."""
+def test_every_form_of_sweep_id_is_accepted(form: str, wandb_devserver: DevServer) -> None:
+    """An id, a path, a URL of the app. The entity defaults to that of the API key."""
     config = "method: grid\nparameters: {lr: {values: [1]}}"
     sweep = create_sweep(config, project="right")
     with override_flyte_context(wandb_config(project="right")):

@@ -140,8 +140,8 @@ def create_as_we_do() -> str:
 
 # `wandb.sweep` uses what the SDK itself has given up.
 @pytest.mark.filterwarnings("ignore:Read the `app_url` setting:DeprecationWarning")
-def test_creation(recorder: Recorder) -> None:
-    """A sweep is created by the same variables with the same values; what it does not need is left out."""
+def test_sweep_is_created_with_the_variables_of_the_sdk(recorder: Recorder) -> None:
+    """Variables that are not needed are left out."""
     (theirs,) = recorder.during(create_as_the_sdk)("UpsertSweep")
     (own,) = recorder.during(create_as_we_do)("UpsertSweep")
 
@@ -158,8 +158,7 @@ def test_creation(recorder: Recorder) -> None:
     assert own.asked - {"upsertSweep(input.state)", "upsertSweep.sweep.id", "upsertSweep.sweep.state"} <= theirs.asked
 
 
-def test_states(recorder: Recorder) -> None:
-    """A sweep is stopped as the SDK's command does it."""
+def test_sweep_is_stopped_as_by_the_sdk(recorder: Recorder) -> None:
     sweep_id = create_as_we_do()
     command = [sys.executable, "-m", "wandb", "sweep", "--stop", f"local/e2e/{sweep_id}"]
     (theirs,) = recorder.during(lambda: subprocess.run(command, check=True))("UpsertSweep")
@@ -182,8 +181,8 @@ def names_a_run(heartbeat: Request) -> bool:
     return bool(json.loads(heartbeat.variables["runState"]))
 
 
-def test_agents(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An agent registers, asks for a trial and tells that it runs, all in the words of the SDK."""
+def test_agent_requests_equal_those_of_the_sdk(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Registration, request of a trial and heartbeat."""
     sweep_id = create_as_we_do()
     monkeypatch.setattr(Agent, "HEARTBEAT_SLEEP_SECONDS", 0.2)
 
