@@ -14,8 +14,8 @@ from tests.support.control_plane.actions import Phase
 from tests.support.control_plane.plane import ControlPlane, PlaneError
 
 
-def test_retry_after_an_exception(flyte_plane: ControlPlane) -> None:
-    """The next attempt knows its number, and finds the first one's child and trace done."""
+def test_exception_is_retried(flyte_plane: ControlPlane) -> None:
+    """The second attempt knows its number and reuses the child and trace of the first."""
     run = flyte_plane.run(tasks.flaky)
 
     first, second = run.root.attempts
@@ -28,8 +28,8 @@ def test_retry_after_an_exception(flyte_plane: ControlPlane) -> None:
     assert len(flyte_plane.action(run, "child").attempts) == 1
 
 
-def test_retry_after_sigkill(flyte_plane: ControlPlane) -> None:
-    """SIGKILL ends all that runs in the pod; a new pod takes over."""
+def test_killed_pod_is_retried(flyte_plane: ControlPlane) -> None:
+    """SIGKILL ends every process of the pod; a new pod replaces it."""
     run = flyte_plane.start(tasks.killed)
     said = flyte_plane.wait_for_output(run.root, "sleeping beside")
     flyte_plane.kill(run.root)
@@ -49,8 +49,8 @@ def is_gone(pid: int) -> bool:
     return not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
-def test_no_retry_after_a_hopeless_error(flyte_plane: ControlPlane) -> None:
-    """The runtime says whether to try again."""
+def test_non_recoverable_error_is_not_retried(flyte_plane: ControlPlane) -> None:
+    """The runtime decides."""
     run = flyte_plane.run(tasks.hopeless, expect=Phase.FAILED)
 
     (attempt,) = run.root.attempts
@@ -59,8 +59,8 @@ def test_no_retry_after_a_hopeless_error(flyte_plane: ControlPlane) -> None:
     assert run.root.error == attempt.error
 
 
-def test_parent_cancels_its_child(flyte_plane: ControlPlane, tmp_path: Path) -> None:
-    """The child's pod is stopped while the parent goes on."""
+def test_cancelled_child_is_aborted(flyte_plane: ControlPlane, tmp_path: Path) -> None:
+    """The child's pod is stopped while the parent continues."""
     run = flyte_plane.run(tasks.cancelling, str(tmp_path / "mark"))
 
     (child,) = flyte_plane.actions(run, "marking")
@@ -68,8 +68,7 @@ def test_parent_cancels_its_child(flyte_plane: ControlPlane, tmp_path: Path) -> 
     assert (child.phase, child.last.signal) == (Phase.ABORTED, signal.SIGTERM)
 
 
-def test_abort_takes_children_along(flyte_plane: ControlPlane, tmp_path: Path) -> None:
-    """Aborting a run stops all its pods."""
+def test_abort_of_a_run_stops_all_pods(flyte_plane: ControlPlane, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     run = flyte_plane.start(tasks.waiting, str(mark))
     child = flyte_plane.action(run, "marking")
@@ -81,7 +80,7 @@ def test_abort_takes_children_along(flyte_plane: ControlPlane, tmp_path: Path) -
         assert (action.phase, action.last.signal, action.last.error) == (Phase.ABORTED, signal.SIGTERM, None)
 
 
-def test_abort_by_the_driver(flyte_plane: ControlPlane) -> None:
+def test_driver_can_abort_its_run(flyte_plane: ControlPlane) -> None:
     """`Run.abort()` reaches the pod, and the driver sees the end."""
     run = flyte_plane.run(tasks.sleeping, then=tasks.abort, expect=Phase.ABORTED)
 
@@ -90,8 +89,8 @@ def test_abort_by_the_driver(flyte_plane: ControlPlane) -> None:
     assert "aborted" in run.result.lower()
 
 
-def test_timeout(flyte_plane: ControlPlane) -> None:
-    """A child that takes too long is stopped, and its parent gets the error for it."""
+def test_child_that_times_out_is_stopped(flyte_plane: ControlPlane) -> None:
+    """Its parent gets the error."""
     run = flyte_plane.run(tasks.patient)
 
     (child,) = flyte_plane.actions(run, "too_slow")
@@ -104,10 +103,10 @@ def test_timeout(flyte_plane: ControlPlane) -> None:
     [(tasks.sleeping, None, signal.SIGKILL), (tasks.catching, 143, None)],
     ids=["no handler", "handler"],
 )
-def test_first_process_of_a_container(
+def test_sigterm_as_first_process_of_a_container(
     task: Any, exit_code: int | None, by: signal.Signals | None, flyte_plane: ControlPlane
 ) -> None:
-    """SIGTERM is lost on a task that does not handle it; it is killed when the grace period is over."""
+    """A task without a handler ignores SIGTERM and is killed after the grace period."""
     flyte_plane.pods.is_pid1, flyte_plane.pods.grace = True, 1
     run = flyte_plane.start(task)
     flyte_plane.wait_for_output(run.root, "asleep")
@@ -118,8 +117,8 @@ def test_first_process_of_a_container(
     assert (run.root.last.exit_code, run.root.last.signal) == (exit_code, by)
 
 
-def test_waiting_in_vain(flyte_plane: ControlPlane) -> None:
-    """The error says what did not come, and what the pod printed instead."""
+def test_wait_error_shows_the_output_of_the_pod(flyte_plane: ControlPlane) -> None:
+    """And what was expected."""
     run = flyte_plane.start(tasks.sleeping)
     flyte_plane.wait_for_output(run.root, "asleep")
 

@@ -15,8 +15,8 @@ from tests.support.control_plane.plane import ControlPlane, PlaneError
 
 
 @pytest.mark.parametrize("driver_env", [{}, {"_U_USE_ACTIONS": "1"}], ids=["queue", "actions"])
-def test_parent_children_and_trace(driver_env: dict[str, str], flyte_plane: ControlPlane) -> None:
-    """Two children run at the same time in pods of their own; a trace is an action without a pod."""
+def test_children_run_concurrently_in_their_own_pods(driver_env: dict[str, str], flyte_plane: ControlPlane) -> None:
+    """A trace is an action without a pod."""
     flyte_plane.driver_env = driver_env
     run = flyte_plane.run(tasks.family, 1)
 
@@ -31,8 +31,8 @@ def test_parent_children_and_trace(driver_env: dict[str, str], flyte_plane: Cont
     assert max(child.last.started for child in (first, second)) < min(child.last.ended for child in (first, second))
 
 
-def test_failing_child(flyte_plane: ControlPlane) -> None:
-    """A child's error reaches its parent, and is the run's if the parent does not bear it; a crash is one too."""
+def test_child_error_reaches_its_parent(flyte_plane: ControlPlane) -> None:
+    """A crash too. It fails the run unless the parent handles it."""
     run = flyte_plane.run(tasks.parent_of_failures, expect=Phase.FAILED)
 
     (crashing,) = flyte_plane.actions(run, "crashing")
@@ -44,8 +44,8 @@ def test_failing_child(flyte_plane: ControlPlane) -> None:
     assert (run.root.error.code, "the child's reason" in run.root.error.message) == ("ValueError", True)
 
 
-def test_cached_child(flyte_plane: ControlPlane) -> None:
-    """The second call of a cached task gets the first one's outputs, and no pod runs."""
+def test_cached_child_runs_once(flyte_plane: ControlPlane) -> None:
+    """The second call gets the outputs of the first, without a pod."""
     run = flyte_plane.run(tasks.twice)
 
     first, second = flyte_plane.actions(run, "now")
@@ -54,8 +54,8 @@ def test_cached_child(flyte_plane: ControlPlane) -> None:
     assert (second.is_cached, len(second.attempts)) == (True, 0)
 
 
-def test_links(flyte_plane: ControlPlane) -> None:
-    """The platform replaces the variables that a link was given; a child's link is made by its parent."""
+def test_link_variables_are_replaced(flyte_plane: ControlPlane) -> None:
+    """Also in a link of a child, which its parent creates."""
     run = flyte_plane.run(tasks.linked, context={"k": "outer"})
 
     (child,) = flyte_plane.actions(run, "linked_child")
@@ -64,8 +64,8 @@ def test_links(flyte_plane: ControlPlane) -> None:
         assert action.links == (Link("Console", "/".join(["https://console", *path]), "https://console/icon.svg"),)
 
 
-def test_folder_and_report(flyte_plane: ControlPlane) -> None:
-    """A `Dir` is in the object store, where the driver reads it, as it does the report."""
+def test_driver_reads_dir_and_report(flyte_plane: ControlPlane) -> None:
+    """Both are in the object store."""
     run = flyte_plane.run(tasks.writing, then=tasks.read_back)
 
     files, report = run.result
@@ -74,15 +74,14 @@ def test_folder_and_report(flyte_plane: ControlPlane) -> None:
     assert flyte_plane.store.list(str(run.root.outputs["o0"])) == {"a.txt": 1, "deep/b.txt": 1}
 
 
-def test_custom_context(flyte_plane: ControlPlane) -> None:
-    """The driver's context reaches the task, and the task's its child."""
+def test_custom_context_reaches_task_and_child(flyte_plane: ControlPlane) -> None:
     run = flyte_plane.run(tasks.context, context={"key": "value"})
 
     assert run.result == ([{"key": "value"}, {"key": "value", "added": "by the parent"}],)
 
 
-def test_environment_of_pods(flyte_plane: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pods get what plane, task, secrets and run give, and nothing of the test's own environment."""
+def test_pod_environment_is_clean(flyte_plane: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It contains variables of the plane, task, secrets and run, and none of the test's process."""
     monkeypatch.setenv("WANDB_API_KEY", "the developer's")
     monkeypatch.setenv("FLYTE_OF_TEST", "x")
     flyte_plane.pods.env["FROM_PLANE"] = "plane"
@@ -97,16 +96,16 @@ def test_environment_of_pods(flyte_plane: ControlPlane, monkeypatch: pytest.Monk
     assert "FLYTE_OF_TEST" not in env
 
 
-def test_missing_secret(flyte_plane: ControlPlane) -> None:
-    """A task whose secret nobody gave does not start, and the error names it."""
+def test_missing_secret_fails_the_task(flyte_plane: ControlPlane) -> None:
+    """The error names the secret."""
     run = flyte_plane.run(tasks.surroundings, expect=Phase.FAILED)
 
     assert run.root.error is not None
     assert "secret 'password'" in run.root.error.message
 
 
-def test_pickled_and_overridden(flyte_plane: ControlPlane) -> None:
-    """A notebook's task is pickled rather than bundled as files; `task.override(...)` happens in the driver."""
+def test_notebook_task_is_pickled_and_overridden(flyte_plane: ControlPlane) -> None:
+    """`task.override(...)` is applied in the driver."""
     run = flyte_plane.run(tasks.child, 1, options={"interactive_mode": True}, overrides={"short_name": "another"})
 
     assert run.result == (2,)
@@ -115,8 +114,8 @@ def test_pickled_and_overridden(flyte_plane: ControlPlane) -> None:
     assert "--pkl" in run.root.spec.task_template.container.args
 
 
-def test_project_elsewhere(tmp_path: Path, flyte_plane: ControlPlane) -> None:
-    """Pods get the code of a task from the bundle: nobody else could tell them where it is."""
+def test_pods_load_code_from_the_bundle(tmp_path: Path, flyte_plane: ControlPlane) -> None:
+    """The project's folder is not importable otherwise."""
     (tmp_path / "project").mkdir()
     (tmp_path / "project" / "elsewhere.py").write_text(ELSEWHERE)
     with ControlPlane(tmp_path / "plane", store=flyte_plane.store, root=tmp_path / "project") as plane:
@@ -136,20 +135,18 @@ async def where() -> str:
 """
 
 
-def test_unexpected_end(flyte_plane: ControlPlane) -> None:
-    """The error says how the run ended, with each pod's last words."""
+def test_wait_raises_on_an_unexpected_phase(flyte_plane: ControlPlane) -> None:
+    """The error shows the last output of each pod."""
     with pytest.raises(PlaneError, match=r"ended FAILED, not SUCCEEDED(.|\n)*exit code 3(.|\n)*about to crash"):
         flyte_plane.run(tasks.crashing)
 
 
-def test_failing_driver(flyte_plane: ControlPlane) -> None:
-    """A driver that cannot create a run is not waited for; its traceback is shown."""
+def test_failing_driver_raises_with_its_traceback(flyte_plane: ControlPlane) -> None:
     with pytest.raises(PlaneError, match=r"before it created a run(.|\n)*no_such_option"):
         flyte_plane.run(tasks.child, 1, options={"no_such_option": 1})
 
 
-def test_nothing_is_left(tmp_path: Path) -> None:
-    """Leaving a plane ends its pods, drivers, store and threads."""
+def test_plane_leaves_no_processes_and_threads(tmp_path: Path) -> None:
     before = set(threading.enumerate())
     with ControlPlane(tmp_path) as plane:
         run = plane.start(tasks.sleeping)

@@ -16,8 +16,8 @@ CONTEXT = {**wandb_config(project="remote", entity="team", tags=["a"]), **SWEEP}
 PROJECT = "team/remote"
 
 
-def test_agent_that_is_evicted(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """Its trial is preempted with it, so that W&B gives it to the next attempt, which goes on and does the rest."""
+def test_evicted_agent_preempts_its_trial(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """W&B gives the trial to the next attempt, which resumes it and runs the rest."""
     plane.pods.is_pid1, plane.pods.grace = True, 30.0
     flyte_run = plane.start("agents:controller", context=CONTEXT)
     agent = plane.action(flyte_run, "waiting_at_first")
@@ -33,8 +33,8 @@ def test_agent_that_is_evicted(plane: ControlPlane, wandb_devserver: DevServer) 
     assert trials == {1.5: ("finished", ["a"]), 2.5: ("finished", ["a"])}
 
 
-def test_agent_that_is_killed(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """The next attempt of the agent does what is left; of the trial that was killed only W&B can tell the end."""
+def test_killed_agent_is_retried(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """The next attempt runs the remaining trials; the killed trial gets its final state from W&B."""
     flyte_run = plane.start("agents:controller", context=CONTEXT)
     agent = plane.action(flyte_run, "waiting_at_first")
     plane.wait_for_output(agent, "runs")
@@ -46,8 +46,8 @@ def test_agent_that_is_killed(plane: ControlPlane, wandb_devserver: DevServer) -
     assert (second.state, second.tags) == ("finished", ["a"])
 
 
-def test_many_agents(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """They queue, each by its own name, in one group."""
+def test_many_agents_queue_under_their_own_names(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """In one group."""
     flyte_run = plane.run("agents:queueing", 21, 4, context=CONTEXT, timeout=110)
 
     agents = plane.actions(flyte_run, "counting")

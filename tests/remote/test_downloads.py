@@ -39,8 +39,8 @@ def everything_of(run: RunRecord, folder: str = "") -> set[str]:
     return {f"{folder}{name}" for name in (*run.files, "summary.json", "metrics_history.json")}
 
 
-def test_each_attempt_has_its_own(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """Once by the opener of a run, on failure too; a retry has what its last attempt left, not the first one's."""
+def test_each_attempt_stores_its_own_logs(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """Once, by the task that opened the run, on failure too."""
     flyte_run = plane.run("downloads:retried", context=LOGS, timeout=100)
 
     root, failing = flyte_run.root, plane.action(flyte_run, "failing_sync")
@@ -68,8 +68,8 @@ def test_each_attempt_has_its_own(plane: ControlPlane, wandb_devserver: DevServe
     assert steps(output(plane, of_child)) == [0, 1, 2]
 
 
-def test_a_download_that_fails(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """A failed trace and a loud line for a task that succeeds. An offline run is kept as it is."""
+def test_failed_download_fails_only_its_trace(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """The task succeeds and logs a warning. An offline run is stored as it is."""
     wandb_devserver.faults.add(Fault("download", target="notes.txt", status=403, count=None))
     runs = [plane.start(f"downloads:{name}", context=CONTEXT) for name in ("undownloadable", "undownloadable_sync")]
     offline = plane.start("downloads:offline", context=CONTEXT)
@@ -90,8 +90,8 @@ def test_a_download_that_fails(plane: ControlPlane, wandb_devserver: DevServer) 
     assert "is stored in Flyte" in offline.root.last.stderr
 
 
-def test_sweeps(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """Once, by the creator: a folder for each trial, which another pod has made."""
+def test_sweep_logs_are_stored_once(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """By the creator: one folder for each trial, although other pods ran them."""
     flyte_run = plane.run("downloads:searching", context={**CONTEXT, **SWEEP}, timeout=100)
 
     (sweep,) = wandb_devserver.sweeps(PROJECT)
@@ -107,8 +107,8 @@ def test_sweeps(plane: ControlPlane, wandb_devserver: DevServer) -> None:
     assert names.count("metrics_history.json") == names.count("notes.txt") == 2
 
 
-def test_a_task_that_is_stopped(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """While it downloads: the pod ends at once, and says what it left undone."""
+def test_stopped_task_skips_the_download(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """The pod ends at once and logs what it skipped."""
     for name in ("stopped", "stopped_sync"):
         downloading = wandb_devserver.faults.add(Fault("download", delay=120, count=None))
         flyte_run = plane.start(f"downloads:{name}", context=CONTEXT)

@@ -17,11 +17,8 @@ def labels(run: RunRecord) -> set[str]:
     return {line.partition(" here is ")[0] for line in run.console if " here is " in line}
 
 
-def test_a_family_has_one_run(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """Parent, children and grandchildren: all rows, all summary keys, a label for each writer, one state.
-
-    The children find the run although only the parent's decorator says where W&B is.
-    """
+def test_parent_and_descendants_share_one_run(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """With all rows, all summary keys, a label for each writer and one state."""
     del plane.pods.env["WANDB_BASE_URL"]
     plane.pods.env["FAMILY_HOST"] = plane.driver_env["FAMILY_HOST"] = wandb_devserver.url
     flyte_run = plane.run("families:family", timeout=100)
@@ -47,11 +44,8 @@ def test_a_family_has_one_run(plane: ControlPlane, wandb_devserver: DevServer) -
     assert {link_of(action) for action in decorated} == {run.url}
 
 
-def test_children_with_runs_of_their_own(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """The configured id is the parent's and the stem of its children's; one on the decorator is the child's.
-
-    Nobody joins the parent's run: it stays plain, with the user's steps.
-    """
+def test_children_can_open_their_own_runs(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """A configured id is the parent's and the prefix of its children's; an id on the decorator is literal."""
     context = wandb_config(project="remote", entity="local", id="configured", tags=["context"])
     flyte_run = plane.run("families:parent_of_new", context=context)
 
@@ -71,8 +65,8 @@ def test_children_with_runs_of_their_own(plane: ControlPlane, wandb_devserver: D
     assert {link_of(action) for action in by_name.values()} == {run.url for run in runs.values()}
 
 
-def test_parent_of_one_writer(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """`mode="online"` is the user's word: children of `auto` open a run beside the parent's, `shared` is an error."""
+def test_online_mode_has_one_writer(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """Children with `auto` open runs next to the parent's; `shared` raises."""
     flyte_run = plane.run("families:parent_of_one_writer", context=CONTEXT)
 
     (said,) = flyte_run.result
@@ -89,8 +83,8 @@ def test_parent_of_one_writer(plane: ControlPlane, wandb_devserver: DevServer) -
     assert parent.state == "finished"
 
 
-def test_child_that_cannot_be_seen(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """`mode="shared"` lets a child join that is nowhere in the parent's code; `new` opens a run all the same."""
+def test_shared_mode_joins_without_a_visible_call(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """Where the parent's code does not show the child, `shared` joins; `new` opens a run as always."""
     flyte_run = plane.run("families:parent_of_unseen", context=CONTEXT)
 
     root, unseen, opening = (plane.action(flyte_run, name) for name in ("parent_of_unseen", "joining", "opening"))
@@ -102,16 +96,16 @@ def test_child_that_cannot_be_seen(plane: ControlPlane, wandb_devserver: DevServ
     assert [link_of(action) for action in (root, unseen, opening)] == [run.url, run.url, new.url]
 
 
-def test_parent_without_a_server(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """Its children are without one too, in its group."""
+def test_children_of_an_offline_parent_are_offline(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """In its group."""
     flyte_run = plane.run("families:parent_offline", context=CONTEXT)
 
     assert flyte_run.result == (["offline families"] * 2,)
     assert wandb_devserver.runs() == []
 
 
-def test_a_failing_parent_s_run_has_failed(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """Although its children's work was fine. A pickled parent finds its child by a helper and a dictionary."""
+def test_failing_parent_fails_the_run(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """Although its children succeed. A pickled parent finds its child through a helper and a dictionary."""
     flyte_run = plane.run("notebook:falling", context=CONTEXT, options={"interactive_mode": True}, expect=Phase.FAILED)
 
     (run,) = wandb_devserver.runs()
@@ -121,8 +115,8 @@ def test_a_failing_parent_s_run_has_failed(plane: ControlPlane, wandb_devserver:
     assert [logged(run, name) for name in ("parent", "child", "child of child")] == [[1], [1], [1]]
 
 
-def test_retries_in_a_family(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """Parent and child fail once each: one run with the rows of all attempts."""
+def test_retries_of_parent_and_child_write_one_run(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """It has the rows of all attempts."""
     flyte_run = plane.run("families:unsteady_parent", context=CONTEXT)
 
     (run,) = wandb_devserver.runs()
@@ -133,10 +127,8 @@ def test_retries_in_a_family(plane: ControlPlane, wandb_devserver: DevServer) ->
     assert run.config["flyte"]["attempt"] == 1
 
 
-def test_a_stopped_child_leaves_the_run_running(
-    plane: ControlPlane, wandb_devserver: DevServer, tmp_path: Path
-) -> None:
-    """SIGTERM for a child is nothing that the run should be called preempted for."""
+def test_stopped_child_leaves_the_run_running(plane: ControlPlane, wandb_devserver: DevServer, tmp_path: Path) -> None:
+    """SIGTERM of a child does not preempt the run."""
     flyte_run = plane.run("families:outliving", str(tmp_path / "mark"), context=CONTEXT)
 
     (run,) = wandb_devserver.runs()
@@ -145,8 +137,8 @@ def test_a_stopped_child_leaves_the_run_running(
     assert (run.state, run.exit_code) == ("finished", 0)
 
 
-def test_abort_of_a_family(plane: ControlPlane, wandb_devserver: DevServer, tmp_path: Path) -> None:
-    """All rows are there, whoever is stopped first; the run is preempted."""
+def test_abort_preempts_the_shared_run(plane: ControlPlane, wandb_devserver: DevServer, tmp_path: Path) -> None:
+    """It has all rows, whichever task is stopped first."""
     plane.pods.grace = 30
     flyte_run = plane.start("families:aborted", str(tmp_path / "mark"), context=CONTEXT)
     child = plane.action(flyte_run, "endless")

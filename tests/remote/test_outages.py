@@ -60,10 +60,10 @@ def command_for_kept(stderr: str) -> str:
     return str(command)
 
 
-def test_offline_run_of_each_attempt_is_kept(
+def test_offline_run_of_each_attempt_is_stored(
     plane: ControlPlane, wandb_devserver: DevServer, refusing_host: str, tmp_path: Path
 ) -> None:
-    """Pods are gone with what is in them; each attempt's trace is its own, and `wandb sync` delivers every row."""
+    """As the output of a trace, since pods are ephemeral; `wandb sync` delivers every row."""
     plane.pods.env.update(IMPATIENT, WANDB_BASE_URL=refusing_host)
     run = plane.run("outages:tolerant", context=CONTEXT)
 
@@ -87,10 +87,10 @@ def test_offline_run_of_each_attempt_is_kept(
     assert (delivered.state, logged(delivered, "x")) == ("finished", list(range(20)))
 
 
-def test_tolerance_by_configuration(
+def test_on_unavailable_from_the_configuration(
     plane: ControlPlane, wandb_devserver: DevServer, refusing_host: str, tmp_path: Path
 ) -> None:
-    """`on_unavailable` from the configuration, in a sync task, whose trace is a sync one."""
+    """In a sync task, whose trace is sync."""
     plane.pods.env.update(IMPATIENT)
     offline = wandb_config(host=refusing_host, on_unavailable="offline")
     run = plane.run("outages:blocking", context={**CONTEXT, **offline})
@@ -101,8 +101,10 @@ def test_tolerance_by_configuration(
     assert logged(run_of(run.root, wandb_devserver), "x") == list(range(10))
 
 
-def test_server_that_takes_no_data(plane: ControlPlane, wandb_devserver: DevServer, tmp_path: Path) -> None:
-    """The result of one task and the exception of another survive; closing is bounded, and the data are kept."""
+def test_refused_data_is_stored_and_the_outcome_kept(
+    plane: ControlPlane, wandb_devserver: DevServer, tmp_path: Path
+) -> None:
+    """Result or exception of the task survive, and closing is bounded in time."""
     wandb_devserver.faults.add(Fault("file_stream", target="refused", status=403))
     wandb_devserver.faults.add(Fault("file_stream", target="gone", drop=True, count=None))
     returning = plane.start("outages:strict", context={**CONTEXT, **wandb_config(id="refused")})
@@ -126,8 +128,10 @@ def test_server_that_takes_no_data(plane: ControlPlane, wandb_devserver: DevServ
         assert (delivered.state, logged(delivered, "x")) == (state, list(range(10)))
 
 
-def test_refusals_before_the_body(plane: ControlPlane, wandb_devserver: DevServer, refusing_host: str) -> None:
-    """Each cause has its own words, in the action's error; nothing was started, and nothing is left running."""
+def test_refusal_fails_the_action_before_its_body(
+    plane: ControlPlane, wandb_devserver: DevServer, refusing_host: str
+) -> None:
+    """Each cause has its own message; nothing is left running."""
     plane.pods.env.update(IMPATIENT)
     wandb_devserver.faults.add(Fault("graphql", operation="UpsertBucket", status=403))
     wrong = "w" * 40
@@ -149,8 +153,8 @@ def test_refusals_before_the_body(plane: ControlPlane, wandb_devserver: DevServe
     assert wandb_devserver.runs() == []
 
 
-def test_bad_value_in_a_body(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """The error names the field and is the action's; the run that was open by then has failed."""
+def test_invalid_value_in_a_body_fails_action_and_run(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """The error names the field."""
     run = plane.run("outages:configuring_badly", {"api_key": "v" * 20}, context=CONTEXT, expect=Phase.FAILED)
 
     assert run.root.error is not None
@@ -160,8 +164,8 @@ def test_bad_value_in_a_body(plane: ControlPlane, wandb_devserver: DevServer) ->
     assert run_of(run.root, wandb_devserver).state == "failed"
 
 
-def test_what_cannot_be_kept(plane: ControlPlane) -> None:
-    """A task that is stopped or has no controller uploads nothing, none fails because it cannot, and all say so."""
+def test_stopped_task_and_task_without_a_controller_store_nothing(plane: ControlPlane) -> None:
+    """Neither fails because of it, and both log it."""
     alone = {"FLYTE_CLUSTERED_WORKER": "1", "RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"}
     stopped = plane.start("outages:sleeping", context=CONTEXT)
     worker = plane.start("outages:offline", context=CONTEXT, env=alone)
@@ -179,8 +183,8 @@ def test_what_cannot_be_kept(plane: ControlPlane) -> None:
     assert stopped.root.last.signal is not signal.SIGKILL
 
 
-def test_nobody_reads_the_key(plane: ControlPlane, wandb_devserver: DevServer, tmp_path: Path) -> None:
-    """The key and a credential that was refused are in no file, log, object, link, error or W&B run."""
+def test_key_is_never_exposed(plane: ControlPlane, wandb_devserver: DevServer, tmp_path: Path) -> None:
+    """Neither the key nor a refused credential is in a file, log, object, link, error or W&B run."""
     key, credential = plane.pods.env.pop("WANDB_API_KEY"), "a-credential-that-nobody-may-read"
     plane.pods.secrets["wandb"] = key
     run = plane.run("outages:careful", credential, context=CONTEXT, expect=Phase.FAILED)

@@ -44,12 +44,8 @@ def rows(run: RunRecord, *keys: str) -> Counter[tuple[object, ...]]:
     return Counter(tuple(row[key] for key in keys) for row in run.history)
 
 
-def test_two_workers_share_a_run_each(start: Start, wandb_devserver: DevServer) -> None:
-    """All rows, summaries and lines of all writers arrive; the first rank of each worker opens and ends its run, which
-    one of the links leads to.
-
-    The launcher has used wandb itself: its service would take the ranks for one process.
-    """
+def test_ranks_of_a_worker_share_its_run(start: Start, wandb_devserver: DevServer) -> None:
+    """All rows, summaries and console lines arrive; the first rank of each worker opens and ends its run."""
     flyte_run = start("train", workers=2, per_worker=2, uses_wandb=True)
 
     base = f"{flyte_run.name}-a0"
@@ -67,11 +63,8 @@ def test_two_workers_share_a_run_each(start: Start, wandb_devserver: DevServer) 
         assert {f"[rank-{rank}] line of rank {rank}" for rank in ranks} <= set(run.console)
 
 
-def test_restart_in_place(start: Start, wandb_devserver: DevServer) -> None:
-    """Rank 0 has the run, which its next process continues; the others have none. For Flyte it is one attempt.
-
-    What Flyte cannot do there, a trace for the logs, is not tried.
-    """
+def test_restart_in_place_continues_the_run(start: Start, wandb_devserver: DevServer) -> None:
+    """Rank 0 owns the run and its next process continues it. Flyte sees one attempt."""
     flyte_run = start("restarted", settings=wandb_config(download_logs=True), workers=1, per_worker=2, restarts=1)
 
     (run,) = wandb_devserver.runs(PROJECT)
@@ -85,8 +78,8 @@ def test_restart_in_place(start: Start, wandb_devserver: DevServer) -> None:
     assert f"download those of W&B run {run.id} in the parent task" in flyte_run.root.last.stderr
 
 
-def test_failing_rank(start: Start, wandb_devserver: DevServer) -> None:
-    """A rank that fails leaves a failed run; those that are stopped for it do not leave running ones."""
+def test_failing_rank_fails_its_run(start: Start, wandb_devserver: DevServer) -> None:
+    """Ranks that are stopped for it leave no running runs."""
     settings = wandb_config(run_mode="new", rank_scope="worker")
     flyte_run = start("failing", settings=settings, workers=2, per_worker=1, expect=Phase.FAILED)
 
@@ -114,8 +107,8 @@ train()
 """
 
 
-def test_rank_that_waits_in_c(wandb_devserver: DevServer) -> None:
-    """A rank whose main thread waits for a dead one is stopped: Python does not get to handle the signal there."""
+def test_rank_blocked_in_c_closes_its_run(wandb_devserver: DevServer) -> None:
+    """Python cannot run a signal handler in the main thread there."""
     rank = {"ACTION_NAME": "a0", "RANK": "0", "WORLD_SIZE": "2"}
     command = [sys.executable, "-c", WAITING_IN_C]
     process = subprocess.Popen(command, env={**os.environ, **rank}, stdout=subprocess.PIPE, text=True)

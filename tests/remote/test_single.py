@@ -13,8 +13,8 @@ from tests.support.control_plane.driver import PROJECT as FLYTE_PROJECT
 from tests.support.control_plane.plane import ControlPlane
 
 
-def test_run_of_a_single_task(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """It is a plain run: steps and artifacts are the user's; it knows its action, and the action links to it."""
+def test_run_has_rows_artifacts_and_action(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """The user controls steps and artifacts; the run's config names its action, and the action links to the run."""
     flyte_run = plane.run("single:training", 3, context=CONTEXT)
 
     run = run_of(flyte_run.root, wandb_devserver)
@@ -40,8 +40,7 @@ def test_run_of_a_single_task(plane: ControlPlane, wandb_devserver: DevServer) -
     assert [file.name for file in wandb.Api().artifact(f"{PROJECT}/model:v0").files()] == ["model.txt"]
 
 
-def test_pickled_and_overridden(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """A task from a notebook, which is pickled rather than imported in its pod, and changed by `override(...)`."""
+def test_notebook_task_is_pickled_and_overridden(plane: ControlPlane, wandb_devserver: DevServer) -> None:
     flyte_run = plane.run(
         "notebook:blocking", 5, context=CONTEXT, options={"interactive_mode": True}, overrides={"short_name": "renamed"}
     )
@@ -53,8 +52,8 @@ def test_pickled_and_overridden(plane: ControlPlane, wandb_devserver: DevServer)
     assert link_of(flyte_run.root) == run.url
 
 
-def test_all_ways_to_call_a_task(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """However it is called: one run for each action, and the action's link leads to it."""
+def test_every_way_to_call_a_task_opens_one_run_per_action(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """The action's link points to the run."""
     flyte_run = plane.run("single:calling_in_all_ways", context=CONTEXT, timeout=100)
 
     (ids,) = flyte_run.result
@@ -78,8 +77,8 @@ def test_all_ways_to_call_a_task(plane: ControlPlane, wandb_devserver: DevServer
     }
 
 
-def test_decorating_changes_no_cache_key(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """What the undecorated task has computed is found by the decorated one."""
+def test_decorating_keeps_the_cache_key(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """The decorated task finds the cached result of the undecorated one."""
     plane.run("single:calling_hashed")
     flyte_run = plane.run("single:calling_hashed", env={"DECORATED": "1"})
 
@@ -89,8 +88,8 @@ def test_decorating_changes_no_cache_key(plane: ControlPlane, wandb_devserver: D
     assert child.spec.task_template.metadata.log_links
 
 
-def test_deployed_tasks_have_the_link(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """`flyte deploy` takes tasks from Flyte's own registry: they are the decorated ones."""
+def test_deployed_task_has_the_link(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """`flyte deploy` reads decorated tasks from Flyte's registry."""
     plane.driver_env.update(WANDB_ENTITY="local", WANDB_PROJECT="remote")
     flyte_run = plane.run("single:blocking", 1, then="single:deploy")
 
@@ -108,10 +107,10 @@ def test_deployed_tasks_have_the_link(plane: ControlPlane, wandb_devserver: DevS
     ],
     ids=["raises", "exits, async", "exits"],
 )
-def test_a_task_that_fails(
+def test_failing_task_fails_its_run(
     task: str, exit_code: int, error: str, plane: ControlPlane, wandb_devserver: DevServer
 ) -> None:
-    """Its run has failed too, with that exit code; Flyte reports what the body raised."""
+    """With its exit code; Flyte reports the exception of the body."""
     flyte_run = plane.run(task, context=CONTEXT, expect=Phase.FAILED)
 
     run = run_of(flyte_run.root, wandb_devserver)
@@ -121,8 +120,7 @@ def test_a_task_that_fails(
     assert error in flyte_run.root.error.message
 
 
-def test_a_task_that_fails_while_the_server_does(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """That the run cannot be closed does not hide why the body failed."""
+def test_failure_to_close_keeps_the_exception_of_the_body(plane: ControlPlane, wandb_devserver: DevServer) -> None:
     wandb_devserver.faults.add(Fault("file_stream", status=503, count=None))
     flyte_run = plane.run("single:raising_in_an_outage", context=CONTEXT, expect=Phase.FAILED)
 
@@ -132,7 +130,7 @@ def test_a_task_that_fails_while_the_server_does(plane: ControlPlane, wandb_devs
 
 
 def test_retries_continue_the_run(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """Two attempts fail, the third succeeds: one finished run with the rows of all."""
+    """Two attempts fail and the third succeeds: one finished run with the rows of all."""
     flyte_run = plane.run("single:recovering", context=CONTEXT)
 
     (run,) = wandb_devserver.runs(PROJECT)
@@ -144,8 +142,8 @@ def test_retries_continue_the_run(plane: ControlPlane, wandb_devserver: DevServe
     assert run.config["flyte"]["attempt"] == 2
 
 
-def test_killed_and_retried(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """SIGKILL takes the last two seconds of rows at most; the next attempt goes on in the same run."""
+def test_killed_attempt_loses_at_most_two_seconds_of_rows(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """The next attempt continues the run."""
     flyte_run = plane.start("single:killed", context=CONTEXT)
     plane.wait_for_output(flyte_run.root, "row 50 ")
     plane.kill(flyte_run.root)
@@ -162,15 +160,14 @@ def test_killed_and_retried(plane: ControlPlane, wandb_devserver: DevServer) -> 
     assert (run.state, run.exit_code) == ("finished", 0)
 
 
-def test_the_user_s_own_intervals(plane: ControlPlane) -> None:
-    """What the decorator and the environment say about W&B's intervals holds."""
+def test_intervals_of_the_user_win(plane: ControlPlane) -> None:
+    """From the decorator and from the environment."""
     flyte_run = plane.run("single:intervals", context=CONTEXT, env={"WANDB__TRANSACTION_LOG_FLUSH_INTERVAL": "9"})
 
     assert flyte_run.result == ([7, 9],)
 
 
-def test_mode_of_the_environment(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """`WANDB_MODE` is W&B's own word."""
+def test_wandb_mode_selects_the_mode(plane: ControlPlane, wandb_devserver: DevServer) -> None:
     flyte_run = plane.run("single:mode", context=CONTEXT, env={"WANDB_MODE": "offline"})
 
     assert flyte_run.result == ("offline",)
@@ -187,7 +184,7 @@ def test_mode_of_the_environment(plane: ControlPlane, wandb_devserver: DevServer
     ],
     ids=["configuration", "environment", "order of decorators", "nothing to share"],
 )
-def test_bad_input(
+def test_invalid_setting_fails_the_action_before_its_body(
     task: str,
     context: dict[str, str],
     env: dict[str, str],
@@ -195,7 +192,6 @@ def test_bad_input(
     plane: ControlPlane,
     wandb_devserver: DevServer,
 ) -> None:
-    """The action's error names it, the body does not run, and no run is left."""
     flyte_run = plane.run(f"single:{task}", context=context, env=env, expect=Phase.FAILED)
 
     assert flyte_run.root.error is not None

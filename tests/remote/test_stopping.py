@@ -35,8 +35,10 @@ def assert_preempted(action: Action, server: DevServer) -> None:
         ("notebook:computing", False),
     ],
 )
-def test_abort(task: str, is_pid1: bool, plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """Bodies that execute Python end as by an exception: `finally` blocks run, and what they log arrives."""
+def test_abort_runs_finally_and_delivers_rows(
+    task: str, is_pid1: bool, plane: ControlPlane, wandb_devserver: DevServer
+) -> None:
+    """In bodies that execute Python code."""
     plane.pods.is_pid1, plane.pods.grace = is_pid1, GRACE
     flyte_run = plane.start(task, context=CONTEXT, options={"interactive_mode": task.startswith("notebook:")})
     plane.wait_for_output(flyte_run.root, "logged")
@@ -48,8 +50,7 @@ def test_abort(task: str, is_pid1: bool, plane: ControlPlane, wandb_devserver: D
     assert "cleaned up" in flyte_run.root.last.stdout
 
 
-def test_abort_of_a_body_that_is_stuck(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """Its run is closed in its stead."""
+def test_abort_of_a_blocked_body_closes_the_run(plane: ControlPlane, wandb_devserver: DevServer) -> None:
     plane.pods.is_pid1, plane.pods.grace = True, GRACE
     flyte_run = plane.start("stopping:stuck", context=CONTEXT)
     plane.wait_for_output(flyte_run.root, "logged")
@@ -59,16 +60,16 @@ def test_abort_of_a_body_that_is_stuck(plane: ControlPlane, wandb_devserver: Dev
     assert_preempted(flyte_run.root, wandb_devserver)
 
 
-def test_timeout(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """A task that takes longer than Flyte allows it is stopped like one that is aborted."""
+def test_task_timeout_preempts_the_run(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """As an abort does."""
     flyte_run = plane.run("stopping:too_slow", context=CONTEXT, expect=Phase.TIMED_OUT)
 
     assert_preempted(flyte_run.root, wandb_devserver)
     assert logged(run_of(flyte_run.root, wandb_devserver), "last") == [1]
 
 
-def test_eviction(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """The pod is stopped, not the task: its next attempt goes on in the same run, and ends it well."""
+def test_evicted_task_continues_its_run(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """The next attempt finishes it."""
     flyte_run = plane.start("stopping:evicted", context=CONTEXT)
     plane.wait_for_output(flyte_run.root, "logged")
     plane.kill(flyte_run.root, signal.SIGTERM)
@@ -81,15 +82,14 @@ def test_eviction(plane: ControlPlane, wandb_devserver: DevServer) -> None:
     assert (run.state, run.exit_code) == ("finished", 0)
 
 
-def test_parent_cancels_its_child(plane: ControlPlane, wandb_devserver: DevServer, tmp_path: Path) -> None:
-    """The child's run has ended although the parent goes on."""
+def test_cancelled_child_ends_its_run(plane: ControlPlane, wandb_devserver: DevServer, tmp_path: Path) -> None:
+    """While the parent continues."""
     flyte_run = plane.run("stopping:cancelling", str(tmp_path / "mark"), context=CONTEXT)
 
     assert_preempted(plane.action(flyte_run, "marking"), wandb_devserver)
 
 
-def test_the_user_s_own_handler(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """Whoever sets a handler for SIGTERM decides how the task ends."""
+def test_sigterm_handler_of_the_user_wins(plane: ControlPlane, wandb_devserver: DevServer) -> None:
     flyte_run = plane.start("stopping:handling", context=CONTEXT)
     plane.wait_for_output(flyte_run.root, "logged")
     plane.abort(flyte_run)
@@ -102,7 +102,7 @@ def test_the_user_s_own_handler(plane: ControlPlane, wandb_devserver: DevServer)
     assert (run.state, logged(run, "last")) == ("failed", [1])
 
 
-def test_abort_while_the_run_is_opened(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+def test_abort_while_the_run_opens(plane: ControlPlane, wandb_devserver: DevServer) -> None:
     """The body never runs, and no run is left running."""
     plane.pods.is_pid1, plane.pods.grace = True, GRACE
     wandb_devserver.faults.add(Fault("graphql", operation="UpsertBucket", delay=2))

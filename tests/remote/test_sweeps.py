@@ -23,8 +23,8 @@ def sweep_link_of(action: Action) -> str:
     return link.uri
 
 
-def test_controller_and_agents(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """The retry finds the sweep of an attempt that died; agents in other pods, in an entity that is not the default."""
+def test_retry_of_a_controller_finds_its_sweep(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """Agents run in other pods, in an entity that is not the default."""
     flyte_run = plane.run("sweeping:controller", context=CONTEXT, timeout=100)
 
     (sweep,) = wandb_devserver.sweeps(PROJECT)
@@ -45,8 +45,8 @@ def test_controller_and_agents(plane: ControlPlane, wandb_devserver: DevServer) 
     assert (own.state, own.sweep, [row["after"] for row in own.history]) == ("finished", None, [2])
 
 
-def test_eviction_of_a_controller(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """Its sweep is stopped with the pod, so that no agent works for nobody; the next attempt makes it go on."""
+def test_evicted_controller_stops_and_resumes_its_sweep(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """Agents do not work while no controller runs."""
     flyte_run = plane.start("sweeping:evicted", context=CONTEXT)
     plane.wait_for_output(flyte_run.root, "created")
     (sweep,) = wandb_devserver.sweeps(PROJECT)
@@ -63,8 +63,8 @@ def test_eviction_of_a_controller(plane: ControlPlane, wandb_devserver: DevServe
 @pytest.mark.parametrize(
     "task", ["working_itself", "working_itself_sync", "working_undecorated", "working_undecorated_sync"]
 )
-def test_abort_of_a_controller_that_works_itself(task: str, plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """Also while its main thread is in the SDK's agent: the trial's run is closed, the sweep ended as configured."""
+def test_abort_of_a_controller_that_is_an_agent(task: str, plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """The run of the trial is closed and the sweep ended as configured, also from within the SDK's agent."""
     plane.pods.grace = 30.0
     flyte_run = plane.start(f"sweeping:{task}", context={**CONTEXT, **wandb_sweep_config(on_failure="cancel")})
     plane.wait_for_output(flyte_run.root, "in the trial")
@@ -77,8 +77,8 @@ def test_abort_of_a_controller_that_works_itself(task: str, plane: ControlPlane,
     assert [(run.state, run.exit_code) for run in sweep.trials] == [("preempted", 143)]
 
 
-def test_a_controller_that_exits(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """By SystemExit, from a notebook's task, which is pickled."""
+def test_controller_that_exits_ends_its_sweep(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """By SystemExit, in a pickled task of a notebook."""
     plane.run("notebook:exiting", context=CONTEXT, options={"interactive_mode": True}, expect=Phase.FAILED)
 
     (sweep,) = wandb_devserver.sweeps(PROJECT)
