@@ -99,15 +99,15 @@ def test_child_that_times_out_is_stopped(flyte_plane: ControlPlane) -> None:
 
 
 @pytest.mark.parametrize(
-    ("task", "exit_code", "by"),
-    [(tasks.sleeping, None, signal.SIGKILL), (tasks.catching, 143, None)],
+    ("task", "grace", "exit_code", "by"),
+    [(tasks.sleeping, 0.1, None, signal.SIGKILL), (tasks.catching, 60, 143, None)],
     ids=["no handler", "handler"],
 )
 def test_sigterm_as_first_process_of_a_container(
-    task: Any, exit_code: int | None, by: signal.Signals | None, flyte_plane: ControlPlane
+    task: Any, grace: float, exit_code: int | None, by: signal.Signals | None, flyte_plane: ControlPlane
 ) -> None:
     """A task without a handler ignores SIGTERM and is killed after the grace period."""
-    flyte_plane.pods.is_pid1, flyte_plane.pods.grace = True, 1
+    flyte_plane.pods.is_pid1, flyte_plane.pods.grace = True, grace
     run = flyte_plane.start(task)
     flyte_plane.wait_for_output(run.root, "asleep")
     flyte_plane.kill(run.root, signal.SIGTERM)

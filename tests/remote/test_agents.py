@@ -25,7 +25,7 @@ def test_evicted_agent_preempts_its_trial(plane: ControlPlane, wandb_devserver: 
     (first,) = wandb_devserver.runs(PROJECT)
     plane.kill(agent, signal.SIGTERM)
     wandb_devserver.wait_for_run(f"{PROJECT}/{first.id}", "preempted")
-    plane.wait(flyte_run, timeout=90)
+    plane.wait(flyte_run)
 
     assert [attempt.exit_code for attempt in agent.attempts] == [143, 0]
     assert flyte_run.result == ({"state": "finished", "errors": "{}", "best": "{'loss': 1.5}"},)
@@ -39,7 +39,7 @@ def test_killed_agent_is_retried(plane: ControlPlane, wandb_devserver: DevServer
     agent = plane.action(flyte_run, "waiting_at_first")
     plane.wait_for_output(agent, "runs")
     plane.kill(agent)
-    plane.wait(flyte_run, timeout=90)
+    plane.wait(flyte_run)
 
     assert [(attempt.exit_code, attempt.signal) for attempt in agent.attempts] == [(None, signal.SIGKILL), (0, None)]
     second = next(run for run in wandb_devserver.runs(PROJECT) if run.config["lr"] == 2.5)
@@ -48,7 +48,7 @@ def test_killed_agent_is_retried(plane: ControlPlane, wandb_devserver: DevServer
 
 def test_many_agents_queue_under_their_own_names(plane: ControlPlane, wandb_devserver: DevServer) -> None:
     """In one group."""
-    flyte_run = plane.run("agents:queueing", 21, 4, context=CONTEXT, timeout=110)
+    flyte_run = plane.run("agents:queueing", 21, 4, context=CONTEXT)
 
     agents = plane.actions(flyte_run, "counting")
     assert {agent.spec.short_name for agent in agents if agent.spec} == {f"agent-{number}" for number in range(1, 22)}

@@ -41,7 +41,7 @@ def everything_of(run: RunRecord, folder: str = "") -> set[str]:
 
 def test_each_attempt_stores_its_own_logs(plane: ControlPlane, wandb_devserver: DevServer) -> None:
     """Once, by the task that opened the run, on failure too."""
-    flyte_run = plane.run("downloads:retried", context=LOGS, timeout=100)
+    flyte_run = plane.run("downloads:retried", context=LOGS)
 
     root, failing = flyte_run.root, plane.action(flyte_run, "failing_sync")
     own = [trace for trace in traces(plane, flyte_run) if trace.parent == root.name]
@@ -92,7 +92,7 @@ def test_failed_download_fails_only_its_trace(plane: ControlPlane, wandb_devserv
 
 def test_sweep_logs_are_stored_once(plane: ControlPlane, wandb_devserver: DevServer) -> None:
     """By the creator: one folder for each trial, although other pods ran them."""
-    flyte_run = plane.run("downloads:searching", context={**CONTEXT, **SWEEP}, timeout=100)
+    flyte_run = plane.run("downloads:searching", context={**CONTEXT, **SWEEP})
 
     (sweep,) = wandb_devserver.sweeps(PROJECT)
     assert len(sweep.trials) == 2

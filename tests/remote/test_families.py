@@ -21,7 +21,7 @@ def test_parent_and_descendants_share_one_run(plane: ControlPlane, wandb_devserv
     """With all rows, all summary keys, a label for each writer and one state."""
     del plane.pods.env["WANDB_BASE_URL"]
     plane.pods.env["FAMILY_HOST"] = plane.driver_env["FAMILY_HOST"] = wandb_devserver.url
-    flyte_run = plane.run("families:family", timeout=100)
+    flyte_run = plane.run("families:family")
 
     (run,) = wandb_devserver.runs()
     (ids,) = flyte_run.result

@@ -37,7 +37,7 @@ class Start:
         meeting.mkdir()
         self._plane.pods.env.update(launcher_env(self._folder / "launcher", **launch))
         context = {**CONTEXT, **(settings or {})}
-        return self._plane.run(f"ranks:{task}", str(meeting), context=context, expect=expect, timeout=100)
+        return self._plane.run(f"ranks:{task}", str(meeting), context=context, expect=expect)
 
 
 def rows(run: RunRecord, *keys: str) -> Counter[tuple[object, ...]]:

@@ -25,7 +25,7 @@ def sweep_link_of(action: Action) -> str:
 
 def test_retry_of_a_controller_finds_its_sweep(plane: ControlPlane, wandb_devserver: DevServer) -> None:
     """Agents run in other pods, in an entity that is not the default."""
-    flyte_run = plane.run("sweeping:controller", context=CONTEXT, timeout=100)
+    flyte_run = plane.run("sweeping:controller", context=CONTEXT)
 
     (sweep,) = wandb_devserver.sweeps(PROJECT)
     root, agent, agent_sync = (

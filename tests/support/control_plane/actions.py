@@ -110,6 +110,11 @@ class Attempt:
         return self.process.stdout if self.process else ""
 
     @property
+    def complete_lines(self) -> str:
+        """Standard output up to its last line break."""
+        return "".join(self.stdout.rpartition("\n")[:2])
+
+    @property
     def stderr(self) -> str:
         return self.process.stderr if self.process else ""
 

@@ -69,8 +69,8 @@ class PodSettings:
     """By key, for the `flyte.Secret` of tasks."""
     is_pid1: bool = False
     """Pods ignore SIGTERM for which they have no handler, as the first process of a container does."""
-    grace: float = 10.0
-    """Seconds from SIGTERM to SIGKILL."""
+    grace: float = 30.0
+    """Seconds from SIGTERM to SIGKILL, by default those of Kubernetes."""
 
 
 @dataclass
