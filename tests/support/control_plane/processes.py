@@ -14,10 +14,13 @@ import time
 import uuid
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from tests.support.preloaded import client
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    import socket
+    from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 
 MARK = "FLYTE_PLANE_PROCESS"
 _KEPT = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "TZ")
@@ -36,11 +39,13 @@ def clean_environment(home: Path, executables: Path) -> dict[str, str]:
 class Process:
     """A running command, what it prints, and its descendants."""
 
-    def __init__(self, process: asyncio.subprocess.Process, mark: str, outputs: tuple[_Output, _Output]) -> None:
-        self.pid = process.pid
+    def __init__(
+        self, pid: int, end: Coroutine[Any, Any, int], mark: str, outputs: tuple[_Output, _Output]
+    ) -> None:
+        self.pid = pid
         self.started = time.monotonic()
         self.ended: float | None = None
-        self._process = process
+        self._end_of_process = end
         self._mark = mark
         self._outputs = outputs
         self._ended = asyncio.ensure_future(self._end())
@@ -54,19 +59,11 @@ class Process:
         stdout, stdout_end = await _Output.open(on_output)
         stderr, stderr_end = await _Output.open(on_output)
         try:
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                cwd=cwd,
-                env={**env, MARK: mark},
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=stdout_end,
-                stderr=stderr_end,
-                start_new_session=True,
-            )
+            pid, end = await _start(command, {**env, MARK: mark}, cwd, stdout_end, stderr_end)
         finally:
             os.close(stdout_end)
             os.close(stderr_end)
-        return cls(process, mark, (stdout, stderr))
+        return cls(pid, end, mark, (stdout, stderr))
 
     @property
     def return_code(self) -> int | None:
@@ -88,7 +85,7 @@ class Process:
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the process alone, as the platform does."""
-        if self._process.returncode is None:
+        if self.ended is None:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
@@ -123,13 +120,42 @@ class Process:
         return caught is not None and bool(int(caught[1], 16) >> (number - 1) & 1)
 
     async def _end(self) -> int:
-        return_code = await self._process.wait()
+        return_code = await self._end_of_process
         self.ended = time.monotonic()
         # A container ends with its first process.
         self.kill()
         for output in self._outputs:
             await output.finish()
         return return_code
+
+
+async def _start(
+    command: Sequence[str], env: Mapping[str, str], cwd: Path, stdout: int, stderr: int
+) -> tuple[int, Coroutine[Any, Any, int]]:
+    """Start a command in a session of its own; returns its process id, and what to await for its return code."""
+    if program := client.program(command, env, cwd):
+        with Path(os.devnull).open("rb") as stdin:
+            streams = (stdin.fileno(), stdout, stderr)
+            pid, connection = await asyncio.to_thread(client.server().start, program, streams)
+        return pid, _return_code(connection)
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        cwd=cwd,
+        env=env,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
+        start_new_session=True,
+    )
+    return process.pid, process.wait()
+
+
+async def _return_code(connection: socket.socket) -> int:
+    reader, writer = await asyncio.open_unix_connection(sock=connection)
+    try:
+        return int(await reader.readline())
+    finally:
+        writer.close()
 
 
 class _Output(asyncio.Protocol):

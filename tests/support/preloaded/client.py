@@ -1,0 +1,166 @@
+"""Interpreters that start in milliseconds: forked from a process that has imported what takes long.
+
+One server serves a test process, from its first request to its end. Only on Linux: elsewhere a fork after imports is not
+safe, and `is_available` is False.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.support.preloaded.server import Program
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
+
+is_available = sys.platform == "linux"
+_SERVER = Path(__file__).with_name("server.py")
+
+
+class Server:
+    """The client's side of the process that forks."""
+
+    def __init__(self) -> None:
+        # An abstract address: nothing is left in the file system.
+        self._address = f"\0preloaded-{uuid.uuid4().hex}"
+        env = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB_", "PYTHON"))}
+        self._process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", str(_SERVER), self._address[1:]],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            # Numerical libraries would start threads.
+            env={**env, "OPENBLAS_NUM_THREADS": "1"},
+        )
+        self._lock = threading.Lock()
+        self._is_ready = False
+        atexit.register(self._close)
+
+    def start(self, program: Program, streams: tuple[int, int, int]) -> tuple[int, socket.socket]:
+        """Start a program and return its process id, and a connection on which its exit code will arrive as a line."""
+        with self._lock:
+            if not self._is_ready:
+                assert self._process.stdout is not None
+                assert self._process.stdout.readline() == b"ready\n", "the server did not start"
+                self._is_ready = True
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(self._address)
+        program.send(connection, streams)
+        return int(read_line(connection)), connection
+
+    def _close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+@functools.cache
+def server() -> Server:
+    """The server of this test process."""
+    return Server()
+
+
+def read_line(connection: socket.socket) -> bytes:
+    """Read byte by byte, so that nothing of the next line is lost."""
+    line = b""
+    while not line.endswith(b"\n"):
+        if not (byte := connection.recv(1)):
+            msg = "the server of preloaded interpreters has ended"
+            raise ChildProcessError(msg)
+        line += byte
+    return line
+
+
+def program(command: Sequence[str], env: Mapping[str, str], folder: Path) -> Program | None:
+    """Return what a command means for the server; None where it has to be executed."""
+    if not is_available:
+        return None
+    executables = Path(sys.executable).parent
+    match list(command):
+        case [sys.executable, "-c", code, *arguments]:
+            return Program("code", code, arguments, dict(env), str(folder))
+        case [sys.executable, "-m", module, *arguments]:
+            return Program("module", module, arguments, dict(env), str(folder))
+        case ["a0", *arguments] if _which("a0", env) == executables / "a0":
+            return Program("file", str(executables / "a0"), arguments, dict(env), str(folder))
+    return None
+
+
+def _which(name: str, env: Mapping[str, str]) -> Path | None:
+    folders = map(Path, env.get("PATH", os.defpath).split(os.pathsep))
+    return next((folder / name for folder in folders if os.access(folder / name, os.X_OK)), None)
+
+
+class Interpreter:
+    """A running program with pipes for its standard streams: the part of `subprocess.Popen` that tests need."""
+
+    def __init__(self, program: Program) -> None:
+        stdin, self_stdin = os.pipe()
+        self_stdout, stdout = os.pipe()
+        self_stderr, stderr = os.pipe()
+        try:
+            self.pid, self._connection = server().start(program, (stdin, stdout, stderr))
+        finally:
+            for end in (stdin, stdout, stderr):
+                os.close(end)
+        self.stdin = os.fdopen(self_stdin, "w")
+        self.stdout = os.fdopen(self_stdout)
+        self.stderr = os.fdopen(self_stderr)
+        self.returncode: int | None = None
+
+    def __enter__(self) -> Interpreter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if kind is not None:
+            self.kill()
+        self._close_stdin()
+        self.wait()
+        self.stdout.close()
+        self.stderr.close()
+        self._connection.close()
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end of the process, not of its children."""
+        if self.returncode is None:
+            self._connection.settimeout(timeout)
+            self.returncode = int(read_line(self._connection))
+        return self.returncode
+
+    def communicate(self, text: str = "", timeout: float | None = None) -> tuple[str, str]:
+        """Write a text to standard input and read the other streams to their ends."""
+        with ThreadPoolExecutor(2) as pool:
+            outputs = [pool.submit(stream.read) for stream in (self.stdout, self.stderr)]
+            try:
+                self._close_stdin(text)
+                output, errors = (future.result(timeout) for future in outputs)
+                self.wait(timeout)
+            except BaseException:
+                self.kill()
+                raise
+        return output, errors
+
+    def _close_stdin(self, text: str = "") -> None:
+        try:
+            with self.stdin:
+                if not self.stdin.closed:
+                    self.stdin.write(text)
+        except (BrokenPipeError, ValueError):
+            pass  # It has ended, or its input has been closed before.
+
+    def send_signal(self, number: signal.Signals) -> None:
+        if self.returncode is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
