@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from tests.support.preloaded.client import popen
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from wandb_devserver import DevServer, RunRecord
+
+    from tests.support.preloaded.client import Interpreter
 
 PRELUDE = """
 import json, os, sys
@@ -48,21 +52,13 @@ class Scripts:
         folders = {name: str(self.folder) for name in ("WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR")}
         return {**kept, **folders, "WANDB_SILENT": "true", **QUICK, **self.server.env, **extra}
 
-    def start(self, script: str, **extra: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-c", PRELUDE + script],
-            cwd=self.folder,
-            env=self.env(**extra),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    def start(self, script: str, **extra: str) -> Interpreter | subprocess.Popen[str]:
+        return popen([sys.executable, "-c", PRELUDE + script], self.env(**extra), self.folder)
 
     def exit_code(self, script: str, **extra: str) -> int:
         with self.start(script, **extra) as process:
             process.communicate(timeout=90)
-        return process.returncode
+            return process.wait()
 
     def run(self, script: str, **extra: str) -> Any:
         """Return what the script reported last; it must succeed."""
@@ -74,15 +70,11 @@ class Scripts:
 
     def command(self, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
         """Run `wandb` itself."""
-        return subprocess.run(
-            [sys.executable, "-m", "wandb", *arguments],
-            cwd=self.folder,
-            env=self.env(**extra),
-            capture_output=True,
-            text=True,
-            timeout=90,
-            check=True,
-        )
+        command = [sys.executable, "-m", "wandb", *arguments]
+        with popen(command, self.env(**extra), self.folder) as process:
+            output, errors = process.communicate(timeout=90)
+        assert process.returncode == 0, output + errors
+        return subprocess.CompletedProcess(command, 0, output, errors)
 
 
 class RawClient:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 
+    from tests.support.preloaded.server import Program
+
 MARK = "FLYTE_PLANE_PROCESS"
 _KEPT = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "TZ")
 _END_OF_OUTPUT = 5.0
@@ -39,9 +41,7 @@ def clean_environment(home: Path, executables: Path) -> dict[str, str]:
 class Process:
     """A running command, what it prints, and its descendants."""
 
-    def __init__(
-        self, pid: int, end: Coroutine[Any, Any, int], mark: str, outputs: tuple[_Output, _Output]
-    ) -> None:
+    def __init__(self, pid: int, end: Coroutine[Any, Any, int], mark: str, outputs: tuple[_Output, _Output]) -> None:
         self.pid = pid
         self.started = time.monotonic()
         self.ended: float | None = None
@@ -134,9 +134,7 @@ async def _start(
 ) -> tuple[int, Coroutine[Any, Any, int]]:
     """Start a command in a session of its own; returns its process id, and what to await for its return code."""
     if program := client.program(command, env, cwd):
-        with Path(os.devnull).open("rb") as stdin:
-            streams = (stdin.fileno(), stdout, stderr)
-            pid, connection = await asyncio.to_thread(client.server().start, program, streams)
+        pid, connection = await asyncio.to_thread(_fork, program, stdout, stderr)
         return pid, _return_code(connection)
     process = await asyncio.create_subprocess_exec(
         *command,
@@ -148,6 +146,11 @@ async def _start(
         start_new_session=True,
     )
     return process.pid, process.wait()
+
+
+def _fork(program: Program, stdout: int, stderr: int) -> tuple[int, socket.socket]:
+    with Path(os.devnull).open("rb") as stdin:
+        return client.server().start(program, (stdin.fileno(), stdout, stderr))
 
 
 async def _return_code(connection: socket.socket) -> int:

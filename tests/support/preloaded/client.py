@@ -1,7 +1,7 @@
 """Interpreters that start in milliseconds: forked from a process that has imported what takes long.
 
-One server serves a test process, from its first request to its end. Only on Linux: elsewhere a fork after imports is not
-safe, and `is_available` is False.
+One server serves a test process, from its first request to its end. Only on Linux: elsewhere a fork after imports is
+not safe, and `is_available` is False.
 """
 
 from __future__ import annotations
@@ -99,6 +99,14 @@ def program(command: Sequence[str], env: Mapping[str, str], folder: Path) -> Pro
 def _which(name: str, env: Mapping[str, str]) -> Path | None:
     folders = map(Path, env.get("PATH", os.defpath).split(os.pathsep))
     return next((folder / name for folder in folders if os.access(folder / name, os.X_OK)), None)
+
+
+def popen(command: Sequence[str], env: Mapping[str, str], folder: Path) -> Interpreter | subprocess.Popen[str]:
+    """Start a command with pipes, and by the server where that is possible."""
+    if found := program(command, env, folder):
+        return Interpreter(found)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=folder, env=env, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
 
 class Interpreter:

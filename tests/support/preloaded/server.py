@@ -1,8 +1,8 @@
 """The process that tests fork interpreters from: it has imported what takes long, and has a single thread.
 
-Importing wandb takes a second of CPU time, and the dependencies of Flyte another one. A forked child runs its program as
-`__main__` and leaves like any interpreter. Flyte itself is not imported here: importing it starts a thread, which a fork
-would lose.
+Importing wandb takes a second of CPU time, and the dependencies of Flyte another one. A forked child runs its program
+as `__main__` and ends like any interpreter. Flyte itself is not imported here: importing it starts a thread, which does
+not survive a fork.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def become(program: Program, streams: list[int]) -> None:
     os.environ.update(program.env)
     os.chdir(program.folder)
     is_unbuffered = bool(program.env.get("PYTHONUNBUFFERED"))
-    sys.stdin = open(0, closefd=False)
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - as long as the process runs
     sys.stdout = _output(1, is_unbuffered=is_unbuffered)
     sys.stderr = _output(_STDERR, is_unbuffered=is_unbuffered)
     # The repository was importable for this module's sake.
@@ -200,7 +200,8 @@ def main() -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(f"\0{sys.argv[1]}")
         listener.listen()
-        print("ready", flush=True)
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
         program, streams = serve(listener)
     become(program, streams)
     execute(program)
