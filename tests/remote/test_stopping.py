@@ -62,7 +62,10 @@ def test_abort_of_a_blocked_body_closes_the_run(plane: ControlPlane, wandb_devse
 
 def test_task_timeout_preempts_the_run(plane: ControlPlane, wandb_devserver: DevServer) -> None:
     """As an abort does."""
-    flyte_run = plane.run("stopping:too_slow", context=CONTEXT, expect=Phase.TIMED_OUT)
+    flyte_run = plane.start("stopping:too_slow", context=CONTEXT)
+    plane.wait_for_output(flyte_run.root, "logged")
+    plane.expire(flyte_run.root)
+    plane.wait(flyte_run, expect=Phase.TIMED_OUT)
 
     assert_preempted(flyte_run.root, wandb_devserver)
     assert logged(run_of(flyte_run.root, wandb_devserver), "last") == [1]

@@ -59,7 +59,7 @@ async def marking(mark: str) -> None:
 
 
 @wandb_init
-@env.task(timeout=timedelta(seconds=15))
+@env.task(timeout=timedelta(minutes=10))
 async def too_slow() -> None:
     with cleaning_up():
         log_rows()

@@ -216,6 +216,10 @@ class ControlPlane:
         action = target.root if isinstance(target, Run) else target
         self._on_loop(self._scheduler.abort, action, reason)
 
+    def expire(self, action: Action) -> None:
+        """End a task's time now: its real timeout starts with the process, which may take long to begin its work."""
+        self._on_loop(self._scheduler.expire, action)
+
     def kill(self, action: Action, number: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal to an action's pod; SIGKILL takes everything that runs in it at once."""
         process = action.last.process

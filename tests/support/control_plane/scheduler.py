@@ -132,6 +132,10 @@ class Scheduler:
         for child in self.children(action.run, action.name):
             self.abort(child, reason)
 
+    def expire(self, action: Action) -> None:
+        """Stop the latest attempt of an action as if its timeout had passed."""
+        self._stops[action.key].set()
+
     async def close(self) -> None:
         """Kill all pods and end all streams."""
         self.is_closed = True
@@ -167,6 +171,7 @@ class Scheduler:
         assert action.spec is not None
         budget = action.spec.task_template.metadata.retries.retries
         while action.abort_reason is None:
+            self._stops[action.key].clear()
             attempt = Attempt(len(action.attempts) + 1, f"{action.run}-{action.name}-{len(action.attempts)}")
             await self._attempt(action, attempt)
             may_retry = attempt.error is None or attempt.error.is_recoverable
