@@ -15,10 +15,10 @@ _PROJECT = Path(__file__).parent / "project"
 
 @pytest.fixture
 def plane(tmp_path: Path, object_store: ObjectStore, wandb_devserver: DevServer) -> Iterator[ControlPlane]:
-    """A control plane whose pods log to the W&B server; its drivers only know where that is.
+    """A control plane whose pods log to the W&B server; its drivers only know the server's URL.
 
-    The code bundle is made of what is in `project`, whose tasks are named `module:task`. It must not be made of the
-    repository: the libraries' modules would be in it, but for those that only pods import. Users have them installed.
+    The code bundle contains `project`, whose tasks are named `module:task`. It must not contain the repository, since
+    users install the libraries.
     """
     driver_env = {"WANDB_BASE_URL": wandb_devserver.url}
     with ControlPlane(

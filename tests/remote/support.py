@@ -1,4 +1,4 @@
-"""What the tests of remote mode ask of a control plane and a W&B server."""
+"""Helpers of the tests of remote mode."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ CONTEXT = wandb_config(project="remote", entity="local")
 
 
 def run_of(action: Action, server: DevServer) -> RunRecord:
-    """The W&B run that an action has opened, under the id that it gives it by itself."""
+    """Return the W&B run with the default id of an action."""
     return server.run(f"{PROJECT}/{action.run}-{action.name}")
 
 
 def logged(run: RunRecord, key: str) -> list[object]:
-    """The values of a key, in the order in which they arrived."""
+    """Return the logged values of a key in order of arrival."""
     return [row[key] for row in run.history if key in row]
 
 
 def link_of(action: Action) -> str:
-    """The address of the only W&B link that the platform shows for an action."""
+    """Return the URL of the only W&B link of an action."""
     (link,) = action.links
     assert link.name == "Weights & Biases"
     assert link.icon_uri

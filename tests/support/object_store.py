@@ -1,6 +1,6 @@
-"""An S3-compatible store on loopback: moto, in a process of its own.
+"""An S3-compatible store on loopback: moto, in a separate process.
 
-Its own process, because moto takes seconds to import and its server leaves warnings that would fail other tests.
+Separate, because moto takes seconds to import and its server leaves warnings that would fail other tests.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import httpx
 if TYPE_CHECKING:
     from types import TracebackType
 
-# Ends with this process, however that ends, because its standard input does.
+# It ends with this process in any case, because its standard input is closed then.
 _SERVER = """
 import sys
 from moto.server import ThreadedMotoServer
@@ -35,14 +35,14 @@ class ObjectStoreError(RuntimeError):
 
 
 class ObjectStore:
-    """A store, from entering it to leaving it; planes that share it have a bucket each.
+    """A store as a context manager; planes that share it use different buckets.
 
-    It starts in the background; whoever needs it first waits for it.
+    It starts in the background; the first use waits for it.
     """
 
     def __enter__(self) -> ObjectStore:
         command = [sys.executable, "-c", _SERVER]
-        # A file: moto writes a line for every request, and stops when nobody reads a pipe.
+        # A file: moto writes a line for every request, and would block on a pipe that nobody reads.
         self._log = tempfile.TemporaryFile("w+")
         self._server = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True
@@ -60,7 +60,7 @@ class ObjectStore:
 
     @property
     def endpoint(self) -> str:
-        """The address of the store."""
+        """The URL of the store."""
         if not self._endpoint:
             assert self._server.stdout is not None
             port = self._server.stdout.readline().strip()
@@ -73,7 +73,7 @@ class ObjectStore:
 
     @property
     def env(self) -> dict[str, str]:
-        """What a process needs so that Flyte reaches the store."""
+        """The variables with which Flyte reaches the store."""
         return {
             "FLYTE_AWS_ENDPOINT": self.endpoint,
             "FLYTE_AWS_ACCESS_KEY_ID": "test",
@@ -88,28 +88,28 @@ class ObjectStore:
         return uri
 
     def url(self, uri: str) -> str:
-        """The HTTP address of an `s3://` URI."""
+        """Return the HTTP URL of an `s3://` URI."""
         return f"{self.endpoint}/{quote(uri.removeprefix('s3://'))}"
 
     def signed_url(self, uri: str) -> str:
-        """An HTTP address for those who have no credentials; moto believes every signature."""
+        """Return an HTTP URL for clients without credentials; moto accepts every signature."""
         return f"{self.url(uri)}?Signature=test"
 
     def write(self, uri: str, data: bytes) -> None:
         self._http.put(self.url(uri), content=data).raise_for_status()
 
     def read(self, uri: str) -> bytes | None:
-        """The content of an object, or None if there is none."""
-        answer = self._http.get(self.url(uri))
-        return None if answer.status_code == httpx.codes.NOT_FOUND else answer.raise_for_status().content
+        """Read an object; None if it does not exist."""
+        response = self._http.get(self.url(uri))
+        return None if response.status_code == httpx.codes.NOT_FOUND else response.raise_for_status().content
 
     def list(self, uri: str) -> dict[str, int]:
-        """The objects below a URI: their paths relative to it, and their sizes in bytes."""
+        """List the objects below a URI: relative paths and sizes in bytes."""
         bucket, _, prefix = uri.removeprefix("s3://").partition("/")
         prefix = prefix.rstrip("/") + "/" if prefix else ""
         params: dict[str, Any] = {"list-type": "2", "prefix": prefix}
-        answer = self._http.get(f"{self.endpoint}/{bucket}", params=params).raise_for_status()
-        objects = ElementTree.fromstring(answer.content).iter(f"{_NAMES}Contents")
+        response = self._http.get(f"{self.endpoint}/{bucket}", params=params).raise_for_status()
+        objects = ElementTree.fromstring(response.content).iter(f"{_NAMES}Contents")
         return {
             (item.findtext(f"{_NAMES}Key") or "").removeprefix(prefix): int(item.findtext(f"{_NAMES}Size") or 0)
             for item in objects

@@ -1,8 +1,8 @@
 """A launcher of several processes for one action: flyte.clustered without a cluster, and without torch.
 
-The command of a pod of flyte.clustered is `clustered ARGUMENTS OF a0`; with `launcher_env` this runs instead, and
-starts the real `a0` once for each rank, with the environment of the real launcher and of torchrun. The "workers" are
-all in this pod. When a rank fails the others get SIGTERM, and if restarts are left, all are started again.
+The command of a pod of flyte.clustered is `clustered ARGUMENTS OF a0`; with `launcher_env` this script runs instead, and
+starts the real `a0` once for each rank, with the environment of the real launcher and of torchrun. All "workers" are
+in this pod. When a rank fails the others get SIGTERM, and if restarts are left, all are started again.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ WORKERS, PER_WORKER, RESTARTS, USES_WANDB = "TEST_WORKERS", "TEST_PER_WORKER", "
 def launcher_env(
     folder: Path, *, workers: int, per_worker: int, restarts: int = 0, uses_wandb: bool = False
 ) -> dict[str, str]:
-    """The variables that make a pod of the control plane run its task in several processes.
+    """Return the variables that make a pod of the control plane run its task in several processes.
 
     Args:
-        folder: For the command that stands for `clustered`; made if missing.
-        workers: How many workers it looks like.
-        per_worker: Processes a worker; 1 makes them those for JAX.
-        restarts: How often all are started again when one fails.
+        folder: For the command that replaces `clustered`; created if missing.
+        workers: The number of simulated workers.
+        per_worker: Processes per worker; with 1 the environment is that for JAX.
+        restarts: How often all ranks are restarted when one fails.
         uses_wandb: Whether the launcher itself has used wandb before.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -83,7 +83,7 @@ def _environment(worker: int, local: int, launch: int) -> dict[str, str]:
 
 
 def _wait(ranks: list[subprocess.Popen[bytes]]) -> bool:
-    """Waits for all of them; whether they succeeded. The first failure ends the others."""
+    """Wait for all ranks and return whether they succeeded; the first failure ends the others."""
     pending = {process.pid: process for process in ranks}
     has_failed = False
     while pending:

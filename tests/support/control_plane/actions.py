@@ -1,4 +1,4 @@
-"""What the control plane knows about actions, for tests to read.
+"""The control plane's state of actions, for tests to read.
 
 The plane writes these objects on its own thread; a test reads them. `Action.attempts` has one entry for each process
 that ran for the action, first to last.
@@ -37,12 +37,12 @@ class Phase(IntEnum):
 
     @property
     def is_final(self) -> bool:
-        """Nothing happens to the action any more."""
+        """Whether the action has ended."""
         return self not in {Phase.QUEUED, Phase.RUNNING}
 
 
 class Kind(Enum):
-    """What an action stands for."""
+    """The kind of code that an action runs."""
 
     TASK = "task"
     TRACE = "trace"
@@ -60,7 +60,7 @@ class ActionError:
 
 @dataclass(frozen=True)
 class Link:
-    """A log link as the platform shows it, its template variables replaced."""
+    """A log link with its template variables replaced, as the platform shows it."""
 
     name: str
     uri: str
@@ -96,12 +96,12 @@ class Attempt:
 
     @property
     def started(self) -> float:
-        """When its process started, as `time.monotonic` counts; endless if it has not."""
+        """When its process started, as `time.monotonic` counts; infinite if it has not."""
         return self.process.started if self.process else math.inf
 
     @property
     def ended(self) -> float:
-        """When its process ended; endless if it has not."""
+        """When its process ended; infinite if it has not."""
         ended = self.process.ended if self.process else None
         return math.inf if ended is None else ended
 

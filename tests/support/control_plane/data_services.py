@@ -1,4 +1,4 @@
-"""The RPCs about data: where a driver puts code and inputs, and finds outputs and reports."""
+"""RPCs about data: uploads of code and inputs, downloads of outputs and reports."""
 
 # ruff: noqa: ARG002 - the generated servers give every RPC its context
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class DataProxy(Service, dataproxy_service_connect.DataProxyService):
-    """Where a driver puts code and inputs, and finds outputs and reports."""
+    """Signed URLs for the driver: uploads of code and inputs, downloads of outputs and reports."""
 
     async def create_upload_location(
         self, request: dataproxy_service_pb2.CreateUploadLocationRequest, ctx: Context

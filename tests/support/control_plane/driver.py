@@ -1,4 +1,4 @@
-"""The driver: what a user's script does, in a process of its own.
+"""The driver: a user's script, in a separate process.
 
 `flyte.init` configures a whole process, and cannot be undone: with an endpoint, every `flyte.run` without a mode goes
 to the control plane. Tests of Flyte's local mode share the pytest process; so drivers do not run in it. It is also
@@ -54,7 +54,7 @@ class Job:
 
 
 def reference(value: Any) -> str:
-    """The name by which another process finds a task or a function; it must be at the top level of its module."""
+    """Return the name by which another process imports a task or function at the top level of a module."""
     if isinstance(value, str):
         return value
     function = getattr(value, "func", value)
@@ -62,7 +62,7 @@ def reference(value: Any) -> str:
 
 
 def read_result(folder: Path) -> Any:
-    """What the driver's function returned."""
+    """Read the return value of the driver's function."""
     return pickle.loads((folder / _RESULT).read_bytes())
 
 
@@ -87,7 +87,7 @@ def _main(folder: Path) -> None:
         domain=DOMAIN,
         root_dir=job.root,
         storage=S3.auto(),
-        # The platform says that it has every image; the local builder would look for Docker.
+        # The control plane reports every image as existing; the local builder would look for Docker.
         image_builder="remote",
     )
     task = _find(job.task)
@@ -104,11 +104,11 @@ def _find(name: str) -> Any:
 
 
 def _leave(folder: Path) -> NoReturn:
-    """Without the interpreter's tear-down, where the SDK's threads abort the process now and then."""
+    """Exit without finalizing the interpreter, where the SDK's threads sometimes abort the process."""
     try:
         _main(folder)
-    except BaseException:  # noqa: BLE001 - whatever it is, the test's process has to learn of it
-        # Flyte's own hook for uncaught exceptions leaves the message out.
+    except BaseException:  # noqa: BLE001 - the test's process must see every failure
+        # Flyte's hook for uncaught exceptions omits the message.
         traceback.print_exc()
         os._exit(1)
     sys.stdout.flush()

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def to_python(literal: Literal) -> object:
-    """Simple values, lists and maps as they are, files and directories as their URI; the message for all else."""
+    """Convert simple values, lists and maps; files and directories become URIs, anything else stays a message."""
     kind = literal.WhichOneof("value")
     if kind == "collection":
         return [to_python(item) for item in literal.collection.literals]

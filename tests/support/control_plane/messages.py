@@ -10,7 +10,7 @@ from tests.support.control_plane.actions import Action, ActionError, Attempt, Ki
 
 
 def update(action: Action) -> state_service_pb2.ActionUpdate:
-    """What a parent is told about a child."""
+    """Build the update about a child that its parent receives."""
     message = state_service_pb2.ActionUpdate(
         action_id=action.id, phase=action.phase.value, output_uri=action.output_uri
     )
@@ -20,12 +20,12 @@ def update(action: Action) -> state_service_pb2.ActionUpdate:
 
 
 def summary(action: Action) -> run_definition_pb2.Action:
-    """An action in a list."""
+    """Build an item of a list of actions."""
     return run_definition_pb2.Action(id=action.id, metadata=_metadata(action), status=_status(action))
 
 
 def details(action: Action) -> run_definition_pb2.ActionDetails:
-    """All about an action."""
+    """Build the details of an action."""
     message = run_definition_pb2.ActionDetails(
         id=action.id,
         metadata=_metadata(action),

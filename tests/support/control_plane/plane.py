@@ -1,6 +1,6 @@
 """A Flyte control plane for tests, in memory and on loopback.
 
-The driver, the `a0` runtime, its controller and the code under test are the real ones; only the platform is made here.
+The driver, the `a0` runtime, its controller and the code under test are real; only the platform is simulated.
 It depends on the wire protocol alone: the messages and the generated servers of flyteidl2.
 
     test process                                          processes of their own
@@ -16,9 +16,9 @@ It depends on the wire protocol alone: the messages and the generated servers of
     |   object_store.py -------------------- HTTP -------->  moto (S3): bundles, inputs.pb, outputs.pb,
     +------------------------------------------+              error.pb, Dir; driver and pods use it too
 
-How an attempt ended is read as the platform does: from `error.pb` (recoverable or not) and the exit code.
+As on the platform, the result of an attempt follows from `error.pb` (recoverable or not) and the exit code.
 
-Not here: images (pods run in the tests' environment), pod templates, queues, resources, several nodes, conditions,
+Not simulated: images (pods run in the tests' environment), pod templates, queues, resources, several nodes, conditions,
 triggers, runs of deployed tasks, secrets as files, backoff between retries, the cache for a run's first action. A
 timeout counts from the start of the process.
 """
@@ -56,18 +56,18 @@ _SWITCH_TIMEOUT = 60
 
 
 class PlaneError(AssertionError):
-    """What a test waits for did not happen; says what that was, and what the pods printed."""
+    """An expected event did not happen; the message names it and shows the output of the pods."""
 
 
 @dataclass(eq=False)
 class Run:
-    """A run that a driver process has created."""
+    """A run created by a driver process."""
 
     name: str
     root: Action
     driver: Process
     result: Any = None
-    """What the driver's function returned: by default the outputs. Once `ControlPlane.wait` has returned."""
+    """The return value of the driver's function, by default the outputs; set by `ControlPlane.wait`."""
 
     @property
     def phase(self) -> Phase:
@@ -75,14 +75,14 @@ class Run:
 
 
 class ControlPlane:
-    """A platform from entering it to leaving it; then none of its processes and threads is left.
+    """A platform as a context manager; on exit all its processes and threads have ended.
 
     Args:
         folder: Where drivers and pods run; made if missing.
-        env: Variables for every pod. Of the test's own environment, pods and drivers get nothing but PATH and locale.
+        env: Variables for every pod. Pods and drivers inherit only PATH and locale from the test's process.
         driver_env: Variables for every driver.
-        secrets: By key, for tasks that ask for a `flyte.Secret`.
-        store: One to share; by default the plane has its own.
+        secrets: By key, for tasks with a `flyte.Secret`.
+        store: A store to share; by default a new one.
         root: The folder whose modules make up the code bundle, and where drivers run.
     """
 
@@ -134,7 +134,7 @@ class ControlPlane:
     def run(
         self, task: Any, *args: Any, expect: Phase = Phase.SUCCEEDED, timeout: float = TIMEOUT, **options: Any
     ) -> Run:
-        """Run a task to its end; see `start` for the options and `wait` for what is expected."""
+        """Run a task to its end; see `start` for the options and `wait` for `expect`."""
         return self.wait(self.start(task, *args, **options), expect=expect, timeout=timeout)
 
     def start(
@@ -148,7 +148,7 @@ class ControlPlane:
         then: Callable[..., Any] = outputs,
         **kwargs: Any,
     ) -> Run:
-        """Run a task in a driver process of its own, and return as soon as the run exists.
+        """Run a task from a new driver process, and return as soon as the run exists.
 
         Args:
             task: A task at the top level of a module below `root`, or its name: `module:name`.
@@ -212,7 +212,7 @@ class ControlPlane:
         return self.wait_for(f"an action of {task!r}", lambda: self.actions(run, task), timeout)[0]
 
     def abort(self, target: Run | Action, reason: str = "aborted by a test") -> None:
-        """Abort a run, or an action and what it started; returns at once."""
+        """Abort a run, or an action and its children; returns at once."""
         action = target.root if isinstance(target, Run) else target
         self._on_loop(self._scheduler.abort, action, reason)
 
@@ -221,7 +221,7 @@ class ControlPlane:
         self._on_loop(self._scheduler.expire, action)
 
     def kill(self, action: Action, number: signal.Signals = signal.SIGKILL) -> None:
-        """Send a signal to an action's pod; SIGKILL takes everything that runs in it at once."""
+        """Send a signal to an action's pod; SIGKILL ends all of its processes at once."""
         process = action.last.process
         assert process is not None, f"no process has been started yet for {action}"
         if number is signal.SIGKILL:
@@ -230,9 +230,9 @@ class ControlPlane:
             self._on_loop(process.send, number)
 
     def wait_for(self, what: str, condition: Callable[[], T], timeout: float = TIMEOUT) -> T:
-        """Wait until the condition gives something true and return that.
+        """Wait until the condition is true and return its value.
 
-        It is asked again whenever an action's state changes or a process prints something.
+        It is evaluated whenever an action's state changes or a process prints something.
         """
         result = self._scheduler.changes.wait_for(condition, timeout)
         if not result:
@@ -257,7 +257,7 @@ class ControlPlane:
         return lines
 
     def describe(self) -> str:
-        """What all actions and drivers have come to."""
+        """Describe the state of all actions and drivers."""
         actions = [str(action) for run in list(self._scheduler.runs.values()) for action in list(run.actions.values())]
         drivers = [f"driver: exit code {driver.return_code}, {driver.stderr[-TAIL:]}" for driver in self._drivers]
         return "\n".join([*actions, *drivers])
@@ -270,7 +270,7 @@ class ControlPlane:
 
     async def _drive(self, command: list[str]) -> Process:
         home = self._folder / "driver-home"
-        # What a driver runs may be elsewhere; this package is here.
+        # The driver's project may be in another folder than this package.
         found = {"PYTHONPATH": str(_REPOSITORY)}
         env = {**clean_environment(home, self._executables), **found, **self.store.env, **self.driver_env}
         changed = self._scheduler.changes.notify

@@ -1,4 +1,4 @@
-"""How an attempt of an action becomes a process: its arguments, its environment, and what it left behind."""
+"""Attempts of actions as processes: arguments, environment, results."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _VARIABLE = re.compile(r"\{\{\s*\.(\w+)\s*\}\}")
 
 
 class MissingSecretError(LookupError):
-    """A task asks for a secret that the test did not give."""
+    """A task requests a secret that the test did not provide."""
 
 
 def variables(action: Action, attempt: Attempt, base: str, started: str) -> dict[str, str]:
-    """The template variables of container arguments and links, by lower-case name."""
+    """Return the template variables of container arguments and links, by lower-case name."""
     output = f"{base}/{action.name}/{attempt.number}"
     return {
         "input": action.input_uri,
@@ -46,7 +46,7 @@ def variables(action: Action, attempt: Attempt, base: str, started: str) -> dict
 
 
 def links(template: TaskTemplate, values: Mapping[str, str]) -> tuple[Link, ...]:
-    """The task's log links as the platform shows them."""
+    """Return the log links of a task as the platform shows them."""
     return tuple(
         Link(log.name, substitute(log.uri, values), substitute(log.icon_uri, values))
         for log in template.metadata.log_links
@@ -54,7 +54,7 @@ def links(template: TaskTemplate, values: Mapping[str, str]) -> tuple[Link, ...]
 
 
 def substitute(text: str, values: Mapping[str, str]) -> str:
-    """Replace `{{.name}}`, whatever its case and spaces; names that are not known stay."""
+    """Replace `{{.name}}`, ignoring case and spaces; unknown names stay."""
 
     def value(found: re.Match[str]) -> str:
         return values.get(found[1].lower(), found[0])
@@ -65,7 +65,7 @@ def substitute(text: str, values: Mapping[str, str]) -> str:
 def environment(
     action: Action, attempt: Attempt, base: str, endpoint: str, secrets: Mapping[str, str]
 ) -> dict[str, str]:
-    """What the platform itself puts into a pod: who it is, where the control plane is, the task's secrets."""
+    """Return the variables that the platform sets in a pod: identity, endpoint and secrets."""
     assert action.spec is not None
     run = action.id.run
     return {
@@ -86,13 +86,13 @@ def _secrets(template: TaskTemplate, secrets: Mapping[str, str]) -> dict[str, st
     wanted = template.security_context.secrets
     for secret in wanted:
         if secret.key not in secrets or secret.mount_requirement == security_pb2.Secret.FILE:
-            msg = f"secret {secret.key!r}: give it to ControlPlane(secrets=...); only environment variables are there"
+            msg = f"secret {secret.key!r}: pass it to ControlPlane(secrets=...); only secrets as environment variables are supported"
             raise MissingSecretError(msg)
     return {secret.env_var or secret.key: secrets[secret.key] for secret in wanted}
 
 
 async def conclude(action: Action, attempt: Attempt, store: ObjectStore, output: str) -> None:
-    """Tell from the files and the exit code how an attempt ended, as the platform does."""
+    """Derive the result of an attempt from its files and exit code, as the platform does."""
     error = await read_error(store, output)
     if error is not None:
         attempt.phase, attempt.error = Phase.FAILED, error
@@ -103,7 +103,7 @@ async def conclude(action: Action, attempt: Attempt, store: ObjectStore, output:
 
 
 async def read_error(store: ObjectStore, output: str) -> ActionError | None:
-    """The error that the runtime wrote into an output directory."""
+    """Read the error that the runtime wrote into an output directory."""
     data = await asyncio.to_thread(store.read, f"{output}/error.pb")
     if data is None:
         return None

@@ -1,7 +1,7 @@
-"""Processes that are torn down with everything they started.
+"""Processes that are torn down with all their descendants.
 
-A process leads a group of its own. Some programs (wandb's service is one) leave the group they were started in; so
-every process carries a mark in its environment that all its descendants inherit, and that `/proc` shows on Linux.
+A process leads a process group. Some programs (wandb's service is one) leave the group in which they were started; so
+every process has a mark in its environment, which its descendants inherit and `/proc` shows on Linux.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ _END_OF_OUTPUT = 5.0
 
 
 def clean_environment(home: Path, executables: Path) -> dict[str, str]:
-    """What a fresh container has: nothing of this process's WANDB_*, FLYTE_*, cloud or proxy settings."""
+    """Return the environment of a fresh container, without this process's WANDB_*, FLYTE_*, cloud or proxy settings."""
     home.mkdir(parents=True, exist_ok=True)
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     path = os.pathsep.join([str(executables), os.environ.get("PATH", os.defpath)])
-    # Flyte reports its crashes to a server on the Internet unless it is told not to.
+    # Otherwise Flyte reports its crashes to a server on the Internet.
     return {**kept, "PATH": path, "HOME": str(home), "PYTHONUNBUFFERED": "1", "DO_NOT_TRACK": "1"}
 
 
 class Process:
-    """A running command, what it prints, and its descendants."""
+    """A running command with its output and its descendants."""
 
     def __init__(self, pid: int, end: Coroutine[Any, Any, int], mark: str, outputs: tuple[_Output, _Output]) -> None:
         self.pid = pid
@@ -54,7 +54,7 @@ class Process:
     async def start(
         cls, command: Sequence[str], env: Mapping[str, str], cwd: Path, on_output: Callable[[], None]
     ) -> Process:
-        """Start a command in a group of its own; `on_output` is called when it prints."""
+        """Start a command in a new session; `on_output` is called when it prints."""
         mark = uuid.uuid4().hex
         stdout, stdout_end = await _Output.open(on_output)
         stderr, stderr_end = await _Output.open(on_output)
@@ -67,7 +67,7 @@ class Process:
 
     @property
     def return_code(self) -> int | None:
-        """As `subprocess` gives it: negative for a signal. None until all that `wait` waits for has happened."""
+        """As in `subprocess`: negative for a signal. None until `wait` would return."""
         is_known = self._ended.done() and not self._ended.cancelled()
         return self._ended.result() if is_known else None
 
@@ -80,7 +80,7 @@ class Process:
         return self._outputs[1].text
 
     async def wait(self) -> int:
-        """Wait until it has ended, nothing it started is left and all its output is here."""
+        """Wait until it and its descendants have ended and all output has been read."""
         return await asyncio.shield(self._ended)
 
     def send(self, number: signal.Signals) -> None:
@@ -103,7 +103,7 @@ class Process:
     def kill(self) -> None:
         """SIGKILL to the process, its group and its descendants."""
         if self._ended.done():
-            return  # The number of its group may be somebody else's by now.
+            return  # Its group id may have been reused.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         for pid in _marked(self._mark):
@@ -173,7 +173,7 @@ class _Output(asyncio.Protocol):
     @classmethod
     async def open(cls, on_output: Callable[[], None]) -> tuple[_Output, int]:
         """Return the collector and the descriptor to write to."""
-        # Pipes of our own: asyncio's would count as open, and the process as running, while a grandchild has them.
+        # Not asyncio's pipes: with them the process counts as running while a grandchild holds an end.
         read_end, write_end = os.pipe()
         file = os.fdopen(read_end, "rb", buffering=0)
         transport, output = await asyncio.get_running_loop().connect_read_pipe(lambda: cls(on_output), file)
@@ -199,7 +199,7 @@ class _Output(asyncio.Protocol):
 
 
 def _marked(mark: str) -> Iterator[int]:
-    """The processes that carry a mark; none on systems without `/proc`."""
+    """Find the processes with a mark; none on systems without `/proc`."""
     wanted = f"{MARK}={mark}".encode()
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):

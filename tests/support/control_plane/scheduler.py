@@ -1,7 +1,7 @@
-"""Runs actions: one process for each attempt, until the action has succeeded or may not be tried again.
+"""The scheduler of actions: one process for each attempt, until the action succeeds or its retries are used up.
 
-Everything here happens on the plane's event loop. `Changes` tells whoever waits, on the loop or in a test's thread,
-that something is different now.
+Everything here runs on the plane's event loop. `Changes` notifies waiting coroutines and test threads about every
+change of state.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 class Changes:
-    """Wakes those who wait for the plane's state, in coroutines and in threads."""
+    """Notifications about changes of state, for coroutines and threads."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
@@ -40,18 +40,18 @@ class Changes:
 
     @property
     def next(self) -> asyncio.Event:
-        """Is set by the next change; take it before looking at the state."""
+        """Is set by the next change; get it before reading the state."""
         return self._event
 
     def notify(self) -> None:
-        """On the event loop: something has changed."""
+        """Notify about a change; on the event loop."""
         self._event.set()
         self._event = asyncio.Event()
         with self._condition:
             self._condition.notify_all()
 
     def wait_for(self, condition: Callable[[], T], timeout: float) -> T:
-        """In a thread: wait until the condition gives something true, or the time is over."""
+        """Wait until the condition is true or the timeout is over; in a thread."""
         end = time.monotonic() + timeout
         with self._condition:
             while not (result := condition()) and (left := end - time.monotonic()) > 0:
@@ -61,7 +61,7 @@ class Changes:
 
 @dataclass
 class PodSettings:
-    """What pods are like; a test may change it between runs."""
+    """Settings of all pods; a test may change them between runs."""
 
     env: dict[str, str]
     """Variables for every pod, on top of a clean environment."""
@@ -75,7 +75,7 @@ class PodSettings:
 
 @dataclass
 class RunRecord:
-    """What was asked for when a run was created."""
+    """A run as it was requested, and its actions."""
 
     base: str
     spec: RunSpec
@@ -116,7 +116,7 @@ class Scheduler:
         self.changes.notify()
 
     async def record_trace(self, action: Action) -> None:
-        """Keep what a task says about a traced function; a retry may say it again."""
+        """Store a task's report about a traced function; a retry may repeat it."""
         if action.phase is Phase.FAILED:
             action.error = await pods.read_error(self.store, f"{self.runs[action.run].base}/{action.name}")
         elif action.output_uri:
@@ -153,7 +153,7 @@ class Scheduler:
         try:
             if not await self._from_cache(action):
                 await self._try(action)
-        except Exception as error:  # noqa: BLE001 - whoever waits for the action must learn of it
+        except Exception as error:  # noqa: BLE001 - those who wait for the action must see it
             self._finish(action, Phase.FAILED, ActionError("ControlPlane", repr(error), is_user=False))
         finally:
             for child in self.children(action.run, action.name):

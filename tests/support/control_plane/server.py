@@ -1,4 +1,4 @@
-"""The server of the RPCs, in a thread whose event loop runs everything that the plane does."""
+"""The RPC server, in a thread whose event loop runs the whole plane."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Server(uvicorn.Server):
-    """Says when it is up, and on which loop."""
+    """A uvicorn server that exposes its event loop and when it is ready."""
 
     loop: asyncio.AbstractEventLoop
 

@@ -1,4 +1,4 @@
-"""What all groups of RPCs share."""
+"""The base of all RPC services."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Service:
-    """What a group of RPCs has: the scheduler."""
+    """Base class: an RPC service of one scheduler."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self.scheduler = scheduler

@@ -1,4 +1,4 @@
-"""The RPCs that the unmodified driver calls, and the application of all RPCs; others answer "unimplemented"."""
+"""RPCs that the unmodified driver calls, and the ASGI application of all RPCs; others return "unimplemented"."""
 
 # ruff: noqa: ARG002 - the generated servers give every RPC its context
 
@@ -68,7 +68,7 @@ def application(scheduler: Scheduler) -> Any:
 
 
 class Runs(Service, run_service_connect.RunService):
-    """What a driver creates, watches and aborts."""
+    """Runs: create, watch, list, abort."""
 
     async def create_run(
         self, request: run_service_pb2.CreateRunRequest, ctx: Context
@@ -150,7 +150,7 @@ class Runs(Service, run_service_connect.RunService):
 
 
 class Cluster(cluster_connect.ClusterService):
-    """There is one cluster, this one."""
+    """Names this plane as the only cluster."""
 
     async def select_cluster(
         self, request: cluster_pb2.SelectClusterRequest, ctx: Context
@@ -159,14 +159,14 @@ class Cluster(cluster_connect.ClusterService):
 
 
 class Images(image_connect.ImageService):
-    """Every image exists: pods run in the environment of the tests."""
+    """Reports every image as existing: pods run in the environment of the tests."""
 
     async def get_image(self, request: image_pb2.GetImageRequest, ctx: Context) -> image_pb2.GetImageResponse:
         return image_pb2.GetImageResponse(image=definition_pb2.Image(id=request.id, fqin=f"test/{request.id.name}"))
 
 
 class Tasks(task_service_connect.TaskService):
-    """Whatever is deployed is accepted, and forgotten: what was sent is what `flyte.deploy` returns."""
+    """Accepts every deployment and stores nothing: `flyte.deploy` returns what it sent."""
 
     async def deploy_task(
         self, request: task_service_pb2.DeployTaskRequest, ctx: Context

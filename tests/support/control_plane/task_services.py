@@ -1,4 +1,4 @@
-"""The RPCs of the controller in a running task: it submits children and traces, and watches them."""
+"""RPCs of the controller in a running task: it submits children and traces, and watches them."""
 
 # ruff: noqa: ARG002 - the generated servers give every RPC its context
 
@@ -52,7 +52,7 @@ class _Family(Service):
     async def updates(
         self, parent: ActionIdentifier
     ) -> AsyncIterator[tuple[state_service_pb2.ActionUpdate | None, state_service_pb2.ControlMessage | None]]:
-        """The children's states as they are, a sentinel, and what changes from then on."""
+        """Yield the current states of the children, a sentinel, and every later change."""
         seen: dict[str, bytes] = {}
         is_synchronized = False
         while not self.scheduler.is_closed:
@@ -69,7 +69,7 @@ class _Family(Service):
 
 
 class Queue(_Family, queue_service_connect.QueueService):
-    """Where a running task puts its children and traces."""
+    """Receives children and traces of running tasks."""
 
     async def enqueue_action(
         self, request: queue_service_pb2.EnqueueActionRequest, ctx: Context
@@ -85,7 +85,7 @@ class Queue(_Family, queue_service_connect.QueueService):
 
 
 class State(_Family, state_service_connect.StateService):
-    """Where a running task learns about its children."""
+    """Streams the states of children to running tasks."""
 
     async def watch(
         self, request: state_service_pb2.WatchRequest, ctx: Context
@@ -95,7 +95,7 @@ class State(_Family, state_service_connect.StateService):
 
 
 class Actions(_Family, actions_service_connect.ActionsService):
-    """Queue and state in one, which tasks use with `_U_USE_ACTIONS=1`."""
+    """Queue and state combined, which tasks use with `_U_USE_ACTIONS=1`."""
 
     async def enqueue(
         self, request: actions_service_pb2.EnqueueRequest, ctx: Context
