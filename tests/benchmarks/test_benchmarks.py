@@ -1,4 +1,4 @@
-"""The benchmarks run, at sizes that say nothing about speed."""
+"""Benchmarks at tiny sizes: they run, but measure nothing."""
 
 import re
 import subprocess
@@ -26,7 +26,7 @@ def run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     ],
 )
 def test_benchmark(script: str, sizes: tuple[object, ...], goals: int) -> None:
-    """A benchmark tells its figures beside their baselines, and how they are to the goal."""
+    """A benchmark prints figures, baselines and whether the goal is met."""
     done = run(script, *sizes, "--rounds", 1, "--goal", 1e9)
 
     assert done.returncode == 0, done.stderr
@@ -44,7 +44,7 @@ def test_sweep_agents() -> None:
 
 
 def test_a_missed_goal() -> None:
-    """A benchmark fails where its goal is missed, and names it."""
+    """A benchmark that misses its goal fails and names it."""
     done = run("setting_resolution.py", "--calls", 3, "--rounds", 1, "--goal", 1e-9)
 
     assert (done.returncode, done.stderr) == (1, "")

@@ -1,4 +1,4 @@
-"""The tasks that the tests run, and what their drivers do."""
+"""Tasks and driver functions of the tests."""
 
 # ruff: noqa: T201, ASYNC110, ASYNC220, ASYNC240 - each of them has a process of its own, and says what it does
 
@@ -44,7 +44,7 @@ async def family(x: int) -> int:
 
 @env.task(retries=2)
 async def flaky() -> int:
-    """Fails once, after a child and a trace that the second attempt finds done."""
+    """Fails once, after a child and a trace that the second attempt reuses."""
     attempt = flyte.ctx().attempt_number
     x = await doubled(await child(20))
     if attempt == 0:
@@ -83,7 +83,7 @@ async def failing() -> None:
 
 @env.task
 async def parent_of_failures() -> None:
-    """Bears one failure and not the next."""
+    """Handles one failure and not the next."""
     try:
         await crashing()
     except flyte.errors.RuntimeUserError as error:
@@ -99,7 +99,7 @@ async def sleeping() -> None:
 
 @env.task
 async def marking(mark: str) -> None:
-    """Says in the file system which process it is."""
+    """Writes its process id to a file."""
     Path(f"{mark}.new").write_text(str(os.getpid()))
     Path(f"{mark}.new").rename(mark)
     await asyncio.sleep(600)
@@ -107,7 +107,7 @@ async def marking(mark: str) -> None:
 
 @env.task
 async def cancelling(mark: str) -> str:
-    """Cancels its child as soon as that runs, and outlives it."""
+    """Cancels its child as soon as it runs, and outlives it."""
     pending = asyncio.ensure_future(marking(mark))
     while not Path(mark).exists():
         await asyncio.sleep(0.05)
@@ -142,7 +142,7 @@ async def patient() -> str:
 
 @env.task
 async def catching() -> None:
-    """Leaves on SIGTERM in its own way."""
+    """Exits with its own code on SIGTERM."""
 
     def leave(*_: object) -> None:
         sys.exit(143)
@@ -163,7 +163,7 @@ async def writing() -> Dir:
 
 
 def read_back(run: Run) -> tuple[dict[str, str], str]:
-    """In the driver: what is in the folder that a run returned, and its report."""
+    """Read the folder that a run returned, and its report; in the driver."""
     run.wait(quiet=True)
     folder = Path(run.outputs()[0].download_sync(tempfile.mkdtemp()))
     files = {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*.txt")}
@@ -171,7 +171,7 @@ def read_back(run: Run) -> tuple[dict[str, str], str]:
 
 
 def abort(run: Run) -> str:
-    """In the driver: a user aborts the run."""
+    """Abort the run as a user; in the driver."""
     run.wait(quiet=True, wait_for="running")
     run.abort(reason="enough")
     run.wait(quiet=True)
@@ -201,7 +201,7 @@ async def context() -> list[dict[str, str]]:
 
 
 class Console(flyte.Link):
-    """Everything that a link is given."""
+    """A link with all its variables."""
 
     name = "Console"
     icon_uri = "https://console/icon.svg"

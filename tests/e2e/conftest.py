@@ -3,5 +3,5 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def settings_that_fail_fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keeps the SDK from waiting minutes for a server that a test has broken."""
+    """Keep the SDK from waiting minutes for a server that a test has broken."""
     monkeypatch.setenv("WANDB_INIT_TIMEOUT", "20")

@@ -12,7 +12,7 @@ from wandb_sweeps._server.api import SweepState
 
 
 def run_locally(task: Any, *args: Any, context: Mapping[str, str] | None = None, **kwargs: Any) -> Any:
-    """Runs a task to its end and returns its result; what it raises comes as Flyte gives it to the user."""
+    """Run a task to its end and return its result; exceptions are those that Flyte raises for users."""
     flyte.init()
     run = flyte.with_runcontext(mode="local", custom_context=dict(context or {})).run(task, *args, **kwargs)
     return run.outputs()[0]

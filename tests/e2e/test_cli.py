@@ -1,4 +1,4 @@
-"""The installed command against a real server: what it brings, what it says, and what it ends with."""
+"""The installed command against a real server: files, output and exit codes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KEPT_LINE = "what has arrived is kept, and the same command goes on from there"
 
 @dataclass
 class Command:
-    """Runs it in a folder and an environment of its own; its output never holds the key."""
+    """Runs the command in a separate folder and environment, and checks that its output never contains the key."""
 
     folder: Path
     environment: dict[str, str]
@@ -247,7 +247,7 @@ def test_host_option_selects_the_server(command: Command, backend: WandbBackend)
 def download_that_hangs(
     command: Command, backend: WandbBackend, *arguments: str, **given: Any
 ) -> Iterator[subprocess.Popen[str]]:
-    """A download of which one file is complete, and another has its first half."""
+    """Start a download of which one file is complete and another is half complete."""
     small, big = b"1", b"x" * 2_000_000
     path = backend.run(files={"small": small, "big": big})
     backend.server.faults.add(Fault("download", target="big", drop_after=1_000_000))
@@ -372,7 +372,7 @@ def read_to_the_end(screen: int) -> bytes:
     while True:
         try:
             found = os.read(screen, 4096)
-        except OSError:  # How Linux says that nobody has the terminal any more.
+        except OSError:  # Linux reports a closed terminal this way.
             found = b""
         if not found:
             os.close(screen)

@@ -1,4 +1,4 @@
-"""What becomes of a run's data when the server does not take it; the task's result or error survives in any case."""
+"""Data that the server does not accept: it is not lost, and the task keeps its result or error."""
 
 import logging
 import os
@@ -46,7 +46,7 @@ async def failing() -> str:
 @wandb_init
 @env.task
 async def finishing() -> str:
-    """Closes its run itself."""
+    """Finishes its run in the body."""
     run_id = log_rows()
     run = get_wandb_run()
     assert run is not None
@@ -56,7 +56,7 @@ async def finishing() -> str:
 
 @pytest.fixture
 def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """What the library warns of."""
+    """Capture the library's warnings."""
     caplog.set_level(logging.WARNING, logger="wandb_runtime")
     return caplog
 
@@ -66,7 +66,7 @@ def warnings(log: pytest.LogCaptureFixture) -> list[str]:
 
 
 def execute_command_in(warning: str) -> None:
-    """Types the command that a warning names into a shell that knows nothing but the API key."""
+    """Run the command from a warning in a shell that has only the API key."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     known = {name: value for name, value in os.environ.items() if name != "WANDB_BASE_URL"}
     subprocess.run(["sh", "-c", warning.split("`")[1]], env={**known, "PATH": path}, check=True, timeout=60)

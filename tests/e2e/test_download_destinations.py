@@ -35,7 +35,7 @@ class TestS3(DownloadContract):
     def place(self, store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Place:
         from s3fs import S3FileSystem
 
-        # Flyte may have registered its own, with other options.
+        # Flyte may have registered another implementation.
         monkeypatch.setitem(registered, "s3", S3FileSystem)
         bucket = store.new_bucket()
 

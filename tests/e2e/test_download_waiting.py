@@ -1,4 +1,4 @@
-"""What is waited for before a run is downloaded: a run that goes on, rows that have not arrived."""
+"""Waiting before a download: for the end of a run, or for rows in flight."""
 
 import threading
 from pathlib import Path
@@ -16,7 +16,7 @@ SHORT = 0.5
 
 @pytest.fixture
 def run(wandb_devserver: DevServer, tmp_path: Path) -> Any:
-    """One that goes on, and of which the server has a row."""
+    """An unfinished run of which the server has a row."""
     settings = wandb.Settings(x_file_stream_transmit_interval=1, console="off")
     with wandb.init(project="e2e", dir=tmp_path, settings=settings) as run:
         run.log({"x": 0})

@@ -1,4 +1,4 @@
-"""Downloads in Flyte's local mode: what users call, and what download_logs makes of a run or a sweep."""
+"""Downloads in Flyte's local mode: the functions and `download_logs`, of runs and sweeps."""
 
 import asyncio
 import concurrent.futures
@@ -43,7 +43,7 @@ ROWS = list(range(5))
 
 @pytest.fixture(autouse=True)
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where temporary files go."""
+    """The folder for temporary files."""
     folder = tmp_path / "tmp"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
@@ -66,7 +66,7 @@ def said(log: pytest.LogCaptureFixture, level: int = logging.WARNING) -> list[st
 
 
 def stored(log: pytest.LogCaptureFixture) -> list[Path]:
-    """Where the outputs of traces are that download_logs has asked for."""
+    """Return the outputs of the traces of download_logs."""
     pattern = re.compile("Stored the files of .* as the output of a trace: (.*)")
     return [Path(found[1]) for text in said(log, logging.INFO) if (found := pattern.fullmatch(text))]
 
@@ -86,7 +86,7 @@ def files_in(folder: Path | str) -> set[str]:
 
 
 def assert_holds(folder: Path | str, server: DevServer, run_id: str, project: str = "local/e2e") -> None:
-    """It has all of a run, and nothing else."""
+    """Assert that a folder has all files of a run, and nothing else."""
     folder, run = Path(folder), server.run(f"{project}/{run_id}")
     assert files_in(folder) == {*run.files, "summary.json", "metrics_history.json"}
     assert all((folder / name).read_bytes() == file.read_bytes() for name, file in run.files.items())
@@ -98,7 +98,7 @@ def assert_holds(folder: Path | str, server: DevServer, run_id: str, project: st
 @wandb_init
 @env.task
 async def child() -> str:
-    """Joins its parent's run, or opens one."""
+    """A child that joins its parent's run, or opens one."""
     return log_rows()
 
 
@@ -108,7 +108,7 @@ def child_sync() -> str:
     return log_rows()
 
 
-# What users call
+# Functions that users call
 
 
 @wandb_init
@@ -121,7 +121,7 @@ def downloading() -> list[str]:
 @wandb_init
 @env.task
 async def downloading_async(folder: str) -> list[str]:
-    """The calls block; they must not wait for the loop that they block."""
+    """Blocking calls on the event loop: they must not wait for that loop."""
     run_id = log_rows()
     return [run_id, download_wandb_run_dir(path=folder)]
 
@@ -142,7 +142,7 @@ def test_the_current_run(wandb_devserver: DevServer, temporary: Path, tmp_path: 
 
 @env.task
 async def calling() -> tuple[str, Dir]:
-    """Names the run of a child by its id alone."""
+    """Downloads the run of a child by its bare id."""
     run_id = await child()
     return run_id, await download_wandb_run_logs(run_id)
 

@@ -1,4 +1,4 @@
-"""What `fan_out_sweep_agents` says about a sweep and its agents, whatever they do."""
+"""Results and logs of `fan_out_sweep_agents`."""
 
 import flyte
 import pytest
@@ -20,7 +20,7 @@ from tests.e2e.support import create_grid, run_locally, set_sweep_state
 
 env = flyte.TaskEnvironment(name="e2e_fan_out")
 
-# Flyte's types of dataclasses make it.
+# Raised by Flyte's types of dataclasses.
 pytestmark = pytest.mark.filterwarnings("ignore:Support for class-based `config`")
 
 PROJECT = wandb_config(project="e2e")

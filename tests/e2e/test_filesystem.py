@@ -1,4 +1,4 @@
-"""`wandb://` on what the real SDK has logged, through the libraries that people read files with."""
+"""`wandb://` URLs of a run of the real SDK, read by common libraries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The history of a run that the real SDK logged, beside what the SDK itself reads back."""
+"""Histories of runs of the real SDK, compared with those that the SDK reads."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PROJECT = "e2e"
 
 
 def logged(rows: Iterable[tuple[int, dict[str, Any]]], **settings: Any) -> str:
-    """Logs rows at steps; returns the path of the run."""
+    """Log rows at steps and return the path of the run."""
     with wandb.init(project=PROJECT, reinit="create_new", **settings) as run:
         for step, values in rows:
             run.log(values, step=step)
@@ -30,7 +30,7 @@ def logged(rows: Iterable[tuple[int, dict[str, Any]]], **settings: Any) -> str:
 
 
 def history(path: str, folder: Path, form: HistoryFormat = "json") -> list[dict[str, Any]]:
-    """The rows of a download, read by the strictest reader there is."""
+    """Read the rows of a download with a strict JSON parser."""
     result = download_run(path, folder, history_format=form)
     assert result.history_path is not None
     file = folder / result.history_path
@@ -50,7 +50,7 @@ def refuse(name: str) -> NoReturn:
 
 
 def scanned(path: str) -> list[dict[str, Any]]:
-    """What the SDK reads, with None for the numbers that JSON lacks."""
+    """Read rows with the SDK, with None for numbers that JSON lacks."""
     return [plain(row) for row in wandb.Api().run(path).scan_history()]
 
 
@@ -61,7 +61,7 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    # What the server gives in their place.
+    # The server's replacements.
     return None if value in ("NaN", "Infinity", "-Infinity") else value
 
 
@@ -141,7 +141,7 @@ def test_unfinished_run_is_read_again(wandb_devserver: DevServer, tmp_path: Path
         run.log({"loss": 1})
 
         rows = history(path, tmp_path / "download")
-        # The SDK sends when it likes.
+        # The SDK sends in the background.
         assert [row["loss"] for row in rows] == [0, 1][: len(rows)]
         run.log({"loss": 2})
     assert [row["loss"] for row in history(path, tmp_path / "download")] == [0, 1, 2]

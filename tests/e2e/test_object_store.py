@@ -26,7 +26,7 @@ def bucket(store: ObjectStore) -> str:
 
 @pytest.fixture
 def s3fs_options(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
-    """What opens a store by s3fs, whatever else has taken its protocol in this process."""
+    """Return a function that opens a store with s3fs, whichever implementation is registered."""
     from s3fs import S3FileSystem
 
     monkeypatch.setitem(registered, "s3", S3FileSystem)
@@ -35,7 +35,7 @@ def s3fs_options(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> dict[st
 
 @pytest.fixture
 def flyte_options(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
-    """What opens a store by the implementation of `s3://` that Flyte registers for its tasks."""
+    """Return a function that opens a store with Flyte's implementation of `s3://`."""
     from obstore.fsspec import FsspecStore
 
     kind = type("FsspecStore_s3", (FsspecStore,), {"protocol": "s3", "asynchronous": True})

@@ -1,4 +1,4 @@
-"""What keeps a run from being opened, said before the task's body runs."""
+"""Errors that keep a run from being opened, raised before the task's body runs."""
 
 import asyncio
 import logging
@@ -38,7 +38,7 @@ def no_body_has_run() -> None:
 
 
 def body() -> str:
-    """Notes that the body of a task has started, and which run it sees."""
+    """Record that the body of a task has started, and its run."""
     run = get_wandb_run()
     assert run is not None
     run.log({"started": 1})
@@ -171,7 +171,7 @@ def test_a_refusal_says_what_to_check(fault: Fault, says: str, wandb_devserver: 
 
 @pytest.fixture
 def refusing_host() -> Iterator[str]:
-    """An address on loopback where nobody listens, and nobody else can start to."""
+    """A loopback URL with a reserved port on which no server listens."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"
@@ -195,7 +195,7 @@ def test_unreachable_host(host: str, says: str, wandb_devserver: DevServer, refu
     with fails_before_its_body(UnavailableError, host, says, "Check the host (host=, WANDB_BASE_URL)"):
         run_locally(plain, context={**CONTEXT, **unreachable})
 
-    # The SDK remembers the host, and the next run must not go there.
+    # The SDK caches the host, and the next run must not use it.
     assert run_locally(plain, context=CONTEXT) == wandb_devserver.runs()[0].id
 
 
@@ -273,7 +273,7 @@ def test_the_loop_goes_on_while_a_run_opens_and_closes(wandb_devserver: DevServe
     before, after = ticks[: ticks.index("body")], ticks[ticks.index("body") :]
     assert wandb_devserver.faults.fired(opening)
     assert wandb_devserver.faults.fired(closing)
-    # A loop that is blocked ticks once or twice around the block; this one had a second each.
+    # A blocked loop ticks once or twice; this one had a second for each phase.
     assert before.count("tick") > 10
     assert after.count("tick") > 10
 
@@ -313,5 +313,5 @@ def test_canary_private_names(wandb_devserver: DevServer) -> None:
 
 
 def global_run() -> wandb.Run | None:
-    """`wandb.run`, which type checkers believe to stay what it was."""
+    """Read `wandb.run` in a way that type checkers do not narrow."""
     return wandb.run

@@ -33,7 +33,7 @@ async def working(value: int) -> None:
 
 
 async def act(name: str, value: int, folder: Path, context: dict[str, str]) -> None:
-    """One action, as the platform has a container run it."""
+    """Run one action as the platform does in a reusable container."""
     inputs = await convert_from_native_to_inputs(working.native_interface, value=value, custom_context=context)
     (folder / name).mkdir()
     (folder / name / "inputs.pb").write_bytes(inputs.proto_inputs.SerializeToString())
@@ -56,7 +56,7 @@ async def act(name: str, value: int, folder: Path, context: dict[str, str]) -> N
 
 @pytest.fixture(autouse=True)
 def environment_of_another_action(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What a long-lived process was started with says nothing about the actions that it runs."""
+    """The environment of a long-lived process, which does not describe its actions."""
     handler = signal.getsignal(signal.SIGTERM)
     monkeypatch.setenv("RUN_NAME", "run0")
     monkeypatch.setenv("ACTION_NAME", "the-first-one")

@@ -19,7 +19,7 @@ CONTEXT = wandb_config(project="e2e")
 
 
 def log(**values: Any) -> str:
-    """Logs to the current run and returns its id."""
+    """Log to the current run and return its id."""
     run = get_wandb_run()
     assert run is not None
     run.log(values)

@@ -1,4 +1,4 @@
-"""Where the settings of a run come from."""
+"""Sources of the settings of a run."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ env = flyte.TaskEnvironment(name="e2e_settings")
 
 
 def run_path() -> str:
-    """Where the current run is, as its own SDK object has it."""
+    """Return the current run's entity, project and id from its SDK object."""
     run = get_wandb_run()
     assert run is not None
     return f"{run.entity}/{run.project}/{run.id}"

@@ -1,4 +1,4 @@
-"""Where an agent looks for its sweep when only the id is given."""
+"""Lookup of a sweep by its id."""
 
 import pytest
 from flyteplugins.wandb import wandb_config, wandb_sweep_config

@@ -1,4 +1,4 @@
-"""The requests that wandb-sweeps sends itself are those of the SDK: what W&B takes from the one, it takes from both."""
+"""Requests of wandb-sweeps equal those of the SDK, so that W&B accepts both."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ CONFIG = {"method": "grid", "name": "named", "description": "for", "parameters":
 
 @dataclass(frozen=True)
 class Request:
-    """A GraphQL request, by what a server can tell apart."""
+    """A GraphQL request, reduced to what a server distinguishes."""
 
     variables: dict[str, Any]
     declared: dict[str, str]
-    """The types of the variables, by name."""
+    """Variable types by name."""
     asked: frozenset[str]
-    """The paths of the fields that are asked for, those of their arguments among them."""
+    """Paths of the requested fields, including those of their arguments."""
 
 
 def paths(selected: SelectionSetNode | None, above: str = "") -> Iterator[str]:
-    """Of fields, and of the arguments and their keys: `upsertSweep(input.config)`."""
+    """Paths of fields, and of the arguments and their keys: `upsertSweep(input.config)`."""
     for node in selected.selections if selected else ():
         assert isinstance(node, FieldNode)
         path = f"{above}{node.name.value}"
@@ -62,7 +62,7 @@ def request_of(body: dict[str, Any]) -> Request:
 
 
 class Recorder:
-    """What was asked, in the order in which it was answered."""
+    """Recorded requests, in the order of their responses."""
 
     def __init__(self) -> None:
         self._bodies: list[dict[str, Any]] = []
@@ -90,7 +90,7 @@ class Recorder:
 
 @pytest.fixture
 def recorder(wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
-    """Stands between the SDK and the server, and notes what passes."""
+    """A proxy between client and server that records requests."""
     recorder = Recorder()
 
     class Handler(BaseHTTPRequestHandler):
@@ -138,7 +138,7 @@ def create_as_we_do() -> str:
     return sweep_id
 
 
-# `wandb.sweep` uses what the SDK itself has given up.
+# `wandb.sweep` uses a deprecated API of the SDK.
 @pytest.mark.filterwarnings("ignore:Read the `app_url` setting:DeprecationWarning")
 def test_sweep_is_created_with_the_variables_of_the_sdk(recorder: Recorder) -> None:
     """Variables that are not needed are left out."""
@@ -149,11 +149,11 @@ def test_sweep_is_created_with_the_variables_of_the_sdk(recorder: Recorder) -> N
     filters = [json.loads(request.variables.pop("priorRunsFilters")) for request in (theirs, own)]
     assert configs[0] == configs[1]
     assert filters[0] == filters[1]
-    # The SDK has a variable for the name too, and sends the name in the configuration alone.
+    # The SDK has a variable for the name, but sends the name only in the configuration.
     assert own.variables.pop("displayName") == CONFIG["name"]
     assert own.variables == {name: theirs.variables[name] for name in own.variables}
     assert theirs.variables.keys() - own.variables.keys() <= {"launchScheduler", "templateVariableValues"}
-    # What `wandb sweep --stop` and its kin send: see below.
+    # The requests of `wandb sweep --stop` and similar commands: see below.
     assert own.declared.items() - {("state", "String")} <= theirs.declared.items()
     assert own.asked - {"upsertSweep(input.state)", "upsertSweep.sweep.id", "upsertSweep.sweep.state"} <= theirs.asked
 
@@ -170,7 +170,7 @@ def test_sweep_is_stopped_as_by_the_sdk(recorder: Recorder) -> None:
     set_sweep_state(str(location.ref), "RUNNING")
     (own,) = recorder.during(lambda: end(own_sweep, "FINISHED", has_failed=False))("UpsertSweep")
 
-    # Its last line is by what another attempt of the task finds the sweep.
+    # By its last line another attempt of the task finds the sweep.
     assert own.variables.pop("description") == CONFIG["description"]
     assert own.variables == theirs.variables
     assert own.declared.items() & theirs.declared.items() >= {("id", "ID"), ("state", "String")}

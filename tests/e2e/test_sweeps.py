@@ -47,7 +47,7 @@ def the_sweep(server: DevServer, project: str = "local/e2e") -> SweepRecord:
 
 @pytest.fixture(autouse=True)
 def environment_as_before(wandb_devserver: DevServer) -> Iterator[None]:
-    """Whatever a test does: it leaves no variable behind that the next run would be placed by."""
+    """Remove environment variables that would affect the next run."""
     before = wandb_variables()
     yield
     assert wandb_variables() == before
@@ -99,7 +99,7 @@ async def creating() -> dict[str, list[str | None]]:
     with nearer:
         found["same"].append(get_wandb_sweep_id())
         found["nearer"] = [await joining()]
-    with wandb_sweep_config(method="grid"):  # as it is in force already
+    with wandb_sweep_config(method="grid"):  # as the current sweep has it already
         found["equal"] = [await joining()]
     found["same"].append(await joining())
     return found
@@ -126,7 +126,7 @@ def test_creating_and_joining(wandb_devserver: DevServer) -> None:
     )
     assert "on_exit" not in first.config
     assert [sweeps[sweep].name for sweep in ids[1:3]] == ["its own", "nearer"]
-    # The run's name and the action's, which locally are both made up.
+    # In local mode the names of run and action are generated.
     assert first.name.count("-") >= 1
     assert {sweep.state for sweep in sweeps.values()} == {"PENDING"}
     shown = wandb.Api().sweep(f"team/e2e/{first.id}")  # type: ignore[no-untyped-call]
@@ -273,7 +273,7 @@ def test_stacked(task: Any, wandb_devserver: DevServer) -> None:
     assert the_sweep(wandb_devserver).name == run_id
 
 
-# Bad input
+# Invalid input
 
 
 @wandb_sweep
@@ -352,7 +352,7 @@ flyte.with_runcontext(mode="local", custom_context=wandb_config(project="e2e")).
 
 # Agents of the SDK
 
-# It leaves the file open from which wandb.init reads the parameters of a trial.
+# wandb.init does not close the file of a trial's parameters.
 agents = pytest.mark.filterwarnings("ignore:Exception ignored in.*sweep-:pytest.PytestUnraisableExceptionWarning")
 
 _trials: list[dict[str, Any]] = []
@@ -450,7 +450,7 @@ _has_started = threading.Event()
 
 @wandb_init
 def objective_beside_others() -> None:
-    """Goes on when the other agent and the other task are seen to wait."""
+    """Continue when the other agent and the other task wait."""
     run = get_wandb_run()
     assert run is not None
     if not _has_started.is_set():
@@ -543,7 +543,7 @@ async def agent_of_a_wrong_sweep(sweep_id: str, project: str) -> None:
 @wandb_sweep
 @env.task
 def agent_of_its_deleted_sweep(url: str) -> None:
-    """Deletes its sweep as a user does, on another way to the server."""
+    """Deletes its sweep as a user does, over another connection."""
     sweep_id = get_wandb_sweep_id()
     assert sweep_id is not None
     _servers[url].delete_sweep(f"local/e2e/{sweep_id}")

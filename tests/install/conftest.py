@@ -19,14 +19,14 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Built]:
 
 @pytest.fixture(scope="session")
 def installed(built: dict[str, Built], tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """All our wheels and what they require, nothing else."""
+    """An environment with all wheels and their requirements, and nothing else."""
     return make_environment(tmp_path_factory.mktemp("installed") / "venv", built)
 
 
 @pytest.fixture(scope="session")
 def beside_another_plugin(built: dict[str, Built], tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """Our wheels in one environment with a Flyte plugin that ships `flyteplugins/__init__.py`, though it should not."""
+    """An environment with a Flyte plugin that ships `flyteplugins/__init__.py`, though it should not."""
     environment = make_environment(tmp_path_factory.mktemp("beside") / "venv", built)
-    # Its dependencies are gigabytes; the files of the namespace are what matters here.
+    # Without its dependencies, which are gigabytes: only the namespace matters here.
     environment.install("--no-deps", "flyteplugins-vllm==2.12.1")
     return environment

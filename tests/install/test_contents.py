@@ -29,7 +29,7 @@ def dist_info(package: Package) -> str:
 
 @each_package
 def test_top_level_names(package: Package, wheel: zipfile.ZipFile) -> None:
-    """The wheel owns its own top-level name only; never `wandb`, which is the SDK's."""
+    """The wheel contains only its own top-level package; never `wandb`, which is the SDK's."""
     names = {PurePosixPath(name).parts[0] for name in wheel.namelist()}
 
     assert names == {package.module.split(".")[0], dist_info(package)}
@@ -70,7 +70,7 @@ def test_wheel_has_the_license(package: Package, wheel: zipfile.ZipFile) -> None
 
 @each_package
 def test_sdist_contents(package: Package, built: dict[str, Built]) -> None:
-    """The sdist has what is needed to read, build and pass on the package, and nothing of a developer's machine."""
+    """The sdist has everything needed to build and redistribute the package, and no developer files."""
     with tarfile.open(built[package.dist].sdist) as archive:
         names = {PurePosixPath(name).parts[1] for name in archive.getnames()}
 
@@ -79,7 +79,7 @@ def test_sdist_contents(package: Package, built: dict[str, Built]) -> None:
 
 @each_package
 def test_sdist_builds_the_same_wheel(package: Package, built: dict[str, Built]) -> None:
-    """Who builds from the sdist gets the same wheel as who builds from the tree."""
+    """A wheel built from the sdist equals one built from the tree."""
     from_sdist, from_tree = built[package.dist].wheel, built[package.dist].wheel_of_tree
 
     assert from_sdist.name == from_tree.name

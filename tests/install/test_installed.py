@@ -10,7 +10,7 @@ each_package = pytest.mark.parametrize("package", PACKAGES, ids=lambda package: 
 
 @each_package
 def test_import(package: Package, installed: Environment) -> None:
-    """The package is imported from the wheel, not from the tree, and says the version that pip says."""
+    """The package is imported from the wheel, not from the tree, and has the version that pip reports."""
     printed = installed.run(
         f"import {package.module} as module; from importlib.metadata import version;"
         f"print(module.__file__, module.__version__, version({package.dist!r}))"
@@ -47,7 +47,7 @@ def test_wandb_is_the_sdk(installed: Environment) -> None:
 
 
 def test_namespace_is_shared(installed: Environment) -> None:
-    """No wheel of ours makes `flyteplugins` a regular package."""
+    """No wheel makes `flyteplugins` a regular package."""
     assert installed.run("import flyteplugins; print(flyteplugins.__file__)") == "None"
 
 

@@ -1,4 +1,4 @@
-"""What download_logs and its kin make of runs and sweeps in remote mode: outputs of traces, in an object store."""
+"""Downloads of runs and sweeps in remote mode: outputs of traces, in an object store."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def traces(plane: ControlPlane, run: Run) -> list[Action]:
 
 
 def contents(plane: ControlPlane, uri: object) -> dict[str, bytes]:
-    """What a Dir holds, by the names below it."""
+    """Read the files of a Dir by name."""
     found = {name: plane.store.read(f"{uri}/{name}") for name in plane.store.list(str(uri))}
     return {name: content for name, content in found.items() if content is not None}
 
@@ -54,13 +54,13 @@ def test_each_attempt_stores_its_own_logs(plane: ControlPlane, wandb_devserver: 
     assert steps(last) == [row["x"] for row in run.history] == [*steps(first), 10, 11, 12]
     assert set(last) == everything_of(run)
     assert all(last[name] == file.read_bytes() for name, file in run.files.items())
-    # What the body asked for while its run went on is anew in each attempt, too.
+    # Downloads that the body requests while its run continues are repeated in each attempt, too.
     assert "summary.json" in output(plane, called_1)
     run_id, logs = flyte_run.result
     assert run_id == run.id
     assert set(contents(plane, logs.path)) == set(output(plane, called_2))
     assert set(output(plane, called_2)) >= {"summary.json", "metrics_history.json"}
-    # A child that has a run of its own, and fails.
+    # A child that opens a separate run, and fails.
     (of_child,) = (trace for trace in traces(plane, flyte_run) if trace.parent == failing.name)
     child = run_of(failing, wandb_devserver)
     assert (failing.phase, child.state) == (Phase.FAILED, "failed")

@@ -1,4 +1,4 @@
-"""Which run children in pods of their own join or open, and what becomes of a run that several pods write to."""
+"""Runs of parents and children in separate pods: joining, opening, and several writers of one run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.control_plane.plane import ControlPlane
 
 
 def labels(run: RunRecord) -> set[str]:
-    """The labels of the writers who have said `here is ...`, as W&B puts them before each line."""
+    """Return the writer labels that W&B puts before each `here is ...` line."""
     return {line.partition(" here is ")[0] for line in run.console if " here is " in line}
 
 

@@ -1,4 +1,4 @@
-"""What a task makes of a W&B server that is away, refuses it or takes no data; and what nobody may read."""
+"""Tasks whose W&B server is unreachable, refuses them or accepts no data; and secrecy of the API key."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ IMPATIENT = {"WANDB_INIT_TIMEOUT": "1"}
 
 @pytest.fixture
 def refusing_host() -> Iterator[str]:
-    """An address on loopback where nobody listens, and nobody else can start to."""
+    """A loopback URL with a reserved port on which no server listens."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
 def kept(plane: ControlPlane, run: Run, folder: Path) -> list[Path]:
-    """Downloads the run directories that traces of a Flyte run have as their outputs, in their order."""
+    """Download the run directories that are outputs of traces of a Flyte run, in order."""
     folders = []
     for trace in plane.actions(run):
         if trace.kind is Kind.TRACE:
@@ -48,14 +48,14 @@ def kept(plane: ControlPlane, run: Run, folder: Path) -> list[Path]:
 
 
 def execute(command: str, cwd: Path) -> None:
-    """Types a command that a warning names into a shell of somebody who knows nothing but the API key."""
+    """Run a command from a warning in a shell that has only the API key."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     known = {name: value for name, value in os.environ.items() if name != "WANDB_BASE_URL"}
     subprocess.run(["sh", "-c", command], env={**known, "PATH": path}, cwd=cwd, check=True, timeout=60)
 
 
 def command_for_kept(stderr: str) -> str:
-    """The command in the one warning that says what Flyte keeps."""
+    """Return the command in the only warning about data that Flyte stores."""
     (command,) = re.findall(r"is stored in Flyte.*upload it with `(.*)`", stderr)
     return str(command)
 
@@ -206,6 +206,6 @@ def test_key_is_never_exposed(plane: ControlPlane, wandb_devserver: DevServer, t
     assert {name for name, content in everything.items() if key.encode() in content} <= {
         str(wandb_devserver.data_dir / "api-key")
     }
-    # The task's input, of course: that is how it was given.
+    # The task's input contains it by design.
     given = {name for name in everything if name.endswith(("/inputs.pb", "/job.pickle"))}
     assert {name for name, content in everything.items() if credential.encode() in content} <= given

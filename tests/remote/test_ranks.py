@@ -26,7 +26,7 @@ def start(tmp_path: Path, plane: ControlPlane) -> "Start":
 
 
 class Start:
-    """Runs a task in several processes."""
+    """Start a task in several processes."""
 
     def __init__(self, plane: ControlPlane, folder: Path) -> None:
         self._plane = plane

@@ -1,4 +1,4 @@
-"""A task with a run of its own: what the run says, however the task is called and however it ends."""
+"""The run of a single task, for every way to call the task and every way it can end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is left of a W&B run whose task the platform stops: by abort, by timeout, for its parent."""
+"""W&B runs of tasks that the platform stops: by abort, by timeout, because of the parent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GRACE = 30.0
 
 
 def assert_preempted(action: Action, server: DevServer) -> None:
-    """The pod has left by itself, all rows are there, and W&B knows that it was not the task's fault."""
+    """Assert that the pod exited within its grace period, all rows arrived and the run is preempted."""
     run = run_of(action, server)
     assert (action.last.exit_code, action.last.signal) == (143, None)
     assert logged(run, "row") == list(range(20))

@@ -17,7 +17,7 @@ PROJECT = "team/remote"
 
 
 def sweep_link_of(action: Action) -> str:
-    """The address of the sweep link that the platform shows for an action."""
+    """Return the URL of the sweep link of an action."""
     (link,) = (link for link in action.links if link.name == "Weights & Biases Sweep")
     assert link.icon_uri
     return link.uri

@@ -1,8 +1,8 @@
 """A launcher of several processes for one action: flyte.clustered without a cluster, and without torch.
 
-The command of a pod of flyte.clustered is `clustered ARGUMENTS OF a0`; with `launcher_env` this script runs instead, and
-starts the real `a0` once for each rank, with the environment of the real launcher and of torchrun. All "workers" are
-in this pod. When a rank fails the others get SIGTERM, and if restarts are left, all are started again.
+The command of a pod of flyte.clustered is `clustered ARGUMENTS OF a0`; with `launcher_env` this script runs instead. It
+starts the real `a0` once for each rank, with the environment of the real launcher and of torchrun. All "workers" are in
+this pod. When a rank fails the others get SIGTERM, and all are restarted as often as allowed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Sweep agents, each in a pod of its own. Pods import this module."""
+"""Sweep agents, each in a separate pod. Pods import this module."""
 
 # ruff: noqa: T201 - each of them has a process of its own, and says what it does
 
@@ -35,7 +35,7 @@ async def controller() -> dict[str, str]:
 
 @env.task
 async def counting(agent_id: int, sweep_id: str, count: int = 1) -> int:
-    """Has nothing to do with W&B: what is tested is how it is started."""
+    """Does not use W&B: the test checks how agents are started."""
     return agent_id * count
 
 

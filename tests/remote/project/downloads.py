@@ -28,13 +28,13 @@ def attempt() -> int:
 
 
 def log_rows(first: int = 0) -> str:
-    """Logs three rows and, but for who joins it, a file to the current run and returns its id."""
+    """Log three rows to the current run, and a file unless it is joined; return its id."""
     run = get_wandb_run()
     assert run is not None
     for x in range(first, first + 3):
         run.log({"x": x})
     if first < 100:
-        # Of a run with several writers the last one to come would win.
+        # With several writers of one run, the last one would win.
         (Path(run.dir) / "notes.txt").write_text(f"from {first}")
         run.save("notes.txt", policy="now")
     return str(run.id)
@@ -57,7 +57,7 @@ def failing_sync() -> str:
 @wandb_init
 @env.task(retries=1)
 async def retried() -> tuple[str, Dir]:
-    """Its first attempt fails when it has downloaded a child's logs by itself; its own are downloaded after that."""
+    """The first attempt downloads the logs of a child and fails; then its own logs are downloaded."""
     run_id = log_rows(10 * attempt())
     await joining()
     other = None

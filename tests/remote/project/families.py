@@ -1,4 +1,4 @@
-"""Parents and children, each in a pod of its own. Pods import this module."""
+"""Parents and children, each in a separate pod. Pods import this module."""
 
 # ruff: noqa: T201, ASYNC110, ASYNC240 - each of them has a process of its own, and says what it does
 
@@ -20,14 +20,14 @@ env = flyte.TaskEnvironment(name="families")
 
 
 def state() -> str:
-    """What the server says about the current run."""
+    """Read the current run from the server."""
     run = get_wandb_run()
     assert run is not None
     return str(wandb.Api().run(f"{run.entity}/{run.project}/{run.id}").state)
 
 
 def say(who: str) -> str:
-    """Logs a row and a line of console output; returns the id of the run."""
+    """Log a row, print a line, and return the id of the run."""
     run_id = log(**{who: 1})
     print("here is", who)
     return run_id
@@ -67,7 +67,7 @@ async def identified(who: str) -> str:
 
 @env.task
 async def between(who: str) -> str:
-    """Not decorated: has no run, and hands on the one above."""
+    """Not decorated: has no run, and passes the parent's on."""
     assert get_wandb_run() is None
     assert wandb.run is None
     return await joining(who)
@@ -95,7 +95,7 @@ async def endless(mark: str) -> None:
     await asyncio.sleep(600)
 
 
-# Where W&B is, is said here only: the children have it from the run that they join.
+# Only the parent configures the server: children get it from the run that they join.
 @wandb_init(
     host=os.environ.get("FAMILY_HOST"),
     entity="local",
@@ -107,7 +107,7 @@ async def endless(mark: str) -> None:
 )
 @env.task
 async def family() -> dict[str, list[str]]:
-    """With everybody that may join, all at once."""
+    """Calls every kind of joining child at once."""
     own = say("parent")
     joined, shared, below, (middle, grandchild) = await asyncio.gather(
         joining("joining"), sharing.aio("sharing"), between("below"), having_a_child("middle")
@@ -124,7 +124,7 @@ async def family() -> dict[str, list[str]]:
 @wandb_init(group="families", tags=["parent"])
 @env.task
 async def parent_of_new() -> dict[str, str]:
-    """Without anybody that joins its run: that stays plain."""
+    """No child joins its run, which is not shared then."""
     run = get_wandb_run()
     assert run is not None
     run.log({"parent": 1}, step=5)
@@ -142,7 +142,7 @@ async def help_out() -> None:
 @wandb_init
 @env.task
 async def falling() -> None:
-    """Calls its child by a helper that finds it in a dictionary, and fails."""
+    """Calls its child through a helper and a dictionary, and fails."""
     say("parent")
     await help_out()
     raise ValueError("the parent's own")
@@ -170,7 +170,7 @@ async def unsteady_parent() -> str:
 @wandb_init
 @env.task
 async def outliving(mark: str) -> str:
-    """Cancels its child, and goes on."""
+    """Cancels its child, and continues."""
     say("parent")
     child = asyncio.ensure_future(endless(mark))
     while not Path(mark).exists():
@@ -192,7 +192,7 @@ async def aborted(mark: str) -> None:
 @wandb_init(group="families", mode="online")
 @env.task
 async def parent_of_one_writer() -> dict[str, str]:
-    """Calls all kinds of children; gives the ids of their runs, or their errors."""
+    """Calls all kinds of children; returns the ids of their runs, or their errors."""
     run = get_wandb_run()
     assert run is not None
     run.log({"parent": 1}, step=5)
@@ -205,13 +205,13 @@ async def parent_of_one_writer() -> dict[str, str]:
 @wandb_init(mode="shared")
 @env.task
 async def parent_of_unseen() -> list[str]:
-    """The child that joins is nowhere in its code."""
+    """Its code does not show the child that joins."""
     unseen = getattr(importlib.import_module("families"), "join" + "ing")
     return [say("parent"), *await asyncio.gather(unseen("joining"), opening("opening"))]
 
 
 def tell() -> str:
-    """How the current run is."""
+    """Describe the current run."""
     run = get_wandb_run()
     assert run is not None
     run.log({"told": 1})

@@ -1,4 +1,4 @@
-"""Tasks as a notebook has them: pods cannot import them, so they are pickled by value.
+"""Tasks as in a notebook: pods cannot import them, so they are pickled by value.
 
 Run them with `options={"interactive_mode": True}`.
 """

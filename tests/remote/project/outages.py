@@ -1,4 +1,4 @@
-"""Tasks whose W&B server is away, refuses them or takes no data. Pods import this module."""
+"""Tasks whose W&B server is unreachable, refuses them or accepts no data. Pods import this module."""
 
 # ruff: noqa: T201 - each of them has a process of its own, and says what it does
 
@@ -17,7 +17,7 @@ secret_env = flyte.TaskEnvironment(name="outages_secret", secrets=flyte.Secret("
 
 
 def log_rows(first: int = 0) -> str:
-    """Logs ten rows to the current run and returns its id."""
+    """Log ten rows to the current run and return its id."""
     run = get_wandb_run()
     assert run is not None
     print("the body has started")
@@ -75,7 +75,7 @@ async def offline() -> str:
 @wandb_init(mode="offline")
 @env.task
 async def losing() -> str:
-    """Leaves nothing that could be uploaded."""
+    """Its run leaves no data to upload."""
     run_id = log_rows()
     shutil.rmtree(Path(str(get_wandb_run_dir())).parent)
     return run_id
@@ -90,7 +90,7 @@ async def sharing() -> str:
 @wandb_init
 @env.task
 async def configuring_badly(entry: dict[str, str]) -> None:
-    """Its configuration is refused in the body, when its run is open."""
+    """Sets an invalid value in the body, when its run is open."""
     log_rows()
     with wandb_config(config=dict(entry)):
         print("not reached")
@@ -105,7 +105,7 @@ async def keeping() -> str:
 @wandb_init
 @secret_env.task
 async def careful(credential: str) -> str:
-    """Has all that knows a key say as much as it can, and fails at what may not be done with a credential."""
+    """Prints every object that may contain a key, and fails with a refused credential."""
     logging.basicConfig(level=logging.DEBUG)
     run_id = log_rows()
     await keeping()

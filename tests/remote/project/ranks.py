@@ -20,7 +20,7 @@ jax = ClusteredTaskEnvironment(name="jax", replicas=2, nproc_per_node=1, runtime
 
 @wandb_init
 def helper() -> str:
-    """A plain function: on a rank that does not log it must not open a run of its own."""
+    """A plain function: on a rank that does not log it must not open a run."""
     run = get_wandb_run()
     return run.id if run else "no run"
 

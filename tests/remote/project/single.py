@@ -1,4 +1,4 @@
-"""Tasks that have a run of their own each. Pods import this module."""
+"""Tasks that each open a run. Pods import this module."""
 
 # ruff: noqa: T201 - each of them has a process of its own, and says what it does
 
@@ -23,7 +23,7 @@ env = flyte.TaskEnvironment(name="single")
 
 
 def log(**values: Any) -> str:
-    """Logs to the current run and returns its id."""
+    """Log to the current run and return its id."""
     run = get_wandb_run()
     assert run is not None
     run.log(values)
@@ -33,7 +33,7 @@ def log(**values: Any) -> str:
 @wandb_init(config={"lr": 0.1}, tags=["single"], notes="a note")
 @env.task
 async def training(epochs: int) -> dict[str, str]:
-    """Uses what W&B's shared mode does not have: steps and `run.step`; and what libraries use: `wandb.run`."""
+    """Uses features that shared mode lacks (steps and `run.step`), and `wandb.run` as libraries do."""
     run = get_wandb_run()
     assert run is not None
     assert wandb.run is run
@@ -73,7 +73,7 @@ def noting(function: F) -> F:
 
 
 def noting_task(task: F) -> F:
-    """A decorator of a task, which has a run already where this one's body starts."""
+    """A task whose run is open before the body of this decorator starts."""
     task.func = noting(task.func)  # type: ignore[attr-defined]
     return task
 
@@ -114,7 +114,7 @@ async def calling_in_all_ways() -> dict[str, list[str]]:
 
 
 def deploy(run: Run) -> dict[str, list[str]]:
-    """In the driver: deploys this module's tasks, and gives the links of each."""
+    """Deploy this module's tasks and return the links of each; in the driver."""
     run.wait(quiet=True)
     (deployment,) = flyte.deploy(env)
     deployed = deployment.envs[env.name].deployed_entities  # type: ignore[attr-defined]  # it has tasks
@@ -165,7 +165,7 @@ async def raising_in_an_outage() -> None:
 
 
 def attempt() -> int:
-    """The attempt, as the run's config tells it."""
+    """Return the attempt number in the run's config."""
     run = get_wandb_run()
     assert run is not None
     return int(run.config["flyte"]["attempt"])
@@ -181,7 +181,7 @@ async def recovering() -> str:
 
 
 def log_steadily(seconds: float) -> None:
-    """Ten rows a second, each of which is printed with its time."""
+    """Log ten rows a second and print each with its time."""
     end = time.time() + seconds
     row = 0
     while time.time() < end:
@@ -194,7 +194,7 @@ def log_steadily(seconds: float) -> None:
 @wandb_init
 @env.task(retries=1)
 async def killed() -> str:
-    """Logs until it is killed, and goes on in its second attempt."""
+    """Logs until it is killed, and continues in its second attempt."""
     if flyte.ctx().attempt_number == 0:
         await asyncio.to_thread(log_steadily, 600)
     return log(row=-1, attempt=attempt())
@@ -203,7 +203,7 @@ async def killed() -> str:
 @wandb_init(settings={"x_file_stream_transmit_interval": 7})
 @env.task
 async def intervals() -> list[float]:
-    """What W&B's settings have come to: `WANDB__TRANSACTION_LOG_FLUSH_INTERVAL` is the user's as well."""
+    """Return the effective settings: `WANDB__TRANSACTION_LOG_FLUSH_INTERVAL` is also one of the user's."""
     run = get_wandb_run()
     assert run is not None
     settings = run.settings

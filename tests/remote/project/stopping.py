@@ -22,7 +22,7 @@ env = flyte.TaskEnvironment(name="stopping")
 
 @contextlib.contextmanager
 def cleaning_up() -> Iterator[None]:
-    """Says that the `finally` blocks of a body run, and logs there."""
+    """Print and log in the `finally` block of a body."""
     try:
         yield
     finally:
@@ -69,7 +69,7 @@ async def too_slow() -> None:
 @wandb_init
 @env.task
 def computing() -> None:
-    """Executes Python now and then."""
+    """Executes Python code regularly."""
     with cleaning_up():
         log_rows()
         while True:
@@ -79,7 +79,7 @@ def computing() -> None:
 @wandb_init
 @env.task
 async def delegating() -> None:
-    """Waits for a thread, which nobody can end."""
+    """Waits for a thread that cannot be ended."""
     with cleaning_up():
         await asyncio.to_thread(log_and_wait)
 
@@ -87,14 +87,14 @@ async def delegating() -> None:
 @wandb_init
 @env.task
 def stuck() -> None:
-    """Is in a single call for longer than a pod is given to stop."""
+    """Blocks in one call for longer than the grace period."""
     log_and_wait()
 
 
 @wandb_init
 @env.task
 async def handling() -> None:
-    """Has its own way to end."""
+    """Handles SIGTERM itself."""
 
     def leave(*_: object) -> None:
         print("the user's handler")
@@ -109,7 +109,7 @@ async def handling() -> None:
 @wandb_init
 @env.task(retries=1)
 async def evicted() -> int:
-    """Waits in its first attempt only."""
+    """Waits only in its first attempt."""
     if flyte.ctx().attempt_number == 0:
         log_rows()
         await asyncio.sleep(600)
@@ -119,7 +119,7 @@ async def evicted() -> int:
 
 @env.task
 async def cancelling(mark: str) -> str:
-    """Cancels a child that has got as far as its marks, and goes on."""
+    """Cancels a child that has created its mark, and continues."""
     child = asyncio.ensure_future(marking(mark))
     while not Path(mark).exists():
         await asyncio.sleep(0.05)

@@ -1,4 +1,4 @@
-"""Tasks that create sweeps, and agents of the SDK that work for them. Pods import this module."""
+"""Tasks that create sweeps, and agents of the SDK. Pods import this module."""
 
 # ruff: noqa: T201 - each of them has a process of its own, and says what it does
 
@@ -64,7 +64,7 @@ def attempt() -> int:
 @wandb_sweep
 @env.task(retries=1)
 async def controller() -> str:
-    """The first attempt dies when the sweep has just been created."""
+    """The first attempt dies just after the sweep was created."""
     sweep_id = get_wandb_sweep_id()
     assert sweep_id is not None
     if attempt() == 0:

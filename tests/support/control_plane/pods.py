@@ -86,7 +86,7 @@ def _secrets(template: TaskTemplate, secrets: Mapping[str, str]) -> dict[str, st
     wanted = template.security_context.secrets
     for secret in wanted:
         if secret.key not in secrets or secret.mount_requirement == security_pb2.Secret.FILE:
-            msg = f"secret {secret.key!r}: pass it to ControlPlane(secrets=...); only secrets as environment variables are supported"
+            msg = f"secret {secret.key!r}: pass it to ControlPlane(secrets=...), not as a file"
             raise MissingSecretError(msg)
     return {secret.env_var or secret.key: secrets[secret.key] for secret in wanted}
 
