@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
-import io
 import os
 import pickle
 import runpy
@@ -22,7 +21,6 @@ import threading
 import types
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 MODULES = [
     "asyncio",
@@ -53,7 +51,6 @@ MODULES = [
 ]
 _LENGTH = 8
 _STREAMS = 3
-_STDERR = 2
 _REPOSITORY = str(Path(__file__).parents[3])
 
 
@@ -140,26 +137,14 @@ def become(program: Program, streams: list[int]) -> None:
     os.environ.clear()
     os.environ.update(program.env)
     os.chdir(program.folder)
-    is_unbuffered = bool(program.env.get("PYTHONUNBUFFERED"))
-    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - as long as the process runs
-    sys.stdout = _output(1, is_unbuffered=is_unbuffered)
-    sys.stderr = _output(_STDERR, is_unbuffered=is_unbuffered)
+    # The stream objects stay: wandb has patched them when it was imported.
+    sys.stdout.reconfigure(line_buffering=bool(program.env.get("PYTHONUNBUFFERED")))  # type: ignore[union-attr]
     # The repository was importable for this module's sake.
     sys.path.remove(_REPOSITORY)
     for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
         del sys.modules[name]
     additions = [entry for entry in program.env.get("PYTHONPATH", "").split(os.pathsep) if entry]
     sys.path[:0] = [_first_entry(program), *additions]
-
-
-def _output(descriptor: int, *, is_unbuffered: bool) -> io.TextIOWrapper:
-    raw: Any = io.FileIO(descriptor, "w", closefd=False)
-    return io.TextIOWrapper(
-        raw if is_unbuffered else io.BufferedWriter(raw),
-        errors="backslashreplace" if descriptor == _STDERR else "strict",
-        line_buffering=descriptor == _STDERR,
-        write_through=is_unbuffered,
-    )
 
 
 def _first_entry(program: Program) -> str:
