@@ -1,4 +1,4 @@
-"""How agents of `run_sweep_agent` end: whatever becomes of the sweep meanwhile, they do, and say why."""
+"""Ends of `run_sweep_agent`: every agent ends and reports why, whatever happens to its sweep."""
 
 import asyncio
 import atexit
@@ -38,11 +38,11 @@ from tests.e2e.support import create_sweep, run_locally, set_sweep_state
 
 env = flyte.TaskEnvironment(name="e2e_agent_endings")
 
-# Flyte's types of dataclasses make it.
+# Raised by Flyte's types of dataclasses.
 pytestmark = pytest.mark.filterwarnings("ignore:Support for class-based `config`")
 
 
-# What the test does while an agent is at work, in the same process as local tasks are.
+# Actions of the test while an agent runs, in the same process as local tasks.
 _server: list[DevServer] = []
 
 
@@ -60,7 +60,7 @@ async def has_logged(sweep: str) -> None:
 
 @wandb_init
 def until_told() -> None:
-    """Goes on until the test lets it, which it tells by a file."""
+    """Continues until the test creates a file."""
     run = get_wandb_run()
     assert run is not None
     run.log({"row": 1})
@@ -71,7 +71,7 @@ def until_told() -> None:
 
 @env.task
 async def agent_of_a_sweep_that_is_deleted(sweep: str, mark: str) -> AgentResult:
-    """Deletes it in mid-trial; the trial goes on until the agent has noticed."""
+    """Deletes its sweep mid-trial; the trial continues until the agent has noticed."""
     agent = asyncio.ensure_future(run_sweep_agent(until_told, sweep_id=sweep))
     await has_logged(sweep)
     heartbeats = _server[0].requests.count("graphql", "Heartbeat")
@@ -104,7 +104,7 @@ NOTHING_TO_DO = '{"data": {"agentHeartbeat": {"agent": {"id": "1"}, "commands": 
 
 @env.task
 async def agent_without_trials(sweep: str, state: Any) -> AgentResult:
-    """Its sweep ends while it waits, and the server, like one that is behind, does not tell agents."""
+    """Its sweep ends while it waits, and the server sends agents no command to end."""
     agent = asyncio.ensure_future(run_sweep_agent(until_told, sweep_id=sweep))
     await asyncio.to_thread(_server[0].faults.wait)
     if state == "deleted":
@@ -202,7 +202,7 @@ def test_success_resets_the_failure_count(wandb_devserver: DevServer) -> None:
     assert [trial.state for trial in result.trials] == ["failed", "finished", "failed", "failed"]
 
 
-# How trials end
+# Ends of trials
 
 
 def exiting() -> None:
@@ -242,7 +242,7 @@ def test_exception_fails_the_trial_and_prints_its_traceback(
 
 @wandb_init
 def never_leaving() -> None:
-    """Has registered what never returns: the interpreter does not exit, though the objective has ended."""
+    """Registers an exit handler that never returns."""
     how = wandb.config["how"]
     atexit.register(lambda: Path(how).touch() if "/" in how else threading.Event().wait())
 
@@ -277,7 +277,7 @@ def cleaning_up() -> None:
 
 @env.task
 async def impatient(sweep: str, mark: str) -> str:
-    """Cancels its agent again while that waits for the trial."""
+    """Cancels its agent again while it waits for the trial."""
     agent = asyncio.ensure_future(run_sweep_agent(cleaning_up, sweep_id=sweep))
     await has_logged(sweep)
     agent.cancel()
@@ -302,7 +302,7 @@ def test_cancelling_twice_still_waits_for_the_trial(
     assert [row["row"] for row in run.history if "row" in row][-1] in last
 
 
-# Where trials belong
+# Projects of trials
 
 
 @wandb_init
@@ -335,7 +335,7 @@ def test_trials_run_in_the_project_of_the_sweep(
     sweep = str(create_sweep(config, entity="team", project="swept").ref)
     configured = wandb_config(project="e2e", entity="local", host=wandb_devserver.url)
     monkeypatch.delenv("WANDB_BASE_URL")
-    wandb.teardown()  # what the SDK remembers of the server
+    wandb.teardown()  # the SDK's cache of the server's features
     results: list[AgentResult] = run_locally(agents_elsewhere, sweep, context=configured)
 
     assert [result.sweep_id for result in results] == [sweep, sweep]
@@ -358,7 +358,7 @@ def test_id_of_the_current_sweep_is_enough(wandb_devserver: DevServer) -> None:
     assert (result.sweep_id, result.counts) == (f"team/decorated/{sweep.id}", {"finished": 1})
 
 
-# Bad input
+# Invalid input
 
 
 def with_parameters(lr: float) -> None: ...
@@ -404,7 +404,7 @@ def test_error_redacts_a_key_that_the_response_quotes(wandb_devserver: DevServer
         run_locally(agent_of, "logging", sweep)
 
 
-# The run of a trial that the objective opens by itself
+# Runs that the objective opens with wandb.init
 
 
 def calling_init() -> None:

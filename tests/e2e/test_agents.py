@@ -1,4 +1,4 @@
-"""Sweep agents in Flyte's local mode: trials in interpreters of their own, fan-out, failures of all kinds."""
+"""Sweep agents in Flyte's local mode: trials in separate processes, fan-out, failures of all kinds."""
 
 import asyncio
 import contextlib
@@ -41,7 +41,7 @@ from tests.e2e.support import set_sweep_state as set_state
 
 env = flyte.TaskEnvironment(name="e2e_agents")
 
-# Flyte's types of dataclasses make it.
+# Raised by Flyte's types of dataclasses.
 pytestmark = pytest.mark.filterwarnings("ignore:Support for class-based `config`")
 
 GRID = wandb_sweep_config(
@@ -50,7 +50,7 @@ GRID = wandb_sweep_config(
 
 
 def take_trial(sweep: str) -> None:
-    """As an agent that does nothing more."""
+    """An agent that registers and does nothing else."""
     entity, project, name = sweep.split("/")
     agent = api.create_agent(Client(), SweepLocation(name, entity, project, ""), "elsewhere")
     assert api.heartbeat(Client(), agent, None)
@@ -66,7 +66,7 @@ def known_server(wandb_devserver: DevServer) -> Iterator[None]:
     _servers.clear()
 
 
-# What trials see, and what they leave alone
+# The environment of trials
 
 
 @wandb_init
@@ -84,7 +84,7 @@ def logging_what_it_sees() -> None:
 @wandb_sweep
 @env.task
 async def agent_beside_a_run() -> AgentResult:
-    """Runs an agent while its own run is open, and while its event loop has other things to do."""
+    """Runs an agent while its own run is open and its event loop is used."""
     run = get_wandb_run()
     assert run is not None
     before = dict(os.environ)
@@ -215,7 +215,7 @@ def dying() -> None:
 
 
 def without_run() -> None:
-    """Forgets to open one."""
+    """Opens no run."""
 
 
 @env.task
@@ -264,7 +264,7 @@ def waiting() -> None:
 
 @wandb_init
 def stubborn() -> None:
-    """Does not let itself be ended."""
+    """Ignores the request to end."""
     wandb.log({"row": 1})
     while True:
         with contextlib.suppress(SystemExit):
@@ -280,7 +280,7 @@ async def cancelled_sweep(objective: str, sweep: str) -> AgentResult:
 
 
 async def trial_has_logged(sweep: str) -> None:
-    """Asks the server of the test, which is in this process as local tasks are."""
+    """Read the test's server, which runs in the same process as local tasks."""
     while not any("row" in run.summary for run in _servers[-1].sweep(sweep).trials):  # noqa: ASYNC110
         await asyncio.sleep(0.1)
 
@@ -316,7 +316,7 @@ def test_cancelled_agent_ends_its_trial_first(wandb_devserver: DevServer) -> Non
     assert (run.state, run.exit_code) == ("preempted", 143)
 
 
-# Sweeps that are paused, gone or out of reach
+# Paused, deleted and unreachable sweeps
 
 
 @env.task
@@ -497,7 +497,7 @@ def test_invalid_fan_out_raises_before_any_agent_starts(
 
 @wandb_init
 def descending() -> None:
-    """The first trial does well; the others are no better with time, and wait to be told."""
+    """The first trial improves; the others do not, and wait to be stopped."""
     run = get_wandb_run()
     assert run is not None
     how = run.config["how"]

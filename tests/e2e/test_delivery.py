@@ -72,10 +72,10 @@ def execute_command_in(warning: str) -> None:
     subprocess.run(["sh", "-c", warning.split("`")[1]], env={**known, "PATH": path}, check=True, timeout=60)
 
 
-def test_data_refused_in_mid_run(
+def test_refused_data_is_reported_with_a_command_that_delivers_it(
     wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
 ) -> None:
-    """The SDK says nothing; one line does, and its command delivers every row to the run's own host."""
+    """The SDK logs nothing; the command sends every row to the run's own host."""
     wandb_devserver.faults.add(Fault("file_stream", status=403))
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:1")
     run_id = run_locally(logging_rows, context={**CONTEXT, **wandb_config(host=wandb_devserver.url)})
@@ -87,8 +87,10 @@ def test_data_refused_in_mid_run(
     assert (run.state, [row["x"] for row in run.history]) == ("finished", ROWS)
 
 
-def test_data_of_a_shared_run(wandb_devserver: DevServer, log: pytest.LogCaptureFixture) -> None:
-    """Delivered as itself, a run would replace what its other writers have logged."""
+def test_command_for_a_shared_run_keeps_other_writers(
+    wandb_devserver: DevServer, log: pytest.LogCaptureFixture
+) -> None:
+    """Delivered under its own id, the data would replace what other writers have logged."""
     wandb_devserver.faults.add(Fault("file_stream", status=403))
     shared = wandb_config(mode="shared", settings={"x_label": "the writer"})
     run_id = run_locally(logging_rows, context={**CONTEXT, **shared})
@@ -100,8 +102,10 @@ def test_data_of_a_shared_run(wandb_devserver: DevServer, log: pytest.LogCapture
     assert rows == {run_id: [], f"{run_id}-the-writer": ROWS}
 
 
-def test_server_gone_in_mid_run(wandb_devserver: DevServer, log: pytest.LogCaptureFixture) -> None:
-    """Closing is bounded, the body's own exception is what the user sees, and nothing is lost."""
+def test_server_outage_mid_run_keeps_exception_and_data(
+    wandb_devserver: DevServer, log: pytest.LogCaptureFixture
+) -> None:
+    """Closing is bounded in time, and the user sees the exception of the body."""
     wandb_devserver.faults.add(Fault("file_stream", drop=True, count=None))
     with pytest.raises(flyte.errors.RuntimeUserError, match="the body's own reason"):
         run_locally(failing, context={**CONTEXT, **wandb_config(finish_timeout=1)})
@@ -114,8 +118,8 @@ def test_server_gone_in_mid_run(wandb_devserver: DevServer, log: pytest.LogCaptu
     assert (run.state, [row["x"] for row in run.history]) == ("failed", ROWS)
 
 
-def test_server_that_does_not_say(wandb_devserver: DevServer, log: pytest.LogCaptureFixture) -> None:
-    """Where it cannot be asked, that is said; the data may be there all the same."""
+def test_unverifiable_delivery_is_reported(wandb_devserver: DevServer, log: pytest.LogCaptureFixture) -> None:
+    """Where the server cannot be queried, a warning says so; the data may have arrived."""
     asked = wandb_devserver.faults.add(Fault("graphql", operation="RunState", status=403))
     run_id = run_locally(logging_rows, context=CONTEXT)
 
@@ -126,8 +130,7 @@ def test_server_that_does_not_say(wandb_devserver: DevServer, log: pytest.LogCap
 
 
 @pytest.mark.parametrize("task", [logging_rows, finishing], ids=lambda task: task.name)
-def test_nothing_to_say(task: Any, wandb_devserver: DevServer, log: pytest.LogCaptureFixture) -> None:
-    """A run that the server has is no news."""
+def test_delivered_run_logs_nothing(task: Any, wandb_devserver: DevServer, log: pytest.LogCaptureFixture) -> None:
     run_id = run_locally(task, context=CONTEXT)
 
     assert warnings(log) == []
@@ -135,10 +138,10 @@ def test_nothing_to_say(task: Any, wandb_devserver: DevServer, log: pytest.LogCa
 
 
 @pytest.mark.parametrize("mode", ["offline", "disabled"])
-def test_server_is_not_asked_about_what_it_was_not_sent(
+def test_runs_without_a_server_are_not_verified(
     mode: Any, wandb_devserver: DevServer, log: pytest.LogCaptureFixture
 ) -> None:
-    """Without W&B there is no question, and in local mode nothing needs to be kept."""
+    """And in local mode Flyte does not store them."""
     asked = wandb_devserver.faults.add(Fault("graphql", status=500, count=None))
     run_locally(logging_rows, context={**CONTEXT, **wandb_config(mode=mode)})
 

@@ -126,8 +126,8 @@ async def downloading_async(folder: str) -> list[str]:
     return [run_id, download_wandb_run_dir(path=folder)]
 
 
-def test_the_current_run(wandb_devserver: DevServer, temporary: Path, tmp_path: Path) -> None:
-    """By default in /tmp/wandb_runs; every row logged by then is there, although the run goes on."""
+def test_downloads_the_current_run_with_every_row(wandb_devserver: DevServer, temporary: Path, tmp_path: Path) -> None:
+    """By default to /tmp/wandb_runs; rows logged so far are included although the run continues."""
     run_id, found, again = run_locally(downloading, context=CONTEXT)
     assert found == again == str(temporary / "wandb_runs" / run_id)
     other_id, other = run_locally(downloading_async, str(tmp_path / "here"), context=CONTEXT)
@@ -147,8 +147,8 @@ async def calling() -> tuple[str, Dir]:
     return run_id, await download_wandb_run_logs(run_id)
 
 
-def test_as_a_trace(wandb_devserver: DevServer) -> None:
-    """A Dir that holds exactly what was asked for."""
+def test_download_as_a_trace_returns_a_dir(wandb_devserver: DevServer) -> None:
+    """It contains exactly the requested files."""
     flyte.init()
     run = flyte.with_runcontext(mode="local", custom_context=dict(CONTEXT)).run(calling)
     run_id, found = run.outputs()[0], run.outputs()[1]
@@ -157,10 +157,10 @@ def test_as_a_trace(wandb_devserver: DevServer) -> None:
 
 
 @pytest.mark.parametrize("form", ["{id}", "e2e/{id}", "local/e2e/{id}", "{url}"])
-def test_how_a_run_is_named(
+def test_every_form_of_run_id_is_accepted(
     form: str, wandb_devserver: DevServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Outside of a task too; what the id does not name is the environment's, and the key's own."""
+    """Outside of a task too. The environment and the key supply missing parts."""
     run_id = run_locally(child, context=CONTEXT)
     monkeypatch.setenv("WANDB_PROJECT", "e2e")
 
@@ -172,8 +172,7 @@ def test_how_a_run_is_named(
     assert "metrics_history.json" not in files_in(found)
 
 
-def test_there_is_none() -> None:
-    """Each says which parameter to give."""
+def test_missing_current_run_names_the_parameter() -> None:
     with pytest.raises(InvalidValueError, match=r"run_id: no W&B run is open here; give the run_id"):
         download_wandb_run_dir()
     with pytest.raises(InvalidValueError, match=r"sweep_id: this task has no current sweep; give the sweep_id"):
@@ -199,8 +198,8 @@ async def disabled() -> str:
     return download_wandb_run_dir()
 
 
-def test_runs_that_are_not_at_wandb(wandb_devserver: DevServer, log: pytest.LogCaptureFixture) -> None:
-    """An offline run is its local directory; a disabled one is nothing."""
+def test_offline_and_disabled_runs(wandb_devserver: DevServer, log: pytest.LogCaptureFixture) -> None:
+    """An offline run is its local directory; a disabled one is empty."""
     asked = wandb_devserver.faults.add(Fault("graphql", status=500, count=None))
     for context in (LOGS, {**LOGS, **wandb_config(entity="local")}):
         of_run, *found = run_locally(offline, context=context)
@@ -224,8 +223,8 @@ async def parent() -> list[str]:
     return [log_rows(), await child(), await child_sync.aio(), own]
 
 
-def test_once_for_each_run(wandb_devserver: DevServer, log: pytest.LogCaptureFixture) -> None:
-    """By the task that has opened it, when it is over; not by those that have joined it."""
+def test_download_logs_runs_once_per_run(wandb_devserver: DevServer, log: pytest.LogCaptureFixture) -> None:
+    """In the task that opened the run, after its end; not in tasks that joined it."""
     mine, joined, joined_too, own = run_locally(parent, context=LOGS)
     assert mine == joined == joined_too
 
@@ -244,8 +243,8 @@ def failing() -> None:
     raise ValueError(msg)
 
 
-def test_of_a_task_that_fails(wandb_devserver: DevServer, log: pytest.LogCaptureFixture) -> None:
-    """Its logs are what one looks at then; they take nobody's exception away. Here in a sync task."""
+def test_failed_task_still_downloads_logs(wandb_devserver: DevServer, log: pytest.LogCaptureFixture) -> None:
+    """And raises the exception of its body. A sync task."""
     with pytest.raises(flyte.errors.RuntimeUserError, match="the body's own reason"):
         run_locally(failing, context=CONTEXT)
 
@@ -256,10 +255,10 @@ def test_of_a_task_that_fails(wandb_devserver: DevServer, log: pytest.LogCapture
 
 
 @pytest.mark.parametrize("task", [child, child_sync], ids=lambda task: task.name)
-def test_a_download_that_fails(
+def test_failed_download_is_logged_and_does_not_fail_the_task(
     task: Any, wandb_devserver: DevServer, log: pytest.LogCaptureFixture, temporary: Path
 ) -> None:
-    """Is said loudly, with what is missing and what to do, and costs the task nothing."""
+    """The log line names what is missing and what to do."""
     wandb_devserver.faults.add(Fault("download", target="notes.txt", status=403, count=None))
     run_id = run_locally(task, context=LOGS)
 
@@ -271,10 +270,10 @@ def test_a_download_that_fails(
     assert not [path for path in temporary.rglob("*") if path.is_file() and "notes" in path.name]
 
 
-def test_a_host_of_the_configuration(
+def test_download_uses_the_configured_host(
     wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
 ) -> None:
-    """The key is for it, as it was for the run."""
+    """With the key that the run used."""
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:1")
     run_id = run_locally(child, context={**LOGS, **wandb_config(host=wandb_devserver.url)})
 
@@ -282,8 +281,8 @@ def test_a_host_of_the_configuration(
     assert_holds(folder, wandb_devserver, run_id)
 
 
-def test_a_run_that_wandb_did_not_take(wandb_devserver: DevServer, log: pytest.LogCaptureFixture) -> None:
-    """There is nothing to download: that is said, and it is not waited for."""
+def test_undelivered_run_is_reported_without_waiting(wandb_devserver: DevServer, log: pytest.LogCaptureFixture) -> None:
+    """There is nothing to download."""
     wandb_devserver.faults.add(Fault("file_stream", status=403))
     run_id = run_locally(child, context=LOGS)
 
@@ -297,8 +296,8 @@ def function() -> str:
     return log_rows()
 
 
-def test_a_plain_function(wandb_devserver: DevServer, log: pytest.LogCaptureFixture) -> None:
-    """Has no outputs: it is told so."""
+def test_plain_function_cannot_store_logs(wandb_devserver: DevServer, log: pytest.LogCaptureFixture) -> None:
+    """It has no outputs; a log line says so."""
     function()
 
     (text,) = said(log)
@@ -314,8 +313,8 @@ async def cancelled() -> None:
     await asyncio.sleep(0)
 
 
-def test_a_task_that_is_cancelled(wandb_devserver: DevServer, log: pytest.LogCaptureFixture) -> None:
-    """Is not held up by a download; it is said that there is none."""
+def test_cancelled_task_skips_the_download(wandb_devserver: DevServer, log: pytest.LogCaptureFixture) -> None:
+    """A log line says so."""
     asked = wandb_devserver.faults.add(Fault("download", delay=60, count=None))
     with pytest.raises(concurrent.futures.CancelledError):
         run_locally(cancelled, context=LOGS)
@@ -368,8 +367,10 @@ def failing_search() -> None:
 
 
 @agents
-def test_sweeps(wandb_devserver: DevServer, log: pytest.LogCaptureFixture, temporary: Path, tmp_path: Path) -> None:
-    """Once, by the task that has created it; one folder a run, and nothing beside them."""
+def test_sweep_logs_are_downloaded_once(
+    wandb_devserver: DevServer, log: pytest.LogCaptureFixture, temporary: Path, tmp_path: Path
+) -> None:
+    """By the task that created the sweep: one folder per run and nothing else."""
     flyte.init()
     run = flyte.with_runcontext(mode="local", custom_context={**CONTEXT, **SWEEP}).run(searching, str(tmp_path / "x"))
     sweep_id, logs, folders, others = run.outputs()
@@ -390,8 +391,8 @@ def test_sweeps(wandb_devserver: DevServer, log: pytest.LogCaptureFixture, tempo
 
 
 @agents
-def test_where_a_sweep_goes(wandb_devserver: DevServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """To the root of a store too; what cannot be meant is refused, and is not the root of this machine."""
+def test_destination_of_a_sweep(wandb_devserver: DevServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The root of a bucket is accepted; an invalid destination is refused and never becomes the root folder."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(flyte.errors.RuntimeUserError):
         run_locally(failing_search, context={**CONTEXT, **SWEEP})
@@ -411,8 +412,8 @@ def test_where_a_sweep_goes(wandb_devserver: DevServer, tmp_path: Path, monkeypa
 
 
 @agents
-def test_of_a_sweep_task_that_fails(wandb_devserver: DevServer, log: pytest.LogCaptureFixture) -> None:
-    """The sweep is ended, and its runs are downloaded, and the body's exception is what the user sees."""
+def test_failed_sweep_task_still_downloads_runs(wandb_devserver: DevServer, log: pytest.LogCaptureFixture) -> None:
+    """The sweep is ended, and the exception of the body is raised."""
     with pytest.raises(flyte.errors.RuntimeUserError, match="the body's own reason"):
         run_locally(failing_search, context={**CONTEXT, **SWEEP})
 
@@ -424,8 +425,10 @@ def test_of_a_sweep_task_that_fails(wandb_devserver: DevServer, log: pytest.LogC
 
 
 @agents
-def test_a_sweep_download_that_fails(wandb_devserver: DevServer, log: pytest.LogCaptureFixture) -> None:
-    """Is said loudly, and the body's own exception survives."""
+def test_failed_sweep_download_keeps_the_exception_of_the_body(
+    wandb_devserver: DevServer, log: pytest.LogCaptureFixture
+) -> None:
+    """And is logged."""
     wandb_devserver.faults.add(Fault("download", status=403, count=None))
     with pytest.raises(flyte.errors.RuntimeUserError, match="the body's own reason"):
         run_locally(failing_search, context={**CONTEXT, **SWEEP})

@@ -58,8 +58,8 @@ async def search_of(task: str, sweep: str, agents: int = 1) -> SweepResult:
     return await fan_out_sweep_agents(globals()[task], num_agents=agents, sweep_id=sweep)
 
 
-def test_agents_whose_trials_fail(wandb_devserver: DevServer) -> None:
-    """Their tasks have not failed, but the result says why they have ended, and what was wrong with each trial."""
+def test_result_reports_agents_that_ended_by_failures(wandb_devserver: DevServer) -> None:
+    """Their tasks succeed; the result contains the reason and the error of each trial."""
     sweep = wandb_sweep_config(method="grid", parameters={"lr": {"values": [1, 2, 3]}})
     result: SweepResult = run_locally(search, "failing", context={**PROJECT, **sweep})
 
@@ -68,8 +68,7 @@ def test_agents_whose_trials_fail(wandb_devserver: DevServer) -> None:
     assert (result.counts, result.best) == ({"failed": 1}, None)
 
 
-def test_a_metric_that_is_to_be_large(wandb_devserver: DevServer) -> None:
-    """The best trial is the one with the largest value."""
+def test_best_trial_of_a_maximized_metric(wandb_devserver: DevServer) -> None:
     metric = {"name": "gain", "goal": "maximize"}
     sweep = wandb_sweep_config(method="grid", metric=metric, parameters={"lr": {"values": [1, 3, 2]}})
     result: SweepResult = run_locally(search, "logging_lr", context={**PROJECT, **sweep})
@@ -78,8 +77,8 @@ def test_a_metric_that_is_to_be_large(wandb_devserver: DevServer) -> None:
     assert [result.value_of(trial) for trial in result.ranked] == [3, 2, 1]
 
 
-def test_agents_that_have_nothing_to_do(wandb_devserver: DevServer) -> None:
-    """They wait for as long as their objective's decorator says, and the fan-out says that the sweep is paused."""
+def test_idle_agents_of_a_paused_sweep(wandb_devserver: DevServer) -> None:
+    """They wait for the `idle_timeout` of the decorator, and the fan-out reports that the sweep is paused."""
     sweep = create_grid(1)
     set_sweep_state(sweep, "PAUSED")
     result: SweepResult = run_locally(search_of, "logging_lr", sweep)
@@ -87,8 +86,8 @@ def test_agents_that_have_nothing_to_do(wandb_devserver: DevServer) -> None:
     assert (result.state, result.trials, result.errors) == ("paused", [], {})
 
 
-def test_the_sweep_of_the_agents(wandb_devserver: DevServer) -> None:
-    """It is told to each of them, and is in force there, though the task that fans out has none."""
+def test_agents_see_their_sweep(wandb_devserver: DevServer) -> None:
+    """It is the current sweep in each agent, although the task that fans out has none."""
     _agents.clear()
     sweep = create_grid(1)
     result: SweepResult = run_locally(search_of, "doing_nothing", sweep, 3)
@@ -99,10 +98,10 @@ def test_the_sweep_of_the_agents(wandb_devserver: DevServer) -> None:
 
 
 @pytest.mark.parametrize(("count", "patience", "state"), [(1, 60.0, "pending"), (None, 0.0, "unknown")])
-def test_an_outage_when_the_agents_have_ended(
+def test_outage_after_the_agents_is_retried(
     count: int | None, patience: float, state: str, wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is waited out, for a while: the work is done, and what the agents tell must not be lost."""
+    """The work is done, and results must not be lost."""
     monkeypatch.setattr(fan_out, "_READ_TIMEOUT", patience)
     monkeypatch.setattr(fan_out, "_READ_INTERVAL", 0.1)
     sweep = create_grid(1)

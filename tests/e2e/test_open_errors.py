@@ -87,8 +87,8 @@ async def calling_wrong_order() -> str:
     return await wrong_order_async()
 
 
-def test_shared_without_a_parent(wandb_devserver: DevServer) -> None:
-    """There is nothing to share, and the message says what to do."""
+def test_shared_mode_without_a_parent_run_raises(wandb_devserver: DevServer) -> None:
+    """The message says what to do."""
     with fails_before_its_body(NoParentRunError, 'run_mode="shared"', "@wandb_init", 'run_mode="auto"'):
         run_locally(sharing, context=CONTEXT)
 
@@ -96,16 +96,16 @@ def test_shared_without_a_parent(wandb_devserver: DevServer) -> None:
 
 
 @pytest.mark.parametrize("task", [wrong_order_async, wrong_order_sync, calling_wrong_order], ids=lambda task: task.name)
-def test_wrong_decorator_order(task: Any, wandb_devserver: DevServer) -> None:
-    """Under `@env.task` the decorator sees no task; that is said at the first call."""
+def test_decorator_below_env_task_raises(task: Any, wandb_devserver: DevServer) -> None:
+    """Under `@env.task` the decorator receives no task; the first call raises."""
     with fails_before_its_body(DecoratorOrderError, "wrong_order_", "outermost"):
         run_locally(task, context=CONTEXT)
 
     assert wandb_devserver.runs() == []
 
 
-def test_no_api_key(wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The task does not wait for somebody to type one; it says what to set."""
+def test_missing_api_key_raises_without_a_prompt(wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message says what to set."""
     monkeypatch.delenv("WANDB_API_KEY")
     monkeypatch.setenv("NETRC", "/dev/null")
 
@@ -114,10 +114,9 @@ def test_no_api_key(wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("mode", ["offline", "disabled"])
-def test_no_api_key_is_needed_without_w_and_b(
+def test_offline_and_disabled_runs_need_no_key(
     mode: Any, wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Offline and disabled runs ask for none."""
     monkeypatch.delenv("WANDB_API_KEY")
     monkeypatch.setenv("NETRC", "/dev/null")
 
@@ -125,8 +124,8 @@ def test_no_api_key_is_needed_without_w_and_b(
     assert wandb_devserver.runs() == []
 
 
-def test_a_key_that_cannot_be_one(wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The SDK's reason reaches the user; the key does not reach the message."""
+def test_malformed_key_raises_without_showing_it(wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message contains the SDK's reason."""
     monkeypatch.setenv("WANDB_API_KEY", "tooshort123")
 
     with fails_before_its_body(RunOpenError, "WANDB_API_KEY", "40+ characters") as caught:
@@ -135,8 +134,8 @@ def test_a_key_that_cannot_be_one(wandb_devserver: DevServer, monkeypatch: pytes
     assert "tooshort123" not in str(caught.value)
 
 
-def test_wrong_key(wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key the server refuses: at once, with what to check, without the key."""
+def test_refused_key_raises_at_once(wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message says what to check and does not contain the key."""
     monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
 
     with fails_before_its_body(RunOpenError, "refuses the API key (401)", "Check that WANDB_API_KEY") as caught:
@@ -158,8 +157,8 @@ GRAPHQL_ERROR = '{"data": null, "errors": [{"message": "permission denied", "pat
     ],
     ids=["forbidden", "missing", "in the body", "not W&B"],
 )
-def test_a_refusal_says_what_to_check(fault: Fault, says: str, wandb_devserver: DevServer) -> None:
-    """The SDK has one exception, without a text, for all of them."""
+def test_refusal_names_what_to_check(fault: Fault, says: str, wandb_devserver: DevServer) -> None:
+    """The SDK raises one exception without a message for all of them."""
     wandb_devserver.faults.add(fault)
 
     with fails_before_its_body(RunOpenError) as caught:
@@ -186,8 +185,10 @@ def refusing_host() -> Iterator[str]:
     ],
     ids=["refusing", "unknown", "https"],
 )
-def test_unreachable_host(host: str, says: str, wandb_devserver: DevServer, refusing_host: str) -> None:
-    """By default the task fails within the time the SDK is given, before work starts, and says why."""
+def test_unreachable_host_fails_within_init_timeout(
+    host: str, says: str, wandb_devserver: DevServer, refusing_host: str
+) -> None:
+    """By default the task fails before its body runs, and the error names the reason."""
     closed, live = (address.rpartition(":")[2] for address in (refusing_host, wandb_devserver.url))
     host = host.format(closed=closed, open=live)
     unreachable = wandb_config(host=host, settings={"init_timeout": 1})
@@ -204,10 +205,10 @@ def test_unreachable_host(host: str, says: str, wandb_devserver: DevServer, refu
     [Fault("graphql", operation="UpsertBucket", count=None, status=500), None],
     ids=["server error", "no server"],
 )
-def test_goes_on_offline(
+def test_on_unavailable_offline_runs_the_body(
     fault: Fault | None, wandb_devserver: DevServer, refusing_host: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With `on_unavailable="offline"` the body runs, its data is kept, and one line says so."""
+    """The data is kept, and one log line says so."""
     if fault is not None:
         wandb_devserver.faults.add(fault)
     host = wandb_devserver.url if fault else refusing_host
@@ -226,8 +227,8 @@ async def retrying() -> str:
     return body()
 
 
-def test_a_retry_can_open_what_failed_to_open(wandb_devserver: DevServer) -> None:
-    """The SDK's service takes the id again, in the same process."""
+def test_retry_opens_the_id_that_failed(wandb_devserver: DevServer) -> None:
+    """The SDK's service accepts the id again in the same process."""
     wandb_devserver.faults.add(Fault("graphql", operation="UpsertBucket", status=500))
 
     run_id = run_locally(retrying, context={**CONTEXT, **wandb_config(settings={"init_timeout": 1})})
@@ -236,8 +237,8 @@ def test_a_retry_can_open_what_failed_to_open(wandb_devserver: DevServer) -> Non
     assert wandb_devserver.run(f"local/e2e/{run_id}").state == "finished"
 
 
-def test_a_refusal_is_no_outage(wandb_devserver: DevServer) -> None:
-    """What retrying cannot mend fails although outages are tolerated: nothing is lost before the start."""
+def test_refusal_fails_despite_on_unavailable_offline(wandb_devserver: DevServer) -> None:
+    """A retry cannot fix it, and no work has been done yet."""
     wandb_devserver.faults.add(Fault("graphql", operation="UpsertBucket", count=None, status=403))
 
     with fails_before_its_body(RunOpenError):
@@ -263,8 +264,7 @@ async def ticking() -> str:
     return await child
 
 
-def test_the_loop_goes_on_while_a_run_opens_and_closes(wandb_devserver: DevServer) -> None:
-    """Waiting for W&B blocks no other task of the process."""
+def test_opening_and_closing_do_not_block_the_event_loop(wandb_devserver: DevServer) -> None:
     ticks.clear()
     opening = wandb_devserver.faults.add(Fault("graphql", operation="UpsertBucket", delay=1))
     closing = wandb_devserver.faults.add(Fault("file_stream", count=None, delay=1))

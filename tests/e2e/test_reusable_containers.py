@@ -65,8 +65,8 @@ def environment_of_another_action(monkeypatch: pytest.MonkeyPatch) -> Iterator[N
     signal.signal(signal.SIGTERM, handler)
 
 
-def test_actions_at_once_do_not_mix(wandb_devserver: DevServer, tmp_path: Path) -> None:
-    """Each has its run, its rows and none of the other's console; nobody knows the attempt but the run."""
+def test_concurrent_actions_have_separate_runs(wandb_devserver: DevServer, tmp_path: Path) -> None:
+    """Each run has its own rows and console; the attempt number is only in the run's config."""
 
     async def two() -> None:
         context = dict(wandb_config(project=PROJECT))
@@ -85,8 +85,8 @@ def test_actions_at_once_do_not_mix(wandb_devserver: DevServer, tmp_path: Path) 
     assert wandb.run is None
 
 
-def test_writers_of_one_run(wandb_devserver: DevServer, tmp_path: Path) -> None:
-    """The SDK opens an id once in a process: the second action writes by the first one's object, and outlives it."""
+def test_concurrent_actions_can_write_to_one_run(wandb_devserver: DevServer, tmp_path: Path) -> None:
+    """The SDK opens an id once per process: the second action uses the first one's run object and outlives it."""
     location = RunLocation("shared-one", wandb_devserver.entity, PROJECT, wandb_devserver.url, mode="shared")
     settings = wandb.Settings(console="off")
     with wandb.init(project=PROJECT, id=location.id, mode="shared", reinit="create_new", settings=settings):

@@ -1,4 +1,4 @@
-"""Agents of the SDK in tasks: what their trials see, what tasks beside them see, what becomes of questions to W&B."""
+"""The SDK's agents in tasks: their trials, concurrent tasks, and requests to W&B."""
 
 import asyncio
 import contextlib
@@ -40,16 +40,16 @@ CONTEXT = {**wandb_config(project="e2e"), **SWEEP}
 
 OF_THE_SDK = pyagent.pyagent
 
-# It leaves the file open from which wandb.init reads the parameters of a trial.
+# wandb.init does not close the file of a trial's parameters.
 agents = pytest.mark.filterwarnings("ignore:Exception ignored in.*sweep-:pytest.PytestUnraisableExceptionWarning")
 
 
-# The run of a trial that the objective opens by itself
+# Runs that the objective opens with wandb.init
 
 
 @env.task
 def undecorated() -> bool:
-    """A child of an objective has no run, as any other that is not decorated."""
+    """A child of an objective has no run, like any undecorated child."""
     return get_wandb_run() is None
 
 
@@ -83,8 +83,8 @@ async def agent_of_undecorated() -> None:
 
 
 @agents
-def test_run_of_an_undecorated_objective(wandb_devserver: DevServer) -> None:
-    """It is found as that of a decorated one is: from its opening to its end, and not that of the task."""
+def test_current_run_of_an_undecorated_objective(wandb_devserver: DevServer) -> None:
+    """It is the trial's run from its opening to its end, and not the task's."""
     run_locally(agent_of_undecorated, context=CONTEXT)
 
     (sweep,) = wandb_devserver.sweeps()
@@ -104,33 +104,30 @@ def agent_of_exiting() -> None:
     wandb.agent(str(get_wandb_sweep_id()), function=exiting, count=1)
 
 
-# The thread of a trial ends by it.
+# It ends the thread of a trial.
 @agents
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_exit(wandb_devserver: DevServer) -> None:
-    """An objective that leaves by SystemExit has its run closed with that code; the SDK's agent would not do it.
-
-    When the task has ended, nothing of it is left in the SDK.
-    """
+def test_system_exit_closes_the_trial_with_its_code(wandb_devserver: DevServer) -> None:
+    """The SDK's agent alone would not."""
     run_locally(agent_of_exiting, context=CONTEXT)
     assert pyagent.pyagent is OF_THE_SDK
 
     assert [(run.state, run.exit_code) for run in wandb_devserver.runs()] == [("failed", 3)]
 
 
-# Where an agent works
+# Projects of agents
 
 
 @wandb_sweep
 @env.task
 def agent_by_host(sweep: str) -> None:
-    """Has another sweep in force than that it works for."""
+    """Its current sweep is not the one that it runs trials of."""
     wandb.agent(sweep, function=calling_init, count=1)
 
 
 @agents
-def test_a_sweep_that_is_not_in_force(wandb_devserver: DevServer) -> None:
-    """It is looked for where the sweep in force is, which the environment does not tell."""
+def test_sweep_id_is_resolved_against_the_current_sweep(wandb_devserver: DevServer) -> None:
+    """Entity and project are those of the current sweep, not of the environment."""
     sweep = create_sweep("method: grid\nparameters: {lr: {values: [1]}}")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("WANDB_BASE_URL")
@@ -142,7 +139,7 @@ def test_a_sweep_that_is_not_in_force(wandb_devserver: DevServer) -> None:
     assert (run.state, run.summary["sweep"]) == ("finished", sweep.id)
 
 
-# Beside an agent
+# Concurrent tasks
 
 _has_started = threading.Event()
 _may_end = threading.Event()
@@ -184,7 +181,7 @@ async def agent_at_work() -> AsyncIterator[str]:
 @wandb_sweep
 @env.task
 async def second_agent_on_the_loop() -> str:
-    """Would halt the loop, on which the first agent's task is awaited too."""
+    """Would block the event loop on which the first agent's task is awaited."""
     async with agent_at_work() as sweep_id:
         try:
             wandb.agent(sweep_id, function=calling_init, count=1)
@@ -194,8 +191,8 @@ async def second_agent_on_the_loop() -> str:
 
 
 @agents
-def test_a_second_agent_on_the_event_loop(wandb_devserver: DevServer) -> None:
-    """It is refused at once, and the first one is not disturbed."""
+def test_second_agent_on_the_event_loop_is_refused(wandb_devserver: DevServer) -> None:
+    """The first one is not disturbed."""
     refused = run_locally(second_agent_on_the_loop, context=CONTEXT)
 
     assert "await run_sweep_agent(...) instead" in refused
@@ -210,7 +207,7 @@ async def creating() -> str | None:
 
 
 class Waits(logging.Handler):
-    """Lets the agent end when a task is seen to wait for it."""
+    """Let the agent end when a task waits for it."""
 
     def emit(self, record: logging.LogRecord) -> None:
         if "Opening a W&B run or sweep waits" in record.getMessage():
@@ -225,8 +222,8 @@ async def creating_beside_an_agent() -> str | None:
 
 
 @agents
-def test_a_sweep_that_is_created_beside_an_agent(wandb_devserver: DevServer) -> None:
-    """Its task waits: what the agent has in the environment does not tell where it is to be."""
+def test_creating_a_sweep_waits_for_a_running_agent(wandb_devserver: DevServer) -> None:
+    """The agent's environment variables must not decide where the sweep is created."""
     handler = Waits()
     logging.getLogger("wandb_runtime").addHandler(handler)
     try:
@@ -263,8 +260,8 @@ async def closing_beside_an_agent() -> list[bool]:
 
 
 @agents
-def test_a_run_that_closes_beside_an_agent(wandb_devserver: DevServer) -> None:
-    """It is not `wandb.run` again when the agent has ended: nothing could be logged to it."""
+def test_closed_run_is_not_restored_after_an_agent(wandb_devserver: DevServer) -> None:
+    """`wandb.run` would be a run that accepts no rows."""
     assert run_locally(closing_beside_an_agent, context=CONTEXT) == [True, True]
     (run,) = wandb_devserver.runs("local/beside")
     assert run.state == "finished"

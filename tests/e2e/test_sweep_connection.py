@@ -29,7 +29,7 @@ from tests.support.forward_proxy import ForwardProxy
 
 env = flyte.TaskEnvironment(name="e2e_sweep_connection")
 
-# Flyte's types of dataclasses make it.
+# Raised by Flyte's types of dataclasses.
 pytestmark = pytest.mark.filterwarnings("ignore:Support for class-based `config`")
 
 SWEEP = wandb_sweep_config(

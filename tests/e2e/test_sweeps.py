@@ -105,8 +105,8 @@ async def creating() -> dict[str, list[str | None]]:
     return found
 
 
-def test_creating_and_joining(wandb_devserver: DevServer) -> None:
-    """One sweep for the task, its traces and its children; another one for each nearer configuration."""
+def test_one_sweep_per_configuration(wandb_devserver: DevServer) -> None:
+    """The task, its traces and children share a sweep; a nearer configuration creates another."""
     found = run_locally(creating, context={**CONTEXT, **wandb_sweep_config(description="for a test", entity="team")})
 
     assert all(len(set(ids)) == 1 for ids in found.values())
@@ -150,8 +150,10 @@ def placed() -> str | None:
     ],
     ids=["decorator", "sweep configuration", "configuration", "W&B's default"],
 )
-def test_places(task: Any, context: dict[str, str], project: str, wandb_devserver: DevServer) -> None:
-    """Project and entity come from the decorator, then the sweep configuration, then the configuration."""
+def test_precedence_of_project_and_entity(
+    task: Any, context: dict[str, str], project: str, wandb_devserver: DevServer
+) -> None:
+    """Decorator, then sweep configuration, then configuration."""
     sweep_id = run_locally(task, context={**SWEEP, **context})
 
     assert the_sweep(wandb_devserver, project).id == sweep_id
@@ -171,8 +173,8 @@ async def failing_once() -> str | None:
 
 
 @pytest.mark.parametrize("on_failure", ["stop", "cancel", "leave"])
-def test_a_retry_goes_on_with_the_sweep(on_failure: Any, wandb_devserver: DevServer) -> None:
-    """It finds the sweep of the attempt before, which its failure had ended, and that goes on; another run does not."""
+def test_retry_continues_the_sweep(on_failure: Any, wandb_devserver: DevServer) -> None:
+    """The failed attempt ended the sweep; the retry resumes it. Another run creates its own."""
     _attempts.clear()
     fixed = wandb_sweep_config(name="always the same", on_failure=on_failure)
     first = run_locally(failing_once, context={**CONTEXT, **fixed})
@@ -184,8 +186,8 @@ def test_a_retry_goes_on_with_the_sweep(on_failure: Any, wandb_devserver: DevSer
     assert first != second
 
 
-def test_a_lost_reply_makes_no_second_sweep(wandb_devserver: DevServer) -> None:
-    """The server has created it, and its answer was lost for good: it is found by its marker."""
+def test_lost_response_creates_no_second_sweep(wandb_devserver: DevServer) -> None:
+    """The server created the sweep and its response was lost: the sweep is found by its marker."""
     lost = wandb_devserver.faults.add(
         Fault("graphql", operation="UpsertSweep", status=400, applied=True, body='{"errors": [{"message": "lost"}]}')
     )
@@ -218,8 +220,8 @@ async def ending(how: str) -> str | None:
         ("is cancelled", {}, "FINISHED"),
     ],
 )
-def test_what_becomes_of_the_sweep(how: str, settings: dict[str, Any], state: str, wandb_devserver: DevServer) -> None:
-    """As configured, whatever way the task ends; a child that joined it changes nothing."""
+def test_sweep_ends_as_configured(how: str, settings: dict[str, Any], state: str, wandb_devserver: DevServer) -> None:
+    """However the task ends; a child that joined the sweep changes nothing."""
     context = {**CONTEXT, **wandb_sweep_config(**settings)}
     if how == "returns":
         run_locally(ending, how, context=context)
@@ -231,8 +233,10 @@ def test_what_becomes_of_the_sweep(how: str, settings: dict[str, Any], state: st
     assert the_sweep(wandb_devserver).state == state
 
 
-def test_an_unreachable_server_changes_no_outcome(wandb_devserver: DevServer, caplog: pytest.LogCaptureFixture) -> None:
-    """The sweep could not be stopped: the task fails with what its body has raised, and the user is told."""
+def test_failure_to_stop_the_sweep_keeps_the_exception(
+    wandb_devserver: DevServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A log line reports that the sweep could not be stopped."""
     refusal = Fault("graphql", operation="GetSweep", count=None, status=403)
     wandb_devserver.faults.add(refusal)
     with pytest.raises(flyte.errors.RuntimeUserError, match="the body's own"):
@@ -261,8 +265,8 @@ def run_below() -> tuple[str | None, str]:
 
 
 @pytest.mark.parametrize("task", [run_above, run_below], ids=["init above", "sweep above"])
-def test_stacked(task: Any, wandb_devserver: DevServer) -> None:
-    """With a run of its own, which is not one of the sweep; in either order."""
+def test_sweep_and_run_decorators_combine_in_either_order(task: Any, wandb_devserver: DevServer) -> None:
+    """The task's own run is not a run of the sweep."""
     flyte.init()
     run = flyte.with_runcontext(mode="local", custom_context=dict(CONTEXT)).run(task)
     sweep_id, run_id = run.outputs()
@@ -282,14 +286,14 @@ def test_stacked(task: Any, wandb_devserver: DevServer) -> None:
 async def upside_down() -> None: ...
 
 
-def test_a_run_under_the_task(wandb_devserver: DevServer) -> None:
-    """The decorator of runs stands where it cannot see the task: so says the error, although a wrapper hides it."""
+def test_run_decorator_below_env_task_raises(wandb_devserver: DevServer) -> None:
+    """Although a wrapper hides it."""
     with pytest.raises(flyte.errors.RuntimeUserError, match=r"@wandb_init stands under @env\.task"):
         run_locally(upside_down, context=CONTEXT)
 
 
-def test_no_configuration(wandb_devserver: DevServer) -> None:
-    """Neither a sweep nor a configuration: the error says where to give one, and W&B is not asked."""
+def test_missing_configuration_raises_before_any_request(wandb_devserver: DevServer) -> None:
+    """The error names where to give one."""
     with pytest.raises(flyte.errors.RuntimeUserError, match=r"no sweep configuration.*wandb_sweep_config") as caught:
         run_locally(joining, context=wandb_config(project="e2e"))
 
@@ -297,8 +301,8 @@ def test_no_configuration(wandb_devserver: DevServer) -> None:
     assert wandb_devserver.sweeps() == []
 
 
-def test_an_invalid_configuration(wandb_devserver: DevServer) -> None:
-    """Nothing is created; every problem is named by the path of its key."""
+def test_invalid_configuration_names_every_key(wandb_devserver: DevServer) -> None:
+    """Nothing is created."""
     wrong = wandb_sweep_config(method="bayes", parameters={"opt": {"parameters": {"lr": {"min": 0, "max": 0.1}}}})
     with pytest.raises(flyte.errors.RuntimeUserError) as caught:
         run_locally(joining, context=wrong)
@@ -309,8 +313,8 @@ def test_an_invalid_configuration(wandb_devserver: DevServer) -> None:
     assert wandb_devserver.sweeps() == []
 
 
-def test_a_server_that_refuses(wandb_devserver: DevServer) -> None:
-    """The body does not start, and the error says what was refused where."""
+def test_refused_sweep_raises_before_the_body(wandb_devserver: DevServer) -> None:
+    """The error names the server and its reason."""
     wandb_devserver.faults.add(Fault("graphql", operation="UpsertSweep", count=None, status=403))
     _attempts.clear()
     with pytest.raises(flyte.errors.RuntimeUserError, match=r"Cannot create .* in the default entity/e2e at http"):
@@ -319,8 +323,8 @@ def test_a_server_that_refuses(wandb_devserver: DevServer) -> None:
     assert _attempts == []
 
 
-def test_ctrl_c(wandb_devserver: DevServer, tmp_path: Path) -> None:
-    """Flyte does not tell a local task of it: the sweep is stopped when the process ends."""
+def test_ctrl_c_stops_the_sweep(wandb_devserver: DevServer, tmp_path: Path) -> None:
+    """Flyte does not cancel a local task: the sweep is stopped at exit of the process."""
     script = tmp_path / "script.py"
     script.write_text(_SCRIPT)
     with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as process:
@@ -421,11 +425,8 @@ async def controller(num_agents: int = 2, trials_per_agent: int = 1) -> str:
 
 
 @agents
-def test_the_pattern_of_the_documentation(wandb_devserver: DevServer) -> None:
-    """`wandb.agent` in tasks, with objectives of both kinds: trials are reported, the controller's own run survives.
-
-    Entity and server are configured, and not in the environment; the sweep is in a project that the call does not name.
-    """
+def test_documented_wandb_agent_pattern(wandb_devserver: DevServer) -> None:
+    """`wandb.agent` in tasks, with decorated and undecorated objectives. The controller's run stays open."""
     _trials.clear()
     configured = wandb_config(project="e2e", entity="team", tags=["tagged"], host=wandb_devserver.url)
     swept = wandb_sweep_config(project="swept")
@@ -498,11 +499,8 @@ async def controller_of_threads() -> None:
 
 
 @agents
-def test_agents_and_tasks_beside_each_other(wandb_devserver: DevServer, caplog: pytest.LogCaptureFixture) -> None:
-    """One agent at a time: the other waits, as does a task that opens a run; a run that is open goes on logging.
-
-    None of them is placed by what the agent sets in the environment.
-    """
+def test_agents_and_openings_take_turns(wandb_devserver: DevServer, caplog: pytest.LogCaptureFixture) -> None:
+    """A second agent and a task that opens a run wait; an open run keeps logging."""
     # Flyte imports pandas for its type engine on first use; two tasks at once can meet a half-imported module.
     importlib.import_module("pandas")
     waiting = {"wandb.agent waits", "Opening a W&B run or sweep waits"}
@@ -553,8 +551,7 @@ def agent_of_its_deleted_sweep(url: str) -> None:
 _servers: dict[str, DevServer] = {}
 
 
-def test_agents_of_wrong_sweeps(wandb_devserver: DevServer) -> None:
-    """A sweep of another project, one that is deleted: the error says so, at once."""
+def test_agent_of_a_wrong_or_deleted_sweep_raises_at_once(wandb_devserver: DevServer) -> None:
     sweep_id = run_locally(joining, context={**CONTEXT, **wandb_sweep_config(project="other")})
     told = rf"Sweep '{sweep_id}' does not exist in local/e2e .* belongs to another project"
     with pytest.raises(flyte.errors.RuntimeUserError, match=told):
