@@ -26,7 +26,7 @@ import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import uvicorn
@@ -35,8 +35,13 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from wandb_devserver import DevServer
 
+with contextlib.suppress(ImportError):
+    # Versions of the server that lack it serve no organizations.
+    from wandb_devserver._storage import organizations
+
 if TYPE_CHECKING:
     from starlette.requests import Request
+    from wandb_devserver._storage.database import Database
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"]
 SIGNED = re.compile(rb"/signed/(?:artifacts/)?([A-Za-z0-9_=.-]+)")
@@ -64,6 +69,16 @@ class Farm:
             self._signed = {token: owner for token, owner in self._signed.items() if owner != user}
             server.stop()
 
+    def add_organization(self, user: str, name: str) -> None:
+        """Create an organization on a user's server."""
+        with database(self._servers[user]).write() as connection:
+            organizations.add(connection, name)
+
+    def add_team(self, user: str, name: str, organization: str) -> None:
+        """Create a team of an organization on a user's server."""
+        with database(self._servers[user]).write() as connection:
+            organizations.add_team(connection, name, organizations.add(connection, organization).id)
+
     def stop(self) -> None:
         for user in list(self._servers):
             self.remove(user)
@@ -83,6 +98,11 @@ class Farm:
     def remember_signed(self, user: str, content: bytes) -> None:
         """Note the user of the signed URLs in a response."""
         self._signed.update((token.decode(), user) for token in SIGNED.findall(content))
+
+
+def database(server: DevServer) -> Database:
+    """The records of a server, because W&B's API cannot create organizations."""
+    return server._live.backend.database  # noqa: SLF001
 
 
 def basic_password(header: str) -> str | None:
@@ -186,13 +206,23 @@ class Fixtures:
         command = await request.json()
         kind = request.path_params["kind"]
         self._log.write(fixture=kind, command=command)
-        # wandb-devserver accepts any entity: teams exist already.
-        if kind == "user" and command["command"] in ("up", "password", "login"):
-            await asyncio.wrap_future(self._pool.submit(self._farm.add, command["username"]))
-        elif kind == "user" and command["command"] == "down":
+        if (kind, command["command"]) == ("user", "down"):
             # The tests do not depend on it, so they do not wait for it.
             self._pool.submit(self._farm.remove, command["username"])
+        else:
+            await asyncio.wrap_future(self._pool.submit(self._create, kind, command))
         return JSONResponse({"ok": True})
+
+    def _create(self, kind: str, command: dict[str, Any]) -> None:
+        """Carry out a command; those that no devserver knows, such as members of an organization, do nothing."""
+        match kind, command["command"]:
+            case "user", "up" | "password" | "login":
+                self._farm.add(command["username"])
+            case "organization", "up":
+                self._farm.add_organization(command["username"], command["orgName"])
+            case "team", "up":
+                state = command["fixtureData"]
+                self._farm.add_team(command["username"], state["team"]["name"], state["organization"]["name"])
 
     async def health(self, _: Request) -> Response:
         return PlainTextResponse("ok")

@@ -25,12 +25,18 @@ class Gateway:
         self.base = httpx.Client(base_url=f"http://localhost:{base_port}", trust_env=False)
         self.fixtures = httpx.Client(base_url=f"http://localhost:{fixture_port}", trust_env=False)
 
+    def create(self, kind: str, **command: Any) -> None:
+        self.fixtures.post(f"/db/{kind}", json={"command": "up", **command}).raise_for_status()
+
     def add_user(self, name: str) -> str:
-        self.fixtures.post("/db/user", json={"command": "up", "username": name}).raise_for_status()
+        self.create("user", username=name)
         return name
 
+    def query(self, key: str, document: str) -> httpx.Response:
+        return self.base.post("/graphql", json={"query": document}, auth=("api", key))
+
     def viewer(self, key: str) -> httpx.Response:
-        return self.base.post("/graphql", json={"query": VIEWER}, auth=("api", key))
+        return self.query(key, VIEWER)
 
     def close(self) -> None:
         self.base.close()
@@ -67,6 +73,18 @@ def test_each_key_reaches_the_server_of_its_user(gateway: Gateway) -> None:
 
 def test_unknown_key_is_refused(gateway: Gateway) -> None:
     assert gateway.viewer("x" * 40).status_code == 401
+
+
+def test_organizations_and_teams_are_created_on_the_server_of_their_user(gateway: Gateway) -> None:
+    first, second = (gateway.add_user(f"user_gw{number}-" + "a" * 40) for number in (0, 1))
+    state = {"planName": "plan", "team": {"name": "team-a"}, "organization": {"name": "org-a"}}
+
+    gateway.create("organization", orgName="org-a", username=first)
+    gateway.create("team", username=first, fixtureData=state)
+
+    document = 'query Team { entity(name: "team-a") { organization { name } } }'
+    found = [gateway.query(user, document).json()["data"]["entity"]["organization"]["name"] for user in (first, second)]
+    assert found == ["org-a", f"{second}-org"]
 
 
 def test_requests_are_logged_with_user_and_operation(gateway: Gateway, tmp_path: Path) -> None:
