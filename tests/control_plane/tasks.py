@@ -1,6 +1,6 @@
 """Tasks and driver functions of the tests."""
 
-# ruff: noqa: T201, ASYNC110, ASYNC220, ASYNC240 - each of them has a process of its own, and says what it does
+# ruff: noqa: T201, ASYNC110, ASYNC220, ASYNC240 - each task runs in a separate process and prints its progress
 
 from __future__ import annotations
 

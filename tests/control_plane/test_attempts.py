@@ -31,7 +31,7 @@ def test_exception_is_retried(flyte_plane: ControlPlane) -> None:
 def test_killed_pod_is_retried(flyte_plane: ControlPlane) -> None:
     """SIGKILL ends every process of the pod; a new pod replaces it."""
     run = flyte_plane.start(tasks.killed)
-    said = flyte_plane.wait_for_output(run.root, "sleeping beside")
+    output = flyte_plane.wait_for_output(run.root, "sleeping beside")
     flyte_plane.kill(run.root)
     flyte_plane.wait(run)
 
@@ -39,7 +39,7 @@ def test_killed_pod_is_retried(flyte_plane: ControlPlane) -> None:
     assert (first.signal, first.exit_code) == (signal.SIGKILL, None)
     assert second.phase is Phase.SUCCEEDED
     assert run.result == (1,)
-    (beside,) = re.findall(r"beside (\d+)", said)
+    (beside,) = re.findall(r"beside (\d+)", output)
     assert is_gone(int(beside))
 
 

@@ -1,4 +1,4 @@
-"""What a run of several actions is on the control plane."""
+"""Runs of several actions on the control plane."""
 
 from __future__ import annotations
 

@@ -155,20 +155,20 @@ STOP_ANOTHER = NOTHING_TO_DO.replace("[]", r"[{\"type\": \"stop\", \"run_id\": \
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("response", "expected"),
     [({"status": 403}, "continues trial"), ({"status": 200, "body": STOP_ANOTHER}, "starts trial")],
 )
 def test_trial_survives_an_outage_and_commands_for_other_trials(
-    answer: Any, said: str, wandb_devserver: DevServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    response: Any, expected: str, wandb_devserver: DevServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It does not need its agent to finish, and ignores a stop command for another trial."""
     caplog.set_level("INFO")
-    _answers[:] = [Fault("graphql", operation="Heartbeat", **answer)]
+    _answers[:] = [Fault("graphql", operation="Heartbeat", **response)]
     mark = tmp_path / "mark"
     result: AgentResult = run_locally(agent_with_an_answer, sweep_of(str(mark)), str(mark))
 
     assert (result.ended, [trial.state for trial in result.trials]) == ("finished", ["finished"])
-    assert said in caplog.text
+    assert expected in caplog.text
 
 
 @wandb_init
@@ -189,7 +189,7 @@ def test_result_of_an_unknown_trial_comes_from_the_agent(wandb_devserver: DevSer
 @wandb_init
 def failing_as_told() -> None:
     if wandb.config["how"].startswith("fails"):
-        msg = "as told"
+        msg = "intended"
         raise ValueError(msg)
 
 

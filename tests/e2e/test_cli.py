@@ -21,7 +21,7 @@ from wandb_devserver import DevServer, Fault
 from tests.wandb_artifacts.wandb_backend import WandbBackend
 
 COMMAND = str(Path(sys.executable).with_name("wandb-artifacts"))
-KEPT_LINE = "what has arrived is kept, and the same command goes on from there"
+KEPT_LINE = "fetched data is kept, run the same command to resume"
 
 
 @dataclass
@@ -205,9 +205,9 @@ def test_unfinished_run_is_reported(command: Command, backend: WandbBackend) -> 
 @pytest.mark.parametrize(
     ("arguments", "environment", "code", "expected"),
     [
-        (["run", "local/p/r"], {"WANDB_API_KEY": ""}, 3, "no API key"),
-        (["run", "local/p/r"], {"WANDB_API_KEY": "w" * 40}, 3, "refused the API key"),
-        (["ls", "local/p/r"], {"WANDB_API_KEY": ""}, 3, "no API key"),
+        (["run", "local/p/r"], {"WANDB_API_KEY": ""}, 3, "No W&B API key"),
+        (["run", "local/p/r"], {"WANDB_API_KEY": "w" * 40}, 3, "rejected the API key"),
+        (["ls", "local/p/r"], {"WANDB_API_KEY": ""}, 3, "No W&B API key"),
         (["run", "local/p/none"], {}, 4, "run local/p/none"),
         (["sweep", "local/p/none"], {}, 4, "sweep local/p/none"),
         (["ls", "local/p/none"], {}, 4, "run local/p/none"),
@@ -338,7 +338,7 @@ def test_unwritable_standard_output_is_an_error(command: Command, backend: Wandb
         done = command.end(process)
 
     assert done.returncode == 6
-    assert "standard output cannot be written" in error_line(done)
+    assert "Cannot write to standard output" in error_line(done)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")

@@ -80,9 +80,9 @@ def test_refused_data_is_reported_with_a_command_that_delivers_it(
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:1")
     run_id = run_locally(logging_rows, context={**CONTEXT, **wandb_config(host=wandb_devserver.url)})
 
-    (said,) = warnings(log)
-    assert f"local/e2e/{run_id} was not uploaded completely (it is running on the server)" in said
-    execute_command_in(said)
+    (warning,) = warnings(log)
+    assert f"local/e2e/{run_id} was not uploaded completely (it is running on the server)" in warning
+    execute_command_in(warning)
     run = wandb_devserver.run(f"local/e2e/{run_id}")
     assert (run.state, [row["x"] for row in run.history]) == ("finished", ROWS)
 
@@ -95,9 +95,9 @@ def test_command_for_a_shared_run_keeps_other_writers(
     shared = wandb_config(mode="shared", settings={"x_label": "the writer"})
     run_id = run_locally(logging_rows, context={**CONTEXT, **shared})
 
-    (said,) = warnings(log)
-    assert "as a separate run" in said
-    execute_command_in(said)
+    (warning,) = warnings(log)
+    assert "as a separate run" in warning
+    execute_command_in(warning)
     rows = {run.id: [row["x"] for row in run.history] for run in wandb_devserver.runs()}
     assert rows == {run_id: [], f"{run_id}-the-writer": ROWS}
 
@@ -110,10 +110,10 @@ def test_server_outage_mid_run_keeps_exception_and_data(
     with pytest.raises(flyte.errors.RuntimeUserError, match="the body's own reason"):
         run_locally(failing, context={**CONTEXT, **wandb_config(finish_timeout=1)})
 
-    (said,) = warnings(log)
-    assert "local/e2e/failing was not uploaded completely (TimeoutError" in said
+    (warning,) = warnings(log)
+    assert "local/e2e/failing was not uploaded completely (TimeoutError" in warning
     wandb_devserver.faults.clear()
-    execute_command_in(said)
+    execute_command_in(warning)
     run = wandb_devserver.run("local/e2e/failing")
     assert (run.state, [row["x"] for row in run.history]) == ("failed", ROWS)
 
@@ -123,8 +123,8 @@ def test_unverifiable_delivery_is_reported(wandb_devserver: DevServer, log: pyte
     asked = wandb_devserver.faults.add(Fault("graphql", operation="RunState", status=403))
     run_id = run_locally(logging_rows, context=CONTEXT)
 
-    (said,) = warnings(log)
-    assert "the server did not return the run's state" in said
+    (warning,) = warnings(log)
+    assert "the server did not return the run's state" in warning
     assert wandb_devserver.faults.fired(asked) == 1
     assert wandb_devserver.run(f"local/e2e/{run_id}").state == "finished"
 

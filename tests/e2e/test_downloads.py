@@ -57,7 +57,7 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     return caplog
 
 
-def said(log: pytest.LogCaptureFixture, level: int = logging.WARNING) -> list[str]:
+def messages(log: pytest.LogCaptureFixture, level: int = logging.WARNING) -> list[str]:
     return [
         record.message
         for record in log.records
@@ -68,7 +68,7 @@ def said(log: pytest.LogCaptureFixture, level: int = logging.WARNING) -> list[st
 def stored(log: pytest.LogCaptureFixture) -> list[Path]:
     """Return the outputs of the traces of download_logs."""
     pattern = re.compile("Stored the files of .* as the output of a trace: (.*)")
-    return [Path(found[1]) for text in said(log, logging.INFO) if (found := pattern.fullmatch(text))]
+    return [Path(found[1]) for text in messages(log, logging.INFO) if (found := pattern.fullmatch(text))]
 
 
 def log_rows() -> str:
@@ -209,7 +209,7 @@ def test_offline_and_disabled_runs(wandb_devserver: DevServer, log: pytest.LogCa
         run_locally(disabled, context=LOGS)
 
     assert wandb_devserver.faults.fired(asked) == 0
-    assert said(log) == []
+    assert messages(log) == []
 
 
 # download_logs
@@ -232,7 +232,7 @@ def test_download_logs_runs_once_per_run(wandb_devserver: DevServer, log: pytest
     assert_holds(first, wandb_devserver, own)
     assert_holds(last, wandb_devserver, mine)
     assert len(wandb_devserver.run(f"local/e2e/{mine}").history) == 3 * len(ROWS)
-    assert said(log) == []
+    assert messages(log) == []
 
 
 @wandb_init(download_logs=True)
@@ -262,7 +262,7 @@ def test_failed_download_is_logged_and_does_not_fail_the_task(
     wandb_devserver.faults.add(Fault("download", target="notes.txt", status=403, count=None))
     run_id = run_locally(task, context=LOGS)
 
-    (text,) = said(log)
+    (text,) = messages(log)
     assert f"Cannot download the files of W&B run local/e2e/{run_id} for Flyte (IncompleteDownloadError" in text
     assert "notes.txt" in text
     assert f"download them with `WANDB_BASE_URL={wandb_devserver.url} wandb-artifacts run local/e2e/{run_id}`" in text
@@ -286,7 +286,7 @@ def test_undelivered_run_is_reported_without_waiting(wandb_devserver: DevServer,
     wandb_devserver.faults.add(Fault("file_stream", status=403))
     run_id = run_locally(child, context=LOGS)
 
-    (text,) = said(log)
+    (text,) = messages(log)
     assert f"local/e2e/{run_id} was not uploaded completely" in text
     assert stored(log) == []
 
@@ -300,7 +300,7 @@ def test_plain_function_cannot_store_logs(wandb_devserver: DevServer, log: pytes
     """It has no outputs; a log line says so."""
     function()
 
-    (text,) = said(log)
+    (text,) = messages(log)
     assert "download_logs=True has no effect on a function that is not called as a Flyte task" in text
     assert len(wandb_devserver.runs()) == 1
 
@@ -319,7 +319,7 @@ def test_cancelled_task_skips_the_download(wandb_devserver: DevServer, log: pyte
     with pytest.raises(concurrent.futures.CancelledError):
         run_locally(cancelled, context=LOGS)
 
-    (text,) = said(log)
+    (text,) = messages(log)
     assert "were not downloaded: CancelledError ended the task" in text
     assert wandb_devserver.faults.fired(asked) == 0
 
@@ -387,7 +387,7 @@ def test_sweep_logs_are_downloaded_once(
     assert others == [str(tmp_path / "x" / trial) for trial in trials]
     assert all((Path(folder) / "metrics_history.json").exists() for folder in folders)
     assert not any((Path(folder) / "metrics_history.json").exists() for folder in others)
-    assert said(log) == []
+    assert messages(log) == []
 
 
 @agents
@@ -433,6 +433,6 @@ def test_failed_sweep_download_keeps_the_exception_of_the_body(
     with pytest.raises(flyte.errors.RuntimeUserError, match="the body's own reason"):
         run_locally(failing_search, context={**CONTEXT, **SWEEP})
 
-    (text,) = said(log)
+    (text,) = messages(log)
     assert "for Flyte (IncompleteDownloadError" in text
     assert "wandb-artifacts sweep local/e2e/" in text

@@ -189,7 +189,7 @@ def test_unreachable_host_fails_within_init_timeout(
     host: str, says: str, wandb_devserver: DevServer, refusing_host: str
 ) -> None:
     """By default the task fails before its body runs, and the error names the reason."""
-    closed, live = (address.rpartition(":")[2] for address in (refusing_host, wandb_devserver.url))
+    closed, live = (url.rpartition(":")[2] for url in (refusing_host, wandb_devserver.url))
     host = host.format(closed=closed, open=live)
     unreachable = wandb_config(host=host, settings={"init_timeout": 1})
 

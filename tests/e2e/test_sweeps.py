@@ -553,8 +553,8 @@ _servers: dict[str, DevServer] = {}
 
 def test_agent_of_a_wrong_or_deleted_sweep_raises_at_once(wandb_devserver: DevServer) -> None:
     sweep_id = run_locally(joining, context={**CONTEXT, **wandb_sweep_config(project="other")})
-    told = rf"Sweep '{sweep_id}' does not exist in local/e2e .* belongs to another project"
-    with pytest.raises(flyte.errors.RuntimeUserError, match=told):
+    expected = rf"Sweep '{sweep_id}' does not exist in local/e2e .* belongs to another project"
+    with pytest.raises(flyte.errors.RuntimeUserError, match=expected):
         run_locally(agent_of_a_wrong_sweep, sweep_id, "e2e", context=CONTEXT)
 
     _servers[wandb_devserver.url] = wandb_devserver

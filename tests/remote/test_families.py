@@ -69,11 +69,11 @@ def test_online_mode_has_one_writer(plane: ControlPlane, wandb_devserver: DevSer
     """Children with `auto` open runs next to the parent's; `shared` raises."""
     flyte_run = plane.run("families:parent_of_one_writer", context=CONTEXT)
 
-    (said,) = flyte_run.result
+    (result,) = flyte_run.result
     helping, sharing, opening = (plane.action(flyte_run, name) for name in ("helping", "sharing", "opening"))
     beside, new = run_of(helping, wandb_devserver), run_of(opening, wandb_devserver)
-    assert (said["helping"], said["opening"]) == (beside.id, new.id)
-    assert 'mode="shared"' in said["sharing"]
+    assert (result["helping"], result["opening"]) == (beside.id, new.id)
+    assert 'mode="shared"' in result["sharing"]
     assert "here is" not in sharing.last.stdout
     assert (beside.group, logged(beside, "helping"), beside.state) == ("families", [1], "finished")
     assert [link_of(action) for action in (helping, opening)] == [beside.url, new.url]

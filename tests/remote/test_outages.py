@@ -194,14 +194,14 @@ def test_key_is_never_exposed(plane: ControlPlane, wandb_devserver: DevServer, t
     bucket = "/".join(run.root.input_uri.split("/")[:3])
     objects = {name: plane.store.read(f"{bucket}/{name}") or b"" for name in plane.store.list(bucket)}
     files = {str(path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    said = {
+    output = {
         f"{action.task} {attempt.number}": (attempt.stdout + attempt.stderr + str(attempt.error)).encode()
         for action in plane.actions(run)
         for attempt in action.attempts
     }
     links = {action.task: repr(action.links).encode() for action in plane.actions(run)}
     runs = {record.id: repr(record).encode() for record in wandb_devserver.runs()}
-    everything = {**objects, **files, **said, **links, **runs, "driver": run.driver.stderr.encode()}
+    everything = {**objects, **files, **output, **links, **runs, "driver": run.driver.stderr.encode()}
 
     assert {name for name, content in everything.items() if key.encode() in content} <= {
         str(wandb_devserver.data_dir / "api-key")

@@ -18,9 +18,9 @@ def test_run_has_rows_artifacts_and_action(plane: ControlPlane, wandb_devserver:
     flyte_run = plane.run("single:training", 3, context=CONTEXT)
 
     run = run_of(flyte_run.root, wandb_devserver)
-    (said,) = flyte_run.result
-    assert (said["step"], said["mode"]) == ("100", "online")
-    assert said["files"].endswith("/files")
+    (result,) = flyte_run.result
+    assert (result["step"], result["mode"]) == ("100", "online")
+    assert result["files"].endswith("/files")
     assert (run.state, run.exit_code) == ("finished", 0)
     assert [(row["_step"], row.get("loss"), row.get("accuracy")) for row in run.history] == [
         (0, 1.0, None),

@@ -1,4 +1,4 @@
-"""What every destination of a download does, whatever it is."""
+"""Contract of download destinations: what each kind of them does."""
 
 import hashlib
 import threading
@@ -46,7 +46,7 @@ class TargetContract:
         return target
 
     def test_empty(self, target: Target) -> None:
-        """Nothing is there at first, and asking is no error."""
+        """Nothing is there at first, and looking for it is not an error."""
         assert target.paths() == []
         assert target.stat("a") is None
         assert target.stat("a/b") is None

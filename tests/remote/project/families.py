@@ -1,6 +1,6 @@
 """Parents and children, each in a separate pod. Pods import this module."""
 
-# ruff: noqa: T201, ASYNC110, ASYNC240 - each of them has a process of its own, and says what it does
+# ruff: noqa: T201, ASYNC110, ASYNC240 - each task runs in a separate process and prints its progress
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ def tell() -> str:
     """Describe the current run."""
     run = get_wandb_run()
     assert run is not None
-    run.log({"told": 1})
+    run.log({"logged": 1})
     return f"{run.settings.mode} {run.group}"
 
 

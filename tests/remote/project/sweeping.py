@@ -1,6 +1,6 @@
 """Tasks that create sweeps, and agents of the SDK. Pods import this module."""
 
-# ruff: noqa: T201 - each of them has a process of its own, and says what it does
+# ruff: noqa: T201 - each task runs in a separate process and prints its progress
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ class Process:
 async def _start(
     command: Sequence[str], env: Mapping[str, str], cwd: Path, stdout: int, stderr: int
 ) -> tuple[int, Coroutine[Any, Any, int]]:
-    """Start a command in a session of its own; returns its process id, and what to await for its return code."""
+    """Start a command in a new session; returns its process id, and what to await for its return code."""
     if program := client.program(command, env, cwd):
         pid, connection = await asyncio.to_thread(_fork, program, stdout, stderr)
         return pid, _return_code(connection)

@@ -33,7 +33,7 @@ class Server:
     """The client's side of the process that forks."""
 
     def __init__(self) -> None:
-        # An abstract address: nothing is left in the file system.
+        # An abstract socket name: nothing is left in the file system.
         self._address = f"\0preloaded-{uuid.uuid4().hex}"
         env = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB_", "PYTHON"))}
         self._process = subprocess.Popen(

@@ -56,7 +56,7 @@ _REPOSITORY = str(Path(__file__).parents[3])
 
 @dataclass(frozen=True)
 class Program:
-    """What a child executes, in the environment of a process of its own."""
+    """What a child executes, in the environment of a separate process."""
 
     kind: str
     """`code`, as for `python -c`; `file`, as for `python FILE`; or `module`, as for `python -m`."""
