@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from wandb_devserver._json import Json, JsonObject, dumps, loads_object
+from wandb_devserver._storage import metrics as metric_table
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
 
 Stream = Literal["history", "events", "console"]
+
+_LAST_POSITION = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,8 @@ def truncate_history(connection: sqlite3.Connection, run_id: int, last: int) -> 
 def clear(connection: sqlite3.Connection, run_id: int, stream: Stream) -> None:
     connection.execute("DELETE FROM lines WHERE run_id = ? AND stream = ?", (run_id, stream))
     connection.execute("DELETE FROM shared_lines WHERE run_id = ? AND stream = ?", (run_id, stream))
+    if stream != "console":
+        metric_table.clear(connection, run_id, stream)
     if stream == "history":
         set_history_base(connection, run_id, 0)
         connection.execute("DELETE FROM history_keys WHERE run_id = ?", (run_id,))
@@ -104,12 +109,19 @@ def last_step(connection: sqlite3.Connection, run_id: int) -> int:
 
 
 def read(
-    connection: sqlite3.Connection, run_id: int, stream: Stream, *, first: int = 0, limit: int = -1
+    connection: sqlite3.Connection,
+    run_id: int,
+    stream: Stream,
+    *,
+    first: int = 0,
+    before: int = _LAST_POSITION,
+    limit: int = -1,
 ) -> Iterator[tuple[int, str]]:
-    """Yield the lines from position `first` on, each with its position."""
+    """Yield the lines from position `first` up to `before` (exclusive), each with its position."""
     rows = connection.execute(
-        "SELECT position, text FROM lines WHERE run_id = ? AND stream = ? AND position >= ? ORDER BY position LIMIT ?",
-        (run_id, stream, first, limit),
+        "SELECT position, text FROM lines WHERE run_id = ? AND stream = ? AND position >= ? AND position < ? "
+        "ORDER BY position LIMIT ?",
+        (run_id, stream, first, before, limit),
     )
     for row in rows:
         yield row["position"], row["text"]
@@ -120,6 +132,28 @@ def read_last(connection: sqlite3.Connection, run_id: int, stream: Stream, limit
     rows = connection.execute(
         "SELECT position, text FROM lines WHERE run_id = ? AND stream = ? ORDER BY position DESC LIMIT ?",
         (run_id, stream, max(limit, 0)),
+    )
+    return [(row["position"], row["text"]) for row in rows][::-1]
+
+
+def positions_of_steps(
+    connection: sqlite3.Connection, run_id: int, first: float, last: float
+) -> tuple[int, int] | None:
+    """Return the first and the last position of history rows with steps from `first` to `last`, if there are any."""
+    row = connection.execute(
+        "SELECT MIN(position), MAX(position) FROM lines WHERE run_id = ? AND step IS NOT NULL AND step BETWEEN ? AND ?",
+        (run_id, first, last),
+    )
+    lowest, highest = row.fetchone()
+    return None if lowest is None else (lowest, highest)
+
+
+def search(connection: sqlite3.Connection, run_id: int, stream: Stream, text: str, limit: int) -> list[tuple[int, str]]:
+    """Return the last `limit` lines that contain `text` in any case, oldest first, each with its position."""
+    rows = connection.execute(
+        "SELECT position, text FROM lines WHERE run_id = ? AND stream = ? AND instr(lower(text), lower(?)) "
+        "ORDER BY position DESC LIMIT ?",
+        (run_id, stream, text, limit),
     )
     return [(row["position"], row["text"]) for row in rows][::-1]
 
@@ -195,6 +229,9 @@ def _store(connection: sqlite3.Connection, run_id: int, chunk: Chunk) -> None:
             for index, (step, line) in enumerate(zip(steps or [None] * len(chunk.lines), chunk.lines, strict=True))
         ],
     )
+    metric_table.index_media(connection, run_id, enumerate(rows, chunk.offset))
+    if chunk.stream != "console":
+        metric_table.index_lines(connection, run_id, chunk.stream, chunk.offset, chunk.offset + len(chunk.lines))
 
 
 def _step(row: JsonObject, position: int) -> int:

@@ -139,6 +139,14 @@ def of_sweep(connection: sqlite3.Connection, project_id: int, sweep_name: str) -
     return [run for row in rows if (run := _stored(row))]
 
 
+def of_group(connection: sqlite3.Connection, project_id: int, group_name: str) -> list[StoredRun]:
+    """Return the runs of a group, oldest first."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} {_FROM} WHERE project_id = ? AND group_name = ? ORDER BY runs.id", (project_id, group_name)
+    )
+    return [run for row in rows if (run := _stored(row))]
+
+
 def count(connection: sqlite3.Connection, project_id: int, matches: RunFilter | None = None) -> int:
     if matches is None:
         (total,) = connection.execute("SELECT COUNT(*) FROM runs WHERE project_id = ?", (project_id,)).fetchone()
