@@ -47,6 +47,7 @@ with DevServer(data_dir=Path("data"), port=0) as server:
     assert_type(server, DevServer)
     assert_type(server.url, str)
     assert_type(server.api_key, str)
+    assert_type(server.sign_in_url(), str)
     assert_type(server.env, dict[str, str])
     assert_type(server.runs(), list[RunRecord])
     server.faults.add(Fault("file_stream", count=2, status=503, headers={"Retry-After": "1"}))

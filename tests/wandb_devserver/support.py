@@ -105,6 +105,11 @@ class RawClient:
         lines = [json.dumps(row) for row in rows]
         return self.stream({"files": {"wandb-history.jsonl": {"offset": offset, "content": lines}}}, run)
 
+    def upload(self, name: str, content: bytes, run: str = "r", project: str = "p") -> httpx.Response:
+        given = {"entityName": "local", "projectName": project, "runName": run, "files": [name]}
+        (file,) = self.data(CREATE_RUN_FILES, input=given)["createRunFiles"]["files"]
+        return httpx.put(file["uploadUrl"], content=content)
+
     def sweep(self, config: object = None, project: str = "p", **fields: object) -> RawSweep:
         """Make a sweep; of a configuration given as a mapping, JSON is YAML."""
         text = config if isinstance(config, str) else json.dumps(config)
@@ -165,6 +170,9 @@ class RawAgent:
         self.sweep.raw.stream({"complete": True, "exitcode": exit_code}, f"local/{self.sweep.project}/{run}")
 
 
+CREATE_RUN_FILES = """
+mutation CreateRunFiles($input: CreateRunFilesInput!) { createRunFiles(input: $input) { files { name uploadUrl } } }
+"""
 UPSERT_SWEEP = """
 mutation UpsertSweep($input: UpsertSweepInput!) {
   upsertSweep(input: $input) { sweep { id name } configValidationWarnings }

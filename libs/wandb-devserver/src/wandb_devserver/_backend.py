@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from wandb_devserver._http.connections import Connections
+from wandb_devserver._http.sessions import Sessions
 from wandb_devserver._http.signing import Signer
 from wandb_devserver._storage.blobs import BlobStore
 from wandb_devserver._storage.database import Database
@@ -25,6 +26,7 @@ class Backend:
     database: Database
     blobs: BlobStore
     signer: Signer = field(repr=False)
+    sessions: Sessions = field(repr=False)
     faults: Faults = field(default_factory=Faults)
     requests: RequestLog = field(default_factory=RequestLog)
     connections: Connections = field(default_factory=Connections)
@@ -32,10 +34,12 @@ class Backend:
     @classmethod
     def open(cls, data_dir: DataDir, *, entity: str, api_key: str | None, heartbeat_timeout: float) -> Backend:
         """Open a data directory, creating in it what is missing."""
+        key, signer = api_key or data_dir.api_key(), Signer(data_dir.signing_secret())
         return cls(
             entity=entity,
-            api_key=api_key or data_dir.api_key(),
+            api_key=key,
             database=Database(data_dir.database, heartbeat_timeout=heartbeat_timeout),
             blobs=BlobStore(data_dir.blobs),
-            signer=Signer(data_dir.signing_secret()),
+            signer=signer,
+            sessions=Sessions(signer, key),
         )

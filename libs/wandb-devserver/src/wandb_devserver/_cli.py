@@ -65,6 +65,7 @@ def _announce(server: DevServer, host: str) -> None:
         click.echo(f"export {name}={value}")
     click.echo(f"# entity: {server.entity}")
     click.echo(f"# data: {server.data_dir}")
+    click.echo(f"# sign in (once): {server.sign_in_url()}")
     if not _is_loopback(host):
         click.echo(f"Warning: --host {host} lets other machines in; whoever has the key sees all runs.", err=True)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wandb_devserver._errors import DevServerError
+from wandb_devserver._http.auth import SIGN_IN_PATH
 from wandb_devserver._runner import RunningServer
 from wandb_devserver._settings import DEFAULT_HEARTBEAT_TIMEOUT, Settings
 from wandb_devserver._testing.records import RunRecord, read_run, read_runs, read_state
@@ -85,6 +86,10 @@ class DevServer:
     def env(self) -> dict[str, str]:
         """The environment variables that make a child process log to this server."""
         return {"WANDB_BASE_URL": self.url, "WANDB_API_KEY": self.api_key}
+
+    def sign_in_url(self) -> str:
+        """Return a URL that signs one browser in, once, within a day."""
+        return f"{self.url}{SIGN_IN_PATH}#{self._live.backend.sessions.new_code()}"
 
     @property
     def faults(self) -> Faults:

@@ -15,6 +15,7 @@ from wandb_devserver._http import file_stream as file_stream_route
 from wandb_devserver._http import files as http_files
 from wandb_devserver._http.auth import RequireKey
 from wandb_devserver._pages import routes as pages
+from wandb_devserver._pages.sign_in import sign_in_page
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -39,7 +40,9 @@ def create_app(backend: Backend) -> Starlette:
             Route("/sdk/{rest:path}", _not_found, methods=_ANY_METHOD),
             *pages.ROUTES,
         ],
-        middleware=[Middleware(RequireKey, api_key=backend.api_key)],
+        middleware=[
+            Middleware(RequireKey, api_key=backend.api_key, sessions=backend.sessions, sign_in_page=sign_in_page)
+        ],
     )
     app.state.backend = backend
     return app

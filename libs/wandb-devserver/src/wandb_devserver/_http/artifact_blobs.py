@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from contextlib import contextmanager
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from anyio.to_thread import run_sync
@@ -77,6 +78,7 @@ async def _send(backend: Backend, blob: Blob | None, name: str) -> Response:
         return FileResponse(
             backend.blobs.path(blob.name),
             media_type="application/octet-stream",
+            filename=PurePosixPath(name).name,
             # Contents come from a client: no script in them may run with the reader's credentials.
             headers={"Content-Security-Policy": "sandbox", "X-Content-Type-Options": "nosniff"},
         )

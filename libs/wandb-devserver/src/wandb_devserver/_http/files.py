@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from anyio.to_thread import run_sync
@@ -52,7 +53,8 @@ async def download(request: Request) -> Response:
         return FileResponse(
             backend.blobs.path(file.blob),
             media_type=file.mimetype,
-            # A file comes from a client: no script in it may run with the reader's credentials.
+            # A file comes from a client: a browser saves it, and no script in it may run with the reader's session.
+            filename=PurePosixPath(file.name).name,
             headers={"Content-Security-Policy": "sandbox", "X-Content-Type-Options": "nosniff"},
         )
 

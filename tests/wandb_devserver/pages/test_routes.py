@@ -1,0 +1,154 @@
+"""Pages over HTTP: what exists, what does not, what each page is given, and how it is protected."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+if TYPE_CHECKING:
+    from tests.wandb_devserver.support import RawClient
+
+EVIL = "<script>alert(1)</script>"
+NESTED = {"net": {"parameters": {"depth": {"value": 7}}}, "lr": {"values": [0.5, 1]}}
+
+
+def data(raw: RawClient, path: str, **parameters: object) -> Any:
+    response = raw.http.get(f"/-/data{path}", params=parameters)  # type: ignore[arg-type]
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def test_run_data(raw: RawClient) -> None:
+    """State and its reason, configuration, summary, metrics, labels, files."""
+    config = {"lr": {"value": 0.25}, "flyte": {"value": {"attempt": 2, "url": "https://flyte.example/run"}}}
+    raw.open_run(
+        "r", displayName="Nice run", config=json.dumps(config), tags=["tagged"], notes="noted", groupName="g/1"
+    )
+    raw.stream_rows(*({"_step": step, "loss": 1 / (step + 1), "net": {"norm": 1}} for step in range(5)))
+    raw.stream({"files": {"output.log": {"offset": 0, "content": ["2024-05-01T10:00:00 printed"]}}})
+    raw.stream({"files": {"wandb-summary.json": {"offset": 0, "content": ['{"loss": 0.2}']}}})
+    raw.stream({"complete": True, "exitcode": 3})
+    run = data(raw, "/run/local/p/r")
+
+    assert (run["name"], run["state"], run["reason"]) == ("Nice run", "failed", ["attempt 2", "exit code 3"])
+    assert run["config"]["lr"] == 0.25
+    assert run["summary"] == {"loss": 0.2}
+    assert run["metrics"] == {"loss": 5, "net.norm": 5}
+    assert (run["flyte"], run["tags"], run["notes"]) == ("https://flyte.example/run", ["tagged"], "noted")
+    assert raw.http.get(run["group_url"]).status_code == 200
+    assert data(raw, "/console/local/p/r")["lines"] == [[0, "printed", "2024-05-01T10:00:00", ""]]
+
+
+def test_link_of_a_run_is_followed_only_over_http(raw: RawClient) -> None:
+    """A script is not a link back to Flyte."""
+    raw.open_run("r", config=json.dumps({"flyte": {"value": {"url": "javascript:alert(1)"}}}))
+
+    assert data(raw, "/run/local/p/r")["flyte"] is None
+
+
+def test_project_data_has_the_chosen_columns(raw: RawClient) -> None:
+    """Without a choice: the configuration that differs, and metrics."""
+    for number in range(3):
+        raw.open_run(f"r{number}", config=json.dumps({"lr": {"value": number}, "same": {"value": 1}}))
+        summary = json.dumps({"loss": number / 2, "note": "x"})
+        raw.stream({"files": {"wandb-summary.json": {"offset": 0, "content": [summary]}}}, f"local/p/r{number}")
+    project = data(raw, "/project/local/p")
+    chosen = data(raw, "/project/local/p", column="summary.note")
+
+    assert project["columns"] == ["config.lr", "summary.loss"]
+    assert [run["values"]["config.lr"] for run in project["runs"]] == [2, 1, 0]
+    assert project["available"] == ["config.lr", "config.same", "summary.loss", "summary.note"]
+    assert chosen["runs"][0]["values"] == {"summary.note": "x"}
+
+
+def test_group_data_has_its_runs_only(raw: RawClient) -> None:
+    """Oldest first; the name of a group may hold a slash."""
+    for name, group in (("a", "g/1"), ("b", "other"), ("c", "g/1")):
+        raw.open_run(name, groupName=group)
+
+    assert [run["id"] for run in data(raw, "/group/local/p/g%2F1")["runs"]] == ["a", "c"]
+    assert raw.http.get("/local/p/groups/none").status_code == 404
+
+
+def test_sweep_data(raw: RawClient) -> None:
+    """State, configuration, trials with parameters and metric, agents."""
+    config = {"method": "grid", "name": "My sweep", "metric": {"name": "loss"}, "parameters": NESTED, "run_cap": 9}
+    sweep = raw.sweep(config)
+    agent = sweep.agent("my-host")
+    run = agent.start()
+    raw.stream({"files": {"wandb-summary.json": {"offset": 0, "content": ['{"loss": 0.25}']}}}, f"local/p/{run}")
+    found = data(raw, f"/sweep/local/p/{sweep.name}")
+    (record,) = raw.server.sweeps("local/p")
+
+    assert raw.http.get(record.url).status_code == 200
+    assert (found["name"], found["state"], found["metric"], found["maximize"]) == ("My sweep", "RUNNING", "loss", False)
+    assert found["trials"][0]["values"]["net.depth"] == 7
+    assert found["trials"][0]["metric"] == 0.25
+    assert found["agents"][0]["host"] == "my-host"
+    assert data(raw, "/sweeps/local/p")["sweeps"][0]["url"] == f"/local/p/sweeps/{sweep.name}"
+
+
+def test_text_of_runs_is_escaped_in_pages(raw: RawClient) -> None:
+    """Scripts and styles are files of the package only."""
+    raw.open_run("r", displayName=EVIL, groupName=EVIL)
+    sweep = raw.sweep({"method": "grid", "name": EVIL, "metric": {"name": EVIL}, "parameters": {EVIL: {"value": EVIL}}})
+    paths = ["/local/p/runs/r", "/local/p", "/local/p/sweeps", f"/local/p/sweeps/{sweep.name}"]
+    for path in [*paths, f"/local/p/groups/{EVIL.replace('/', '%2F')}"]:
+        response = raw.http.get(path)
+
+        assert response.status_code == 200
+        assert re.findall(r"<script[^>]*>[^<]", response.text) == []
+        policy = response.headers["content-security-policy"]
+        assert "default-src 'none'; script-src 'self'; style-src 'self';" in policy
+        assert "unsafe" not in policy
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/local/p", "/local/p/runs/r", "/local/<b>/runs/r", "/local/p/sweeps", "/local/p/sweeps/<b>"),
+        *("/local/p/groups/g", "/local/p/artifacts", "/local/p/artifacts/t/n", "/local/p/artifacts/t/n/v0"),
+    ],
+)
+def test_missing_page_is_404(raw: RawClient, path: str) -> None:
+    """It says what is missing, with a way back."""
+    response = raw.http.get(path)
+
+    assert response.status_code == 404
+    assert 'href="/"' in response.text
+    assert "<b>" not in response.text
+
+
+def test_url_of_a_record_is_the_page(raw: RawClient) -> None:
+    """It is quoted, and needs the key or a session."""
+    raw.open_run("a b", project="my project")
+    url = raw.server.run("local/my project/a b").url
+
+    assert " " not in url
+    assert raw.http.get(url).status_code == 200
+    assert httpx.get(url).status_code == 401
+
+
+def test_files_are_attachments(raw: RawClient) -> None:
+    """A browser saves what a run uploaded; it never shows it as a page of this server."""
+    raw.open_run("r")
+    raw.upload("x.html", b"<script>alert(1)</script>")
+    response = raw.http.get("/files/local/p/r/x.html")
+
+    assert response.headers["content-disposition"] == 'attachment; filename="x.html"'
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert response.headers["content-security-policy"] == "sandbox"
+
+
+def test_unchanged_data_is_not_sent_again(raw: RawClient) -> None:
+    """Pages look every two seconds."""
+    raw.open_run("r")
+    raw.stream({"complete": True, "exitcode": 0})
+    tag = raw.http.get("/-/data/run/local/p/r").headers["etag"]
+    again = raw.http.get("/-/data/run/local/p/r", headers={"If-None-Match": tag})
+
+    assert (again.status_code, again.content) == (304, b"")
