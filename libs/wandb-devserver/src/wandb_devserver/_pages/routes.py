@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from wandb_devserver._http.auth import SIGN_IN_PATH
 from wandb_devserver._pages import sign_in, static
-from wandb_devserver._pages.data import artifacts, projects, run, series, sweeps
+from wandb_devserver._pages.data import artifacts, media, projects, run, series, sweeps
 from wandb_devserver._pages.data.endpoints import PREFIX
 from wandb_devserver._pages.data.urls import path
 from wandb_devserver._pages.responses import page
@@ -116,6 +116,7 @@ ROUTES = [
     *projects.ROUTES,
     *run.ROUTES,
     *series.ROUTES,
+    *media.ROUTES,
     *artifacts.ROUTES,
     *sweeps.ROUTES,
     # What is open without the key ends here, so that no page below can be had through it.

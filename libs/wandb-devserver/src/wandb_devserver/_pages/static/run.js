@@ -6,6 +6,7 @@ import { ChartGrid } from "./chart-grid.js";
 import { Console } from "./console.js";
 import { badge, el, link, outsideLink, section } from "./dom.js";
 import { bytes, duration, moment, plural } from "./format.js";
+import { MediaPanel } from "./media.js";
 import { Table } from "./table.js";
 import { colour } from "./theme.js";
 import { Tree } from "./tree.js";
@@ -25,6 +26,7 @@ async function show(run) {
   parts.charts.setMetrics(run.metrics);
   parts.rows.textContent = plural(run.rows, "row");
   parts.system.setMetrics(run.system);
+  parts.media.update(run.media);
   parts.config.update(run.config);
   parts.summary.update(run.summary);
   parts.files.update(run.files);
@@ -32,6 +34,7 @@ async function show(run) {
   parts.logged.update(run.logged);
   parts.used.update(run.used);
   setHidden("charts", !Object.keys(run.metrics).length);
+  setHidden("media", !run.media.length);
   setHidden("system", !Object.keys(run.system).length);
   setHidden("artifacts", !run.logged.length && !run.used.length);
   await parts.console.update(run.lines);
@@ -43,6 +46,7 @@ function build(run) {
   parts.charts = new ChartGrid({ source: seriesSource, runs: [self] });
   parts.rows = el("span", { class: "muted" });
   parts.system = new ChartGrid({ source: seriesSource, runs: [self], stream: "events", label: "system metrics" });
+  parts.media = new MediaPanel(source.replace("/-/data/run/", "/-/data/media/"));
   parts.config = new Tree("configuration");
   parts.summary = new Tree("summary");
   parts.console = new Console(source.replace("/-/data/run/", "/-/data/console/"));
@@ -53,6 +57,7 @@ function build(run) {
   view.replaceChildren(
     parts.header,
     section("charts", ["Charts ", parts.rows], parts.charts.element),
+    section("media", "Media", parts.media.element),
     el("div", { class: "columns" }, section("config", "Configuration", parts.config.element), section("summary", "Summary", parts.summary.element)),
     section("console", "Console", parts.console.element),
     section("system", "System metrics", parts.system.element),
