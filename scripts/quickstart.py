@@ -43,7 +43,7 @@ def main() -> int:
         console.print(f"[red]missing: {problem}[/]")
     console.print("\nTo look at them in the browser:")
     console.print(f"  hatch run wandb-devserver --port 8080 --data-dir {os.path.relpath(DATA)}")
-    console.print(f"  http://127.0.0.1:8080/{server.entity}/{PROJECT}  (sign in by the link that the first command prints)")
+    console.print(f"  http://127.0.0.1:8080/{server.entity}/{PROJECT}  (sign in by the link printed above)")
     return 1 if missing else 0
 
 

@@ -39,7 +39,7 @@ def main() -> int:
         return 1
     console.print("\nTo look at them in the browser:")
     console.print(f"  hatch run wandb-devserver --port 8080 --data-dir {os.path.relpath(DATA)}")
-    console.print(f"  http://127.0.0.1:8080/{server.entity}/{PROJECT}  (sign in by the link that the first command prints)")
+    console.print(f"  http://127.0.0.1:8080/{server.entity}/{PROJECT}  (sign in by the link printed above)")
     return 0
 
 

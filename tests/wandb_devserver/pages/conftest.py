@@ -37,9 +37,19 @@ class Tab:
         self.page.wait_for_selector("#view > :not(h1, p)")
         return self.page
 
-    def note(self, text: str) -> None:
-        if not _REMARKS.search(text):
-            self.problems.append(text)
+    def watch(self) -> None:
+        """Note errors in the page's console, exceptions of its scripts, and dialogs."""
+        self.page.on("console", self._on_console)
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.page.on("dialog", self._on_dialog)
+
+    def _on_console(self, message: Any) -> None:
+        if message.type in ("error", "warning") and not _REMARKS.search(message.text):
+            self.problems.append(message.text)
+
+    def _on_dialog(self, dialog: Any) -> None:
+        self.problems.append(f"a dialog opened: {dialog.message}")
+        dialog.dismiss()
 
 
 @pytest.fixture(scope="session")
@@ -60,9 +70,7 @@ def tab(chromium: Any, server: DevServer) -> Iterator[Tab]:
     context.set_default_timeout(45_000)
     page = context.new_page()
     opened = Tab(page, server)
-    page.on("console", lambda message: message.type in ("error", "warning") and opened.note(message.text))
-    page.on("pageerror", lambda error: opened.note(str(error)))
-    page.on("dialog", lambda dialog: (opened.note(f"a dialog opened: {dialog.message}"), dialog.dismiss()))
+    opened.watch()
     page.goto(server.sign_in_url())
     page.wait_for_url(f"{server.url}/")
     yield opened

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.wandb_devserver.support import UPSERT
+
 if TYPE_CHECKING:
     from tests.wandb_devserver.pages.conftest import Tab
     from tests.wandb_devserver.support import RawClient
@@ -241,8 +243,8 @@ HOSTILE = """<img src=x onerror="window.hacked=1"><script>window.hacked=1</scrip
 def test_hostile_run_executes_nothing(tab: Tab, raw: RawClient) -> None:
     """Names, configuration, keys, console, tables, captions, file names: all of it is text."""
     config = json.dumps({HOSTILE: {"value": {HOSTILE: HOSTILE}}, "__proto__": {"value": {"hacked": 1}}})
-    labels = {"tags": [HOSTILE], "notes": HOSTILE, "groupName": HOSTILE, "jobType": HOSTILE, "host": HOSTILE}
-    raw.open_run("r", displayName=HOSTILE, config=config, **labels)
+    texts = {"tags": [HOSTILE], **dict.fromkeys(("displayName", "notes", "groupName", "jobType", "host"), HOSTILE)}
+    raw.data(UPSERT, input={"name": "r", "modelName": "p", "config": config, **texts})
     raw.upload(
         f"media/{HOSTILE.replace('/', '')}.table.json", json.dumps({"columns": [HOSTILE], "data": [[HOSTILE]]}).encode()
     )
