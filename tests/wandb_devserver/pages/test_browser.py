@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.browser import chart, colours_in
 from tests.wandb_devserver.support import UPSERT
 
 if TYPE_CHECKING:
-    from tests.wandb_devserver.pages.conftest import Tab
+    from tests.support.browser import Tab
     from tests.wandb_devserver.support import RawClient
 
 # Roles whose elements a screen reader announces by name.
@@ -28,28 +29,6 @@ def log(raw: RawClient, run: str, first: int, end: int, scale: float = 1.0) -> N
 
 def summarize(raw: RawClient, run: str, **values: object) -> None:
     raw.stream({"files": {"wandb-summary.json": {"offset": 0, "content": [json.dumps(values)]}}}, f"local/p/{run}")
-
-
-def chart(page: Any, key: str) -> Any:
-    """Return the box of a chart once it is drawn."""
-    page.wait_for_selector(f'[data-key="{key}"] .chart[data-drawn]')
-    return page.locator(f'[data-key="{key}"] .chart')
-
-
-def colours_in(box: Any) -> int:
-    """Return how many different colours the canvas of a chart shows."""
-    return int(
-        box.locator("canvas").first.evaluate(
-            """canvas => {
-                const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-                const colours = new Set();
-                for (let at = 0; at < data.length; at += 4) if (data[at + 3] > 200) {
-                    colours.add((data[at] << 16) + (data[at + 1] << 8) + data[at + 2]);
-                }
-                return colours.size;
-            }"""
-        )
-    )
 
 
 def nameless(page: Any) -> list[str]:

@@ -1,0 +1,102 @@
+"""Headless Chromium for tests of the pages."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wandb_devserver import DevServer
+
+_ARGUMENTS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+)
+
+# Chromium's own remarks on pages; everything else in its console is an error of ours.
+_REMARKS = re.compile(r"Password forms should have|An iframe which has both|the server responded with a status of 401")
+
+
+@dataclass
+class Tab:
+    """A page in the browser, signed in, with what went wrong in it."""
+
+    page: Any
+    server: DevServer
+    problems: list[str] = field(default_factory=list)
+
+    def open(self, path: str) -> Any:
+        """Open a page, by its path or its URL, and return it when the script has shown it."""
+        self.page.goto(path if path.startswith("http") else self.server.url + path)
+        self.page.wait_for_selector("#view > :not(h1, p)")
+        return self.page
+
+    def watch(self) -> None:
+        """Note errors in the page's console, exceptions of its scripts, and dialogs."""
+        self.page.on("console", self._on_console)
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.page.on("dialog", self._on_dialog)
+
+    def _on_console(self, message: Any) -> None:
+        if message.type in ("error", "warning") and not _REMARKS.search(message.text):
+            self.problems.append(message.text)
+
+    def _on_dialog(self, dialog: Any) -> None:
+        self.problems.append(f"a dialog opened: {dialog.message}")
+        dialog.dismiss()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    executable = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if executable is None:
+        pytest.skip("no Chromium on this machine: install it (Debian: apt-get install chromium)")
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=_ARGUMENTS.split())
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def open_tab(chromium: Any, server: DevServer) -> Iterator[Tab]:
+    """Give a tab that is signed in; what went wrong in it by the end fails the test."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(45_000)
+    page = context.new_page()
+    opened = Tab(page, server)
+    opened.watch()
+    page.goto(server.sign_in_url())
+    page.wait_for_url(f"{server.url}/")
+    yield opened
+    context.close()
+    assert opened.problems == []
+
+
+def chart(page: Any, key: str) -> Any:
+    """Return the box of a chart once it is drawn."""
+    page.wait_for_selector(f'[data-key="{key}"] .chart[data-drawn]')
+    return page.locator(f'[data-key="{key}"] .chart')
+
+
+def colours_in(box: Any) -> int:
+    """Return how many different colours the canvas of a chart shows."""
+    return int(
+        box.locator("canvas").first.evaluate(
+            """canvas => {
+                const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+                const colours = new Set();
+                for (let at = 0; at < data.length; at += 4) if (data[at + 3] > 200) {
+                    colours.add((data[at] << 16) + (data[at + 1] << 8) + data[at + 2]);
+                }
+                return colours.size;
+            }"""
+        )
+    )
