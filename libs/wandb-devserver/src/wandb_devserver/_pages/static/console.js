@@ -30,7 +30,7 @@ export class Console {
 
   add({ total, lines }) {
     for (const [position, ...line] of lines) this.lines.set(position, line);
-    const order = [...this.lines.keys()].sort((a, b) => a - b);
+    const order = unbroken([...this.lines.keys()].sort((a, b) => a - b));
     this.lines = new Map(order.slice(-LINES_KEPT).map((position) => [position, this.lines.get(position)]));
     this.show([...this.lines], total);
     this.earlier.hidden = order.length === 0 || order[0] === 0 || order.length >= LINES_KEPT;
@@ -65,4 +65,11 @@ export class Console {
   scroll() {
     if (this.follow.checked) this.output.scrollTop = this.output.scrollHeight;
   }
+}
+
+/** Return the positions after the last gap: more was written at once than is sent, and "earlier lines" loads it. */
+function unbroken(order) {
+  let first = order.length - 1;
+  while (first > 0 && order[first - 1] === order[first] - 1) first -= 1;
+  return order.slice(Math.max(first, 0));
 }
