@@ -73,8 +73,8 @@ class Writer:
         row = {"_step": step, "_timestamp": started + step, "train/loss": loss, "train/accuracy": math.exp(-loss / 2)}
         if step % 20 == 19:
             width = 3 / (1 + step / 100)
-            counts = [round(900 * math.exp(-((((bin - 15) * 0.4) / width) ** 2))) for bin in range(30)]
-            weights = {"_type": "histogram", "values": counts, "bins": [(bin - 15) * 0.4 for bin in range(31)]}
+            counts = [round(900 * math.exp(-((((cell - 15) * 0.4) / width) ** 2))) for cell in range(30)]
+            weights = {"_type": "histogram", "values": counts, "bins": [(cell - 15) * 0.4 for cell in range(31)]}
             row |= {"val/loss": loss * 1.15, "val/accuracy": math.exp(-loss / 1.7), "weights": weights}
         return row
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 if TYPE_CHECKING:
-    from tests.wandb_devserver.support import RawClient
+    from tests.wandb_devserver.support import RawClient, Scripts
 
 EVIL = "<script>alert(1)</script>"
 NESTED = {"net": {"parameters": {"depth": {"value": 7}}}, "lr": {"values": [0.5, 1]}}
@@ -90,6 +90,35 @@ def test_sweep_data(raw: RawClient) -> None:
     assert found["trials"][0]["metric"] == 0.25
     assert found["agents"][0]["host"] == "my-host"
     assert data(raw, "/sweeps/local/p")["sweeps"][0]["url"] == f"/local/p/sweeps/{sweep.name}"
+
+
+LOG_AND_USE = """
+with wandb.init(project="p", id="maker") as run:
+    artifact = wandb.Artifact("model", "weights", metadata={"loss": 0.5})
+    with artifact.new_file("model.txt") as stream:
+        stream.write("contents")
+    artifact.add_reference("https://elsewhere.example/data", name="far", checksum=False)
+    run.log_artifact(artifact, aliases=["best"]).wait()
+with wandb.init(project="p", id="user") as run:
+    run.use_artifact("model:best")
+"""
+
+
+def test_artifact_data(raw: RawClient, scripts: Scripts) -> None:
+    """Versions, aliases, files that can be downloaded, and lineage in both directions."""
+    scripts.run(LOG_AND_USE)
+    (collection,) = data(raw, "/artifacts/local/p")["collections"]
+    found = data(raw, "/artifact" + collection["url"].replace("/artifacts", "", 1))
+    shown = found["shown"]
+    files = {entry["name"]: entry for entry in shown["entries"]}
+
+    assert (found["name"], found["type"], shown["name"]) == ("model", "weights", "model:v0")
+    assert shown["aliases"] == ["latest", "best"]
+    assert raw.http.get(files["model.txt"]["url"]).text == "contents"
+    assert files["far"]["reference"] == files["far"]["url"] == "https://elsewhere.example/data"
+    assert (shown["logged_by"]["id"], [run["id"] for run in shown["used_by"]]) == ("maker", ["user"])
+    assert [row["name"] for row in data(raw, "/run/local/p/user")["used"]] == ["model:v0"]
+    assert raw.http.get(f"{collection['url']}/best").status_code == 200
 
 
 def test_text_of_runs_is_escaped_in_pages(raw: RawClient) -> None:

@@ -14,6 +14,7 @@ from wandb_devserver._pages.data.urls import path, web_link
 from wandb_devserver._storage import artifact_files as entry_table
 from wandb_devserver._storage import artifacts as artifact_table
 from wandb_devserver._storage import collections as collection_table
+from wandb_devserver._storage import memberships as member_table
 from wandb_devserver._storage import projects as project_table
 from wandb_devserver._storage import runs as run_table
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from wandb_devserver._storage.artifact_files import StoredEntry
     from wandb_devserver._storage.artifacts import StoredArtifact
     from wandb_devserver._storage.collections import StoredCollection
+    from wandb_devserver._storage.memberships import StoredMembership
     from wandb_devserver._storage.projects import StoredProject
 
 _ENTRIES_SHOWN = 1000
@@ -32,21 +34,22 @@ _COLLECTIONS_SHOWN = 1000
 
 
 def artifact_row(connection: sqlite3.Connection, artifact: StoredArtifact) -> JsonObject:
-    """Return what every list of artifacts shows of a version."""
-    collection = collection_table.find_by_id(connection, artifact.collection_id)
-    project = project_table.find_by_id(connection, collection.project_id) if collection else None
-    assert collection is not None
-    assert project is not None
+    """Return what every list of artifacts shows of an artifact, under the name of its sequence."""
+    return _version_row(connection, artifact, member_table.of_artifact(connection, artifact.id)[0])
+
+
+def _version_row(connection: sqlite3.Connection, artifact: StoredArtifact, member: StoredMembership) -> JsonObject:
+    collection, project = _home(connection, member.collection_id)
     return {
-        "name": f"{collection.name}:v{artifact.version}",
+        "name": f"{collection.name}:v{member.version}",
         "type": collection.type,
-        "url": f"{_collection_url(project, collection)}/v{artifact.version}",
-        "version": artifact.version,
-        "aliases": [alias.alias for alias in artifact_table.aliases_of(connection, artifact.id)],
+        "url": f"{_collection_url(project, collection)}/v{member.version}",
+        "version": member.version,
+        "aliases": [alias.alias for alias in member_table.aliases_of(connection, member)],
         "tags": list(artifact.tags),
         "size": artifact.size,
         "files": artifact.file_count,
-        "created": artifact.created_at,
+        "created": member.created_at,
     }
 
 
@@ -55,18 +58,18 @@ def artifacts(connection: sqlite3.Connection, request: Request) -> JsonObject | 
     project = project_table.find(connection, request.path_params["entity"], request.path_params["project"])
     if project is None:
         return None
-    collections = collection_table.page(connection, project.id, limit=_COLLECTIONS_SHOWN)
+    collections = collection_table.page(connection, [project.id])
     return {
-        "count": collection_table.count(connection, project.id),
+        "count": len(collections),
         "collections": [
             {
                 "name": collection.name,
                 "type": collection.type,
                 "url": _collection_url(project, collection),
-                "versions": len(artifact_table.page(connection, collection.id, newest_first=True)),
+                "versions": len(member_table.page(connection, collection.id, newest_first=True)),
                 "updated": collection.updated_at,
             }
-            for collection in collections
+            for collection in collections[:_COLLECTIONS_SHOWN]
         ],
     }
 
@@ -84,33 +87,34 @@ def artifact(connection: sqlite3.Connection, request: Request) -> JsonObject | N
     collection = find_collection(connection, parts)
     if collection is None:
         return None
-    versions = artifact_table.page(connection, collection.id, newest_first=True)
+    members = member_table.page(connection, collection.id, newest_first=True)
     reference = parts.get("version")
     shown = (
-        artifact_table.find_by_reference(connection, collection.id, reference)
-        if reference
-        else next(iter(versions), None)
+        member_table.find_by_reference(connection, collection.id, reference) if reference else next(iter(members), None)
     )
     if reference and shown is None:
         return None
+    found = ((member, artifact_table.find_by_id(connection, member.artifact_id)) for member in members)
     return {
         "name": collection.name,
         "type": collection.type,
         "description": collection.description,
-        "versions": [artifact_row(connection, version) for version in versions],
-        "shown": _details(connection, parts, collection, shown) if shown else None,
+        "versions": [_version_row(connection, version, member) for member, version in found if version],
+        "shown": _details(connection, shown) if shown else None,
     }
 
 
-def _details(
-    connection: sqlite3.Connection, parts: dict[str, str], collection: StoredCollection, shown: StoredArtifact
-) -> JsonObject:
+def _details(connection: sqlite3.Connection, member: StoredMembership) -> JsonObject | None:
+    shown = artifact_table.find_by_id(connection, member.artifact_id)
+    if shown is None:
+        return None
+    collection, project = _home(connection, shown.collection_id)
     entries = entry_table.page(connection, shown.id, names=None, after=0, limit=_ENTRIES_SHOWN)
-    base = path("artifactsV2", "local", parts["entity"], parts["project"], collection.name, "_")
+    base = path("artifactsV2", "local", project.entity, project.name, collection.name, "_")
     maker = run_table.find_by_id(connection, shown.run_id) if shown.run_id else None
     users = (run_table.find_by_id(connection, run_id) for run_id in artifact_table.users(connection, shown.id))
     return {
-        **artifact_row(connection, shown),
+        **_version_row(connection, shown, member),
         "description": shown.description,
         "digest": shown.digest,
         "metadata": loads_object(shown.metadata),
@@ -118,6 +122,14 @@ def _details(
         "used_by": [run_row(user) for user in users if user],
         "entries": [_entry(base, entry) for entry in entries],
     }
+
+
+def _home(connection: sqlite3.Connection, collection_id: int) -> tuple[StoredCollection, StoredProject]:
+    collection = collection_table.find_by_id(connection, collection_id)
+    project = project_table.find_by_id(connection, collection.project_id) if collection else None
+    assert collection is not None
+    assert project is not None
+    return collection, project
 
 
 def _entry(base: str, entry: StoredEntry) -> Json:

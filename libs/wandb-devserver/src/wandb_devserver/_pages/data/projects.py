@@ -59,7 +59,7 @@ def project(connection: sqlite3.Connection, request: Request) -> JsonObject | No
         **run_rows(runs, request.query_params.getlist("column")),
         "count": run_table.count(connection, found.id),
         "sweeps": sweep_table.count(connection, found.id),
-        "artifacts": collection_table.count(connection, found.id),
+        "artifacts": len(collection_table.page(connection, [found.id])),
     }
 
 
