@@ -65,12 +65,17 @@ class Writer:
             }
             for n in range(STEPS // 5)
         ]
-        files = {"wandb-history.jsonl": rows, "wandb-events.jsonl": events, "output.log": console}
+        files: dict[str, list[Any]] = {"wandb-history.jsonl": rows, "wandb-events.jsonl": events, "output.log": console}
         self.stream(run, {**files, "wandb-summary.json": [last]}, **message)
 
     def row(self, step: int, speed: float, started: float) -> dict[str, Any]:
         loss = 2.2 * math.exp(-step / speed) + 0.08 + 0.05 * self.random.random()
-        row = {"_step": step, "_timestamp": started + step, "train/loss": loss, "train/accuracy": math.exp(-loss / 2)}
+        row: dict[str, Any] = {
+            "_step": step,
+            "_timestamp": started + step,
+            "train/loss": loss,
+            "train/accuracy": math.exp(-loss / 2),
+        }
         if step % 20 == 19:
             width = 3 / (1 + step / 100)
             counts = [round(900 * math.exp(-((((cell - 15) * 0.4) / width) ** 2))) for cell in range(30)]
@@ -98,7 +103,10 @@ def fill(server: DevServer) -> str:
     config = {"method": "random", "name": "Search", "metric": {"name": "val/loss"}, "parameters": parameters}
     sweep = str(writer.send("sweep", config=json.dumps(config), projectName=PROJECT)["upsertSweep"]["sweep"]["name"])
     for number in range(24):
-        chosen = {"learning_rate": 10 ** writer.random.uniform(-4, -0.3), "penalty": writer.random.choice(["l1", "l2"])}
+        chosen: dict[str, Any] = {
+            "learning_rate": 10 ** writer.random.uniform(-4, -0.3),
+            "penalty": writer.random.choice(["l1", "l2"]),
+        }
         layers = writer.random.choice([1, 2, 3])
         loss = (
             0.2 + abs(math.log10(chosen["learning_rate"]) + 2) * 0.5 + 0.2 * (chosen["penalty"] == "l1") + 0.1 / layers
