@@ -105,6 +105,11 @@ def resolve_true(_: Entity, __: Info) -> bool:
     return True
 
 
+@entity_type.field("defaultAccess")
+def resolve_access(_: Entity, __: Info) -> str:
+    return "PRIVATE"
+
+
 @entity_type.field("storageBytes")
 def resolve_storage(_: Entity, __: Info) -> int:
     return 0
