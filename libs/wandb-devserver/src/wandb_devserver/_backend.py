@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from wandb_devserver._http.connections import Connections
 from wandb_devserver._http.sessions import Sessions
 from wandb_devserver._http.signing import Signer
+from wandb_devserver._storage import blobs as blob_store
 from wandb_devserver._storage.blobs import BlobStore
 from wandb_devserver._storage.database import Database
 from wandb_devserver._testing.faults import Faults
@@ -15,6 +17,9 @@ from wandb_devserver._testing.request_log import RequestLog
 
 if TYPE_CHECKING:
     from wandb_devserver._data_dir import DataDir
+
+
+logger = logging.getLogger("wandb_devserver")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,7 @@ class Backend:
     def open(cls, data_dir: DataDir, *, entity: str, api_key: str | None, heartbeat_timeout: float) -> Backend:
         """Open a data directory, creating in it what is missing."""
         key, signer = api_key or data_dir.api_key(), Signer(data_dir.signing_secret())
-        return cls(
+        backend = cls(
             entity=entity,
             api_key=key,
             database=Database(data_dir.database, heartbeat_timeout=heartbeat_timeout),
@@ -43,3 +48,8 @@ class Backend:
             signer=signer,
             sessions=Sessions(signer, key),
         )
+        with backend.database.read() as connection:
+            # A server that was killed may have stored contents without their record, or deleted only the record.
+            collected = backend.blobs.collect(blob_store.names(connection))
+        logger.info("%d blobs without a record removed", collected)
+        return backend

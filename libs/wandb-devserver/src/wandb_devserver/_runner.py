@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import socket
+import sqlite3
 import tempfile
 import threading
 from pathlib import Path
@@ -46,17 +48,12 @@ class RunningServer:
     def __init__(self, settings: Settings) -> None:
         self._socket = _listen(settings.host, settings.port)
         self._temporary = None if settings.data_dir else Path(tempfile.mkdtemp(prefix="wandb-devserver-"))
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._release)
             self.data_dir = DataDir(settings.data_dir or self._temporary or Path())
-            self.backend = Backend.open(
-                self.data_dir,
-                entity=settings.entity,
-                api_key=settings.api_key,
-                heartbeat_timeout=settings.heartbeat_timeout,
-            )
-        except BaseException:
-            self._release()
-            raise
+            undo.callback(self.data_dir.close)
+            self.backend = _open_backend(self.data_dir, settings)
+            undo.pop_all()
         host, port = self._socket.getsockname()[:2]
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         self._serve()
@@ -65,6 +62,7 @@ class RunningServer:
         self._uvicorn.should_exit = True
         self._thread.join()
         self.backend.database.close()
+        self.data_dir.close()
         self._release()
 
     def _serve(self) -> None:
@@ -94,6 +92,19 @@ class RunningServer:
         self._socket.close()
         if self._temporary:
             shutil.rmtree(self._temporary, ignore_errors=True)
+
+
+def _open_backend(data_dir: DataDir, settings: Settings) -> Backend:
+    try:
+        return Backend.open(
+            data_dir,
+            entity=settings.entity,
+            api_key=settings.api_key,
+            heartbeat_timeout=settings.heartbeat_timeout,
+        )
+    except (OSError, sqlite3.DatabaseError) as error:
+        msg = f"data_dir {str(data_dir.path)!r} cannot be used: {error}"
+        raise UsageError(msg) from error
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -74,9 +74,13 @@ async def receive(request: Request, writer: BlobWriter) -> Blob:
 
 
 def _register(backend: Backend, run_id: int, name: str, blob: Blob) -> Response:
-    with backend.database.write() as connection:
-        known = run_table.find_by_id(connection, run_id)
-        replaced = file_table.put(connection, run_id, name, blob) if known else blob.name
+    try:
+        with backend.database.write() as connection:
+            known = run_table.find_by_id(connection, run_id)
+            replaced = file_table.put(connection, run_id, name, blob) if known else blob.name
+    except BaseException:
+        backend.blobs.remove(blob.name)
+        raise
     if replaced:
         backend.blobs.remove(replaced)
     return Response(status_code=200 if known else 404)

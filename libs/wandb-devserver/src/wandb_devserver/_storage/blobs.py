@@ -5,13 +5,20 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import re
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wandb_devserver._private_files import make_folder, private_opener
+
 if TYPE_CHECKING:
+    import sqlite3
     from pathlib import Path
     from types import TracebackType
+
+
+_NAME = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +36,8 @@ class BlobStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._incoming = folder / "incoming"
-        self._incoming.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
+        make_folder(self._incoming)
         # Uploads that a previous server did not live to see the end of.
         for leftover in self._incoming.iterdir():
             leftover.unlink()
@@ -43,6 +51,13 @@ class BlobStore:
     def remove(self, name: str) -> None:
         self.path(name).unlink(missing_ok=True)
 
+    def collect(self, named: set[str]) -> int:
+        """Remove the contents that `named` does not list; return their number."""
+        unnamed = [path for path in self._folder.glob("??/*") if _NAME.fullmatch(path.name) and path.name not in named]
+        for path in unnamed:
+            path.unlink()
+        return len(unnamed)
+
 
 class BlobWriter:
     """Contents that are still arriving: hashed on the way, in place only once complete."""
@@ -50,7 +65,7 @@ class BlobWriter:
     def __init__(self, store: BlobStore, partial: Path) -> None:
         self._store = store
         self._partial = partial
-        self._stream = partial.open("xb")
+        self._stream = open(partial, "xb", opener=private_opener)
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._size = 0
 
@@ -64,7 +79,7 @@ class BlobWriter:
         self._stream.close()
         blob = Blob(self._partial.name, self._size, base64.b64encode(self._md5.digest()).decode())
         target = self._store.path(blob.name)
-        target.parent.mkdir(exist_ok=True)
+        make_folder(target.parent)
         self._partial.replace(target)
         return blob
 
@@ -77,3 +92,14 @@ class BlobWriter:
         with contextlib.suppress(OSError):
             self._stream.close()
         self._partial.unlink(missing_ok=True)
+
+
+def names(connection: sqlite3.Connection) -> set[str]:
+    """Return the blobs that the records name: every column `blob` of every table does."""
+    tables = connection.execute(
+        "SELECT tables.name FROM sqlite_schema AS tables JOIN pragma_table_info(tables.name) AS columns "
+        "WHERE tables.type = 'table' AND columns.name = 'blob'"
+    )
+    # The names of the tables come from this package's schema.
+    queries = [f'SELECT blob FROM "{table}"' for (table,) in tables]  # noqa: S608
+    return {name for query in queries for (name,) in connection.execute(query)}

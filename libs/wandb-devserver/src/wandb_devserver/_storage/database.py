@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import sqlite3
 import threading
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wandb_devserver._documents import sort_value
+from wandb_devserver._private_files import private_opener
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +34,7 @@ class Database:
         self._path = path
         self._write_lock = threading.Lock()
         self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
+        _make_private(path)
         with self.write() as connection:
             _create_tables(connection)
 
@@ -87,6 +90,14 @@ class Database:
         connection.create_function("heartbeat_deadline", 0, lambda: time.time() - self.heartbeat_timeout)
         connection.create_function("sort_value", 2, sort_value, deterministic=True)
         return connection
+
+
+def _make_private(path: Path) -> None:
+    # SQLite gives the files that it creates beside the database the same mode.
+    os.close(private_opener(path, os.O_RDWR | os.O_CREAT))
+    for suffix in ("-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            os.close(private_opener(f"{path}{suffix}", os.O_RDWR))
 
 
 def _create_tables(connection: sqlite3.Connection) -> None:

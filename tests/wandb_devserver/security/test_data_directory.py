@@ -1,0 +1,149 @@
+"""The data directory: private, complete, and used by one server."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from wandb_devserver import DevServer
+from wandb_devserver._errors import UsageError
+
+from tests.wandb_devserver.support import RawClient
+from tests.wandb_devserver.test_files import upload_url
+
+COMMAND = [sys.executable, "-m", "wandb_devserver", "--port", "0", "--data-dir"]
+
+
+def _forbid_file_contents() -> None:
+    # Like a full disk: files can be created, and not written to.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
+def test_a_first_start_on_a_full_disk_leaves_no_empty_key(tmp_path: Path) -> None:
+    """The start fails with one line; the next one generates a key and accepts no empty password."""
+    full = subprocess.run(
+        [*COMMAND, str(tmp_path)],
+        preexec_fn=_forbid_file_contents,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert full.returncode == 1
+    assert "--data-dir" in full.stderr
+    assert not (tmp_path / "api-key").exists()
+    with DevServer(tmp_path) as server:
+        assert re.fullmatch(r"\w{40,}", server.api_key)
+        assert httpx.post(server.url + "/graphql", auth=("api", ""), json={}).status_code == 401
+
+
+@pytest.mark.parametrize("name", ["api-key", "signing-secret"])
+@pytest.mark.parametrize("contents", [b"", b"\n", b"0123456789", b"\xff" * 64], ids=["empty", "blank", "short", "binary"])
+def test_a_damaged_secret_is_refused(tmp_path: Path, name: str, contents: bytes) -> None:
+    """The error names the file and what to do, not its contents."""
+    with DevServer(tmp_path):
+        pass
+    (tmp_path / name).write_bytes(contents)
+
+    with pytest.raises(UsageError, match=f"{name}.*delete it") as refusal:
+        DevServer(tmp_path).start()
+    assert "0123456789" not in str(refusal.value)
+    (tmp_path / name).unlink()
+    with DevServer(tmp_path):
+        pass
+
+
+def test_everything_written_is_private(tmp_path: Path) -> None:
+    """In an existing directory with mode 755, under the umask 0, with database, WAL, blobs, uploads and keys."""
+    tmp_path.chmod(0o755)
+    with subprocess.Popen([*COMMAND, str(tmp_path)], umask=0, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().partition("=")[2].strip()
+        key = process.stdout.readline().partition("=")[2].strip()
+        client = RawClient(_Reachable(url, key))  # type: ignore[arg-type]
+        with client.http:
+            client.open_run("r")
+            assert httpx.put(upload_url(client, "a.txt"), content=b"secret").status_code == 200
+        exposed = {str(path): oct(path.stat().st_mode) for path in tmp_path.rglob("*") if path.stat().st_mode & 0o077}
+        found = {path.name for path in tmp_path.iterdir()}
+        process.send_signal(signal.SIGTERM)
+
+    assert {"devserver.sqlite3", "devserver.sqlite3-wal", "blobs", "api-key", "signing-secret"} <= found
+    assert exposed == {}
+
+
+def test_files_of_an_older_version_become_private(tmp_path: Path) -> None:
+    with DevServer(tmp_path):
+        pass
+    for path in tmp_path.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    with DevServer(tmp_path):
+        assert [path for path in tmp_path.rglob("*") if path.stat().st_mode & 0o077] == []
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o707, 0o1777])
+def test_a_directory_that_others_can_write_to_is_refused(tmp_path: Path, mode: int) -> None:
+    tmp_path.chmod(mode)
+
+    with pytest.raises(UsageError, match="chmod go-w"):
+        DevServer(tmp_path).start()
+
+
+def test_a_second_server_on_the_same_directory_is_refused(tmp_path: Path) -> None:
+    """Its attempt changes nothing for the first; once that stopped, the directory is free."""
+    with DevServer(tmp_path) as first:
+        incoming = tmp_path / "blobs" / "incoming" / "0123"
+        incoming.write_bytes(b"half")
+        second = subprocess.run(
+            [*COMMAND, str(tmp_path)], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, check=False
+        )
+        with pytest.raises(UsageError, match=rf"another server \(process {os.getpid()}\)"):
+            DevServer(tmp_path).start()
+
+        assert second.returncode == 1
+        assert "--data-dir" in second.stderr
+        assert "another server" in second.stderr
+        assert incoming.exists()
+        assert httpx.get(first.url, auth=("api", first.api_key)).status_code == 200
+    with DevServer(tmp_path):
+        assert not incoming.exists()
+
+
+def test_blobs_without_a_record_are_collected(tmp_path: Path) -> None:
+    """At the next start; others stay, as do files that no server wrote."""
+    with DevServer(tmp_path) as server:
+        client = RawClient(server)
+        client.open_run("r")
+        httpx.put(upload_url(client, "a.txt"), content=b"kept")
+        client.http.close()
+        (kept,) = (tmp_path / "blobs").glob("??/*")
+    orphan = tmp_path / "blobs" / "ab" / ("ab" * 16)
+    foreign = tmp_path / "blobs" / "ab" / "notes.txt"
+    orphan.parent.mkdir(exist_ok=True)
+    orphan.write_bytes(b"orphan")
+    foreign.write_bytes(b"foreign")
+    with DevServer(tmp_path) as server:
+        assert not orphan.exists()
+        assert kept.exists()
+        assert foreign.exists()
+        assert server.run("local/p/r").files["a.txt"].read_bytes() == b"kept"
+
+
+def test_a_database_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    (tmp_path / "devserver.sqlite3").write_bytes(b"not a database" * 100)
+
+    with pytest.raises(UsageError, match="data_dir .* not a database"):
+        DevServer(tmp_path).start()
+
+
+class _Reachable:
+    def __init__(self, url: str, api_key: str) -> None:
+        self.url = url
+        self.api_key = api_key
