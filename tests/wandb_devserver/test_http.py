@@ -110,7 +110,7 @@ def test_an_empty_operation_name_is_none(raw: RawClient) -> None:
 @pytest.mark.parametrize("body", [b"", b"nonsense", b"[]", b"{}", b'{"query": 1}'])
 def test_a_body_that_is_no_question_is_refused(raw: RawClient, body: bytes) -> None:
     """400 with a message."""
-    response = raw.http.post("/graphql", content=body)
+    response = raw.http.post("/graphql", content=body, headers={"Content-Type": "application/json"})
 
     assert response.status_code == 400
     assert response.json()["errors"][0]["message"]
@@ -121,7 +121,9 @@ def test_a_stream_body_that_is_no_object_is_refused(raw: RawClient, body: bytes)
     """400: sending it again would not help."""
     raw.open_run("r")
 
-    assert raw.http.post("/files/local/p/r/file_stream", content=body).status_code == 400
+    headers = {"Content-Type": "application/json"}
+
+    assert raw.http.post("/files/local/p/r/file_stream", content=body, headers=headers).status_code == 400
 
 
 def test_compressed_streams_are_understood(raw: RawClient, server: DevServer) -> None:
@@ -131,7 +133,7 @@ def test_compressed_streams_are_understood(raw: RawClient, server: DevServer) ->
     response = raw.http.post(
         "/files/local/p/r/file_stream",
         content=gzip.compress(json.dumps(message).encode()),
-        headers={"Content-Encoding": "gzip"},
+        headers={"Content-Type": "application/json", "Content-Encoding": "gzip"},
     )
     assert response.status_code == 200
     assert len(server.run("local/p/r").history) == 1

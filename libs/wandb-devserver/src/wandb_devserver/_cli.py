@@ -41,8 +41,23 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
     metavar="SECONDS",
     help="Silence after which a running run counts as crashed, and an agent of a sweep as gone.",
 )
+@click.option(
+    "--allowed-host",
+    "allowed_hosts",
+    multiple=True,
+    metavar="NAME",
+    help="Host name under which clients reach the server, beside localhost, --host and IP addresses. Repeatable.",
+)
 @click.version_option(__version__, prog_name="wandb-devserver")
-def main(host: str, port: int, data_dir: Path, api_key: str | None, entity: str, heartbeat_timeout: float) -> None:
+def main(
+    host: str,
+    port: int,
+    data_dir: Path,
+    api_key: str | None,
+    entity: str,
+    heartbeat_timeout: float,
+    allowed_hosts: tuple[str, ...],
+) -> None:
     """Run a W&B-compatible server on this machine.
 
     Point the wandb SDK at it with the two variables it prints. Stop it with Ctrl-C.
@@ -52,7 +67,13 @@ def main(host: str, port: int, data_dir: Path, api_key: str | None, entity: str,
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
     try:
         with DevServer(
-            data_dir, host=host, port=port, api_key=api_key, entity=entity, heartbeat_timeout=heartbeat_timeout
+            data_dir,
+            host=host,
+            port=port,
+            api_key=api_key,
+            entity=entity,
+            heartbeat_timeout=heartbeat_timeout,
+            allowed_hosts=allowed_hosts,
         ) as server:
             _announce(server, host)
             signal.sigwait(_STOP_SIGNALS)
@@ -79,6 +100,7 @@ def _is_loopback(host: str) -> bool:
 
 def _with_option_names(message: str) -> str:
     """Name the options of the command where the library names its arguments."""
+    message = message.replace("allowed_hosts", "--allowed-host", 1) if message.startswith("allowed_hosts") else message
     for argument in ("api_key", "data_dir", "heartbeat_timeout", "entity"):
         if message.startswith(argument):
             return "--" + argument.replace("_", "-") + message.removeprefix(argument)

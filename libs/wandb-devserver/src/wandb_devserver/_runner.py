@@ -17,13 +17,13 @@ from wandb_devserver._backend import Backend
 from wandb_devserver._data_dir import DataDir
 from wandb_devserver._errors import DevServerError, UsageError
 from wandb_devserver._http.app import create_app
+from wandb_devserver._http.connections import KEEP_ALIVE
 
 if TYPE_CHECKING:
     from wandb_devserver._settings import Settings
 
 _START_TIMEOUT = 30.0
 _STOP_TIMEOUT = 5
-_KEEP_ALIVE = 75
 
 
 class _Uvicorn(uvicorn.Server):
@@ -56,7 +56,7 @@ class RunningServer:
             undo.pop_all()
         host, port = self._socket.getsockname()[:2]
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-        self._serve()
+        self._serve(settings)
 
     def stop(self) -> None:
         self._uvicorn.should_exit = True
@@ -65,20 +65,18 @@ class RunningServer:
         self.data_dir.close()
         self._release()
 
-    def _serve(self) -> None:
+    def _serve(self, settings: Settings) -> None:
         config = uvicorn.Config(
-            create_app(self.backend),
+            create_app(self.backend, hosts=(settings.host, *settings.allowed_hosts)),
             log_config=None,
             access_log=False,
             lifespan="off",
-            http="h11",
+            http=self.backend.connections.protocol(),
             ws="none",
-            # Longer than the pauses between the SDK's requests: one that meets the close of its connection is lost.
-            timeout_keep_alive=_KEEP_ALIVE,
+            timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=_STOP_TIMEOUT,
         )
         self._uvicorn = _Uvicorn(config)
-        self.backend.connections.attach(self._uvicorn.server_state)
         self._thread = threading.Thread(
             target=self._uvicorn.run, args=([self._socket],), name="wandb-devserver", daemon=True
         )

@@ -15,6 +15,7 @@ from wandb_devserver._testing.sweep_records import SweepRecord, delete_sweep, re
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterable
     from types import TracebackType
 
     from wandb_devserver._testing.faults import Faults
@@ -37,6 +38,8 @@ class DevServer:
         entity: the entity of runs without one.
         heartbeat_timeout: seconds of silence after which a running run counts as crashed, and an agent
             of a sweep as gone. The SDK gives a sign of life at least every 30 seconds.
+        allowed_hosts: host names under which clients reach the server, beside `localhost`, `host` and IP
+            addresses. Requests with another `Host` header are refused: they may come from a foreign web page.
 
     Raises:
         UsageError: if an argument cannot be used; the message names it.
@@ -51,6 +54,7 @@ class DevServer:
         api_key: str | None = None,
         entity: str = "local",
         heartbeat_timeout: float = DEFAULT_HEARTBEAT_TIMEOUT,
+        allowed_hosts: Iterable[str] = (),
     ) -> None:
         self._settings = Settings(
             data_dir=None if data_dir is None else Path(data_dir),
@@ -59,6 +63,7 @@ class DevServer:
             api_key=api_key,
             entity=entity,
             heartbeat_timeout=heartbeat_timeout,
+            allowed_hosts=tuple(allowed_hosts),
         )
         self._running: RunningServer | None = None
 

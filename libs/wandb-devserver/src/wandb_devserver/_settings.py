@@ -20,6 +20,7 @@ class Settings:
     api_key: str | None = field(repr=False)
     entity: str
     heartbeat_timeout: float
+    allowed_hosts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.entity or "/" in self.entity:
@@ -28,6 +29,10 @@ class Settings:
         if not self.heartbeat_timeout > 0:
             msg = f"heartbeat_timeout is {self.heartbeat_timeout!r}: use a number of seconds above 0"
             raise UsageError(msg)
+        for host in self.allowed_hosts:
+            if not re.fullmatch(r"[A-Za-z0-9_.-]+", host):
+                msg = f"allowed_hosts holds {host!r}: use a host name, without scheme and port"
+                raise UsageError(msg)
         if self.api_key is not None:
             check_api_key(self.api_key)
 

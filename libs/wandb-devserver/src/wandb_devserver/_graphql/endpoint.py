@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from wandb_devserver._errors import DevServerError
 from wandb_devserver._graphql.context import AgentGoneError, Context, SlowWork
 from wandb_devserver._graphql.schema import schema
-from wandb_devserver._http.body import BodyTooLargeError, read_body
+from wandb_devserver._http.body import read_json_body
 from wandb_devserver._http.fault_responses import respond
 from wandb_devserver._json import JsonObject, dumps_strict, loads_object
 
@@ -37,10 +37,7 @@ _OPERATION = re.compile(r"\b(?:query|mutation)\s+(\w+)")
 async def graphql(request: Request) -> Response:
     """Execute one operation in one transaction."""
     backend: Backend = request.app.state.backend
-    try:
-        question = loads_object(await read_body(request))
-    except BodyTooLargeError as error:
-        return _errors(413, [{"message": str(error)}])
+    question = loads_object(await read_json_body(request))
     query = question.get("query")
     if not isinstance(query, str):
         return _errors(400, [{"message": "the body is not a JSON object with a 'query'"}])

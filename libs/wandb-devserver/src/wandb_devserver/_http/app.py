@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
@@ -14,10 +15,15 @@ from wandb_devserver._http import artifact_blobs
 from wandb_devserver._http import file_stream as file_stream_route
 from wandb_devserver._http import files as http_files
 from wandb_devserver._http.auth import RequireKey
+from wandb_devserver._http.body import RefusedBodyError, refuse_body
+from wandb_devserver._http.connections import TrackConnections
+from wandb_devserver._http.origin import CheckOrigin
 from wandb_devserver._pages import routes as pages
 from wandb_devserver._pages.sign_in import sign_in_page
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from starlette.requests import Request
 
     from wandb_devserver._backend import Backend
@@ -25,8 +31,8 @@ if TYPE_CHECKING:
 _ANY_METHOD = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
-def create_app(backend: Backend) -> Starlette:
-    """Return the application that serves `backend`."""
+def create_app(backend: Backend, *, hosts: Iterable[str] = ()) -> Starlette:
+    """Return the application that serves `backend` under `localhost`, IP addresses and the names `hosts`."""
     app = Starlette(
         routes=[
             Route("/graphql", endpoint.graphql, methods=["POST"]),
@@ -41,11 +47,18 @@ def create_app(backend: Backend) -> Starlette:
             *pages.ROUTES,
         ],
         middleware=[
-            Middleware(RequireKey, api_key=backend.api_key, sessions=backend.sessions, sign_in_page=sign_in_page)
+            Middleware(TrackConnections),
+            Middleware(CheckOrigin, hosts=hosts),
+            Middleware(RequireKey, api_key=backend.api_key, sessions=backend.sessions, sign_in_page=sign_in_page),
         ],
+        exception_handlers={RefusedBodyError: refuse_body, ClientDisconnect: _client_is_gone},
     )
     app.state.backend = backend
     return app
+
+
+async def _client_is_gone(_: Request, __: Exception) -> Response:
+    return Response(status_code=400)
 
 
 async def _telemetry(_: Request) -> Response:

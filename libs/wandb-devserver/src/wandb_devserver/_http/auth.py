@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from wandb_devserver._http.connections import trust
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -48,10 +50,11 @@ class RequireKey:
             await self._refusal(Request(scope))(scope, receive, send)
 
     def _is_admitted(self, request: Request) -> bool:
+        if self._knows_key(request) or self._reads(request):
+            trust(request.scope)
+            return True
         path = request.scope["path"]
-        return (
-            path.startswith(OPEN_PREFIXES) or path == SIGN_IN_PATH or self._knows_key(request) or self._reads(request)
-        )
+        return path == SIGN_IN_PATH or path.startswith(OPEN_PREFIXES)
 
     def _knows_key(self, request: Request) -> bool:
         scheme, _, credentials = request.headers.get("authorization", "").partition(" ")

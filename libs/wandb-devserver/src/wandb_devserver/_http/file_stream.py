@@ -11,7 +11,7 @@ from anyio.to_thread import run_sync
 from starlette.responses import JSONResponse, Response
 
 from wandb_devserver._domain import dispatch, lifecycle
-from wandb_devserver._http.body import LIMIT, BodyTooLargeError, read_body
+from wandb_devserver._http.body import LIMIT, read_json_body, refusal
 from wandb_devserver._http.fault_responses import respond
 from wandb_devserver._json import Json, JsonObject, loads
 from wandb_devserver._storage import lines as line_table
@@ -52,10 +52,7 @@ async def file_stream(request: Request) -> Response:
     backend: Backend = request.app.state.backend
     path = RunPath(**request.path_params)
     # Read before a fault strikes, so that a dropped connection loses the response and not the request.
-    try:
-        body = await read_body(request)
-    except BodyTooLargeError as error:
-        return _refusal(413, str(error))
+    body = await read_json_body(request)
 
     async def serve(fault: Fault | None) -> Response:  # noqa: ARG001 - faults do not change what is stored
         return await run_sync(_apply, backend, path, request, body)
@@ -68,12 +65,12 @@ def _apply(backend: Backend, path: RunPath, request: Request, body: bytes) -> Re
         message = _decode(body, request.headers.get("content-encoding", ""))
     except (ValueError, zlib.error) as error:
         logger.warning("file_stream of %s refused: %s", path, error)
-        return _refusal(400, f"the body is not a JSON object: {error}")
+        return refusal(400, f"the body is not a JSON object: {error}")
     client = request.headers.get("x-wandb-async-client-id") or None
     with backend.database.write() as connection:
         run = run_table.find_by_path(connection, path.entity, path.project, path.run)
         if run is None:
-            return _refusal(404, f"there is no run {str(path)!r}: it was deleted or never opened")
+            return refusal(404, f"there is no run {str(path)!r}: it was deleted or never opened")
         apply_message(connection, run, message, client)
     return JSONResponse({"stopped": True} if run.stop_requested else {})
 
@@ -139,7 +136,3 @@ def _decompressed(body: bytes) -> bytes:
         msg = f"it is not a gzip stream, or one of more than {LIMIT} bytes"
         raise ValueError(msg)
     return text
-
-
-def _refusal(status: int, message: str) -> Response:
-    return JSONResponse({"errors": [{"message": message}], "error": message}, status_code=status)

@@ -9,6 +9,7 @@ from anyio.to_thread import run_sync
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
 from wandb_devserver._errors import UsageError
+from wandb_devserver._http.body import chunks
 from wandb_devserver._http.fault_responses import respond
 from wandb_devserver._storage import files as file_table
 from wandb_devserver._storage import runs as run_table
@@ -64,7 +65,7 @@ async def download(request: Request) -> Response:
 async def receive(request: Request, writer: BlobWriter) -> Blob:
     """Store the body of a request as it arrives, holding little of it in memory."""
     pending = bytearray()
-    async for chunk in request.stream():
+    async for chunk in chunks(request):
         pending += chunk
         if len(pending) >= _WRITE_SIZE:
             await run_sync(writer.write, bytes(pending))

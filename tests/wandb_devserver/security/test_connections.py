@@ -1,0 +1,144 @@
+"""Connections that starve others: slow heads, slow bodies, too many, and noise."""
+
+from __future__ import annotations
+
+import base64
+import resource
+import socket
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from wandb_devserver._http import body, connections
+
+from tests.wandb_devserver.security.support import running_command
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wandb_devserver import DevServer
+
+HALF_A_HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
+QUERY = b'{"query": "{ viewer { entity } }"}'
+
+
+def connect(url: str) -> socket.socket:
+    parts = urlsplit(url)
+    return socket.create_connection((parts.hostname or "", parts.port or 0), timeout=30)
+
+
+def request_head(api_key: str, length: int = len(QUERY)) -> bytes:
+    credentials = base64.b64encode(f"api:{api_key}".encode()).decode()
+    return (
+        f"POST /graphql HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {credentials}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    ).encode()
+
+
+def exchange(client: socket.socket, api_key: str) -> bytes:
+    client.sendall(request_head(api_key) + QUERY)
+    response = b""
+    while not response.endswith(b"}}}") and (part := client.recv(65536)):
+        response += part
+    return response
+
+
+def is_closed(client: socket.socket) -> bool:
+    try:
+        return client.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Long enough for a test that sends at once, on a busy machine.
+    monkeypatch.setattr(connections, "STRANGER_TIMEOUT", 2.0)
+
+
+@pytest.fixture
+def few_descriptors() -> dict[str, Any]:
+    """Options of a server with 256 descriptors."""
+    return {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))}
+
+
+@pytest.mark.parametrize("sent", [b"", HALF_A_HEAD], ids=["nothing", "half a head"])
+@pytest.mark.usefixtures("impatient")
+def test_a_head_that_does_not_come_is_not_waited_for(server: DevServer, sent: bytes) -> None:
+    with connect(server.url) as client:
+        client.sendall(sent)
+
+        assert is_closed(client)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_refused_request_buys_no_time(server: DevServer) -> None:
+    """After the 401 the rest of the body may not trickle in forever."""
+    with connect(server.url) as client:
+        client.sendall(b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nx")
+
+        assert b"401" in client.recv(65536)
+        assert is_closed(client)
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(server: DevServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body, "BODY_TIMEOUT", 0.2)
+    with connect(server.url) as client:
+        client.sendall(request_head(server.api_key, length=1000) + b"{")
+
+        assert client.recv(65536).startswith(b"HTTP/1.1 408")
+        assert is_closed(client)
+
+
+def test_many_strangers_leave_room_for_clients(tmp_path: Path, few_descriptors: dict[str, Any]) -> None:
+    """400 connections with half a head against a server with 256 descriptors: a client connects as before."""
+    with running_command(tmp_path, **few_descriptors) as server, ExitStack() as crowd:
+        early = crowd.enter_context(connect(server.url))
+        assert b"200 OK" in exchange(early, server.api_key)
+        for _ in range(400):
+            crowd.enter_context(connect(server.url)).sendall(HALF_A_HEAD)
+
+        assert b"200 OK" in exchange(early, server.api_key)
+        late = httpx.post(
+            server.url + "/graphql", content=QUERY, headers={"Content-Type": "application/json"}, auth=("api", server.api_key)
+        )
+        assert late.status_code == 200
+
+
+def test_many_idle_clients_leave_room_for_clients(tmp_path: Path, few_descriptors: dict[str, Any]) -> None:
+    """The connection that was idle for longest is closed."""
+    with running_command(tmp_path, **few_descriptors) as server, ExitStack() as crowd:
+        clients: list[socket.socket] = []
+        for _ in range(300):
+            clients.append(crowd.enter_context(connect(server.url)))
+            assert b"200 OK" in exchange(clients[-1], server.api_key)
+
+        assert is_closed(clients[0])
+        assert b"200 OK" in exchange(clients[-2], server.api_key)
+
+
+def test_an_idle_client_stays_connected(server: DevServer) -> None:
+    """The SDK sends again after 5 s of silence: uvicorn's default of 5 s lost that request."""
+    with connect(server.url) as client:
+        assert b"200 OK" in exchange(client, server.api_key)
+        client.settimeout(6)
+        with pytest.raises(TimeoutError):
+            client.recv(1)
+        client.settimeout(30)
+
+        assert b"200 OK" in exchange(client, server.api_key)
+    assert connections.KEEP_ALIVE > 60
+
+
+def test_noise_of_strangers_does_not_fill_the_log(tmp_path: Path) -> None:
+    """What is no HTTP is logged a few times a minute."""
+    log = tmp_path / "stderr"
+    with log.open("w") as stderr, running_command(tmp_path / "data", stderr=stderr) as server:
+        for _ in range(200):
+            with connect(server.url) as client:
+                client.sendall(b"\x16\x03\x01 noise\r\n\r\n")
+                assert b"400" in client.recv(65536)
+
+    assert 0 < len(log.read_text().splitlines()) <= 10
