@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from wandb_devserver._json import Json, JsonObject, dumps, loads_object
+from wandb_devserver._json import Json, JsonObject, dumps, is_int64, is_number, loads_object
 
 INTERNAL_KEY = "_wandb"
 """Where the SDK keeps its own entries in configuration and summary."""
@@ -69,4 +69,6 @@ def sort_value(document: str | None, path: str) -> str | int | float | None:
     found = lookup_config(content, rest) if part == "config" else lookup(content, rest)
     if isinstance(found, (Missing, type(None))) or (isinstance(found, float) and math.isnan(found)):
         return None
+    if isinstance(found, int) and not is_int64(found) and not isinstance(found, bool):
+        return float(found) if is_number(found) else math.inf if found > 0 else -math.inf
     return dumps(found) if isinstance(found, (dict, list)) else found

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from wandb_devserver._errors import NotFoundError, UsageError
+from wandb_devserver._json import is_int64
 from wandb_devserver._storage import projects as project_table
 from wandb_devserver._storage import runs as run_table
 
@@ -120,7 +121,7 @@ def decode_id(kind: str, node_id: str) -> int:
     """
     try:
         found, _, number = base64.b64decode(node_id, validate=True).decode().partition(":")
-        if found == kind:
+        if found == kind and is_int64(int(number)):
             return int(number)
     except (binascii.Error, ValueError):
         pass

@@ -13,12 +13,13 @@ from graphql import DocumentNode, ExecutionResult, GraphQLError, OperationType, 
 from graphql import validate as validate_document
 from starlette.responses import JSONResponse, Response
 
-from wandb_devserver._errors import DevServerError
+from wandb_devserver._complexity import TooComplexError
+from wandb_devserver._errors import DevServerError, UsageError
 from wandb_devserver._graphql.context import AgentGoneError, Context, SlowWork
 from wandb_devserver._graphql.schema import schema
 from wandb_devserver._http.body import read_json_body
 from wandb_devserver._http.fault_responses import respond
-from wandb_devserver._json import JsonObject, dumps_strict, loads_object
+from wandb_devserver._json import JsonObject, dumps_strict, loads_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,13 +32,23 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("wandb_devserver")
 
+# Validation takes time in the square of these. The largest document of the SDK has some 700 words.
+_MAX_WORDS = 4000
+_MAX_LENGTH = 64 * 1024
+_WORD = re.compile(r"\w+")
 _OPERATION = re.compile(r"\b(?:query|mutation)\s+(\w+)")
 
 
 async def graphql(request: Request) -> Response:
     """Execute one operation in one transaction."""
     backend: Backend = request.app.state.backend
-    question = loads_object(await read_json_body(request))
+    body = await read_json_body(request)
+    try:
+        question = await run_sync(loads_request, body)
+    except TooComplexError as error:
+        return _errors(413, [{"message": str(error)}])
+    except UsageError as error:
+        return _errors(400, [{"message": str(error)}])
     query = question.get("query")
     if not isinstance(query, str):
         return _errors(400, [{"message": "the body is not a JSON object with a 'query'"}])
@@ -107,11 +118,15 @@ def _transact(
 
 @lru_cache(maxsize=256)
 def _parse(query: str) -> tuple[DocumentNode | None, list[GraphQLError]]:
+    if len(query) > _MAX_LENGTH or len(_WORD.findall(query)) > _MAX_WORDS:
+        return None, [GraphQLError(f"the document exceeds {_MAX_LENGTH} characters or {_MAX_WORDS} words")]
     try:
         document = parse(query)
+        return document, validate_document(schema(), document)
     except GraphQLError as error:
         return None, [error]
-    return document, validate_document(schema(), document)
+    except RecursionError:
+        return None, [GraphQLError("the document is nested too deeply")]
 
 
 def _execute(document: DocumentNode, question: JsonObject, context: Context) -> ExecutionResult:

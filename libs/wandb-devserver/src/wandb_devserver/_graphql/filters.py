@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
+import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from wandb_devserver._documents import Missing, lookup, lookup_config
 from wandb_devserver._errors import UsageError
+from wandb_devserver._graphql.patterns import compile_pattern
 from wandb_devserver._json import Json, loads, loads_object
 from wandb_devserver._times import from_iso
 
@@ -74,6 +75,10 @@ _ALIASES = {
     "tags.name": "tag",
     "user.username": "username",
 }
+TIME_LIMIT = 10.0
+"""Seconds in which a filter must have seen all items: it holds one of the threads that serve all clients."""
+
+_MAX_KEY = 1000
 _MOMENTS = ("created_at", "heartbeat_at", "updated_at")
 
 
@@ -86,7 +91,19 @@ def parse_filters(text: str | None, fields: Mapping[str, Field] = RUN_FIELDS) ->
     value = loads(text) if text else None
     if not value:
         return None
-    return _parse(value, fields)
+    return _bounded(_parse(value, fields))
+
+
+def _bounded(matches: Predicate) -> Predicate:
+    deadline = time.monotonic() + TIME_LIMIT
+
+    def matches_in_time(item: object) -> bool:
+        if time.monotonic() > deadline:
+            msg = f"the filter was stopped after {TIME_LIMIT} s: make it simpler"
+            raise UsageError(msg)
+        return matches(item)
+
+    return matches_in_time
 
 
 def _parse(value: Json, fields: Mapping[str, Field]) -> Predicate:
@@ -120,6 +137,9 @@ def _field(key: str, fields: Mapping[str, Field]) -> Field:
     name = key if key in fields else _ALIASES.get(key, key)
     if name in fields:
         return fields[name]
+    if len(key) > _MAX_KEY:
+        msg = f"a filter key has {len(key)} characters: at most {_MAX_KEY} are accepted"
+        raise UsageError(msg)
     part, _, path = key.partition(".")
     if fields is not RUN_FIELDS:
         path = ""
@@ -196,12 +216,8 @@ def _exists(operand: Json) -> ValuePredicate:
 
 
 def _matches_pattern(operand: Json) -> ValuePredicate:
-    try:
-        pattern = re.compile(str(operand))
-    except re.error as error:
-        msg = f"$regex {operand!r} is not a regular expression: {error}"
-        raise UsageError(msg) from error
-    return lambda value: any(isinstance(item, str) and pattern.search(item) for item in _items(value))
+    matches = compile_pattern(operand)
+    return lambda value: any(isinstance(item, str) and matches(item) for item in _items(value))
 
 
 def _contains(operand: Json) -> ValuePredicate:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ariadne import ScalarType, load_schema_from_path, make_executable_schema
 
+from wandb_devserver._complexity import check_complexity
 from wandb_devserver._errors import UsageError
 from wandb_devserver._graphql import (
     artifact_uploads,
@@ -28,7 +29,7 @@ from wandb_devserver._graphql import (
     sweeps,
     viewer,
 )
-from wandb_devserver._json import Json, dumps_strict, strict_text
+from wandb_devserver._json import Json, dumps_strict, is_int64, strict_text
 from wandb_devserver._times import to_iso
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def parse_json_string(value: object) -> str:
     if not isinstance(value, str):
         msg = f"a JSONString is a string that holds JSON, not {value!r}"
         raise UsageError(msg)
+    check_complexity(value)
     return value
 
 
@@ -75,7 +77,11 @@ def parse_int64(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, str, float)):
         msg = f"an Int64 is a whole number, not {value!r}"
         raise UsageError(msg)
-    return int(value)
+    number = int(value)
+    if not is_int64(number):
+        msg = f"an Int64 is a whole number of 64 bits, not {value!r}"
+        raise UsageError(msg)
+    return number
 
 
 @date_time.serializer

@@ -10,12 +10,13 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from wandb_devserver._errors import UsageError
 from wandb_devserver._graphql import endpoint
 from wandb_devserver._http import artifact_blobs
 from wandb_devserver._http import file_stream as file_stream_route
 from wandb_devserver._http import files as http_files
 from wandb_devserver._http.auth import RequireKey
-from wandb_devserver._http.body import RefusedBodyError, refuse_body
+from wandb_devserver._http.body import RefusedBodyError, refusal, refuse_body
 from wandb_devserver._http.connections import TrackConnections
 from wandb_devserver._http.origin import CheckOrigin
 from wandb_devserver._pages import routes as pages
@@ -51,10 +52,14 @@ def create_app(backend: Backend, *, hosts: Iterable[str] = ()) -> Starlette:
             Middleware(CheckOrigin, hosts=hosts),
             Middleware(RequireKey, api_key=backend.api_key, sessions=backend.sessions, sign_in_page=sign_in_page),
         ],
-        exception_handlers={RefusedBodyError: refuse_body, ClientDisconnect: _client_is_gone},
+        exception_handlers={RefusedBodyError: refuse_body, UsageError: _refuse, ClientDisconnect: _client_is_gone},
     )
     app.state.backend = backend
     return app
+
+
+async def _refuse(_: Request, error: Exception) -> Response:
+    return refusal(400, str(error))
 
 
 async def _client_is_gone(_: Request, __: Exception) -> Response:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from anyio.to_thread import run_sync
 from starlette.responses import JSONResponse, Response
 
+from wandb_devserver._complexity import TooComplexError
 from wandb_devserver._domain import dispatch, lifecycle
+from wandb_devserver._errors import UsageError
 from wandb_devserver._http.body import LIMIT, read_json_body, refusal
 from wandb_devserver._http.fault_responses import respond
-from wandb_devserver._json import Json, JsonObject, loads
+from wandb_devserver._json import Json, JsonObject, is_int64, is_number, loads, loads_request
 from wandb_devserver._storage import lines as line_table
 from wandb_devserver._storage import runs as run_table
 from wandb_devserver._storage import trials as trial_table
@@ -35,6 +37,8 @@ _STREAMS: dict[str, Stream] = {
     "wandb-events.jsonl": "events",
     "output.log": "console",
 }
+# GraphQL gives numbers of lines as 32-bit integers.
+_MAX_POSITION = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +67,18 @@ async def file_stream(request: Request) -> Response:
 def _apply(backend: Backend, path: RunPath, request: Request, body: bytes) -> Response:
     try:
         message = _decode(body, request.headers.get("content-encoding", ""))
-    except (ValueError, zlib.error) as error:
-        logger.warning("file_stream of %s refused: %s", path, error)
-        return refusal(400, f"the body is not a JSON object: {error}")
+    except TooComplexError as error:
+        return _refused(path, 413, error)
+    except (UsageError, zlib.error) as error:
+        return _refused(path, 400, error)
     client = request.headers.get("x-wandb-async-client-id") or None
+    try:
+        return _store(backend, path, message, client)
+    except UsageError as error:
+        return _refused(path, 400, error)
+
+
+def _store(backend: Backend, path: RunPath, message: JsonObject, client: str | None) -> Response:
     with backend.database.write() as connection:
         run = run_table.find_by_path(connection, path.entity, path.project, path.run)
         if run is None:
@@ -88,8 +100,7 @@ def apply_message(connection: sqlite3.Connection, run: StoredRun, message: JsonO
     for name, content in files.items() if isinstance(files, dict) else ():
         _store_file(connection, run, name, content, client)
     if message.get("complete"):
-        exit_code = message.get("exitcode")
-        lifecycle.complete(connection, run, exit_code if isinstance(exit_code, int) else 0)
+        lifecycle.complete(connection, run, _whole(message.get("exitcode"), "exitcode"))
         sweep_id = trial_table.sweep_of(connection, run.id)
         if sweep_id is not None:
             dispatch.settle(connection, sweep_id)
@@ -103,7 +114,7 @@ def _store_file(connection: sqlite3.Connection, run: StoredRun, name: str, conte
     lines = content.get("content") if isinstance(content, dict) else None
     if not isinstance(content, dict) or not isinstance(lines, list):
         return
-    texts = [str(line) for line in lines]
+    texts = [_line(name, number, line) for number, line in enumerate(lines)]
     if name == "wandb-summary.json":
         if texts:
             run_table.edit(connection, run, run_table.RunChanges(summary=texts[-1]), merge=client is not None)
@@ -111,21 +122,52 @@ def _store_file(connection: sqlite3.Connection, run: StoredRun, name: str, conte
     if name not in _STREAMS:
         logger.warning("file_stream of run %r: unknown file %r ignored", run.name, name)
         return
-    offset = content.get("offset")
-    chunk = line_table.Chunk(_STREAMS[name], offset if isinstance(offset, int) else 0, texts)
+    offset = _whole(content.get("offset"), f"offset of {name}", first=0, last=_MAX_POSITION - len(texts))
+    chunk = line_table.Chunk(_STREAMS[name], offset, texts)
     if client is None:
         line_table.append_plain(connection, run.id, chunk)
     else:
         line_table.append_shared(connection, run.id, chunk, client)
 
 
+def _line(name: str, number: int, line: Json) -> str:
+    what = f"line {number} of {name}"
+    if not isinstance(line, str):
+        msg = f"{what} is a {type(line).__name__}: each line is a string"
+        raise UsageError(msg)
+    if name == "output.log":
+        return line
+    try:
+        row = loads(line)
+    except TooComplexError as error:
+        msg = f"{what}: {error}"
+        raise UsageError(msg) from error
+    except ValueError:
+        return line
+    step = row.get("_step") if isinstance(row, dict) else None
+    if isinstance(step, (int, float)) and not (is_number(step) and is_int64(int(step))):
+        msg = f"{what} has the _step {str(step)[:40]}: use a whole number of 64 bits"
+        raise UsageError(msg)
+    return line
+
+
+def _whole(value: Json, what: str, first: int = -(2**63), last: int = 2**63 - 1) -> int:
+    if not isinstance(value, int):
+        return 0
+    if not first <= value <= last:
+        msg = f"{what} is {value}: use a whole number from {first} to {last}"
+        raise UsageError(msg)
+    return value
+
+
+def _refused(path: RunPath, status: int, error: Exception) -> Response:
+    logger.warning("file_stream of %s refused: %s", path, error)
+    return refusal(status, str(error))
+
+
 def _decode(body: bytes, encoding: str) -> JsonObject:
     text = _decompressed(body) if encoding == "gzip" else body
-    value = loads(text) if text else {}
-    if not isinstance(value, dict):
-        msg = f"it holds a {type(value).__name__}"
-        raise ValueError(msg)
-    return value
+    return loads_request(text) if text else {}
 
 
 def _decompressed(body: bytes) -> bytes:
@@ -134,5 +176,5 @@ def _decompressed(body: bytes) -> bytes:
     text = stream.decompress(body, LIMIT)
     if stream.unconsumed_tail or not stream.eof:
         msg = f"it is not a gzip stream, or one of more than {LIMIT} bytes"
-        raise ValueError(msg)
+        raise UsageError(msg)
     return text

@@ -7,9 +7,11 @@ import json
 from dataclasses import dataclass
 
 from wandb_devserver._errors import UsageError
+from wandb_devserver._json import is_int64
 
 SortKey = str | int | float | None
 
+_MAX_LENGTH = 1000
 _COLUMNS = {
     "created_at": "runs.created_at",
     "heartbeat_at": "runs.heartbeat_at",
@@ -70,6 +72,9 @@ def parse_order(order: str | None) -> Order:
     """
     if not order:
         return OLDEST_FIRST
+    if len(order) > _MAX_LENGTH:
+        msg = f"an order has {len(order)} characters: at most {_MAX_LENGTH} are accepted"
+        raise UsageError(msg)
     path = order.lstrip("+-")
     descending = order.startswith("-")
     name = _ALIASES.get(path, path)
@@ -95,7 +100,9 @@ def _literal(text: str) -> str:
 def _decode(cursor: str) -> tuple[SortKey, int]:
     try:
         key, run_id = json.loads(base64.urlsafe_b64decode(cursor))
-        return key, int(run_id)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError):
+        key = run_id = None
+    if not is_int64(run_id) or not (key is None or isinstance(key, (str, float)) or is_int64(key)):
         msg = f"{cursor!r} is not a cursor of this server"
-        raise UsageError(msg) from error
+        raise UsageError(msg)
+    return key, run_id

@@ -1,0 +1,53 @@
+"""Filters that take long."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from wandb_devserver._graphql import filters
+
+if TYPE_CHECKING:
+    from tests.wandb_devserver.support import RawClient
+
+RUNS = 'query Runs($f: JSONString) { project(name: "p") { runs(filters: $f) { edges { node { name } } } } }'
+
+
+def find(raw: RawClient, **conditions: object) -> Any:
+    return raw.graphql(RUNS, f=json.dumps(conditions)).json()
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+$", "^(a|a)*$", "(.*a){20}$"])
+def test_no_pattern_takes_long(raw: RawClient, pattern: str) -> None:
+    """Each of these keeps Python's `re` busy for hours, and every other client waiting."""
+    raw.open_run("r", displayName="a" * 60 + "!")
+
+    assert find(raw, display_name={"$regex": pattern})["data"]["project"]["runs"]["edges"] == []
+
+
+def test_patterns_find_what_they_found(raw: RawClient) -> None:
+    raw.open_run("r", displayName="Größe 12", tags=["one", "two"])
+
+    for conditions in ({"display_name": {"$regex": "^Gr\\w*.*\\d+$"}}, {"tags": {"$regex": "t.o"}}):
+        assert len(find(raw, **conditions)["data"]["project"]["runs"]["edges"]) == 1
+
+
+@pytest.mark.parametrize("pattern", ["(?=a)", r"(a)\1", "(a", "a" * 2000, 1, None, {}])
+def test_a_pattern_that_is_not_supported_is_named(raw: RawClient, pattern: object) -> None:
+    raw.open_run("r")
+
+    assert "$regex" in find(raw, name={"$regex": pattern})["errors"][0]["message"]
+
+
+def test_a_slow_filter_is_stopped(raw: RawClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw.open_run("r")
+    monkeypatch.setattr(filters, "TIME_LIMIT", -1.0)
+
+    assert "stopped" in find(raw, name="r")["errors"][0]["message"]
+
+
+def test_an_endless_key_is_refused(raw: RawClient) -> None:
+    raw.open_run("r")
+
+    assert "characters" in find(raw, **{"config." + "a." * 100_000: 1})["errors"][0]["message"]
