@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 from typing import TYPE_CHECKING, Any
@@ -83,7 +84,9 @@ def test_a_deeply_nested_row_is_refused(raw: RawClient, name: str) -> None:
 
 @pytest.mark.parametrize("field", ["config", "summaryMetrics"])
 def test_a_deeply_nested_document_is_refused(raw: RawClient, field: str) -> None:
-    assert "levels deep" in refusal(raw.graphql(UPSERT, input={"name": "r", "modelName": "p", field: f'{{"a": {DEEP}}}'}))
+    given = {"name": "r", "modelName": "p", field: f'{{"a": {DEEP}}}'}
+
+    assert "levels deep" in refusal(raw.graphql(UPSERT, input=given))
 
 
 def test_documents_at_the_bound_are_served(raw: RawClient) -> None:
@@ -124,10 +127,12 @@ def test_an_offset_out_of_range_is_refused(raw: RawClient, offset: int) -> None:
 
 def test_huge_numbers_are_data(raw: RawClient) -> None:
     """Where a number is only stored, any is: filters, orders and pages take it."""
-    raw.open_run("r", config='{"a": {"value": %d}}' % 10**400)
-    assert stream_file(raw, "wandb-summary.json", '{"a": %d}' % 10**400).status_code == 200
-    assert stream_file(raw, "wandb-history.jsonl", '{"a": %d}' % 10**400).status_code == 200
-    query = 'query Q($f: JSONString, $o: String) { project(name: "p") { runs(filters: $f, order: $o) { edges { cursor } } } }'
+    huge = {"a": 10**400}
+    raw.open_run("r", config=json.dumps({"a": {"value": 10**400}}))
+    assert stream_file(raw, "wandb-summary.json", json.dumps(huge)).status_code == 200
+    assert stream_file(raw, "wandb-history.jsonl", json.dumps(huge)).status_code == 200
+    query = """query Q($f: JSONString, $o: String) {
+      project(name: "p") { runs(filters: $f, order: $o) { edges { cursor } } } }"""
     for order in ("config.a", "-summary_metrics.a"):
         assert raw.data(query, o=order, f='{"config.a": {"$gt": 1e3}}')["project"]["runs"]["edges"]
     assert raw.http.get("/local/p/runs/r").status_code == 200
@@ -144,8 +149,6 @@ def test_lone_surrogates_in_rows_are_replaced(raw: RawClient) -> None:
 
 @pytest.mark.parametrize("node", ["Run:99999999999999999999", "Run:" + "9" * 5000, "Run:x"])
 def test_an_id_beyond_64_bits_is_refused(raw: RawClient, node: str) -> None:
-    import base64
-
     query = "mutation D($input: DeleteRunInput!) { deleteRun(input: $input) { clientMutationId } }"
     answer: Any = raw.graphql(query, input={"id": base64.b64encode(node.encode()).decode()}).json()
 
@@ -155,13 +158,14 @@ def test_an_id_beyond_64_bits_is_refused(raw: RawClient, node: str) -> None:
 @pytest.mark.parametrize("value", ["99999999999999999999", '"1e400"', "1e400"])
 def test_an_int64_beyond_64_bits_is_refused(raw: RawClient, value: str) -> None:
     query = 'query Q($s: Int64) { project(name: "p") { run(name: "r") { history(minStep: $s) } } }'
-    body = '{"query": %s, "variables": {"s": %s}}' % (json.dumps(query), value)
+    body = f'{{"query": {json.dumps(query)}, "variables": {{"s": {value}}}}}'
 
     refusal(raw.http.post("/graphql", content=body, headers=JSON))
 
 
 @pytest.mark.parametrize(
-    "query", ["{a" * 50_000, "{ viewer { %s } }" % ("id " * 10_000), "{ viewer { id } } " + "#" * 100_000, "query " * 9_000]
+    "query",
+    ["{a" * 50_000, f"{{ viewer {{ {'id ' * 10_000} }} }}", "{ viewer { id } } " + "#" * 100_000, "query " * 9_000],
 )
 def test_an_oversized_document_is_refused(raw: RawClient, query: str) -> None:
     refusal(raw.graphql(query))

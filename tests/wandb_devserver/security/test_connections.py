@@ -101,9 +101,8 @@ def test_many_strangers_leave_room_for_clients(tmp_path: Path, few_descriptors: 
             crowd.enter_context(connect(server.url)).sendall(HALF_A_HEAD)
 
         assert b"200 OK" in exchange(early, server.api_key)
-        late = httpx.post(
-            server.url + "/graphql", content=QUERY, headers={"Content-Type": "application/json"}, auth=("api", server.api_key)
-        )
+        headers, auth = {"Content-Type": "application/json"}, ("api", server.api_key)
+        late = httpx.post(server.url + "/graphql", content=QUERY, headers=headers, auth=auth)
         assert late.status_code == 200
 
 

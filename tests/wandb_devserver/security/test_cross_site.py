@@ -57,7 +57,9 @@ def test_the_own_origin_is_served(raw: RawClient) -> None:
     assert raw.http.post("/graphql", json=body, headers={"Origin": https}).status_code == 200
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "", "[::1", "localhost.evil"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "", "[::1", "localhost.evil"]
+)
 @pytest.mark.parametrize("path", ["/graphql", "/", "/signed/x", "/sdk/otel/v1/metrics"])
 def test_a_foreign_host_is_refused(raw: RawClient, path: str, host: str) -> None:
     """The name of a foreign page may resolve to this machine (DNS rebinding)."""
@@ -67,7 +69,9 @@ def test_a_foreign_host_is_refused(raw: RawClient, path: str, host: str) -> None
     assert "--allowed-host" in response.json()["errors"][0]["message"]
 
 
-@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:{port}", "127.0.0.1", "[::1]:{port}", "192.168.1.5:80", "localhost."])
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST:{port}", "127.0.0.1", "[::1]:{port}", "192.168.1.5:80", "localhost."]
+)
 def test_hosts_that_no_foreign_page_can_have_are_served(raw: RawClient, host: str) -> None:
     port = urlsplit(raw.server.url).port
 
@@ -75,9 +79,10 @@ def test_hosts_that_no_foreign_page_can_have_are_served(raw: RawClient, host: st
 
 
 def test_further_hosts_can_be_allowed() -> None:
-    with DevServer(allowed_hosts=["DevServer", "w.example"]) as server, httpx.Client(
-        base_url=server.url, auth=("api", server.api_key)
-    ) as http:
+    with (
+        DevServer(allowed_hosts=["DevServer", "w.example"]) as server,
+        httpx.Client(base_url=server.url, auth=("api", server.api_key)) as http,
+    ):
         assert http.get("/", headers={"Host": "devserver:8080"}).status_code == 200
         assert http.get("/", headers={"Host": "w.example"}).status_code == 200
         assert http.get("/", headers={"Host": "x.w.example"}).status_code == 421

@@ -45,7 +45,9 @@ def test_a_first_start_on_a_full_disk_leaves_no_empty_key(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ["api-key", "signing-secret"])
-@pytest.mark.parametrize("contents", [b"", b"\n", b"0123456789", b"\xff" * 64], ids=["empty", "blank", "short", "binary"])
+@pytest.mark.parametrize(
+    "contents", [b"", b"\n", b"0123456789", b"\xff" * 64], ids=["empty", "blank", "short", "binary"]
+)
 def test_a_damaged_secret_is_refused(tmp_path: Path, name: str, contents: bytes) -> None:
     """The error names the file and what to do, not its contents."""
     with DevServer(tmp_path):
@@ -139,7 +141,7 @@ def test_blobs_without_a_record_are_collected(tmp_path: Path) -> None:
 def test_a_database_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     (tmp_path / "devserver.sqlite3").write_bytes(b"not a database" * 100)
 
-    with pytest.raises(UsageError, match="data_dir .* not a database"):
+    with pytest.raises(UsageError, match=r"data_dir .* not a database"):
         DevServer(tmp_path).start()
 
 

@@ -85,8 +85,8 @@ class DataDir:
             raise UsageError(msg) from None
 
     def _unusable(self, error: OSError) -> UsageError:
-        reason = error.strerror or error
-        return UsageError(f"data_dir {os.fspath(self.path)!r} cannot be written to ({reason}): name a folder of your own")
+        path, reason = os.fspath(self.path), error.strerror or error
+        return UsageError(f"data_dir {path!r} cannot be written to ({reason}): name a folder of your own")
 
 
 def _check_secret(text: str) -> str:

@@ -65,7 +65,7 @@ class BlobWriter:
     def __init__(self, store: BlobStore, partial: Path) -> None:
         self._store = store
         self._partial = partial
-        self._stream = open(partial, "xb", opener=private_opener)
+        self._stream = open(partial, "xb", opener=private_opener)  # noqa: SIM115 - closed by __exit__
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._size = 0
 
