@@ -50,11 +50,20 @@ async def read_json_body(request: Request) -> bytes:
     if content_type != "application/json":
         # A form of any web page can send the other types; this one needs a permission that no page gets.
         raise RefusedBodyError(415, f"the content type is {content_type!r}: send 'application/json'")
+    return await read_body(request)
+
+
+async def read_body(request: Request, *, limit: int = LIMIT) -> bytes:
+    """Return the whole body.
+
+    Raises:
+        RefusedBodyError: if it is too large or too slow.
+    """
     body = bytearray()
     async for chunk in chunks(request):
         body += chunk
-        if len(body) > LIMIT:
-            raise RefusedBodyError(413, f"the body exceeds {LIMIT} bytes")
+        if len(body) > limit:
+            raise RefusedBodyError(413, f"the body exceeds {limit} bytes")
     return bytes(body)
 
 

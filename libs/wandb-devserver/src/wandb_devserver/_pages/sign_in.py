@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from wandb_devserver._http.auth import SIGN_IN_PATH
-from wandb_devserver._http.body import BodyTooLargeError, read_body
+from wandb_devserver._http.body import read_body
 from wandb_devserver._http.sessions import SESSION_LIFETIME
 from wandb_devserver._pages.responses import page
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from wandb_devserver._backend import Backend
+
+_FORM_LIMIT = 16 * 1024
 
 
 def sign_in_page(request: Request) -> Response:
@@ -67,10 +69,9 @@ async def sign_out(request: Request) -> Response:
 
 
 async def _form(request: Request) -> dict[str, str]:
-    try:
-        fields = parse_qs((await read_body(request)).decode("utf-8", "replace"), keep_blank_values=True)
-    except (BodyTooLargeError, ValueError):
-        return {}
+    # Anybody may send a form: it is read before its key is known.
+    body = await read_body(request, limit=_FORM_LIMIT)
+    fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True)
     return {name: values[0] for name, values in fields.items()}
 
 
