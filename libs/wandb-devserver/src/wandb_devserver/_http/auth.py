@@ -53,7 +53,7 @@ class RequireKey:
         if self._knows_key(request) or self._reads(request):
             trust(request.scope)
             return True
-        path = request.scope["path"]
+        path: str = request.scope["path"]
         return path == SIGN_IN_PATH or path.startswith(OPEN_PREFIXES)
 
     def _knows_key(self, request: Request) -> bool:
