@@ -19,6 +19,7 @@ import socket
 import sys
 import threading
 import types
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -139,6 +140,9 @@ def become(program: Program, streams: list[int]) -> None:
     os.chdir(program.folder)
     # The stream objects stay: wandb has patched them when it was imported.
     sys.stdout.reconfigure(line_buffering=bool(program.env.get("PYTHONUNBUFFERED")))  # type: ignore[union-attr]
+    # Imports of the server made temporary folders, such as wandb's for media, that all children share.
+    for finalizer in list(weakref.finalize._registry):  # type: ignore[attr-defined]
+        finalizer.atexit = False
     # The repository was importable for this module's sake.
     sys.path.remove(_REPOSITORY)
     for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
