@@ -1,4 +1,4 @@
-"""The command in a process of its own, under the limits of a test."""
+"""The command in a separate process, under the limits of a test."""
 
 from __future__ import annotations
 

@@ -60,9 +60,9 @@ def test_a_compressed_body_is_bounded_too(raw: RawClient) -> None:
 def test_a_large_text_is_no_complexity(raw: RawClient) -> None:
     """Brackets, commas and escapes in strings count for nothing."""
     text = '[,{"\\' * 500_000
-    answer = raw.open_run("r", notes=text, config=json.dumps({"text": {"value": text}}))
+    response = raw.open_run("r", notes=text, config=json.dumps({"text": {"value": text}}))
 
-    assert answer["name"] == "r"
+    assert response["name"] == "r"
     assert raw.server.run("local/p/r").config == {"text": text}
 
 
@@ -150,9 +150,9 @@ def test_lone_surrogates_in_rows_are_replaced(raw: RawClient) -> None:
 @pytest.mark.parametrize("node", ["Run:99999999999999999999", "Run:" + "9" * 5000, "Run:x"])
 def test_an_id_beyond_64_bits_is_refused(raw: RawClient, node: str) -> None:
     query = "mutation D($input: DeleteRunInput!) { deleteRun(input: $input) { clientMutationId } }"
-    answer: Any = raw.graphql(query, input={"id": base64.b64encode(node.encode()).decode()}).json()
+    response: Any = raw.graphql(query, input={"id": base64.b64encode(node.encode()).decode()}).json()
 
-    assert "is not the id of a run" in answer["errors"][0]["message"]
+    assert "is not the id of a run" in response["errors"][0]["message"]
 
 
 @pytest.mark.parametrize("value", ["99999999999999999999", '"1e400"', "1e400"])

@@ -132,7 +132,7 @@ def test_an_idle_client_stays_connected(server: DevServer) -> None:
 
 
 def test_noise_of_strangers_does_not_fill_the_log(tmp_path: Path) -> None:
-    """What is no HTTP is logged a few times a minute."""
+    """Invalid HTTP is logged a few times a minute."""
     log = tmp_path / "stderr"
     with log.open("w") as stderr, running_command(tmp_path / "data", stderr=stderr) as server:
         for _ in range(200):

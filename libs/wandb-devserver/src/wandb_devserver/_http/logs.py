@@ -7,7 +7,7 @@ import time
 
 
 class RateLimit(logging.Filter):
-    """Lets few records pass, and counts the others: anybody can send what is no HTTP."""
+    """Lets few records pass and counts the others: anybody can send invalid HTTP."""
 
     def __init__(self, count: int, seconds: float) -> None:
         super().__init__()

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class CheckOrigin:
     """ASGI middleware that refuses requests which a page of another site made the user's browser send.
 
-    A page whose host name resolves to this machine (DNS rebinding) is told by `Host`: it must be an IP address,
-    `localhost`, or one of `hosts`. Other pages are told by `Origin`.
+    A page whose host name resolves to this machine (DNS rebinding) is recognized by `Host`: it must be an IP address,
+    `localhost`, or one of `hosts`. Other pages are recognized by `Origin`.
     """
 
     def __init__(self, app: ASGIApp, *, hosts: Iterable[str]) -> None:
