@@ -89,7 +89,7 @@ def measure_first_chart(url: str, key: str) -> tuple[float, int] | None:
         session.send("Network.setCacheDisabled", {"cacheDisabled": True})
         session.on("Network.loadingFinished", lambda event: received.append(int(event["encodedDataLength"])))
         started = time.monotonic()
-        page.goto(f"{url}/local/long/run", wait_until="commit")
+        page.goto(f"{url}/local/long/runs/run", wait_until="commit")
         page.wait_for_selector(".chart[data-drawn]")
         taken = time.monotonic() - started
         page.wait_for_timeout(1500)

@@ -2,9 +2,10 @@
 
     python scripts/devserver_screenshots.py
 
-Needs Chromium and playwright.
+Needs Chromium, playwright and Pillow.
 """
 
+import io
 import json
 import math
 import random
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from PIL import Image
 from playwright.sync_api import sync_playwright
 from wandb_devserver import DevServer
 
@@ -131,24 +133,28 @@ def main() -> int:
         page.wait_for_url(f"{server.url}/")
         base = f"{server.url}/local/{PROJECT}"
 
-        def take(name: str, path: str) -> None:
-            page.goto(base + path)
+        def take(name: str, section: str = "h1") -> None:
             page.wait_for_selector(".chart[data-drawn]")
+            page.locator(section).first.evaluate("element => element.scrollIntoView()")
             page.wait_for_timeout(1500)
-            page.screenshot(path=TARGET / f"{name}.png")
+            # A palette makes the files a third as large.
+            Image.open(io.BytesIO(page.screenshot())).quantize(128).save(TARGET / f"{name}.png", optimize=True)
 
         page.goto(base)
         for number in range(4):
             page.get_by_role("checkbox", name=f"Compare sgd-{number}").check()
         page.get_by_role("searchbox", name="Filter runs").fill("sgd")
-        page.wait_for_selector(".chart[data-drawn]")
-        page.wait_for_timeout(1500)
-        page.screenshot(path=TARGET / "project.png")
-        take("run", "/runs/sgd-3")
-        take("group", "/groups/sgd")
-        take("sweep", f"/sweeps/{sweep}")
+        take("project")
+        page.goto(f"{base}/runs/sgd-3")
+        take("run")
+        take("run-media", "#media")
+        page.goto(f"{base}/groups/sgd")
+        take("group")
+        page.goto(f"{base}/sweeps/{sweep}")
+        take("sweep")
         page.emulate_media(color_scheme="dark")
-        take("run-dark", "/runs/sgd-3")
+        page.goto(f"{base}/runs/sgd-3")
+        take("run-dark")
         browser.close()
     return 0
 

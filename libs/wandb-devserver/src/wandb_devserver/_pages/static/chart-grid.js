@@ -7,6 +7,7 @@ import { LineChart } from "./line-chart.js";
 import { X_AXES } from "./lines.js";
 
 const KEYS_AT_ONCE = 12;
+const LEGEND_SHOWN = 20;
 
 /** Show the metrics of runs. `source` is the URL of series, `runs` are {id, name, colour}. */
 export class ChartGrid {
@@ -18,7 +19,9 @@ export class ChartGrid {
     this.queue = new Set();
     this.count = el("span", { class: "muted", role: "status" });
     this.groups = el("div");
-    this.element = el("div", {}, this.toolbar(label), this.groups);
+    this.legend = el("div", { class: "legend" });
+    this.element = el("div", {}, this.toolbar(label), this.legend, this.groups);
+    this.showLegend();
     this.observer = new IntersectionObserver((entries) => entries.forEach((entry) => this.onview(entry)), { rootMargin: "300px" });
     this.flush = debounce(() => this.loadQueue(), 20);
   }
@@ -40,10 +43,20 @@ export class ChartGrid {
   /** Show other runs. */
   setRuns(runs) {
     this.runs = runs;
+    this.showLegend();
     for (const card of this.cards.values()) {
       card.isStale = true;
       if (card.isVisible) this.want(card);
     }
+  }
+
+  showLegend() {
+    const entries = this.runs.map(({ name, colour }) => {
+      const dot = el("span", { class: "dot" });
+      dot.style.background = colour;
+      return el("span", {}, dot, name);
+    });
+    this.legend.replaceChildren(...(this.runs.length > 1 ? entries.slice(0, LEGEND_SHOWN) : []));
   }
 
   toolbar(label) {
@@ -63,7 +76,7 @@ export class ChartGrid {
       labelled("X axis", select),
       labelled("Smoothing", smoothing),
       labelled("Log scale", log),
-      "band" in this.settings && this.runs.length > 1 && labelled("Mean and band", bandBox),
+      this.runs.length !== 1 && labelled("Mean and band", bandBox),
       this.count,
     );
   }
