@@ -75,3 +75,11 @@ def test_devserver_history() -> None:
 
     assert done.returncode == 0, done.stderr
     assert "scan_history(): 500 rows" in done.stdout
+
+
+def test_devserver_pages() -> None:
+    """The benchmark of pages measures the server, and the browser where there is one."""
+    done = run("devserver_pages.py", "--rows", 300, "--metrics", 2, "--runs", 3, "--goal", 1e9)
+
+    assert done.returncode == 0, done.stderr
+    assert "met: data of the project page" in done.stdout

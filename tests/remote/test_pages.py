@@ -11,6 +11,7 @@ from flyteplugins.wandb import wandb_config, wandb_sweep_config
 from tests.remote.support import link_of
 from tests.remote.test_sweeps import sweep_link_of
 from tests.support.browser import Tab, chart, chromium, colours_in, open_tab
+from tests.support.control_plane.driver import completion
 from tests.support.control_plane.plane import ControlPlane
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def test_sweep(examples: ControlPlane, tab: Tab) -> None:
         method="grid", metric={"name": "loss", "goal": "minimize"}, parameters=PARAMETERS, run_cap=4
     )
     context = {**wandb_config(project="sweep", entity="local"), **config}
-    flyte_run = examples.run("sweep:search", context=context, timeout=110)
+    flyte_run = examples.run("sweep:search", context=context, then=completion, timeout=110)
     page = tab.open(sweep_link_of(flyte_run.root))
     page.locator("#sweeps tbody a").click()
     page.wait_for_selector("#parallel .chart[data-drawn]")

@@ -136,6 +136,17 @@ def test_text_of_runs_is_escaped_in_pages(raw: RawClient) -> None:
         assert "unsafe" not in policy
 
 
+def test_scripts_are_named_in_the_page(raw: RawClient) -> None:
+    """A browser loads all modules at once; each of them exists and may be cached for good."""
+    raw.open_run("r")
+    urls = re.findall(r'(?:href|src)="(/-/static/[^"]+)"', raw.http.get("/local/p/runs/r").text)
+    loaded = {url.split("/", 4)[-1]: httpx.get(raw.server.url + url) for url in urls}
+
+    assert {"run.js", "lines.js", "vendor/echarts.js", "style.css"} <= loaded.keys()
+    assert {response.status_code for response in loaded.values()} == {200}
+    assert all("immutable" in response.headers["cache-control"] for response in loaded.values())
+
+
 @pytest.mark.parametrize(
     "path",
     [

@@ -45,7 +45,7 @@ _templates = Environment(
     lstrip_blocks=True,
 )
 _templates.filters["segment"] = lambda text: quote(text, safe="")
-_templates.globals["static"] = static.url
+_templates.globals.update(static=static.url, imports=static.imports)
 
 
 def page(template: str, *, status: int = 200, **values: object) -> Response:

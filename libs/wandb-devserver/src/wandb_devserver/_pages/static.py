@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import mimetypes
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 _FOLDER = Path(__file__).parent / "static"
+_IMPORT = re.compile(r"""^import .*?"\./([\w./-]+)";$""", re.MULTILINE)
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".txt": "text/plain"}
 
 
@@ -33,6 +35,19 @@ async def serve(request: Request) -> Response:
 def url(name: str) -> str:
     """Return the URL of a static file; it changes when any of them does."""
     return f"/-/static/{_digest()}/{name}"
+
+
+@lru_cache(maxsize=32)
+def imports(name: str) -> tuple[str, ...]:
+    """Return the URLs of all modules that a script imports, for browsers to load at once and not one after another."""
+    found: list[str] = []
+    pending = [name]
+    while pending:
+        module = _files()[pending.pop()].decode()
+        added = [path for path in _IMPORT.findall(module) if path in _files() and path not in found]
+        found.extend(added)
+        pending.extend(path for path in added if not path.startswith("vendor/"))
+    return tuple(url(path) for path in found)
 
 
 @lru_cache(maxsize=1)
