@@ -20,7 +20,7 @@ MetricStream: TypeAlias = Literal["history", "events"]
 BLOCK_SIZE = 256
 """Lines per block."""
 
-BLOCK_POINTS = 16
+BLOCK_POINTS = 8
 """Points that a block stores of each metric."""
 
 _SUMMARIZED = ""
@@ -126,14 +126,24 @@ def _summarize(connection: sqlite3.Connection, run_id: int, stream: MetricStream
     )
     metrics = extract((row["position"], loads_object(row["text"])) for row in rows)
     metrics.pop(_SUMMARIZED, None)
-    connection.execute(
-        "DELETE FROM metric_blocks WHERE run_id = ? AND stream = ? AND block = ?", (run_id, stream, block)
-    )
+    _forget(connection, run_id, stream, block)
     values = [(key, len(points), json.dumps(reduce(points, BLOCK_POINTS))) for key, points in metrics.items()]
     connection.executemany(
         "INSERT INTO metric_blocks (run_id, stream, block, key, count, points) VALUES (?, ?, ?, ?, ?, ?)",
         [(run_id, stream, block, *value) for value in [(_SUMMARIZED, 0, "[]"), *values]],
     )
+
+
+def _forget(connection: sqlite3.Connection, run_id: int, stream: MetricStream, block: int) -> None:
+    # Blocks of all metrics lie between, so that a search for one is slow; few blocks are ever summarized twice.
+    row = connection.execute(
+        "SELECT 1 FROM metric_blocks WHERE run_id = ? AND stream = ? AND key = ? AND block = ?",
+        (run_id, stream, _SUMMARIZED, block),
+    )
+    if row.fetchone():
+        connection.execute(
+            "DELETE FROM metric_blocks WHERE run_id = ? AND stream = ? AND block = ?", (run_id, stream, block)
+        )
 
 
 def _line_count(connection: sqlite3.Connection, run_id: int, stream: MetricStream) -> int:
