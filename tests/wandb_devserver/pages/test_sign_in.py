@@ -115,6 +115,11 @@ def test_forged_cookie_is_refused(server: DevServer, browser: httpx.Client, forg
     assert httpx.get(server.url, headers={**BROWSER, "Cookie": cookie}).status_code == 401
 
 
+def test_forms_name_their_origin(browser: httpx.Client) -> None:
+    """Under "no-referrer" a browser sends the origin "null", which is refused."""
+    assert browser.get("/-/sign-in").headers["referrer-policy"] == "same-origin"
+
+
 def test_link_of_another_site_leads_through_a_page_of_ours(server: DevServer, browser: httpx.Client) -> None:
     """Browsers hold the cookie back on such a navigation; the next one, which our page starts, carries it."""
     response = browser.get("/local/p%20x", headers={"Sec-Fetch-Site": "cross-site"})
