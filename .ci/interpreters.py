@@ -9,6 +9,7 @@ As a script it prints the versions of the matrix that are installed, newest firs
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,13 @@ class Interpreters(EnvironmentCollectorInterface):
         add_pyenv_to_path()
 
     def finalize_environments(self, config: dict[str, dict[str, Any]]) -> None:
-        """Name interpreters so that Hatch finds no download for them."""
+        """Name interpreters so that Hatch finds no download for them.
+
+        Not the one that runs Hatch: `hatch test` prefers the environment whose version equals its own.
+        """
+        own = "{}.{}".format(*sys.version_info)
         for name, environment in config.items():
-            if name.startswith("hatch-test."):
+            if name.startswith("hatch-test.") and environment["python"] != own:
                 environment["python"] = f"python{environment['python']}"
 
 

@@ -125,6 +125,7 @@ def test_compressed_file_stream_is_read(raw: RawClient) -> None:
     raw.open_run("r")
     lines = [json.dumps(row) for row in rows("a")]
     body = json.dumps({"files": {"wandb-history.jsonl": {"offset": 0, "content": lines}}}).encode()
-    raw.http.post("/files/local/p/r/file_stream", content=gzip.compress(body), headers={"Content-Encoding": "gzip"})
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    raw.http.post("/files/local/p/r/file_stream", content=gzip.compress(body), headers=headers)
 
     assert steps(raw) == [(0, "a")]

@@ -52,7 +52,8 @@ GRID = wandb_sweep_config(
 def take_trial(sweep: str) -> None:
     """An agent that registers and does nothing else."""
     entity, project, name = sweep.split("/")
-    agent = api.create_agent(Client(), SweepLocation(name, entity, project, ""), "elsewhere")
+    client = Client()
+    agent = api.create_agent(client, SweepLocation(name, entity, project, client.host), "elsewhere")
     assert api.heartbeat(Client(), agent, None)
 
 
@@ -343,7 +344,7 @@ def test_failing_heartbeats_are_retried_up_to_idle_timeout(wandb_devserver: DevS
     assert run_locally(impatient, sweep).counts == {"finished": 1}
 
     wandb_devserver.faults.add(Fault("graphql", operation="Heartbeat", status=403, count=None))
-    with pytest.raises(flyte.errors.RuntimeUserError, match="403"):
+    with pytest.raises(flyte.errors.RuntimeUserError, match="the API key has no access"):
         run_locally(impatient, sweep)
 
 

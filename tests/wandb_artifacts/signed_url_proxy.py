@@ -93,7 +93,12 @@ class SignedUrlProxy:
         self.asked.append(dict(request.headers))
         if request.method == "GET":
             raise web.HTTPFound(f"{self.storage}/{self.signature}{request.raw_path}")
-        response = await self._behind.request(request.method, request.raw_path, content=await request.read())
+        response = await self._behind.request(
+            request.method,
+            request.raw_path,
+            content=await request.read(),
+            headers={"Content-Type": request.headers.get("Content-Type", "")},
+        )
         place = self.url if self.redirects else f"{self.storage}/{self.signature}"
         body = response.text.replace(f"{self.server.url}/files", f"{place}/files")
         data = json.loads(body)

@@ -250,7 +250,7 @@ except wandb.errors.CommError as error:
 report(moves)
 """)
     assert seen[:2] == [True, True]
-    assert "is finished and cannot be set to 'pending'" in seen[2]
+    assert "invalid state transition of run 'good' from 'finished' to 'pending'" in seen[2]
     assert server.run("local/p/bad").state == "failed"
 
 

@@ -142,7 +142,7 @@ def become(program: Program, streams: list[int]) -> None:
     sys.stdout.reconfigure(line_buffering=bool(program.env.get("PYTHONUNBUFFERED")))  # type: ignore[union-attr]
     # Imports of the server made temporary folders, such as wandb's for media, that all children share.
     for finalizer in list(weakref.finalize._registry):  # type: ignore[attr-defined]
-        finalizer.atexit = False
+        finalizer.detach()
     # The repository was importable for this module's sake.
     sys.path.remove(_REPOSITORY)
     for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
