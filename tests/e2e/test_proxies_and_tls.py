@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import ssl
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import flyte
@@ -67,6 +67,11 @@ def environment(wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch) -> 
 def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     caplog.set_level(logging.INFO, logger="wandb_runtime")
     return caplog
+
+
+@pytest.fixture
+def wandb_devserver_options() -> dict[str, Any]:
+    return {"allowed_hosts": ["wandb.test"]}
 
 
 @pytest.fixture

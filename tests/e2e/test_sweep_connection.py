@@ -61,6 +61,11 @@ async def agent_of(sweep: str) -> AgentResult:
 
 
 @pytest.fixture
+def wandb_devserver_options() -> dict[str, Any]:
+    return {"allowed_hosts": ["wandb.test"]}
+
+
+@pytest.fixture
 def proxy(wandb_devserver: DevServer) -> Iterator[ForwardProxy]:
     """Start a proxy; no other way leads to the host `wandb.test`, which is the server."""
     url = urlsplit(wandb_devserver.url)

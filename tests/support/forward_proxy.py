@@ -100,10 +100,6 @@ class ForwardProxy:
             passed = [
                 f"{name}:{value}" for name, _, value in lines if not name.lower().startswith(("proxy-", "connection"))
             ]
-            if url.hostname in self.hosts:
-                # The server behind the name checks Host, and knows only its own.
-                passed = [line for line in passed if not line.lower().startswith("host:")]
-                passed.append("Host: {}:{}".format(*self.hosts[url.hostname]))
             onward.write("\r\n".join([f"{method} {path} {version}", *passed, "Connection: close", "", ""]).encode())
         try:
             await asyncio.gather(_pump(reader, onward), _pump(behind, writer))

@@ -122,7 +122,7 @@ def open_backend(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Wand
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("WANDB_CONFIG_DIR", str(folder / "config"))
     monkeypatch.setenv("NETRC", str(folder / "netrc"))
-    with DevServer() as server:
+    with DevServer(allowed_hosts=["wandb.test"]) as server:
         monkeypatch.setenv("WANDB_BASE_URL", server.url)
         monkeypatch.setenv("WANDB_API_KEY", server.api_key)
         with httpx.Client(base_url=server.url, auth=("api", server.api_key), timeout=30) as http:

@@ -17,9 +17,9 @@ import selectors
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import types
-import weakref
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -140,15 +140,21 @@ def become(program: Program, streams: list[int]) -> None:
     os.chdir(program.folder)
     # The stream objects stay: wandb has patched them when it was imported.
     sys.stdout.reconfigure(line_buffering=bool(program.env.get("PYTHONUNBUFFERED")))  # type: ignore[union-attr]
-    # Imports of the server made temporary folders, such as wandb's for media, that all children share.
-    for finalizer in list(weakref.finalize._registry):  # type: ignore[attr-defined]
-        finalizer.detach()
+    give_own_media_folder()
     # The repository was importable for this module's sake.
     sys.path.remove(_REPOSITORY)
     for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
         del sys.modules[name]
     additions = [entry for entry in program.env.get("PYTHONPATH", "").split(os.pathsep) if entry]
     sys.path[:0] = [_first_entry(program), *additions]
+
+
+def give_own_media_folder() -> None:
+    """Replace wandb's temporary folder for media, which each process deletes when it exits."""
+    media = sys.modules.get("wandb.sdk.data_types._private")
+    if media is not None:
+        media.MEDIA_TMP._finalizer.detach()
+        media.MEDIA_TMP.name = tempfile.mkdtemp("wandb-media")
 
 
 def _first_entry(program: Program) -> str:

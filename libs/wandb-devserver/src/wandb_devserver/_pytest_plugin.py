@@ -1,11 +1,11 @@
-"""Pytest fixture `wandb_devserver`."""
+"""Pytest fixtures `wandb_devserver` and `wandb_devserver_options`."""
 
 from __future__ import annotations
 
 import os
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,7 +19,13 @@ _PREFIX = "WANDB_"
 
 
 @pytest.fixture
-def wandb_devserver(tmp_path: Path) -> Iterator[DevServer]:
+def wandb_devserver_options() -> dict[str, Any]:
+    """Arguments of the server that `wandb_devserver` starts, beside its data directory; override it to give some."""
+    return {}
+
+
+@pytest.fixture
+def wandb_devserver(tmp_path: Path, wandb_devserver_options: dict[str, Any]) -> Iterator[DevServer]:
     """A W&B server for one test, in an environment where wandb knows no other.
 
     Every `WANDB_*` variable is put away for the length of the test and wandb is pointed at the
@@ -31,7 +37,7 @@ def wandb_devserver(tmp_path: Path) -> Iterator[DevServer]:
 
     folder = tmp_path / "wandb"
     folder.mkdir()
-    with DevServer(tmp_path / "wandb-devserver") as server:
+    with DevServer(tmp_path / "wandb-devserver", **wandb_devserver_options) as server:
         _tear_down_wandb()
         with _only_these_variables({**server.env, **_local_variables(folder)}):
             try:
