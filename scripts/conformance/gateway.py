@@ -35,9 +35,11 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from wandb_devserver import DevServer
 
+# Older versions of the server lack them: they serve no organizations, and no users beside the owner.
 with contextlib.suppress(ImportError):
-    # Versions of the server that lack it serve no organizations.
     from wandb_devserver._storage import organizations
+with contextlib.suppress(ImportError):
+    from wandb_devserver._storage import users
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -61,8 +63,10 @@ class Farm:
 
     def add(self, user: str) -> None:
         if user not in self._servers:
-            server = DevServer(api_key=user, entity=user, heartbeat_timeout=HEARTBEAT_TIMEOUT)
-            self._servers[user] = server.start()
+            server = DevServer(api_key=user, entity=user, heartbeat_timeout=HEARTBEAT_TIMEOUT).start()
+            for known in list(self._servers.values()):
+                introduce(user, known)
+            self._servers[user] = server
 
     def remove(self, user: str) -> None:
         if server := self._servers.pop(user, None):
@@ -98,6 +102,13 @@ class Farm:
     def remember_signed(self, user: str, content: bytes) -> None:
         """Note the user of the signed URLs in a response."""
         self._signed.update((token.decode(), user) for token in SIGNED.findall(content))
+
+
+def introduce(user: str, server: DevServer) -> None:
+    """Make a user known to the server of another one, who can add it to registries."""
+    if "users" in globals():
+        with database(server).write() as connection:
+            users.add(connection, user, f"{user}@localhost")
 
 
 def database(server: DevServer) -> Database:

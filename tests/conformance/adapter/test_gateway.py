@@ -87,6 +87,15 @@ def test_organizations_and_teams_are_created_on_the_server_of_their_user(gateway
     assert found == ["org-a", f"{second}-org"]
 
 
+def test_later_users_are_known_to_the_servers_of_earlier_ones(gateway: Gateway) -> None:
+    first, second = (gateway.add_user(f"user_gw{number}-" + "a" * 40) for number in (0, 1))
+
+    document = f'query SearchUsers {{ users(query: "{second}") {{ edges {{ node {{ username }} }} }} }}'
+    found = gateway.query(first, document).json()["data"]["users"]["edges"]
+
+    assert [edge["node"]["username"] for edge in found] == [second]
+
+
 def test_requests_are_logged_with_user_and_operation(gateway: Gateway, tmp_path: Path) -> None:
     user = gateway.add_user("user_gw0-" + "a" * 40)
 

@@ -199,7 +199,7 @@ def _open_collection(context: Context, given: dict[str, Any]) -> StoredCollectio
 
 def _home(context: Context, given: dict[str, Any]) -> tuple[str, str]:
     # A run that was offline never learned its entity: the sync of its artifacts names none.
-    return given["entity_name"] or context.backend.entity, given["project_name"] or DEFAULT_PROJECT
+    return given["entity_name"] or context.default_entity, given["project_name"] or DEFAULT_PROJECT
 
 
 def _known(context: Context, given: dict[str, Any], collection: StoredCollection) -> StoredArtifact | None:

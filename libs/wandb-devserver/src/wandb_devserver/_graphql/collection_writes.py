@@ -125,7 +125,7 @@ def _open_portfolio(context: Context, given: dict[str, Any], type_name: str) -> 
     if not name.strip() or any(char in name for char in "/:"):
         msg = f"artifactPortfolioName is {name!r}: use a name without '/' and ':'"
         raise UsageError(msg)
-    entity = given.get("entity_name") or context.backend.entity
+    entity = given.get("entity_name") or context.default_entity
     project_name = check_project(given.get("project_name") or DEFAULT_PROJECT)
     project = project_table.find_or_create(context.connection, entity, project_name)
     if not project.allows_all_types and not collection_table.find_type(context.connection, project.id, type_name):

@@ -11,6 +11,7 @@ from wandb_devserver._errors import NotFoundError, UsageError
 from wandb_devserver._json import is_int64
 from wandb_devserver._storage import projects as project_table
 from wandb_devserver._storage import runs as run_table
+from wandb_devserver._storage import users as user_table
 
 if TYPE_CHECKING:
     import sqlite3
@@ -76,8 +77,13 @@ class Context:
             raise SlowWork(work)
         return self.computed
 
+    @property
+    def default_entity(self) -> str:
+        """The entity of requests that name none."""
+        return user_table.default_entity(self.connection) or self.backend.entity
+
     def project(self, entity: str | None, name: str | None) -> StoredProject | None:
-        return project_table.find(self.connection, entity or self.backend.entity, name or DEFAULT_PROJECT)
+        return project_table.find(self.connection, entity or self.default_entity, name or DEFAULT_PROJECT)
 
     def run(self, entity: str, project: str, name: str) -> StoredRun:
         """Return a run that must exist.

@@ -10,6 +10,7 @@ from ariadne import MutationType, ObjectType, QueryType
 from wandb_devserver._graphql import viewer
 from wandb_devserver._graphql.context import encode_id
 from wandb_devserver._storage import organizations as organization_table
+from wandb_devserver._storage import users as user_table
 
 if TYPE_CHECKING:
     from wandb_devserver._graphql.context import Context, Info
@@ -73,14 +74,16 @@ def resolve_organization_of(entity: Entity, info: Info) -> Organization | None:
 
 @entity_type.field("user")
 def resolve_user(entity: Entity, info: Info) -> dict[str, Any] | None:
-    if entity.name != info.context.backend.entity:
-        return None
-    return {**viewer.user(entity.name), "organizations": _organizations(info.context)}
+    if entity.name == info.context.backend.entity:
+        return {**viewer.owner(info.context), "organizations": _organizations(info.context)}
+    stored = user_table.find(info.context.connection, entity.name)
+    return {**viewer.user(stored), "organizations": []} if stored else None
 
 
 @entity_type.field("isTeam")
 def resolve_is_team(entity: Entity, info: Info) -> bool:
-    return entity.name != info.context.backend.entity
+    context = info.context
+    return entity.name != context.backend.entity and user_table.find(context.connection, entity.name) is None
 
 
 @entity_type.field("entityType")
@@ -117,7 +120,7 @@ def resolve_storage(_: Entity, __: Info) -> int:
 
 @entity_type.field("members")
 def resolve_members(_: Entity, info: Info) -> list[JsonObject]:
-    member = viewer.user(info.context.backend.entity)
+    member = viewer.owner(info.context)
     return [{**member, "role": "admin", "pending": False, "account_type": "MEMBER"}]
 
 

@@ -51,7 +51,7 @@ def resolve_projects(
     context = info.context
     limit = _DEFAULT_PAGE if first is None else max(first, 0)
     start = decode_id("Project", after) if after else 0
-    entity = entity_name or context.backend.entity
+    entity = entity_name or context.default_entity
     found = project_table.page(context.connection, entity, after=start, limit=limit + 1)
     return connection([(project, encode_id("Project", project.id)) for project in found], limit)
 
@@ -59,7 +59,7 @@ def resolve_projects(
 @mutation.field("upsertModel")
 def upsert_project(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, Any]:  # noqa: A002
     context = info.context
-    entity, name = input.get("entity_name") or context.backend.entity, check_project(input.get("name") or "")
+    entity, name = input.get("entity_name") or context.default_entity, check_project(input.get("name") or "")
     inserted = project_table.find(context.connection, entity, name) is None
     project = project_table.find_or_create(context.connection, entity, name)
     project_table.edit(
@@ -109,7 +109,7 @@ def resolve_false(_: StoredProject, __: Info) -> bool:
 
 @project_type.field("user")
 def resolve_user(_: StoredProject, info: Info) -> JsonObject:
-    return viewer.user(info.context.backend.entity)
+    return viewer.owner(info.context)
 
 
 @project_type.field("run")

@@ -21,6 +21,7 @@ from wandb_devserver._storage import collections as collection_table
 from wandb_devserver._storage import memberships as membership_table
 from wandb_devserver._storage import organizations as organization_table
 from wandb_devserver._storage import projects as project_table
+from wandb_devserver._storage import users as user_table
 
 if TYPE_CHECKING:
     from wandb_devserver._graphql.context import Context, Info
@@ -132,8 +133,11 @@ def delete_project(_: object, info: Info, *, input: dict[str, Any]) -> dict[str,
 
 
 @project_type.field("members")
-def resolve_members(_: StoredProject, info: Info) -> list[dict[str, Any]]:
-    return [{**viewer.user(info.context.backend.entity), "role": {"name": "admin"}}]
+def resolve_members(project: StoredProject, info: Info) -> list[dict[str, Any]]:
+    """The owner of the server, who administrates all registries, and the users that were added."""
+    found = user_table.members(info.context.connection, project.id)
+    others = [{**viewer.user(user), "role": {"name": role}} for user, role in found]
+    return [{**viewer.owner(info.context), "role": {"name": "admin"}}, *others]
 
 
 @project_type.field("teamMembers")
@@ -154,7 +158,8 @@ def resolve_role(member: TeamMember, _: Info) -> dict[str, str]:
 @mutation.field("createProjectMembers")
 def add_members(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, bool]:  # noqa: A002
     context, project = info.context, _project_by_id(info.context, input["project_id"])
-    _check_users(context, input.get("user_ids") or [])
+    for user_id in _other_users(context, input.get("user_ids") or []):
+        user_table.set_member(context.connection, project.id, user_id, None)
     for node_id in input.get("team_ids") or []:
         organization_table.set_member(context.connection, project.id, _team_id(context, node_id), None)
     return {"success": True}
@@ -163,9 +168,12 @@ def add_members(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, bo
 @mutation.field("deleteProjectMembers")
 def remove_members(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, bool]:  # noqa: A002
     context, project = info.context, _project_by_id(info.context, input["project_id"])
-    if input.get("user_ids"):
-        msg = "cannot remove a user from a registry: wandb-devserver has one user, who administrates all of them"
+    user_ids = input.get("user_ids") or []
+    if encode_id("User", viewer.OWNER_NUMBER) in user_ids:
+        msg = "cannot remove the owner of the server from a registry: it administrates all of them"
         raise UsageError(msg)
+    for user_id in _other_users(context, user_ids):
+        user_table.remove_member(context.connection, project.id, user_id)
     for node_id in input.get("team_ids") or []:
         organization_table.remove_member(context.connection, project.id, _team_id(context, node_id))
     return {"success": True}
@@ -173,10 +181,14 @@ def remove_members(_: object, info: Info, *, input: dict[str, Any]) -> dict[str,
 
 @mutation.field("updateProjectMember")
 def update_member(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, bool]:  # noqa: A002
-    _check_users(info.context, [input["user_id"]])
-    if _check_role(input["user_project_role"]) != "admin":
-        msg = "cannot change the role of a user: wandb-devserver has one user, who administrates all registries"
+    context, project = info.context, _project_by_id(info.context, input["project_id"])
+    role = _check_role(input["user_project_role"])
+    others = _other_users(context, [input["user_id"]])
+    if not others and role != "admin":
+        msg = "cannot change the role of the owner of the server: it administrates all registries"
         raise UsageError(msg)
+    for user_id in others:
+        user_table.set_member(context.connection, project.id, user_id, role)
     return {"success": True}
 
 
@@ -209,12 +221,18 @@ def _team_id(context: Context, node_id: str) -> int:
     return team.id
 
 
-def _check_users(context: Context, node_ids: list[str]) -> None:
-    known = viewer.user(context.backend.entity)["id"]
-    for node_id in node_ids:
-        if node_id != known:
-            msg = f"user {node_id!r} does not exist: wandb-devserver has one user"
+def _other_users(context: Context, node_ids: list[str]) -> list[int]:
+    """Return the users beside the owner, who is a member of every registry.
+
+    Raises:
+        NotFoundError: if one does not exist.
+    """
+    numbers = [number for node_id in node_ids if (number := decode_id("User", node_id)) != viewer.OWNER_NUMBER]
+    for number in numbers:
+        if user_table.find_by_id(context.connection, number) is None:
+            msg = f"user {encode_id('User', number)!r} does not exist"
             raise NotFoundError(msg)
+    return numbers
 
 
 def _check_role(role: str) -> str:

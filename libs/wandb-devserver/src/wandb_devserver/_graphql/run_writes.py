@@ -55,7 +55,7 @@ def delete_run(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, Any
 @mutation.field("rewindRun")
 def rewind_run(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, Any]:  # noqa: A002
     context = info.context
-    entity, project = input.get("entity_name") or context.backend.entity, input.get("project_name") or DEFAULT_PROJECT
+    entity, project = input.get("entity_name") or context.default_entity, input.get("project_name") or DEFAULT_PROJECT
     run = context.run(entity, project, input["run_name"])
     if input["metric_name"] != "_step":
         msg = f"cannot rewind run {run.name!r} by the metric {input['metric_name']!r}: use '_step'"
@@ -86,7 +86,7 @@ def alert(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, bool]:  
 
 
 def _open(context: Context, given: dict[str, Any]) -> tuple[StoredRun, bool]:
-    entity = given.get("entity_name") or context.backend.entity
+    entity = given.get("entity_name") or context.default_entity
     project_name = check_project(given.get("model_name") or DEFAULT_PROJECT)
     project = project_table.find_or_create(context.connection, entity, project_name)
     run, inserted = lifecycle.open_run(

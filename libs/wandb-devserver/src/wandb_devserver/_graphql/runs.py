@@ -39,7 +39,7 @@ def resolve_project(run: StoredRun, info: Info) -> StoredProject | None:
 
 @run_type.field("user")
 def resolve_user(_: StoredRun, info: Info) -> JsonObject:
-    return viewer.user(info.context.backend.entity)
+    return viewer.owner(info.context)
 
 
 @run_type.field("readOnly")

@@ -53,7 +53,7 @@ def upsert_sweep(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, A
 @mutation.field("createAgent")
 def create_agent(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, StoredAgent]:  # noqa: A002
     context = info.context
-    entity = input.get("entity_name") or context.backend.entity
+    entity = input.get("entity_name") or context.default_entity
     project, name = input.get("project_name") or DEFAULT_PROJECT, input["sweep"]
     sweep = sweep_table.find_by_path(context.connection, entity, project, name)
     if sweep is None:
@@ -89,7 +89,7 @@ def _create(context: Context, given: dict[str, Any]) -> StoredSweep:
     if given.get("config") is None:
         msg = "upsertSweep needs the configuration of a sweep to create or the id of one to change"
         raise UsageError(msg)
-    entity = given.get("entity_name") or context.backend.entity
+    entity = given.get("entity_name") or context.default_entity
     name = check_project(given.get("project_name") or DEFAULT_PROJECT)
     project = project_table.find_or_create(context.connection, entity, name)
     return sweep_table.create(context.connection, project, given["config"])

@@ -1,4 +1,4 @@
-"""Resolvers for the current user and the capabilities of the server."""
+"""Resolvers for users and the capabilities of the server."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any
 from ariadne import MutationType, QueryType
 
 from wandb_devserver._errors import UsageError
+from wandb_devserver._graphql.context import encode_id
 from wandb_devserver._json import Json, JsonObject
+from wandb_devserver._storage import organizations as organization_table
+from wandb_devserver._storage import users as user_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wandb_devserver._graphql.context import Info
+    from wandb_devserver._graphql.context import Context, Info
+    from wandb_devserver._storage.users import StoredUser
 
 query = QueryType()
 mutation = MutationType()
@@ -31,48 +35,95 @@ FEATURES: tuple[str, ...] = (
     "TOTAL_COUNT_IN_FILE_CONNECTION",
     "UPDATE_RUN_STATE",
 )
+# The numbers of the other users begin at 1.
+OWNER_NUMBER = 0
 # The server does not limit the versions of the SDK.
 _CLI_VERSIONS: JsonObject = {"min_cli_version": "0.0.1", "max_cli_version": "999.0.0"}
 _UNSUPPORTED = {
     "createCustomChart": "custom chart presets",
-    "createInvite": "other users",
+    "createInvite": "invitations",
     "createServiceAccount": "service accounts",
-    "createUser": "other users",
     "deleteApiKey": "several API keys",
-    "deleteInvite": "other users",
+    "deleteInvite": "invitations",
     "enqueueSweepRun": "sweep run queues",
     "generateApiKey": "several API keys",
 }
 
 
-def user(entity: str) -> JsonObject:
-    """Return the only user of the server."""
+def owner(context: Context) -> JsonObject:
+    """Return the user whose API key the server accepts."""
+    entity = context.backend.entity
+    teams: list[Json] = [{"node": {"name": name}} for name in (entity, *_team_names(context))]
     return {
-        "id": "VXNlcjox",
-        "name": entity,
-        "username": entity,
-        "email": f"{entity}@localhost",
-        "admin": True,
-        "flags": "{}",
-        "entity": entity,
-        "deleted_at": None,
-        "photo_url": None,
+        **_fields(OWNER_NUMBER, entity, f"{entity}@localhost", admin=True),
+        "entity": context.default_entity,
         # The key itself is never part of a response.
         "api_keys": {"edges": [{"node": {"id": "QXBpS2V5OjE=", "name": "wandb-devserver", "description": None}}]},
-        "teams": {"edges": [{"node": {"name": entity}}]},
+        "teams": {"edges": teams},
     }
+
+
+def user(stored: StoredUser) -> JsonObject:
+    """Return a user beside the owner."""
+    return {
+        **_fields(stored.id, stored.name, stored.email, admin=stored.admin),
+        "entity": stored.name,
+        "api_keys": {"edges": []},
+        "teams": {"edges": [{"node": {"name": stored.name}}]},
+    }
+
+
+def _fields(number: int, name: str, email: str, *, admin: bool) -> JsonObject:
+    return {
+        "id": encode_id("User", number),
+        "name": name,
+        "username": name,
+        "email": email,
+        "admin": admin,
+        "flags": "{}",
+        "deleted_at": None,
+        "photo_url": None,
+    }
+
+
+def _team_names(context: Context) -> list[str]:
+    return [team.name for team in organization_table.all_teams(context.connection)]
 
 
 @query.field("viewer")
 def resolve_viewer(_: object, info: Info) -> JsonObject:
-    return user(info.context.backend.entity)
+    return owner(info.context)
 
 
 @query.field("users")
 def resolve_users(_: object, info: Info, *, query: str | None = None) -> dict[str, Any]:
-    found = user(info.context.backend.entity)
-    matches = query in (None, found["username"], found["email"])
-    return {"edges": [{"node": found}] if matches else []}
+    """Users whose name or email contains the query; one that it names exactly comes first."""
+    known = [owner(info.context), *map(user, user_table.all_of(info.context.connection))]
+    found = [item for item in known if not query or any(query in text for text in _names(item))]
+    found.sort(key=lambda item: query not in _names(item))
+    return {"edges": [{"node": item} for item in found]}
+
+
+def _names(item: JsonObject) -> tuple[str, str]:
+    return str(item["username"]), str(item["email"])
+
+
+@mutation.field("updateUser")
+def update_user(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, JsonObject]:  # noqa: A002
+    if entity := input.get("default_entity"):
+        user_table.set_default_entity(info.context.connection, entity)
+    return {"user": owner(info.context)}
+
+
+@mutation.field("createUser")
+def create_user(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, JsonObject]:  # noqa: A002
+    email = input.get("email") or ""
+    name = email.partition("@")[0]
+    if not name or email == owner(info.context)["email"]:
+        msg = f"invalid email {email!r}: use the email of a new user"
+        raise UsageError(msg)
+    stored = user_table.add(info.context.connection, name, email, admin=bool(input.get("admin")))
+    return {"user": user(stored)}
 
 
 @query.field("serverInfo")

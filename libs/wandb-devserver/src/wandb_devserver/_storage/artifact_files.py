@@ -81,20 +81,24 @@ def page(
 ) -> list[StoredEntry]:
     """Return what an artifact holds (only `names` unless None) after the id `after`."""
     rows = connection.execute(
-        "SELECT * FROM artifact_entries WHERE artifact_id = ?1 AND id > ?2 "
-        "AND (?3 IS NULL OR name IN (SELECT value FROM json_each(?3))) ORDER BY id LIMIT ?4",
-        (artifact_id, after, None if names is None else json.dumps(names), limit),
+        "SELECT * FROM artifact_entries WHERE artifact_id = :artifact AND id > :after "
+        "AND (:names IS NULL OR name IN (SELECT value FROM json_each(:names))) ORDER BY id LIMIT :limit",
+        {"artifact": artifact_id, "after": after, "names": _as_json(names), "limit": limit},
     )
     return [StoredEntry(**row) for row in rows]
 
 
 def count(connection: sqlite3.Connection, artifact_id: int, names: list[str] | None) -> int:
     (total,) = connection.execute(
-        "SELECT COUNT(*) FROM artifact_entries WHERE artifact_id = ?1 "
-        "AND (?2 IS NULL OR name IN (SELECT value FROM json_each(?2)))",
-        (artifact_id, None if names is None else json.dumps(names)),
+        "SELECT COUNT(*) FROM artifact_entries WHERE artifact_id = :artifact "
+        "AND (:names IS NULL OR name IN (SELECT value FROM json_each(:names)))",
+        {"artifact": artifact_id, "names": _as_json(names)},
     ).fetchone()
     return int(total)
+
+
+def _as_json(names: list[str] | None) -> str | None:
+    return None if names is None else json.dumps(names)
 
 
 def is_in_collection(connection: sqlite3.Connection, collection_id: int, md5: str) -> bool:
@@ -110,11 +114,11 @@ def is_in_collection(connection: sqlite3.Connection, collection_id: int, md5: st
 def contents_of(connection: sqlite3.Connection, artifact_id: int) -> set[str]:
     """Return the MD5 of everything an artifact needs; ask before deleting it."""
     rows = connection.execute(
-        "SELECT digest FROM artifact_entries WHERE artifact_id = ?1 UNION "
-        "SELECT md5 FROM artifact_claims WHERE artifact_id = ?1 UNION "
-        "SELECT digest FROM artifact_manifests WHERE artifact_id = ?1 AND digest IS NOT NULL UNION "
-        "SELECT manifest_digest FROM artifacts WHERE id = ?1 AND manifest_digest IS NOT NULL",
-        (artifact_id,),
+        "SELECT digest FROM artifact_entries WHERE artifact_id = :artifact UNION "
+        "SELECT md5 FROM artifact_claims WHERE artifact_id = :artifact UNION "
+        "SELECT digest FROM artifact_manifests WHERE artifact_id = :artifact AND digest IS NOT NULL UNION "
+        "SELECT manifest_digest FROM artifacts WHERE id = :artifact AND manifest_digest IS NOT NULL",
+        {"artifact": artifact_id},
     )
     return {md5 for (md5,) in rows}
 
@@ -132,10 +136,10 @@ def forget_unused(connection: sqlite3.Connection, candidates: set[str]) -> list[
 
 def _is_wanted(connection: sqlite3.Connection, md5: str) -> bool:
     row = connection.execute(
-        "SELECT EXISTS (SELECT 1 FROM artifact_entries WHERE digest = ?1 AND reference IS NULL) "
-        "OR EXISTS (SELECT 1 FROM artifact_claims WHERE md5 = ?1) "
-        "OR EXISTS (SELECT 1 FROM artifact_manifests WHERE digest = ?1) "
-        "OR EXISTS (SELECT 1 FROM artifacts WHERE manifest_digest = ?1)",
-        (md5,),
+        "SELECT EXISTS (SELECT 1 FROM artifact_entries WHERE digest = :md5 AND reference IS NULL) "
+        "OR EXISTS (SELECT 1 FROM artifact_claims WHERE md5 = :md5) "
+        "OR EXISTS (SELECT 1 FROM artifact_manifests WHERE digest = :md5) "
+        "OR EXISTS (SELECT 1 FROM artifacts WHERE manifest_digest = :md5)",
+        {"md5": md5},
     )
     return bool(row.fetchone()[0])

@@ -89,9 +89,9 @@ def page(
 ) -> list[StoredCollection]:
     """Return the collections of projects (of all types when `type_name` is None), oldest first."""
     rows = connection.execute(
-        f"{_SELECT} JOIN json_each(?1) AS projects ON collections.project_id = projects.value "
-        "WHERE (?2 IS NULL OR artifact_types.name = ?2) ORDER BY collections.id",
-        (json.dumps(project_ids), type_name),
+        f"{_SELECT} JOIN json_each(:projects) AS projects ON collections.project_id = projects.value "
+        "WHERE (:type IS NULL OR artifact_types.name = :type) ORDER BY collections.id",
+        {"projects": json.dumps(project_ids), "type": type_name},
     )
     return [StoredCollection(**row) for row in rows]
 

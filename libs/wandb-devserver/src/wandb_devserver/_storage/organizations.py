@@ -59,6 +59,10 @@ def add_team(connection: sqlite3.Connection, name: str, organization_id: int | N
     return team
 
 
+def all_teams(connection: sqlite3.Connection) -> list[StoredTeam]:
+    return [StoredTeam(**row) for row in connection.execute("SELECT * FROM teams ORDER BY id")]
+
+
 def find_team(connection: sqlite3.Connection, name: str) -> StoredTeam | None:
     row = connection.execute("SELECT * FROM teams WHERE name = ?", (name,)).fetchone()
     return StoredTeam(**row) if row else None
@@ -81,9 +85,9 @@ def members(connection: sqlite3.Connection, project_id: int) -> list[TeamMember]
 def set_member(connection: sqlite3.Connection, project_id: int, team_id: int, role: str | None) -> None:
     """Give a team a role in a registry; without a role, it becomes a member unless it has one."""
     connection.execute(
-        "INSERT INTO project_teams VALUES (?1, ?2, COALESCE(?3, ?4)) "
-        "ON CONFLICT DO UPDATE SET role = COALESCE(?3, role)",
-        (project_id, team_id, role, DEFAULT_ROLE),
+        "INSERT INTO project_teams VALUES (:project, :team, COALESCE(:role, :default)) "
+        "ON CONFLICT DO UPDATE SET role = COALESCE(:role, role)",
+        {"project": project_id, "team": team_id, "role": role, "default": DEFAULT_ROLE},
     )
 
 

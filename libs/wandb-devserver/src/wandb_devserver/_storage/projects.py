@@ -68,8 +68,8 @@ def delete(connection: sqlite3.Connection, project: StoredProject) -> None:
 def page(connection: sqlite3.Connection, entity: str | None, *, after: int = 0, limit: int = -1) -> list[StoredProject]:
     """Return projects (of all entities when `entity` is None) in order of creation, after the id `after`."""
     rows = connection.execute(
-        "SELECT * FROM projects WHERE (?1 IS NULL OR entity = ?1) AND id > ?2 ORDER BY id LIMIT ?3",
-        (entity, after, limit),
+        "SELECT * FROM projects WHERE (:entity IS NULL OR entity = :entity) AND id > :after ORDER BY id LIMIT :limit",
+        {"entity": entity, "after": after, "limit": limit},
     )
     return [_stored(row) for row in rows]
 
