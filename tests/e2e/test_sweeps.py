@@ -303,13 +303,13 @@ def test_missing_configuration_raises_before_any_request(wandb_devserver: DevSer
 
 def test_invalid_configuration_names_every_key(wandb_devserver: DevServer) -> None:
     """Nothing is created."""
-    wrong = wandb_sweep_config(method="bayes", parameters={"opt": {"parameters": {"lr": {"min": 0, "max": 0.1}}}})
+    wrong = wandb_sweep_config(method="bayes", parameters={"opt": {"parameters": {"lr": {"value": 0}}}})
     with pytest.raises(flyte.errors.RuntimeUserError) as caught:
         run_locally(joining, context=wrong)
 
     assert SweepConfigError.__name__ in str(caught.value.code)
     assert "metric: is missing" in str(caught.value)
-    assert "parameters['opt']['parameters']['lr']: is ambiguous" in str(caught.value)
+    assert "parameters: method 'bayes' requires one that is not constant" in str(caught.value)
     assert wandb_devserver.sweeps() == []
 
 

@@ -167,9 +167,14 @@ def test_missing_configuration_is_an_error_with_advice(config: dict[str, str]) -
 
 def test_invalid_configuration_is_refused_with_all_problems() -> None:
     with pytest.raises(SweepConfigError, match=r"- method: is missing") as caught:
-        created(context=wandb_sweep_config(parameters={"a": {}}))
+        created(context=wandb_sweep_config(early_terminate={"type": "hyperband", "min_iter": 1}))
 
-    assert len(caught.value.problems) == 2
+    assert len(caught.value.problems) == 3
+
+
+def test_invalid_field_of_a_plain_context_is_refused() -> None:
+    with pytest.raises(SweepConfigError, match=re.escape("- wandb_sweep_parameters['a']['mni']: is unknown")):
+        created(context={"wandb_sweep_method": "random", "wandb_sweep_parameters": '{"a": {"mni": 1}}'})
 
 
 def test_plain_function_is_refused() -> None:

@@ -11,6 +11,8 @@ from wandb_artifacts import InvalidValueError, check_entity, check_project
 from wandb_runtime.config import validators
 from wandb_runtime.config.context import ContextConfig, Field, TextField
 
+from wandb_sweeps._config import validation
+
 if TYPE_CHECKING:
     from typing_extensions import Self
 
@@ -70,9 +72,9 @@ class WandbSweepConfig(ContextConfig):
     prefix: ClassVar[str] = "wandb_sweep_"
     function: ClassVar[str] = "wandb_sweep_config"
 
-    method = TextField[SweepMethod](validators.one_of("grid", "random", "bayes"))
-    metric = Field[dict[str, Any]](validators.mapping)
-    parameters = Field[dict[str, Any]](validators.mapping)
+    method = TextField[SweepMethod](validators.one_of(*validation.METHODS))
+    metric = Field[dict[str, Any]](validation.metric)
+    parameters = Field[dict[str, Any]](validation.parameters)
     project = TextField[str](validators.from_function(check_project))
     entity = TextField[str](validators.from_function(check_entity))
     prior_runs = Field[list[str]](validators.string_list)
@@ -82,14 +84,14 @@ class WandbSweepConfig(ContextConfig):
     on_failure = TextField[OnFailure](validators.one_of("leave", "stop", "cancel"))
 
     command = Field[list[str]](validators.string_list)
-    controller = Field[dict[str, Any]](validators.mapping)
+    controller = Field[dict[str, Any]](validation.controller)
     description = TextField[str](validators.string)
-    early_terminate = Field[dict[str, Any]](validators.mapping)
+    early_terminate = Field[dict[str, Any]](validation.early_terminate)
     image_uri = TextField[str](validators.string)
     job = TextField[str](validators.string)
     program = TextField[str](validators.string)
     run_cap = Field[int](_check_run_cap)
-    scheduler = Field[dict[str, Any]](validators.mapping)
+    scheduler = Field[dict[str, Any]](validation.scheduler)
 
     def entered(self, effective: Self) -> dict[str, str]:
         """Return the context of a `with` block: decorated tasks called in it create a sweep, even below another one."""
@@ -131,6 +133,7 @@ def wandb_sweep_config(
 
     Raises:
         InvalidValueError: A value is invalid, cannot be carried as JSON, or is a credential.
+        SweepConfigError: W&B cannot search with `metric`, `parameters` or another section.
     """
     return WandbSweepConfig.from_values(
         method=method,

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from wandb_runtime import WandbConfig
 
+from wandb_sweeps._config.search_space import with_distributions
 from wandb_sweeps._config.sweep import SCOPE_KEY, WandbSweepConfig
-from wandb_sweeps._config.validation import problems_of, with_distributions
-from wandb_sweeps._errors import NoSweepConfigError, SweepConfigError
+from wandb_sweeps._config.validation import check_together
+from wandb_sweeps._errors import NoSweepConfigError
 from wandb_sweeps._location import SweepLocation
 
 if TYPE_CHECKING:
@@ -128,11 +129,10 @@ def _sweep_config(values: Mapping[str, Any], task: TaskIdentity | None) -> dict[
     config = {name: value for name, value in values.items() if name not in _NOT_SENT}
     if config.keys() <= {"name", "description"}:
         raise NoSweepConfigError(_NO_CONFIG)
-    if problems := problems_of(config):
-        raise SweepConfigError(problems)
+    check_together(config)
     if task is not None:
         config.setdefault("name", f"{task.run_name}-{task.action_name}")
-    return with_distributions(config)
+    return {**config, "parameters": with_distributions(config["parameters"])}
 
 
 _NO_CONFIG = (
