@@ -6,6 +6,7 @@ import wandb
 from flyteplugins.wandb import (
     SweepResult,
     fan_out_sweep_agents,
+    get_wandb_run,
     get_wandb_sweep_id,
     sweep_agent,
     wandb_config,
@@ -15,6 +16,8 @@ from flyteplugins.wandb import (
 )
 from wandb_devserver import DevServer, Fault
 from wandb_sweeps._agents import fan_out
+from wandb_sweeps._location import SweepLocation
+from wandb_sweeps._server.lookup import SweepServer
 
 from tests.e2e.support import create_grid, run_locally, set_sweep_state
 
@@ -39,6 +42,17 @@ def logging_lr() -> None:
     wandb.log({"gain": wandb.config["lr"]})
 
 
+@sweep_agent(env)
+@wandb_init
+def summarizing() -> None:
+    kind = wandb.config["kind"]
+    run = get_wandb_run()
+    assert run is not None
+    run.define_metric("gain", summary=None if kind == "plain" else kind)
+    for value in (2.0, 1.0, 4.0, 3.0):
+        run.log({"gain": value})
+
+
 _agents: list[tuple[int, str, str | None]] = []
 
 
@@ -51,6 +65,18 @@ async def doing_nothing(agent_id: int, sweep_id: str, count: int = 1) -> None:
 @env.task
 async def search(task: str, agents: int = 1) -> SweepResult:
     return await fan_out_sweep_agents(globals()[task], num_agents=agents)
+
+
+@wandb_sweep
+@env.task
+async def search_twice(task: str, leaves_a_trial_running: bool = False) -> SweepResult:
+    result = await fan_out_sweep_agents(globals()[task], num_agents=1, trials_per_agent=2)
+    if leaves_a_trial_running:
+        location = SweepLocation.current()
+        assert location is not None
+        server = SweepServer.of(location)
+        server.heartbeat(server.create_agent(location, "elsewhere"), None)
+    return result
 
 
 @env.task
@@ -75,6 +101,38 @@ def test_best_trial_of_a_maximized_metric(wandb_devserver: DevServer) -> None:
 
     assert (result.metric, result.goal) == ("gain", "maximize")
     assert [result.value_of(trial) for trial in result.ranked] == [3, 2, 1]
+
+
+@pytest.mark.parametrize(("goal", "values"), [("minimize", [1, 3, 2.5, 2, 4, 3]), ("maximize", [1, 3, 2.5, 2, 4, 3])])
+def test_trials_are_ranked_by_any_summary_of_the_metric(
+    goal: str, values: list[float], wandb_devserver: DevServer
+) -> None:
+    """Of a trial that stores one kind of summary, that one counts."""
+    metric = {"name": "gain", "goal": goal}
+    kinds = ["min", "last", "mean", "first", "max", "plain"]
+    sweep = wandb_sweep_config(method="grid", metric=metric, parameters={"kind": {"values": kinds}})
+    result: SweepResult = run_locally(search, "summarizing", context={**PROJECT, **sweep})
+
+    assert {trial.config["kind"]: result.value_of(trial) for trial in result.trials} == dict(zip(kinds, values, strict=True))
+    assert result.best is not None
+    assert result.best.config["kind"] == ("min" if goal == "minimize" else "max")
+
+
+@pytest.mark.parametrize(("leaves_a_trial_running", "state"), [(False, "FINISHED"), (True, "RUNNING")])
+def test_sweep_is_finished_when_its_task_has_returned_and_all_trials_have_ended(
+    leaves_a_trial_running: bool, state: str, wandb_devserver: DevServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A metric that no trial logged is a warning in the result and in the log."""
+    parameters = {"lr": {"values": [1, 2, 3]}}
+    sweep = wandb_sweep_config(method="random", metric={"name": "gian"}, parameters=parameters)
+    result: SweepResult = run_locally(
+        search_twice, "logging_lr", leaves_a_trial_running, context={**PROJECT, **sweep}
+    )
+
+    (stored,) = wandb_devserver.sweeps()
+    assert stored.state == state
+    assert result.warnings == [f"No trial of sweep {stored.id} logged its metric 'gian'; did you mean 'gain'?"]
+    assert result.warnings[0] in caplog.text
 
 
 def test_idle_agents_of_a_paused_sweep(wandb_devserver: DevServer) -> None:

@@ -188,14 +188,14 @@ def test_plain_function_is_refused() -> None:
 @pytest.mark.parametrize(
     ("settings", "after_return", "after_failure"),
     [
-        ({}, None, "FINISHED"),
+        ({}, "FINISHED", "FINISHED"),
         ({"on_exit": "stop", "on_failure": "cancel"}, "FINISHED", "CANCELED"),
         ({"on_exit": "leave", "on_failure": "leave"}, None, None),
-        ({"on_failure": "stop"}, None, "FINISHED"),
+        ({"on_failure": "stop"}, "FINISHED", "FINISHED"),
     ],
 )
 def test_state_after_the_task(settings: dict[str, Any], after_return: str | None, after_failure: str | None) -> None:
-    """By default the sweep is left after a return, and stopped after a failure."""
+    """By default the sweep is stopped; after a return only if all of its trials have ended."""
     plan = created(wandb_sweep_config(**settings))
 
     assert state_after(plan, has_failed=False) == after_return

@@ -28,6 +28,8 @@ A, B, C = trial("a", loss=2), trial("b", loss=1.5), trial("c", loss=3)
         (result(trial("f", "failed", loss=0)), "f", "f"),
         (result(trial("v", val={"loss": 1}), trial("w", val={"loss": 0}), metric="val.loss"), "wv", "w"),
         (result(trial("v", loss={"min": 2, "max": 3}), trial("w", loss={"min": 1, "max": 9})), "wv", "w"),
+        (result(trial("l", loss={"last": 2, "mean": 1}), trial("m", loss={"mean": 1.5, "max": 9})), "ml", "m"),
+        (result(trial("o", loss={"max": 2}), trial("p", loss={"best": 1, "first": 3})), "po", "p"),
         (result(A, B, metric=""), "ab", None),
         (result(), "", None),
     ],

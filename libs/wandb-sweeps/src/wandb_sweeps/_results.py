@@ -67,6 +67,8 @@ class SweepResult:
     """Which values are better: "minimize" or "maximize"."""
     errors: dict[str, str] = field(default_factory=dict)
     """Why agents failed, by the agent's name."""
+    warnings: list[str] = field(default_factory=list)
+    """What is probably not as intended: no trial logged the metric, for example."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -93,6 +95,8 @@ class SweepResult:
 
         Returns:
             The value, or None if it is not a finite number. A metric named `val.loss` is found in nested summaries too.
+            Of the values that `define_metric(metric, summary=...)` stores, it is the extremum in the sweep's direction,
+            else the best, last, mean or first value, else the other extremum.
         """
         if not self.metric:
             return None
@@ -101,8 +105,10 @@ class SweepResult:
             value = trial.summary
             for part in self.metric.split("."):
                 value = value.get(part) if isinstance(value, dict) else None
-        if isinstance(value, dict):  # define_metric(..., summary="min")
-            value = value.get("max" if self.goal == "maximize" else "min")
+        if isinstance(value, dict):
+            extrema = ("max", "min") if self.goal == "maximize" else ("min", "max")
+            kinds = (extrema[0], "best", "last", "mean", "first", extrema[1])
+            value = next((value[kind] for kind in kinds if kind in value), None)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             return None
         return float(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import difflib
 import inspect
 import logging
 import time
@@ -187,6 +188,9 @@ async def _summarize(
                 state, trials = "unknown", list(own.values())
                 break
         await asyncio.sleep(_READ_INTERVAL)
+    warnings = _warnings(sweep, trials)
+    for warning in warnings:
+        _logger.warning("%s", warning)
     return SweepResult(
         sweep_id=str(sweep.location.ref),
         url=sweep.location.ref.url,
@@ -195,7 +199,17 @@ async def _summarize(
         metric=sweep.metric,
         goal=sweep.goal,
         errors=errors,
+        warnings=warnings,
     )
+
+
+def _warnings(sweep: Sweep, trials: list[Trial]) -> list[str]:
+    logged = {key for trial in trials for key in trial.summary}
+    if not logged or not sweep.metric or logged & {sweep.metric, sweep.metric.partition(".")[0]}:
+        return []
+    close = difflib.get_close_matches(sweep.metric, logged, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"they logged {', '.join(map(repr, sorted(logged)[:10]))}"
+    return [f"No trial of sweep {sweep.location.id} logged its metric {sweep.metric!r}; {hint}"]
 
 
 def _with_agent(trial: Trial, own: Trial | None) -> Trial:

@@ -123,7 +123,8 @@ def wandb_sweep_config(
         prior_runs: Ids of earlier runs that the search starts from.
         name: The display name of the sweep. Default: `{run name}-{action name}`.
         download_logs: Whether to download the files of the sweep's runs when its task has ended.
-        on_exit: What happens to the sweep when its task has returned: "leave" it (default) or "stop" it.
+        on_exit: What happens to the sweep when its task has returned: "leave" or "stop" it. Default: stop it if it has
+            trials and all of them have ended, so that a sweep whose agents run elsewhere continues.
         on_failure: What happens to the sweep when its task has failed: "leave" it, "stop" it (default) or "cancel" it.
         **kwargs: Other keys of W&B's sweep configuration: `early_terminate`, `description`, `command`, `run_cap`, ...
 

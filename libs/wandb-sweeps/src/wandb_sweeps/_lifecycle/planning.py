@@ -63,7 +63,8 @@ class CreatePlan:
     may_exist: bool
     """Whether an earlier attempt of the action may have created the sweep."""
     config_fingerprint: str
-    on_exit: OnExit
+    on_exit: OnExit | None
+    """None: stop the sweep if it has trials and all of them have ended."""
     on_failure: OnFailure
     downloads_logs: bool
 
@@ -118,7 +119,7 @@ def plan_sweep(decorator: WandbSweepConfig, call: PlanningContext) -> Plan:
         marker=None if call.task is None else marker_of(call.task, config),
         may_exist=call.task is not None and call.task.attempt != 0,
         config_fingerprint=fingerprint(call.context),
-        on_exit=effective.on_exit or "leave",
+        on_exit=effective.on_exit,
         on_failure=effective.on_failure or "stop",
         downloads_logs=effective.download_logs or False,
     )

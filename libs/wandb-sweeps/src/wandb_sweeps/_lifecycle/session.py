@@ -96,10 +96,11 @@ class SweepSession:
         state = state_after(plan, has_failed=has_failed)
         if state is None:
             return
+        needs_ended_trials = not has_failed and plan.on_exit is None
         from wandb_sweeps._server import manage
 
         try:
-            run(functools.partial(manage.end, own, state, has_failed=has_failed))
+            run(functools.partial(manage.end, own, state, has_failed=has_failed, needs_ended_trials=needs_ended_trials))
         except (Exception, FutureTimeoutError) as error:  # noqa: BLE001
             _logger.error(
                 "W&B sweep %s could not be stopped after its task, and continues (%s: %s). Stop it at %s",
@@ -116,7 +117,7 @@ def _call_with_timeout(call: Callable[..., None]) -> None:
 
 def state_after(plan: CreatePlan, *, has_failed: bool) -> SweepState | None:
     """Return the state to give a sweep after its task; None to leave it unchanged."""
-    action = plan.on_failure if has_failed else plan.on_exit
+    action = plan.on_failure if has_failed else plan.on_exit or "stop"
     states: dict[str, SweepState] = {"stop": "FINISHED", "cancel": "CANCELED"}
     return states.get(action)
 

@@ -34,6 +34,7 @@ _LONGEST_PAUSE = 2.0
 # Appended to the marker of a sweep that was ended because its task failed: the next attempt resumes the sweep.
 _ENDED_BY_FAILURE = " (ended by a failed attempt)"
 _ENDED = ("FINISHED", "CANCELED")
+_RUNNING_STATES = ["pending", "preempting", "running"]
 _DEFAULT_PROJECT = "uncategorized"
 
 
@@ -135,13 +136,21 @@ class _Creation:
         return OwnSweep(location, storage_id, self.connection)
 
 
-def end(own: OwnSweep, state: SweepState, *, has_failed: bool, is_exiting: bool = False) -> None:
+def end(
+    own: OwnSweep,
+    state: SweepState,
+    *,
+    has_failed: bool,
+    needs_ended_trials: bool = False,
+    is_exiting: bool = False,
+) -> None:
     """End a sweep that has not ended yet: its agents get no more trials.
 
     Args:
         own: The sweep.
         state: "FINISHED" lets running trials finish, "CANCELED" stops them.
         has_failed: Whether it ends with a failed task, whose next attempt resumes the sweep.
+        needs_ended_trials: Whether to leave a sweep that has a running trial, or none: agents elsewhere work for it.
         is_exiting: Whether the interpreter is exiting.
 
     Raises:
@@ -149,7 +158,7 @@ def end(own: OwnSweep, state: SweepState, *, has_failed: bool, is_exiting: bool 
     """
     client = (ThreadlessClient if is_exiting else Client)(own.connection, timeout=_END_TIMEOUT)
     current = api.find_sweep(client, own.location)
-    if current is None or _has_ended(current):
+    if current is None or _has_ended(current) or (needs_ended_trials and not _have_trials_ended(client, own)):
         return
     description = current.get("description")
     if has_failed:
@@ -167,6 +176,13 @@ def _change(client: Client, own: OwnSweep, state: SweepState, description: str |
         entityName=own.location.entity,
         projectName=own.location.project,
     )
+
+
+def _have_trials_ended(client: Client, own: OwnSweep) -> bool:
+    in_sweep = {"sweep": own.location.id}
+    running = {"$and": [in_sweep, {"state": {"$in": _RUNNING_STATES}}]}
+    first, first_running = (next(api.list_trials(client, own.location, which), None) for which in (in_sweep, running))
+    return first is not None and first_running is None
 
 
 def _has_ended(sweep: Mapping[str, Any]) -> bool:
