@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from wandb_runtime.config import validators
 
-from wandb_sweeps._config.search_space import NUMBER, Key, is_int, is_number, leaves, problems_of_keys, problems_of_space, required
+from wandb_sweeps._config.search_space import (
+    NUMBER,
+    Key,
+    is_int,
+    is_number,
+    leaves,
+    problems_of_keys,
+    problems_of_space,
+    required,
+)
 from wandb_sweeps._errors import SweepConfigError
 
 if TYPE_CHECKING:
