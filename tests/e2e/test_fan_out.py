@@ -113,7 +113,8 @@ def test_trials_are_ranked_by_any_summary_of_the_metric(
     sweep = wandb_sweep_config(method="grid", metric=metric, parameters={"kind": {"values": kinds}})
     result: SweepResult = run_locally(search, "summarizing", context={**PROJECT, **sweep})
 
-    assert {trial.config["kind"]: result.value_of(trial) for trial in result.trials} == dict(zip(kinds, values, strict=True))
+    ranked = {trial.config["kind"]: result.value_of(trial) for trial in result.trials}
+    assert ranked == dict(zip(kinds, values, strict=True))
     assert result.best is not None
     assert result.best.config["kind"] == ("min" if goal == "minimize" else "max")
 

@@ -1,7 +1,7 @@
 """The search space of a sweep: W&B's distributions, and the keys that each takes.
 
-The table follows the JSON schema of W&B's `sweeps` package and the checks of `wandb.sweep()`; W&B itself only warns, and
-fails when the first agent requests a trial.
+The table follows the JSON schema of W&B's `sweeps` package and the checks of `wandb.sweep()`. W&B itself only warns,
+and fails when the first agent requests a trial.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def problems_of_space(path: str, space: object) -> Iterator[str]:
         return
     for name, parameter in space.items():
         if not _NAME.fullmatch(name):
-            yield f"{path}[{name!r}]: W&B accepts names of letters, digits, '_', '.' and '-' that begin with a letter or '_'"
+            yield f"{path}[{name!r}]: a name begins with a letter or '_', and consists of letters, digits, '_', '.', '-'"
         yield from _of_parameter(f"{path}[{name!r}]", parameter)
 
 
@@ -161,7 +161,7 @@ def _of_parameter(path: str, parameter: object) -> Iterator[str]:
 
 
 def _distribution_of(parameter: Mapping[str, Any]) -> str | None:
-    """Return the distribution that a parameter names or implies; None if it is ambiguous, or there is nothing to go by."""
+    """Return the distribution that a parameter names or implies; None if it is ambiguous, or implies none."""
     if "distribution" in parameter:
         return str(parameter["distribution"])
     if "value" in parameter:

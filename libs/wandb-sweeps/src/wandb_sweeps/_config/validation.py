@@ -1,4 +1,4 @@
-"""Validation of a sweep configuration: of each field where it is written, of fields together before anything is created."""
+"""Validation of a sweep configuration: each field where it is written, fields together before a sweep is created."""
 
 from __future__ import annotations
 
