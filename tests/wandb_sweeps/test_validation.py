@@ -78,7 +78,7 @@ def test_valid_configuration_has_no_problems(config: dict[str, Any]) -> None:
         (space(a=3), "parameters['a']", "'value'"),
         (space(a=[1, 2]), "parameters['a']", "'values'"),
         (space(a={}), "parameters['a']", "defines no search space"),
-        ({"parameters": {"learning rate": {"value": 1}}}, "parameters['learning rate']", "begin with a letter"),
+        ({"parameters": {"learning rate": {"value": 1}}}, "parameters['learning rate']", "must begin with a letter"),
         (space(a={"valeus": [1]}), "parameters['a']['valeus']", "is unknown; did you mean 'values'?"),
         (space(a={"mni": 1}), "parameters['a']['mni']", "is unknown; did you mean 'min'?"),
         (space(a={"min": 1, "max": 2, "Q": 1}), "parameters['a']['Q']", "'int_uniform' takes 'min', 'max'"),

@@ -95,7 +95,7 @@ def problems_of_space(path: str, space: object) -> Iterator[str]:
         return
     for name, parameter in space.items():
         if not _NAME.fullmatch(name):
-            yield f"{path}[{name!r}]: a name begins with a letter or '_', and consists of letters, digits, '_', '.', '-'"
+            yield f"{path}[{name!r}]: must begin with a letter or '_' and consist of letters, digits, '_', '.', '-'"
         yield from _of_parameter(f"{path}[{name!r}]", parameter)
 
 
