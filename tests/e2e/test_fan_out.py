@@ -126,9 +126,7 @@ def test_sweep_is_finished_when_its_task_has_returned_and_all_trials_have_ended(
     """A metric that no trial logged is a warning in the result and in the log."""
     parameters = {"lr": {"values": [1, 2, 3]}}
     sweep = wandb_sweep_config(method="random", metric={"name": "gian"}, parameters=parameters)
-    result: SweepResult = run_locally(
-        search_twice, "logging_lr", leaves_a_trial_running, context={**PROJECT, **sweep}
-    )
+    result: SweepResult = run_locally(search_twice, "logging_lr", leaves_a_trial_running, context={**PROJECT, **sweep})
 
     (stored,) = wandb_devserver.sweeps()
     assert stored.state == state
