@@ -251,11 +251,59 @@ def test_one_step_with_many_rows_is_asked_for_with_more_samples() -> None:
     assert len(source.asked) < 40
 
 
-def test_rows_whose_step_is_unknown_or_another_are_kept() -> None:
-    texts = ['{"loss": 1}', '{"_step": 99999, "a": 1}', '{"_step": -5}', '{"_step": "x"}', '{"_step": 2e0}'] * 1_500
-    source = Source([index // 3 for index in range(7_500)], texts)
+def test_rows_whose_step_is_unknown_are_kept() -> None:
+    texts = ['{"loss": 1}', '{"_step": null}', '{"_step": "x"}', '{"_step": true}', '{"_step": NaN}', "{"] * 1_500
+    source = Source([index // 3 for index in range(9_000)], texts)
 
     assert scanned(source) == texts
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        (['{"_step": 2}', '{"_step": 1}'], "step 1 after step 2"),
+        (['{"_step": 1, "a": 1}', '{"_step": 1, "a": 1}'], "the same row of step 1 twice"),
+        (['{"_step": 5}'], "step 5 in a page of the steps 0 to 4"),
+        (['{"_step": -1}'], "step -1 in a page"),
+        (['{"a": {"_step": 1}, "_step": 7}'], "step 7 in a page"),
+        (['{"_step": 1e300}'], "in a page"),
+    ],
+)
+def test_rows_that_were_not_requested_are_refused(rows: list[str], reason: str) -> None:
+    async def page(*_: int) -> list[str]:
+        return rows
+
+    with pytest.raises(ServerAnswerError, match=reason):
+        export_of(HistorySource(4, None, 10, page))
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ['{"_step": 1, "a": 1}', '{"_step": 1, "a": 2}', '{"_step": 2, "a": 1}'],
+        ['{"a": {"_step": 7}, "_step": 0}', '{"a": "\\"_step\\": 9", "_step": 1}', '{"_step": 2.0}'],
+        ['{"_step": 4}'],
+        [],
+    ],
+)
+def test_rows_in_order_are_accepted(rows: list[str]) -> None:
+    async def page(*_: int) -> list[str]:
+        return rows
+
+    assert export_of(HistorySource(4, None, 10, page)) == len(rows)
+
+
+def test_server_that_ignores_ranges_is_refused() -> None:
+    class Same(Source):
+        async def page(self, first: int, end: int, samples: int) -> list[str]:
+            return await super().page(0, 5_000, samples)
+
+    with pytest.raises(ServerAnswerError, match="in a page of the steps"):
+        export_of(Same(list(range(5_000))).pages)
+
+
+def export_of(source: HistorySource) -> int:
+    return asyncio.run(export_history(source, Memory(), "jsonl", ahead=2))
 
 
 def test_no_request_for_a_run_without_rows() -> None:

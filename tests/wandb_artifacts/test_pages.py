@@ -6,8 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from wandb_artifacts import ServerAnswerError
-from wandb_artifacts._client.pages import Page, iterate_pages, read_page
+from wandb_artifacts import NotFoundError, ServerAnswerError
+from wandb_artifacts._client.pages import Node, Page, iterate_pages, read_page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +22,6 @@ EDGE: dict[str, Any] = {"node": {"name": "a"}, "cursor": "1"}
         ({"edges": [], "pageInfo": {"hasNextPage": False}}, None),
         ({"edges": [EDGE], "pageInfo": {"hasNextPage": True}}, "1"),
         ({"edges": [EDGE], "pageInfo": {"hasNextPage": True, "endCursor": "2"}}, "2"),
-        ({"edges": [], "pageInfo": {"hasNextPage": True, "endCursor": "2"}}, "2"),
     ],
 )
 def test_valid_pages(connection: Mapping[str, Any], expected: str | None) -> None:
@@ -32,30 +31,30 @@ def test_valid_pages(connection: Mapping[str, Any], expected: str | None) -> Non
 @pytest.mark.parametrize(
     ("connection", "reason"),
     [
-        (None, "the page is null"),
-        ([], "the page is null"),
-        ({"pageInfo": {"hasNextPage": False}}, "no edges"),
-        ({"edges": None, "pageInfo": {"hasNextPage": False}}, "no edges"),
-        ({"edges": [None], "pageInfo": {"hasNextPage": False}}, "no edges"),
-        ({"edges": [{"node": None}], "pageInfo": {"hasNextPage": False}}, "an item of the page is null"),
-        ({"edges": [EDGE]}, "no pageInfo"),
-        ({"edges": [EDGE], "pageInfo": None}, "no pageInfo"),
-        ({"edges": [EDGE], "pageInfo": {"hasNextPage": None}}, "no pageInfo"),
-        ({"edges": [], "pageInfo": {"hasNextPage": True}}, "no cursor"),
+        (None, "expected object, got null"),
+        ([], "expected object, got array"),
+        ({"pageInfo": {"hasNextPage": False}}, "required field edges"),
+        ({"edges": None, "pageInfo": {"hasNextPage": False}}, "edges: expected array, got null"),
+        ({"edges": [None], "pageInfo": {"hasNextPage": False}}, r"edges\[0\]: expected object"),
+        ({"edges": [{"node": None}], "pageInfo": {"hasNextPage": False}}, r"edges\[0\]\.node: expected object"),
+        ({"edges": [EDGE]}, "required field pageInfo"),
+        ({"edges": [EDGE], "pageInfo": None}, "pageInfo: expected object"),
+        ({"edges": [EDGE], "pageInfo": {"hasNextPage": None}}, r"pageInfo\.hasNextPage: expected bool"),
+        ({"edges": [], "pageInfo": {"hasNextPage": True, "endCursor": "2"}}, "a page is empty"),
         ({"edges": [{"node": {}, "cursor": None}], "pageInfo": {"hasNextPage": True}}, "no cursor"),
         ({"edges": [{"node": {}, "cursor": ""}], "pageInfo": {"hasNextPage": True}}, "no cursor"),
     ],
 )
 def test_invalid_pages_raise(connection: object, reason: str) -> None:
-    with pytest.raises(ServerAnswerError, match=f"^it: W&B returned an invalid list: .*{reason}"):
+    with pytest.raises(ServerAnswerError, match=f"^it: W&B returned an invalid .*{reason}"):
         read_page(connection, "it")
 
 
-def walk(cursors: Mapping[str | None, str | None], first: Page | None = None) -> list[str | None]:
+def walk(cursors: Mapping[str | None, str | None], first: Page[Node] | None = None) -> list[str | None]:
     """Return the cursors that were requested, where each page names the cursor of the next."""
     requested: list[str | None] = []
 
-    async def fetch(cursor: str | None) -> Page:
+    async def fetch(cursor: str | None) -> Page[Node]:
         requested.append(cursor)
         return Page([{}], cursors[cursor])
 
@@ -78,3 +77,20 @@ def test_all_pages_are_requested_in_order() -> None:
 def test_stalled_pagination_raises(cursors: Mapping[str | None, str | None]) -> None:
     with pytest.raises(ServerAnswerError, match="pagination stalled"):
         walk(cursors)
+
+
+@pytest.mark.parametrize("second", [Page[Node]([], None), NotFoundError("gone")], ids=["empty", "missing"])
+def test_announced_page_must_exist(second: Page[Node] | Exception) -> None:
+    async def fetch(cursor: str | None) -> Page[Node]:
+        if cursor is None:
+            return Page([{}], "a")
+        if isinstance(second, Exception):
+            raise second
+        return second
+
+    async def collect() -> None:
+        async for _ in iterate_pages(fetch, what="it"):
+            pass
+
+    with pytest.raises(ServerAnswerError, match="^it: W&B returned an invalid list: W&B announced another page"):
+        asyncio.run(collect())

@@ -111,10 +111,20 @@ def _check(value: str, *, field: str, forbidden: str) -> str:
         raise InvalidValueError(field, value, "must not start or end with white space; strip it")
     if len(value) > _MAX_LENGTH:
         raise InvalidValueError(field, value, f"has {len(value)} characters; W&B accepts {_MAX_LENGTH}, shorten it")
+    if not _is_text(value):
+        raise InvalidValueError(field, value, "has half of a surrogate pair, which is not valid Unicode; remove it")
     if found := sorted(set(forbidden).intersection(value)):
         characters = " ".join(found)
         raise InvalidValueError(field, value, f"W&B does not allow {characters} here; replace it, for example with '-'")
     return value
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,6 @@ Importing this module imports neither wandb nor aiohttp; a client does when it s
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,7 +16,6 @@ from wandb_artifacts._client import queries
 from wandb_artifacts._client.connection import Connection, SystemSettings
 from wandb_artifacts._client.credentials import Credentials, find_credentials, has_credentials
 from wandb_artifacts._client.options import ClientOptions, current_options, use_options
-from wandb_artifacts._client.pages import Cursors, Node, Page, iterate_pages, read_page
 from wandb_artifacts._errors import (
     AccessDeniedError,
     AuthenticationError,
@@ -32,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from wandb_artifacts._client.api import Api
+    from wandb_artifacts._client.pages import Node, Page
+    from wandb_artifacts._client import responses
 
 __all__ = [
     "Client",
@@ -45,6 +44,7 @@ __all__ = [
 ]
 
 R = TypeVar("R")
+T = TypeVar("T")
 
 _STATUSES: tuple[tuple[type[DownloadError], int], ...] = (
     (AuthenticationError, 401),
@@ -181,14 +181,16 @@ class Client:
             DownloadError: See `execute`; NotFoundError also for a field of `path` that is null. ServerAnswerError also
                 for pages that are null or have null items, and for cursors that are missing or repeated.
         """
+        from wandb_artifacts._client.pages import Cursors, fetch_page
+
         fetch = self._page_fetcher(document, variables, path, what=what, cursor=cursor, timeout=timeout)
         page, cursors = run_sync(fetch(None)), Cursors(what)
         while True:
-            yield page.nodes
             following = cursors.after(page)
+            yield page.nodes
             if following is None:
                 return
-            page = run_sync(fetch(following))
+            page = run_sync(fetch_page(fetch, following, what))
 
     async def iterate_pages_async(
         self,
@@ -201,6 +203,8 @@ class Client:
         timeout: float | None = None,
     ) -> AsyncIterator[list[Node]]:
         """Yield the items of a paged list without blocking; see `iterate_pages`."""
+        from wandb_artifacts._client.pages import iterate_pages
+
         fetch = self._page_fetcher(document, variables, path, what=what, cursor=cursor, timeout=timeout)
         async for nodes in iterate_pages(fetch, what=what):
             yield nodes
@@ -214,13 +218,16 @@ class Client:
         what: str,
         cursor: str,
         timeout: float | None,
-    ) -> Callable[[str | None], Coroutine[Any, Any, Page]]:
-        async def fetch(at: str | None) -> Page:
-            found: Any = await self.execute_async(document, {**variables, cursor: at}, what=what, timeout=timeout)
+    ) -> Callable[[str | None], Coroutine[Any, Any, Page[Node]]]:
+        from wandb_artifacts._client.pages import read_page
+        from wandb_artifacts._client.responses import read
+
+        async def fetch(at: str | None) -> Page[Node]:
+            found = await self.execute_async(document, {**variables, cursor: at}, what=what, timeout=timeout)
             for name in path[:-1]:
-                found = found.get(name)
-                if not isinstance(found, dict):
+                if (value := found.get(name)) is None:
                     raise _not_found(what)
+                found = read(dict[str, Any], value, what)
             return read_page(found.get(path[-1]), what)
 
         return fetch
@@ -231,9 +238,11 @@ class Client:
 
     async def default_entity_async(self) -> str | None:
         """Await `default_entity`."""
-        found = await self.execute_async(queries.VIEWER, {}, what="the default entity")
-        viewer = found.get("viewer")
-        return viewer.get("entity") if isinstance(viewer, dict) else None
+        from wandb_artifacts._client.responses import OfViewer, read
+
+        what = "the default entity"
+        viewer = read(OfViewer, await self.execute_async(queries.VIEWER, {}, what=what), what).viewer
+        return viewer.entity if viewer else None
 
     def key_status(self) -> int | None:
         """Return the HTTP status of one request that needs only the API key; None if there was no response.
@@ -261,8 +270,10 @@ class Client:
 
     async def run_state_async(self, ref: RunRef) -> str | None:
         """Await `run_state`."""
-        found = await self._run(queries.RUN_STATE, ref)
-        return None if found is None else str(found["state"])
+        from wandb_artifacts._client import responses
+
+        found = await self._run(responses.OfRun[responses.RunState], queries.RUN_STATE, ref)
+        return None if found is None else found.state
 
     def find_run(self, ref: RunRef) -> RunSnapshot | None:
         """Return a run as W&B has it; None if it does not exist."""
@@ -270,17 +281,20 @@ class Client:
 
     async def find_run_async(self, ref: RunRef) -> RunSnapshot | None:
         """Await `find_run`."""
-        found = await self._run(queries.RUN_SNAPSHOT, ref)
+        from wandb_artifacts._client import responses
+
+        found = await self._run(responses.OfRun[responses.RunSnapshot], queries.RUN_SNAPSHOT, ref)
         return None if found is None else _snapshot(ref, found)
 
-    async def _run(self, document: str, ref: RunRef) -> dict[str, Any] | None:
-        variables = {"entity": ref.entity, "project": ref.project, "run": ref.id}
+    async def _run(self, kind: type[responses.OfRun[T]], document: str, ref: RunRef) -> T | None:
+        from wandb_artifacts._client.responses import read
+
+        variables, what = {"entity": ref.entity, "project": ref.project, "run": ref.id}, f"run {ref}"
         try:
-            found = await self.execute_async(document, variables, what=f"run {ref}")
+            found = read(kind, await self.execute_async(document, variables, what=what), what)
         except NotFoundError:
             return None
-        run = (found.get("project") or {}).get("run")
-        return run if isinstance(run, dict) else None
+        return found.project.run if found.project else None
 
     async def _within(self, work: Callable[[Api], Awaitable[R]], what: str, seconds: float) -> R:
         """Open a session for some work that may take so many seconds."""
@@ -326,33 +340,23 @@ def _not_found(what: str) -> NotFoundError:
     return error
 
 
-def _snapshot(ref: RunRef, node: Mapping[str, Any]) -> RunSnapshot:
-    keys = node.get("historyKeys")
-    last_step = keys.get("lastStep") if isinstance(keys, dict) else None
+def _snapshot(ref: RunRef, found: responses.RunSnapshot) -> RunSnapshot:
+    from wandb_artifacts._client.responses import read_config
+
+    last_step = found.history_keys.last_step if found.history_keys else None
     return RunSnapshot(
         ref=ref,
-        state=str(node.get("state")),
-        name=node.get("displayName"),
-        config=_config(node.get("config")),
-        tags=tuple(node.get("tags") or ()),
-        notes=node.get("notes"),
-        group=node.get("group"),
-        job_type=node.get("jobType"),
-        sweep=node.get("sweepName"),
-        created_at=node.get("createdAt"),
-        heartbeat_at=node.get("heartbeatAt"),
-        summary=node.get("summaryMetrics") or "{}",
-        line_count=node.get("historyLineCount"),
-        last_step=last_step if isinstance(last_step, int) else -1,
+        state=found.state,
+        name=found.display_name,
+        config=read_config(found.config, f"run {ref}"),
+        tags=tuple(found.tags or ()),
+        notes=found.notes,
+        group=found.group,
+        job_type=found.job_type,
+        sweep=found.sweep_name,
+        created_at=found.created_at,
+        heartbeat_at=found.heartbeat_at,
+        summary=found.summary_metrics or "{}",
+        line_count=found.history_line_count,
+        last_step=-1 if last_step is None else last_step,
     )
-
-
-def _config(text: object) -> dict[str, Any]:
-    """Decode W&B's form of a config, `{"key": {"value": ..., "desc": ...}}`."""
-    found: Any = None
-    with contextlib.suppress(ValueError, TypeError):
-        found = json.loads(text) if isinstance(text, str) else None
-    if not isinstance(found, dict):
-        return {}
-    items = ((key, entry.get("value") if isinstance(entry, dict) else entry) for key, entry in found.items())
-    return {key: value for key, value in items if key != "_wandb"}

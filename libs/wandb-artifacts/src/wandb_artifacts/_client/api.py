@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from wandb_artifacts._asyncio import to_thread
-from wandb_artifacts._client import queries
+from wandb_artifacts._client import queries, responses
 from wandb_artifacts._client.http import Http, error_for, open_http
 from wandb_artifacts._client.options import ClientOptions, current_options
-from wandb_artifacts._client.pages import Node, Page, iterate_pages, read_page
+from wandb_artifacts._client.pages import Page, iterate_pages, to_page
+from wandb_artifacts._client.responses import OfProject, OfRun, invalid, read, read_json
 from wandb_artifacts._client.retry import Retrier
-from wandb_artifacts._errors import ServerAnswerError
+from wandb_artifacts._errors import DownloadError, InvalidValueError, ServerAnswerError
 from wandb_artifacts._refs import RunRef, SweepRef
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 _LARGE = 256 * 1024
 """Bytes; a larger response is parsed in a thread, so that the loop keeps reading others meanwhile."""
 
-_Object: TypeAlias = dict[str, Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -102,21 +101,20 @@ class Api:
     async def run(self, ref: RunRef) -> RemoteRun:
         """Fetch a run with its first files."""
         what = f"run {ref}"
-        project = await self._project(queries.RUN, what, _variables(ref, run=ref.id, fileLimit=self._pages.files))
-        return _read_run(ref, _child(project, "run", what), what)
+        variables = _variables(ref, run=ref.id, fileLimit=self._pages.files)
+        return _remote_run(ref, await self._run(OfRun[responses.Run], queries.RUN, what, variables))
 
     async def files(self, run: RemoteRun) -> list[RemoteFile]:
         """Fetch all files of a run."""
         what = f"the files of run {run.ref}"
 
-        async def fetch(cursor: str | None) -> Page:
+        async def fetch(cursor: str | None) -> Page[responses.File]:
             variables = _variables(run.ref, run=run.ref.id, fileLimit=self._pages.files, fileCursor=cursor)
-            found = _child(await self._project(queries.RUN_FILES, what, variables), "run", what)
-            return read_page(found.get("files"), what)
+            return to_page((await self._run(OfRun[responses.RunFiles], queries.RUN_FILES, what, variables)).files, what)
 
         files = list(run.files)
         async for nodes in iterate_pages(fetch, what=what, first=Page([], run.more_files)):
-            files += map(_read_file, nodes)
+            files += map(_remote_file, nodes)
         # A file that is added between two pages can move another one to the next page.
         return list({file.name: file for file in files}.values())
 
@@ -130,11 +128,10 @@ class Api:
         """
         what = f"file {name!r} of run {ref}"
         variables = _variables(ref, run=ref.id, fileNames=[name])
-        found = _child(await self._project(queries.FILE, what, variables, retries=retries), "run", what)
-        edges = (found.get("files") or {}).get("edges") or ()
-        for file in (_read_file(edge["node"]) for edge in edges if edge and edge.get("node")):
-            if file.name == name:
-                return file
+        found = await self._run(OfRun[responses.RunFiles], queries.FILE, what, variables, retries=retries)
+        for edge in found.files.edges:
+            if edge.node.name == name:
+                return _remote_file(edge.node)
         raise error_for(404, what)
 
     def is_own(self, file: RemoteFile) -> bool:
@@ -143,14 +140,15 @@ class Api:
 
     async def sweep_state(self, ref: SweepRef) -> str:
         what = f"sweep {ref}"
-        project = await self._project(queries.SWEEP, what, _variables(ref, sweep=ref.id))
-        return str(_child(project, "sweep", what)["state"])
+        variables = _variables(ref, sweep=ref.id)
+        project = await self._project(OfProject[responses.ProjectWithSweep], queries.SWEEP, what, variables)
+        return _existing(project.sweep, what).state
 
     async def runs(self, ref: SweepRef) -> AsyncIterator[tuple[str, list[RemoteRun]]]:
         """Yield the runs of a sweep by pages, in the order of creation; with each page, the state of the sweep."""
         what, state = f"sweep {ref}", ""
 
-        async def fetch(cursor: str | None) -> Page:
+        async def fetch(cursor: str | None) -> Page[responses.Run]:
             nonlocal state
             variables = _variables(
                 ref,
@@ -160,51 +158,41 @@ class Api:
                 after=cursor,
                 fileLimit=self._pages.sweep_files,
             )
-            project = await self._project(queries.SWEEP_RUNS, what, variables)
-            state = str(_child(project, "sweep", what)["state"])
-            return read_page(project.get("runs"), f"the runs of {what}")
+            project = await self._project(OfProject[responses.ProjectWithSweepRuns], queries.SWEEP_RUNS, what, variables)
+            state = _existing(project.sweep, what).state
+            return to_page(project.runs, f"the runs of {what}")
 
         async for nodes in iterate_pages(fetch, what=f"the runs of {what}"):
-            refs = (RunRef(ref.entity, ref.project, node["name"], ref.host) for node in nodes)
-            yield state, [_read_run(run, node, f"run {run}") for run, node in zip(refs, nodes, strict=True)]
+            yield state, [_remote_run(_run_ref(ref, node.name, what), node) for node in nodes]
 
     async def project_names(self, entity: str, *, limit: int | None = None) -> list[str]:
         """Fetch the names of an entity's projects: all, or so many."""
-        variables = {"entity": entity}
-        return await self._names(queries.PROJECTS, ("models",), f"the projects of {entity}", variables, limit)
+        what = f"the projects of {entity}"
+
+        async def fetch(cursor: str | None) -> Page[responses.Named]:
+            variables = {"entity": entity, "cursor": cursor, "perPage": limit or self._pages.names}
+            found = await self._read(responses.Projects, queries.PROJECTS, what, variables)
+            return to_page(_existing(found.models, what), what)
+
+        return await _names(fetch, what, limit)
 
     async def run_ids(self, entity: str, project: str, *, limit: int | None = None) -> list[str]:
         """Fetch the ids of a project's runs: all, or so many."""
-        variables = {"entity": entity, "project": project}
         what = f"the runs of {entity}/{project}"
-        return await self._names(queries.RUNS, ("project", "runs"), what, variables, limit)
 
-    async def _names(
-        self, document: str, fields: tuple[str, ...], what: str, variables: Mapping[str, str], limit: int | None
-    ) -> list[str]:
-        async def fetch(cursor: str | None) -> Page:
-            wanted = {**variables, "cursor": cursor, "perPage": limit or self._pages.names}
-            found: Any = await self.execute(document, wanted, what=what)
-            for field in fields:
-                found = found.get(field)
-                if found is None:
-                    # W&B reports an unknown entity or project as null.
-                    raise error_for(404, what)
-            return read_page(found, what)
+        async def fetch(cursor: str | None) -> Page[responses.Named]:
+            wanted = limit or self._pages.names
+            variables = {"entity": entity, "project": project, "cursor": cursor, "perPage": wanted}
+            found = await self._project(OfProject[responses.ProjectWithRuns], queries.RUNS, what, variables)
+            return to_page(found.runs, what)
 
-        names: dict[str, None] = {}
-        async for nodes in iterate_pages(fetch, what=what):
-            names.update((node["name"], None) for node in nodes)
-            if limit:
-                break
-        return list(names)
+        return await _names(fetch, what, limit)
 
     async def page(self, ref: RunRef, first: int, end: int, samples: int) -> list[str]:
         """Fetch rows of a run's history: see HistorySource."""
         what = f"the history of run {ref}"
         variables = _variables(ref, run=ref.id, minStep=first, maxStep=end, pageSize=samples)
-        rows = _child(await self._project(queries.HISTORY_PAGE, what, variables), "run", what)["history"]
-        return list(rows or ())
+        return (await self._run(OfRun[responses.RunHistory], queries.HISTORY_PAGE, what, variables)).history
 
     @contextlib.asynccontextmanager
     async def get(
@@ -224,7 +212,7 @@ class Api:
         retries: bool = True,
         is_repeatable: bool = True,
         attempt_timeout: float | None = None,
-    ) -> _Object:
+    ) -> dict[str, Any]:
         """Send a GraphQL request and return the `data` of the response.
 
         Args:
@@ -241,21 +229,39 @@ class Api:
             return await self._http.post_json("graphql", body, what=what, timeout=attempt_timeout)
 
         body = await (self.retry(attempt, what=what, is_repeatable=is_repeatable) if retries else attempt())
-        response = await to_thread(_parse, body, what) if len(body) > _LARGE else _parse(body, what)
-        if errors := response.get("errors"):
-            raise self._refusal(errors, what)
-        data = response.get("data")
-        return data if isinstance(data, dict) else {}
+        is_large = len(body) > _LARGE
+        response = await to_thread(_parse, body, what) if is_large else _parse(body, what)
+        if response.errors:
+            raise self._refusal(response.messages, what)
+        if response.data is None:
+            raise invalid(what, "it has neither data nor errors")
+        return response.data
+
+    async def _read(
+        self, kind: type[T], document: str, what: str, variables: Mapping[str, object], *, retries: bool = True
+    ) -> T:
+        """Send a GraphQL request and return the data of the response as a typed value."""
+        return read(kind, await self.execute(document, variables, what=what, retries=retries), what)
 
     async def _project(
-        self, document: str, what: str, variables: Mapping[str, object], *, retries: bool = True
-    ) -> _Object:
-        """Send a GraphQL request and return its `project`."""
-        return _child(await self.execute(document, variables, what=what, retries=retries), "project", what)
+        self,
+        kind: type[OfProject[T]],
+        document: str,
+        what: str,
+        variables: Mapping[str, object],
+        *,
+        retries: bool = True,
+    ) -> T:
+        """Send a GraphQL request about a project, and return what the response has of it."""
+        return _existing((await self._read(kind, document, what, variables, retries=retries)).project, what)
 
-    def _refusal(self, errors: object, what: str) -> Exception:
-        entries = errors if isinstance(errors, list) else [errors]
-        messages = [str(entry.get("message")) if isinstance(entry, dict) else str(entry) for entry in entries]
+    async def _run(
+        self, kind: type[OfRun[T]], document: str, what: str, variables: Mapping[str, object], *, retries: bool = True
+    ) -> T:
+        """Send a GraphQL request about a run, and return what the response has of it."""
+        return _existing((await self._project(kind, document, what, variables, retries=retries)).run, what)
+
+    def _refusal(self, messages: list[str], what: str) -> DownloadError:
         text = self._http.redact("; ".join(messages)[:300])
         if "not found" in text.lower() or "could not find" in text.lower():
             return error_for(404, what, text)
@@ -268,56 +274,49 @@ def _variables(ref: RunRef | SweepRef, **more: object) -> dict[str, object]:
     return {"entity": ref.entity, "project": ref.project, **more}
 
 
-def _parse(body: bytes, what: str) -> _Object:
-    try:
-        response = json.loads(body)
-    except ValueError:
-        response = None
-    if not isinstance(response, dict):
-        msg = f"{what}: the response is not W&B's; check WANDB_BASE_URL"
-        raise ServerAnswerError(msg)
-    return response
+def _parse(body: bytes, what: str) -> responses.Envelope:
+    return read_json(responses.Envelope, body, what)
 
 
-def _child(parent: _Object, field: str, what: str) -> _Object:
+def _existing(found: T | None, what: str) -> T:
     """Return an object of a response; null means that it does not exist."""
-    found = parent.get(field)
-    if not isinstance(found, dict):
+    if found is None:
         raise error_for(404, what)
     return found
 
 
-def _read_run(ref: RunRef, node: Node, what: str) -> RemoteRun:
-    page = read_page(node.get("files"), f"the files of {what}")
-    keys = node.get("historyKeys")
-    last_step = keys.get("lastStep") if isinstance(keys, dict) else None
+async def _names(
+    fetch: Callable[[str | None], Awaitable[Page[responses.Named]]], what: str, limit: int | None
+) -> list[str]:
+    names: dict[str, None] = {}
+    async for nodes in iterate_pages(fetch, what=what):
+        names.update((node.name, None) for node in nodes)
+        if limit:
+            break
+    return list(names)
+
+
+def _run_ref(sweep: SweepRef, name: str, what: str) -> RunRef:
+    try:
+        return RunRef(sweep.entity, sweep.project, name, sweep.host)
+    except InvalidValueError as error:
+        raise invalid(what, f"the id of a run: {error.reason}") from None
+
+
+def _remote_run(ref: RunRef, found: responses.Run) -> RemoteRun:
+    page = to_page(found.files, f"the files of run {ref}")
+    last_step = found.history_keys.last_step if found.history_keys else None
     return RemoteRun(
         ref=ref,
-        state=str(node["state"]),
-        summary=node.get("summaryMetrics") or "{}",
-        last_step=last_step if isinstance(last_step, int) else -1,
-        line_count=node.get("historyLineCount"),
-        heartbeat_at=node.get("heartbeatAt"),
-        files=tuple(map(_read_file, page.nodes)),
+        state=found.state,
+        summary=found.summary_metrics or "{}",
+        last_step=-1 if last_step is None else last_step,
+        line_count=found.history_line_count,
+        heartbeat_at=found.heartbeat_at,
+        files=tuple(map(_remote_file, page.nodes)),
         more_files=page.next_cursor,
     )
 
 
-def _read_file(node: Node) -> RemoteFile:
-    size = node.get("sizeBytes")
-    return RemoteFile(
-        name=node["name"],
-        size=None if size is None else int(size),
-        md5=_read_digest(node.get("md5")),
-        url=node.get("url") or "",
-        updated_at=node.get("updatedAt"),
-    )
-
-
-def _read_digest(text: str | None) -> bytes | None:
-    """Decode an MD5 digest, which W&B encodes in base64; None if it is not one."""
-    try:
-        found = base64.b64decode(text or "", validate=True)
-    except binascii.Error:
-        return None
-    return found if len(found) == 16 else None
+def _remote_file(found: responses.File) -> RemoteFile:
+    return RemoteFile(found.name, found.size, found.digest, found.url or "", found.updated_at)

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import contextlib
 import ipaddress
-import json
 import urllib.request
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,6 +17,7 @@ from wandb_artifacts._asyncio import to_thread
 from wandb_artifacts._client.connection import Connection, ssl_context
 from wandb_artifacts._client.credentials import Credentials, find_credentials, is_trusted
 from wandb_artifacts._client.identity_token import GRANT_TYPE, AccessTokens
+from wandb_artifacts._client.responses import AccessToken, read_json
 from wandb_artifacts._client.retry import TransientError, is_transient_status, read_retry_after
 from wandb_artifacts._errors import (
     AccessDeniedError,
@@ -172,14 +172,9 @@ class Http:
         except DownloadError as error:
             msg = f"{what}: W&B rejected the identity token ({error.status}); check WANDB_IDENTITY_TOKEN_FILE"
             raise _with_status(AuthenticationError(msg), error.status) from None
-        try:
-            found = json.loads(body)
-            token, seconds = str(found["access_token"]), float(found["expires_in"])
-        except (ValueError, KeyError, TypeError):
-            msg = f"{what}: W&B returned an invalid response to the exchange of the identity token"
-            raise ServerAnswerError(msg) from None
-        self._secrets.append(token)
-        return token, seconds
+        found = read_json(AccessToken, body, f"{what}: the exchange of the identity token")
+        self._secrets.append(found.access_token)
+        return found.access_token, found.expires_in
 
     async def _post(
         self, path: str, *, what: str, headers: Mapping[str, str], timeout: float | None = None, **body: Any

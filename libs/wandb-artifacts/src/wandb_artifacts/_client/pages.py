@@ -4,53 +4,54 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Generic, TypeAlias, TypeVar
 
-from wandb_artifacts._errors import ServerAnswerError
+from wandb_artifacts._client.responses import PagedList, read
+from wandb_artifacts._errors import NotFoundError, ServerAnswerError
+
+N = TypeVar("N")
 
 Node: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Page:
+class Page(Generic[N]):
     """One page of a GraphQL connection."""
 
-    nodes: list[Node]
+    nodes: list[N]
     next_cursor: str | None
     """The cursor of the page that follows; None for the last page."""
 
 
-def read_page(connection: object, what: str) -> Page:
-    """Parse a GraphQL connection: `edges { node cursor }` and `pageInfo { hasNextPage endCursor }`.
+def to_page(found: PagedList[N], what: str) -> Page[N]:
+    """Return the page of a GraphQL connection: `edges { node cursor }` and `pageInfo { hasNextPage endCursor }`.
 
     Args:
-        connection: The value of the field.
+        found: The value of the field.
         what: What is listed, for errors.
 
     Raises:
-        ServerAnswerError: The page is null, an item is null, or it is unknown whether and where the list continues.
+        ServerAnswerError: It is unknown where the list continues, or the page is empty although the list continues.
     """
-    if not isinstance(connection, dict):
-        raise _invalid(what, "the page is null")
-    edges, info = connection.get("edges"), connection.get("pageInfo")
-    if not isinstance(edges, list) or not all(isinstance(edge, dict) for edge in edges):
-        raise _invalid(what, "the page has no edges")
-    nodes = [edge.get("node") for edge in edges]
-    if not all(isinstance(node, dict) for node in nodes):
-        raise _invalid(what, "an item of the page is null")
-    if not isinstance(info, dict) or not isinstance(info.get("hasNextPage"), bool):
-        raise _invalid(what, "the page has no pageInfo")
-    if not info["hasNextPage"]:
+    nodes = [edge.node for edge in found.edges]
+    if not found.page_info.has_next_page:
         return Page(nodes, None)
-    cursor = info.get("endCursor") or (edges[-1].get("cursor") if edges else None)
-    if not isinstance(cursor, str) or not cursor:
+    if not nodes:
+        raise _invalid(what, "a page is empty, but the list continues")
+    cursor = found.page_info.end_cursor or found.edges[-1].cursor
+    if not cursor:
         raise _invalid(what, "there is a next page, but no cursor for it")
     return Page(nodes, cursor)
 
 
+def read_page(connection: object, what: str) -> Page[Node]:
+    """Parse a GraphQL connection whose items are any objects; see `to_page`."""
+    return to_page(read(PagedList[Node], connection, what), what)
+
+
 async def iterate_pages(
-    fetch: Callable[[str | None], Awaitable[Page]], *, what: str, first: Page | None = None
-) -> AsyncIterator[list[Node]]:
+    fetch: Callable[[str | None], Awaitable[Page[N]]], *, what: str, first: Page[N] | None = None
+) -> AsyncIterator[list[N]]:
     """Yield the items of each page until the last.
 
     Args:
@@ -59,15 +60,27 @@ async def iterate_pages(
         first: The first page, if it has been fetched already.
 
     Raises:
-        ServerAnswerError: W&B returned a cursor twice.
+        ServerAnswerError: The list does not end as W&B announced it; see `fetch_page` and `Cursors`.
     """
     page, cursors = first or await fetch(None), Cursors(what)
     while True:
-        yield page.nodes
         cursor = cursors.after(page)
+        yield page.nodes
         if cursor is None:
             return
-        page = await fetch(cursor)
+        page = await fetch_page(fetch, cursor, what)
+
+
+async def fetch_page(fetch: Callable[[str | None], Awaitable[Page[N]]], cursor: str, what: str) -> Page[N]:
+    """Fetch a page that W&B has announced.
+
+    Raises:
+        ServerAnswerError: It does not exist.
+    """
+    try:
+        return await fetch(cursor)
+    except NotFoundError as error:
+        raise _invalid(what, f"W&B announced another page, and does not have it ({error})") from None
 
 
 class Cursors:
@@ -77,12 +90,14 @@ class Cursors:
         self._what = what
         self._seen: set[str] = set()
 
-    def after(self, page: Page) -> str | None:
+    def after(self, page: Page[N]) -> str | None:
         """Return the cursor of the page after this one; None after the last.
 
         Raises:
-            ServerAnswerError: W&B has returned the cursor before.
+            ServerAnswerError: W&B has returned the cursor before, or announced this page and left it empty.
         """
+        if self._seen and not page.nodes:
+            raise _invalid(self._what, "W&B announced another page, and returned an empty one")
         if page.next_cursor in self._seen:
             raise _invalid(self._what, "pagination stalled, W&B returned the same cursor twice")
         if page.next_cursor is not None:

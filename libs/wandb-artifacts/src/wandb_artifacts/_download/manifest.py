@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from wandb_artifacts._json import dump
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from wandb_artifacts._destination.base import Target
 
 MANIFEST = "manifest.json"
 SUMMARY = "summary.json"
 _VERSION = 1
+_MD5 = re.compile("[0-9a-f]{32}")
+_UNSAFE = re.compile(r"[\\:\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,7 @@ class SweepManifest:
 
 def store(target: Target, manifest: RunManifest | SweepManifest) -> None:
     document = {"version": _VERSION, **asdict(manifest)}
-    target.write(MANIFEST, (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode())
+    target.write(MANIFEST, dump(document, indent=1) + b"\n")
 
 
 def mark_incomplete(target: Target, manifest: RunManifest | SweepManifest | None) -> None:
@@ -86,8 +92,8 @@ def load(target: Target) -> RunManifest | SweepManifest | None:
     text = target.read(MANIFEST)
     try:
         document = json.loads(text) if text is not None else None
-        return _read(document) if isinstance(document, dict) and document.pop("version", None) == _VERSION else None
-    except (ValueError, TypeError, KeyError):
+        return _read(document) if isinstance(document, dict) and document.get("version") == _VERSION else None
+    except (ValueError, RecursionError):
         return None
 
 
@@ -101,28 +107,24 @@ def load_sweep(target: Target) -> SweepManifest | None:
     return found if isinstance(found, SweepManifest) else None
 
 
-def _read(document: dict[str, Any]) -> RunManifest | SweepManifest:
-    stale = _safe(document.pop("stale"))
+def _read(document: dict[str, object]) -> RunManifest | SweepManifest:
     if "sweep" in document:
-        return SweepManifest(**{**document, "folders": _safe(document["folders"])}, stale=stale)
-    files = tuple(Entry(**entry) for entry in document.pop("files"))
-    summary, history = document.pop("summary"), document.pop("history")
-    found = RunManifest(
-        **document,
-        files=files,
-        summary=Entry(**summary) if summary else None,
-        history=HistoryEntry(**history) if history else None,
-        stale=stale,
-    )
-    if any(not is_safe(entry.path) for entry in found.entries()):
+        sweep = msgspec.convert(document, SweepManifest)
+        return replace(sweep, folders=_safe(sweep.folders), stale=_safe(sweep.stale))
+    run = msgspec.convert(document, RunManifest)
+    if not all(map(_is_valid, run.entries())):
         raise ValueError(MANIFEST)
-    return found
+    return replace(run, stale=_safe(run.stale))
 
 
-def _safe(paths: Iterable[object]) -> tuple[str, ...]:
-    return tuple(path for path in paths if isinstance(path, str) and is_safe(path))
+def _is_valid(entry: Entry) -> bool:
+    return is_safe(entry.path) and entry.size >= 0 and _MD5.fullmatch(entry.md5) is not None
+
+
+def _safe(paths: Iterable[str]) -> tuple[str, ...]:
+    return tuple(filter(is_safe, paths))
 
 
 def is_safe(path: str) -> bool:
     """Return whether a path from a manifest stays in its folder. Anybody may have written the file."""
-    return not any(part in ("", ".", "..") for part in path.split("/")) and not set("\\:\0").intersection(path)
+    return not any(part in ("", ".", "..") for part in path.split("/")) and not _UNSAFE.search(path)

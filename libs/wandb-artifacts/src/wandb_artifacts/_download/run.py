@@ -254,8 +254,8 @@ class RunJob:
     def _summary(self) -> None:
         try:
             data = dump(to_strict(json.loads(self._run.summary)), indent=2) + b"\n"
-        except ValueError:
-            self._found.failed.append(Failure(SUMMARY, "W&B returned a summary that is not JSON"))
+        except (ValueError, RecursionError):
+            self._found.failed.append(Failure(SUMMARY, "W&B returned a summary that is not JSON, or nested too deeply"))
             return
         stat = self._target.stat(SUMMARY)
         if stat is None or stat.size != len(data) or self._target.read(SUMMARY) != data:

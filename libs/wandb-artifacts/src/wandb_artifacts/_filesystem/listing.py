@@ -98,9 +98,12 @@ def encode_part(name: str) -> str:
     """Return a name at W&B as one part of a path, percent-encoded if necessary."""
     if "/" not in name and safe_path(name) == name:
         return name
-    return quote(name, safe="").replace(".", "%2E")
+    return quote(name, safe="", errors="surrogatepass").replace(".", "%2E")
 
 
 def decode_part(part: str) -> str:
     """Return the name for a result of `encode_part`."""
-    return unquote(part)
+    try:
+        return unquote(part, errors="surrogatepass")
+    except UnicodeDecodeError:
+        return unquote(part)

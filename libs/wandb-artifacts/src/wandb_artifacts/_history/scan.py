@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import math
-import re
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
+
+from wandb_artifacts._history.steps import check_steps, quick_steps
 
 _PAGE_CHARS = 1_000_000
 _FIRST_ROWS = 2_000
@@ -20,8 +21,6 @@ _GROWTH = 8
 """The maximum growth from page to page; a page that is too wide must be split, which costs a request."""
 _ALL_STEPS = 2**53
 """Beyond every step: steps are integers that a double represents exactly."""
-
-_STEP = re.compile(r'"_step"\s*:\s*(\d+(?:\.\d+)?(?:[eE]\+?\d+)?)')
 
 
 @dataclass(frozen=True)
@@ -48,6 +47,9 @@ async def scan(source: HistorySource, *, ahead: int, is_careful: bool = False) -
         source: The history.
         ahead: The number of pages that are requested, or wait for the caller, at the same time.
         is_careful: Request few rows at a time, and far more samples, for a server that thins out early.
+
+    Raises:
+        ServerAnswerError: W&B returned other rows than requested, out of order, or twice.
     """
     pages = _Pages(source, ahead, is_careful=is_careful)
     try:
@@ -94,6 +96,7 @@ class _Pages:
             page = self._queue[0]
             assert page.task
             rows = await page.task
+            check_steps(rows, page.first, page.end)
             self._queue.popleft()
             if len(rows) >= page.limit and (narrower := self._split(page, rows)):
                 self._queue.extendleft(reversed(narrower))
@@ -188,7 +191,7 @@ class _Pace:
 
 def _cuts(page: _Page, rows: list[str], parts: int) -> list[int]:
     """Return steps that divide a range into parts with about as many rows; the returned rows are a sample."""
-    steps = sorted(int(float(match[1])) for match in map(_STEP.search, rows) if match)
+    steps = sorted(quick_steps(rows))
     marks = {steps[len(steps) * part // parts] for part in range(1, parts)} if steps else set()
     found = sorted(step for step in marks if page.first < step < page.end)
     if found:

@@ -1,0 +1,76 @@
+"""Steps of history rows, and the check that a page has the requested ones, in order and each row once."""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import pairwise
+
+from wandb_artifacts._errors import ServerAnswerError
+
+_STEP = re.compile(r'"_step"\s*:\s*(\d+(?:\.\d+)?(?:[eE]\+?\d+)?)(?=\s*[,}])')
+
+
+def quick_steps(rows: list[str]) -> list[int]:
+    """Return the steps in the text of rows that have one. An object within a row may have a `_step` as well."""
+    return [_integer(match[1]) for match in map(_STEP.search, rows) if match]
+
+
+def check_steps(rows: list[str], first: int, end: int) -> None:
+    """Check a page of rows.
+
+    Args:
+        rows: JSON objects as text.
+        first: The lowest step that was requested.
+        end: The step after the highest one that was requested.
+
+    Raises:
+        ServerAnswerError: A step was not requested, is lower than the one before it, or a row is there twice.
+    """
+    steps = quick_steps(rows)
+    has_one_each = len(steps) == len(rows) == sum(row.count('"_step"') for row in rows)
+    if has_one_each and all(one < other for one, other in pairwise(steps)):
+        if not steps or (first <= steps[0] and steps[-1] < end):
+            return
+    # Rare, so it may take its time: several rows with one step, rows without a step, or a `_step` within a value.
+    _check_parsed(rows, first, end)
+
+
+def _check_parsed(rows: list[str], first: int, end: int) -> None:
+    last, seen = first, set[str]()
+    for row in rows:
+        step = _parsed_step(row)
+        if step is None:
+            continue
+        if not first <= step < end:
+            raise _invalid(f"step {step} in a page of the steps {first} to {end - 1}")
+        if step < last:
+            raise _invalid(f"step {step} after step {last}")
+        if step > last:
+            last, seen = step, set()
+        if row in seen:
+            raise _invalid(f"the same row of step {step} twice")
+        seen.add(row)
+
+
+def _parsed_step(row: object) -> int | None:
+    """Return the step of a row; None if it has none, or is not JSON, which the writers refuse."""
+    try:
+        found = json.loads(row) if isinstance(row, str) else None
+    except (ValueError, RecursionError):
+        return None
+    step = found.get("_step") if isinstance(found, dict) else None
+    if isinstance(step, bool) or not isinstance(step, (int, float)):
+        return None
+    try:
+        return int(step)
+    except (ValueError, OverflowError):  # NaN, Infinity
+        return None
+
+
+def _integer(text: str) -> int:
+    return int(text) if text.isdecimal() and len(text) < 19 else int(float(text))
+
+
+def _invalid(reason: str) -> ServerAnswerError:
+    return ServerAnswerError(f"W&B returned an invalid page of the history: {reason}")
