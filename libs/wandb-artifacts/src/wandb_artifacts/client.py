@@ -28,9 +28,9 @@ from wandb_artifacts._refs import RunRef
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
+    from wandb_artifacts._client import responses
     from wandb_artifacts._client.api import Api
     from wandb_artifacts._client.pages import Node, Page
-    from wandb_artifacts._client import responses
 
 __all__ = [
     "Client",
