@@ -46,7 +46,7 @@ def test_valid_pages(connection: Mapping[str, Any], expected: str | None) -> Non
     ],
 )
 def test_invalid_pages_raise(connection: object, reason: str) -> None:
-    with pytest.raises(ServerAnswerError, match=f"^it: W&B returned an invalid .*{reason}"):
+    with pytest.raises(ServerAnswerError, match=rf"^it: W&B returned an invalid .*{reason}"):
         read_page(connection, "it")
 
 
@@ -92,5 +92,5 @@ def test_announced_page_must_exist(second: Page[Node] | Exception) -> None:
         async for _ in iterate_pages(fetch, what="it"):
             pass
 
-    with pytest.raises(ServerAnswerError, match="^it: W&B returned an invalid list: W&B announced another page"):
+    with pytest.raises(ServerAnswerError, match=r"^it: W&B returned an invalid list: W&B announced another page"):
         asyncio.run(collect())

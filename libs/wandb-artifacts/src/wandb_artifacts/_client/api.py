@@ -158,7 +158,8 @@ class Api:
                 after=cursor,
                 fileLimit=self._pages.sweep_files,
             )
-            project = await self._project(OfProject[responses.ProjectWithSweepRuns], queries.SWEEP_RUNS, what, variables)
+            shape = OfProject[responses.ProjectWithSweepRuns]
+            project = await self._project(shape, queries.SWEEP_RUNS, what, variables)
             state = _existing(project.sweep, what).state
             return to_page(project.runs, f"the runs of {what}")
 

@@ -26,7 +26,9 @@ query RunFiles($entity: String!, $project: String!, $run: String!, $fileLimit: I
 FILE = f"""
 query RunFiles($entity: String!, $project: String!, $run: String!, $fileNames: [String]!) {{
   project(name: $project, entityName: $entity) {{
-    run(name: $run) {{ files(names: $fileNames, first: 1) {{ edges {{ node {{ {_FILE} }} }} pageInfo {{ hasNextPage }} }} }}
+    run(name: $run) {{
+      files(names: $fileNames, first: 1) {{ edges {{ node {{ {_FILE} }} }} pageInfo {{ hasNextPage }} }}
+    }}
   }}
 }}
 """

@@ -29,28 +29,31 @@ def check_steps(rows: list[str], first: int, end: int) -> None:
     """
     steps = quick_steps(rows)
     has_one_each = len(steps) == len(rows) == sum(row.count('"_step"') for row in rows)
-    if has_one_each and all(one < other for one, other in pairwise(steps)):
-        if not steps or (first <= steps[0] and steps[-1] < end):
-            return
+    is_rising = all(one < other for one, other in pairwise([first - 1, *steps, end]))
+    if has_one_each and is_rising:
+        return
     # Rare, so it may take its time: several rows with one step, rows without a step, or a `_step` within a value.
-    _check_parsed(rows, first, end)
+    if fault := _fault(rows, first, end):
+        msg = f"W&B returned an invalid page of the history: {fault}"
+        raise ServerAnswerError(msg)
 
 
-def _check_parsed(rows: list[str], first: int, end: int) -> None:
+def _fault(rows: list[str], first: int, end: int) -> str | None:
     last, seen = first, set[str]()
     for row in rows:
         step = _parsed_step(row)
         if step is None:
             continue
         if not first <= step < end:
-            raise _invalid(f"step {step} in a page of the steps {first} to {end - 1}")
+            return f"step {step} in a page of the steps {first} to {end - 1}"
         if step < last:
-            raise _invalid(f"step {step} after step {last}")
+            return f"step {step} after step {last}"
         if step > last:
             last, seen = step, set()
         if row in seen:
-            raise _invalid(f"the same row of step {step} twice")
+            return f"the same row of step {step} twice"
         seen.add(row)
+    return None
 
 
 def _parsed_step(row: object) -> int | None:
@@ -70,7 +73,3 @@ def _parsed_step(row: object) -> int | None:
 
 def _integer(text: str) -> int:
     return int(text) if text.isdecimal() and len(text) < 19 else int(float(text))
-
-
-def _invalid(reason: str) -> ServerAnswerError:
-    return ServerAnswerError(f"W&B returned an invalid page of the history: {reason}")
