@@ -33,8 +33,7 @@ def load_data() -> list[np.ndarray]:
 @env.task
 async def evaluate(predicted: list[int]) -> float:
     """Adds the accuracy on the test images, in all and by digit, to the run of the task that calls it."""
-    run = get_wandb_run()
-    assert run is not None
+    run = get_wandb_run(required=True)
     _, _, _, labels = load_data()
     hits = np.array(predicted) == labels
     for digit in range(10):
@@ -48,8 +47,7 @@ async def evaluate(predicted: list[int]) -> float:
 @env.task
 async def baseline() -> float:
     """Logs a simpler classifier to a separate run."""
-    run = get_wandb_run()
-    assert run is not None
+    run = get_wandb_run(required=True)
     train_images, test_images, train_labels, test_labels = load_data()
     model = GaussianNB().fit(train_images, train_labels)
     accuracy = float(model.score(test_images, test_labels))
@@ -61,8 +59,7 @@ async def baseline() -> float:
 @env.task
 async def train(learning_rate: float = 0.05, epochs: int = 12) -> dict[str, float]:
     """Trains epoch by epoch, and has the result evaluated and compared."""
-    run = get_wandb_run()
-    assert run is not None
+    run = get_wandb_run(required=True)
     run.config["learning_rate"] = learning_rate
     train_images, test_images, train_labels, _ = load_data()
     model = SGDClassifier(loss="log_loss", learning_rate="constant", eta0=learning_rate, random_state=0)

@@ -33,8 +33,7 @@ env = flyte.TaskEnvironment(
 @wandb_init
 def objective() -> None:
     """One trial: trains with the parameters that W&B has chosen, and logs how good that is."""
-    run = get_wandb_run()
-    assert run is not None
+    run = get_wandb_run(required=True)
     images, labels = load_digits(return_X_y=True)
     train_images, test_images, train_labels, test_labels = train_test_split(
         images / 16, labels, test_size=0.3, random_state=0

@@ -306,6 +306,8 @@ def test_canary_private_names(wandb_devserver: DevServer) -> None:
         assert list(wandb_setup.singleton()._active_runs) == [inner]
         inner.finish()
     assert (inner._is_finished, run._is_finished) == (True, False)
+    assert [sdk_private.has_ended(each) for each in (inner, run)] == [True, False]
+    assert sdk_private.exit_code_of(inner) == 0
     assert run in wandb_setup.singleton()._active_runs
     sdk_private.forget_failed_run("never-opened")
     run.log({"x": 1})

@@ -5,6 +5,7 @@ from flyteplugins.wandb import (
     DecoratorOrderError,
     MissingApiKeyError,
     NoParentRunError,
+    NoRunError,
     RunOpenError,
     UnavailableError,
 )
@@ -21,11 +22,13 @@ all_roots: list[type[WandbPluginError]] = [
     DecoratorOrderError,
     MissingApiKeyError,
     NoParentRunError,
+    NoRunError,
     RunOpenError,
     UnavailableError,
 ]
 order: type[TypeError] = DecoratorOrderError
 parent: type[LookupError] = NoParentRunError
+no_run: type[LookupError] = NoRunError
 opening: tuple[type[RunOpenError], ...] = (MissingApiKeyError, UnavailableError)
 unavailable: type[ConnectionError] = UnavailableError
 wrong_builtin: type[LookupError] = DecoratorOrderError  # type: ignore[assignment]

@@ -165,7 +165,11 @@ def log(loss: float) -> str:
 
 
 assert_type(get_wandb_run_dir(), str | None)
-get_wandb_run(1)  # type: ignore[call-arg]
+assert_type(get_wandb_run(required=True), wandb.Run)
+assert_type(get_wandb_run(required=False), wandb.Run | None)
+get_wandb_run(required=True).log({"loss": 0.1})
+get_wandb_run(1)  # type: ignore[call-overload]
+get_wandb_run(required="yes")  # type: ignore[call-overload]
 get_wandb_run_dir().upper()  # type: ignore[union-attr]
 
 

@@ -12,7 +12,7 @@ env = flyte.TaskEnvironment(name="training", secrets=flyte.Secret("wandb-api-key
 @wandb_init  # the outermost decorator
 @env.task
 async def train(lr: float) -> float:
-    run = get_wandb_run()
+    run = get_wandb_run(required=True)
     for epoch in range(10):
         run.log({"epoch": epoch, "loss": lr / (epoch + 1)})
     return lr
@@ -62,6 +62,7 @@ from wandb_runtime import (
     MissingApiKeyError,
     Mode,
     NoParentRunError,
+    NoRunError,
     OnUnavailable,
     RankScope,
     RunMode,
@@ -145,6 +146,7 @@ __all__ = [
     "MissingApiKeyError",
     "Mode",
     "NoParentRunError",
+    "NoRunError",
     "NoSweepConfigError",
     "OnExit",
     "OnFailure",

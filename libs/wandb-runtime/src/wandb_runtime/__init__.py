@@ -11,6 +11,7 @@ from wandb_runtime._errors import (
     DecoratorOrderError,
     MissingApiKeyError,
     NoParentRunError,
+    NoRunError,
     RunOpenError,
     UnavailableError,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "MissingApiKeyError",
     "Mode",
     "NoParentRunError",
+    "NoRunError",
     "OnUnavailable",
     "RankScope",
     "RunMode",

@@ -23,3 +23,14 @@ class MissingApiKeyError(RunOpenError):
 
 class UnavailableError(RunOpenError, ConnectionError):
     """W&B is unreachable, or did not respond in time."""
+
+
+class NoRunError(WandbPluginError, LookupError):
+    """`get_wandb_run(required=True)` was called where there is no W&B run."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"No W&B run here: {reason}")
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[NoRunError], tuple[str]]:
+        return type(self), (self.reason,)

@@ -107,7 +107,7 @@ async def download_wandb_run_logs(run_id: str) -> Dir:
 def _find(run_id: str | None) -> _Source | str:
     """Find the run; returns the local directory if the run is not on W&B."""
     here = current_run()
-    run = here.run if here else None
+    run = here.run.run if here and here.run else None
     location = here.location if here else None
     if run_id is None:
         if run is None or location is None:

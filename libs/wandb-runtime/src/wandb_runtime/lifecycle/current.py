@@ -6,8 +6,9 @@ import contextlib
 import sys
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, overload
 
+from wandb_runtime._errors import NoRunError, RunOpenError
 from wandb_runtime.tasks.action import current_task
 
 if TYPE_CHECKING:
@@ -16,14 +17,25 @@ if TYPE_CHECKING:
     from wandb import Run
     from wandb_artifacts.client import Connection
 
+    from wandb_runtime.lifecycle.live_run import LiveRun
     from wandb_runtime.lifecycle.plans import RunLocation
+
+_NO_TASK = (
+    "this code runs outside of Flyte tasks and functions with @wandb_init, or in a thread without the context of its "
+    "task: start threads by asyncio.to_thread or with contextvars.copy_context().run"
+)
+_UNDECORATED = "the task has no @wandb_init; put it above @env.task, or pass the run to this code"
+_SILENT_RANK = 'this rank of the distributed task does not log; use run_mode="shared" or "new" for a run on every rank'
+_NO_TRIAL = (
+    "the sweep objective has not called wandb.init() yet; call it first, or decorate the objective with @wandb_init"
+)
 
 
 @dataclass(frozen=True)
 class CurrentRun:
     """A run, and the Flyte action that it belongs to."""
 
-    run: Run | None
+    run: LiveRun | None
     location: RunLocation | None
     """None, as the run is, where this process of a distributed task does not log."""
     action: tuple[str, str] | None
@@ -53,7 +65,7 @@ def current_run() -> CurrentRun | None:
 
 
 @contextlib.contextmanager
-def activate(run: Run | None, location: RunLocation | None, connection: Connection | None = None) -> Iterator[None]:
+def activate(run: LiveRun | None, location: RunLocation | None, connection: Connection | None = None) -> Iterator[None]:
     """Make a run the current one of the code inside; with None that code has no run and opens none."""
     token = _current.set(CurrentRun(run, location, _action(), connection))
     try:
@@ -81,22 +93,54 @@ def _action() -> tuple[str, str] | None:
     return task.key if task else None
 
 
-def get_wandb_run() -> Run | None:
+@overload
+def get_wandb_run(*, required: Literal[True]) -> Run: ...
+@overload
+def get_wandb_run(*, required: bool = False) -> Run | None: ...
+def get_wandb_run(*, required: bool = False) -> Run | None:
     """Return the W&B run of the current task, trace or decorated function; in a sweep objective, the trial's run.
+
+    If the body or a library has ended the run, it is opened again, which blocks, and a warning is logged.
+
+    Args:
+        required: Whether to raise if there is no run, rather than to return None.
 
     Returns:
         The run. None outside of these, in an undecorated task, on a rank that does not log, and in an objective that
             has not called `wandb.init` yet. Never the run of another task.
+
+    Raises:
+        NoRunError: `required` is true, and there is no run; the error states why.
     """
+    try:
+        return _find_run()
+    except NoRunError:
+        if required:
+            raise
+        return None
+
+
+def _find_run() -> Run:
     found = current_run()
     if found is not None:
-        return found.run
-    trial = _trial.get()
-    if trial is None or trial.action != _action():
-        return None
+        return _open_run_of(found)
+    trial, action = _trial.get(), _action()
+    if trial is None or trial.action != action:
+        raise NoRunError(_NO_TASK if action is None else _UNDECORATED)
     # Without importing wandb: code that has opened a run has imported it.
     run: Run | None = getattr(sys.modules.get("wandb"), "run", None)
+    if run is None:
+        raise NoRunError(_NO_TRIAL)
     return run
+
+
+def _open_run_of(current: CurrentRun) -> Run:
+    if current.run is None:
+        raise NoRunError(_SILENT_RANK)
+    try:
+        return current.run.get()
+    except RunOpenError as error:
+        raise NoRunError(str(error)) from error
 
 
 def get_wandb_run_dir() -> str | None:

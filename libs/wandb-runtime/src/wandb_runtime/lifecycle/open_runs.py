@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from wandb import Run
 
+    from wandb_runtime.lifecycle.live_run import LiveRun
     from wandb_runtime.lifecycle.plans import RunLocation
 
 T = TypeVar("T")
@@ -23,7 +24,7 @@ T = TypeVar("T")
 
 @dataclass(eq=False)
 class _Entry:
-    run: Run | None = None
+    run: LiveRun | None = None
     users: int = 0
     is_hidden: bool = False
     """Whether the run is kept out of `wandb.run` for a while."""
@@ -35,8 +36,8 @@ _lock = threading.Lock()
 _entries: dict[RunLocation, _Entry] = {}
 
 
-def find(location: RunLocation | None) -> Run | None:
-    """Return the open run at an location; None if this process does not have it open."""
+def find(location: RunLocation | None) -> LiveRun | None:
+    """Return the open run at a location; None if this process does not have it open."""
     entry = None if location is None else _entries.get(location)
     return entry.run if entry else None
 
@@ -46,10 +47,16 @@ def has_id(run_id: str) -> bool:
     return any(location.id == run_id and entry.run is not None for location, entry in list(_entries.items()))
 
 
-def add(location: RunLocation, run: Run) -> None:
+def add(location: RunLocation, run: LiveRun) -> None:
     """Register a run that was opened by the task that will finish it."""
     with _lock:
         _entries[location] = _Entry(run, users=1)
+        _update_global_run(run.run)
+
+
+def show(run: Run) -> None:
+    """Make a run that was opened again `wandb.run`, where that is unambiguous."""
+    with _lock:
         _update_global_run(run)
 
 
@@ -57,10 +64,10 @@ def remove(location: RunLocation) -> None:
     """Unregister a run that is about to be finished."""
     with _lock:
         run = _entries.pop(location).run
-        _update_global_run(run)
+        _update_global_run(run.run if run is not None else None)
 
 
-def acquire(location: RunLocation, open_run: Callable[[], Run]) -> Run:
+def acquire(location: RunLocation, open_run: Callable[[], LiveRun]) -> LiveRun:
     """Return the run of a second writer: the one that is open here, or one that is opened for it and later writers."""
     with _lock:
         entry = _entries.setdefault(location, _Entry())
@@ -70,14 +77,14 @@ def acquire(location: RunLocation, open_run: Callable[[], Run]) -> Run:
             if entry.run is None:
                 entry.run = open_run()
                 with _lock:
-                    _update_global_run(entry.run)
+                    _update_global_run(entry.run.run)
             return entry.run
     except BaseException:
         release(location, lambda _: None)
         raise
 
 
-def release(location: RunLocation, close: Callable[[Run], T]) -> T | None:
+def release(location: RunLocation, close: Callable[[LiveRun], T]) -> T | None:
     """End a second writer's use of its run, and close the run after the last use.
 
     Returns:
@@ -92,7 +99,7 @@ def release(location: RunLocation, close: Callable[[Run], T]) -> T | None:
             if entry.users or _entries.get(location) is not entry:
                 return None
             run, entry.run = entry.run, None
-            _update_global_run(run)
+            _update_global_run(run.run if run is not None else None)
         closed = None if run is None else close(run)
         with _lock:
             if not entry.users:
@@ -128,7 +135,8 @@ def _update_global_run(changed: Run | None) -> None:
 
     from wandb_runtime.server import sdk_private
 
-    runs = [entry.run for entry in _entries.values() if entry.run is not None and not entry.is_hidden]
-    if wandb.run is not None and wandb.run is not changed and wandb.run not in runs:
+    runs = [entry.run.run for entry in _entries.values() if entry.run is not None and not entry.is_hidden]
+    current = wandb.run
+    if current is not None and current is not changed and current not in runs and not sdk_private.has_ended(current):
         return
     sdk_private.set_global_run(runs[0] if len(runs) == 1 else None)

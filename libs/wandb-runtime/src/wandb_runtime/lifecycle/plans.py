@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 OFFLINE_MODES = ("offline", "disabled", "dryrun")
 """The values of `mode` in which wandb sends nothing to a server."""
 
+# Arguments of `wandb.init()` that would undo changes if a run is opened again.
+_FIRST_TIME = frozenset({"config", "fork_from", "name", "notes", "resume_from", "tags"})
+
 
 @dataclass(frozen=True)
 class RunLocation:
@@ -133,6 +136,11 @@ class OpenPlan:
     """A warning about the choice, for the user."""
     fallback: OpenPlan | None = None
     """The plan for when W&B is unavailable; None: fail."""
+
+    @property
+    def init_again(self) -> Mapping[str, Any]:
+        """The arguments that open the run again: what the body has changed since then is kept."""
+        return {**{name: value for name, value in self.init.items() if name not in _FIRST_TIME}, "resume": "allow"}
 
     @property
     def host(self) -> str | None:

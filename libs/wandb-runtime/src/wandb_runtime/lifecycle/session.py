@@ -19,15 +19,17 @@ from wandb_runtime.lifecycle import open_runs, process_lock
 from wandb_runtime.lifecycle.current import activate, current_run
 from wandb_runtime.lifecycle.finish import finish_for_download, finish_run
 from wandb_runtime.lifecycle.joining import add, add_as_writer, restore_tags
+from wandb_runtime.lifecycle.live_run import LiveRun
 from wandb_runtime.lifecycle.opening import connection_for, describe_action, open_run
 from wandb_runtime.lifecycle.planning import plan_run
 from wandb_runtime.lifecycle.plans import JoinPlan, NoRunPlan, OpenPlan, Plan, PlanningContext, RunLocation, WriterPlan
 from wandb_runtime.tasks.action import current_task, is_task_function
 from wandb_runtime.tasks.call_graph import can_be_joined
 from wandb_runtime.tasks.distributed import get_distributed_info, is_launched
+from wandb_runtime.tasks.shutdown import is_stopping
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from wandb import Run
     from wandb_artifacts.client import Connection
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from wandb_runtime.tasks.outputs import TraceOutput
 
 _logger = logging.getLogger("wandb_runtime")
+
+_TIMEOUT_WHEN_STOPPING = 5.0
 
 
 class Role(Enum):
@@ -50,7 +54,7 @@ class Role(Enum):
 class RunSession:
     """A run in use by one function."""
 
-    run: Run
+    run: LiveRun
     location: RunLocation
     role: Role
     connection: Connection | None = None
@@ -71,7 +75,7 @@ class RunSession:
         """Mark the run as preempting: the platform is about to stop the process. Never raises."""
         if self.role is Role.OPENER:
             with contextlib.suppress(Exception):
-                self.run.mark_preempting()
+                self.run.run.mark_preempting()
 
     def close(self, exit_code: int) -> TraceOutput | None:
         """Close what the session has to close, once. Never raises: the body's result must not be lost.
@@ -83,12 +87,19 @@ class RunSession:
         if self.role is Role.GUEST or not self._closing.acquire(blocking=False):
             return None
         if self.role is Role.WRITER:
-            restore_tags(self.run, self.connection, self.tags)
-            return open_runs.release(self.location, lambda run: finish_run(run, exit_code))
+            return self._close_writer(exit_code)
         open_runs.remove(self.location)
+        run = self.run.get_for_closing(exit_code)
         if self.downloads_logs:
-            return finish_for_download(self.run, exit_code, self.connection)
-        return finish_run(self.run, exit_code, verify_by=self.connection)
+            return finish_for_download(run, exit_code, self.connection)
+        return finish_run(run, exit_code, verify_by=self.connection)
+
+    def _close_writer(self, exit_code: int) -> TraceOutput | None:
+        if self.tags:
+            with contextlib.suppress(RunOpenError):  # it was logged
+                restore_tags(self.run.get(), self.connection, self.tags)
+        # A writer's exit code is not that of the run: one that has ended has nothing left to do.
+        return open_runs.release(self.location, lambda run: None if run.has_ended else finish_run(run.run, exit_code))
 
 
 class NullSession:
@@ -176,7 +187,7 @@ def _join(plan: JoinPlan) -> RunSession:
     if run is None:
         msg = f"W&B run {plan.location.id!r} was closed before this task could join it; await the tasks you call"
         raise RunOpenError(msg)
-    add(plan.update, run)
+    add(plan.update, run.get())
     return RunSession(run, plan.location, Role.GUEST)
 
 
@@ -186,10 +197,10 @@ def _write(plan: WriterPlan) -> RunSession:
     init = {"id": location.id, "mode": "shared", **{name: value for name, value in known.items() if value}}
     connection = connection_for(plan.settings)
 
-    run = open_runs.acquire(location, lambda: open_run(init, plan.settings, connection))
+    run = open_runs.acquire(location, lambda: _open_live(init, init, plan.settings, connection))
     session = RunSession(run, location, Role.WRITER, connection, plan.update.tags)
     try:
-        add_as_writer(plan.update, run, connection)
+        add_as_writer(plan.update, run.get(), connection)
     except BaseException:
         session.close(1)
         raise
@@ -200,7 +211,8 @@ def _open(plan: OpenPlan) -> RunSession:
     if plan.notice:
         _logger.warning(plan.notice)
     connection = connection_for(plan.settings)
-    run = open_run(plan.init, plan.settings, connection)
+    live = _open_live(plan.init, plan.init_again, plan.settings, connection)
+    run = live.run
     location = RunLocation(
         id=run.id,
         entity=run.entity or None,
@@ -209,8 +221,8 @@ def _open(plan: OpenPlan) -> RunSession:
         mode=run.settings.mode,
         group=run.group or None,
     )
-    open_runs.add(location, run)
-    session = RunSession(run, location, Role.OPENER, connection, downloads_logs=_can_download_logs(plan))
+    open_runs.add(location, live)
+    session = RunSession(live, location, Role.OPENER, connection, downloads_logs=_can_download_logs(plan))
     try:
         if plan.metadata is not None:
             describe_action(run, plan.metadata)
@@ -218,6 +230,21 @@ def _open(plan: OpenPlan) -> RunSession:
         session.close(1)
         raise
     return session
+
+
+def _open_live(
+    init: Mapping[str, Any], init_again: Mapping[str, Any], settings: Mapping[str, Any], connection: Connection
+) -> LiveRun:
+    """Open a run, and prepare to open it again with its id and other arguments."""
+    run = open_run(init, settings, connection)
+    known = {"id": run.id, "entity": run.entity, "project": run.project}
+
+    def reopen() -> Run:
+        limits = {"init_timeout": _TIMEOUT_WHEN_STOPPING} if is_stopping() else {}
+        with process_lock.shared():
+            return open_run({**init_again, **known}, {**settings, **limits}, connection)
+
+    return LiveRun(run, reopen, open_runs.show)
 
 
 def _can_download_logs(plan: OpenPlan) -> bool:

@@ -6,6 +6,7 @@ The tests named `test_canary_…` in tests/e2e/test_open_errors.py fail if they 
 |---|---|
 | `wandb_init._set_global_run`, `module.unset_globals` | `wandb.run` and `wandb.log` follow the task; no public setter |
 | `wandb_setup._singleton`, `_singleton_lock`, `_active_runs`, `Run._is_finished` | an SDK sweep agent ends all runs |
+| `Run._is_finished`, `_exit_code`, `_wl`, `ServiceConnection._torn_down` | a body may end its run, or wandb itself |
 | `WANDB_SERVICE` | the ranks of a launcher must not share its service process |
 | `service.inform_attach`, `inform_finish`, `deliver_exit` | an id whose opening failed stays in use otherwise |
 | texts of `wandb.errors` | they alone distinguish an outage from a refusal |
@@ -68,6 +69,30 @@ def separate_session() -> Iterator[None]:
         if run is not None and run._is_finished:  # noqa: SLF001
             set_global_run(None)
         _forget_finished_runs()
+
+
+def has_ended(run: Run) -> bool:
+    """Whether a run object was finished, or its service was shut down."""
+    return run._is_finished or _is_torn_down(run)  # noqa: SLF001
+
+
+def _is_torn_down(run: Run) -> bool:
+    session = run._wl  # noqa: SLF001
+    return session is not None and session._connection is not None and session._connection._torn_down  # noqa: SLF001
+
+
+def exit_code_of(run: Run) -> int | None:
+    """Return the exit code that an ended run object has sent; None if unknown."""
+    return run._exit_code  # noqa: SLF001
+
+
+def reason_of_end(run: Run) -> str:
+    """Describe what has probably ended a run object."""
+    if _is_torn_down(run):
+        return "wandb.teardown()"
+    if wandb.run is not None and wandb.run is not run:
+        return f"wandb.init(), which opened run {wandb.run.id}"
+    return "run.finish(), `with run:` or wandb.init(reinit=True)"
 
 
 def _forget_finished_runs() -> None:

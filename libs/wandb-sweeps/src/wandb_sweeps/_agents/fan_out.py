@@ -43,7 +43,7 @@ def sweep_agent(
     @sweep_agent(env)
     @wandb_init
     async def objective():
-        get_wandb_run().log({"loss": ...})
+        get_wandb_run(required=True).log({"loss": ...})
     ```
 
     Args:
