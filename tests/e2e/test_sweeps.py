@@ -233,6 +233,17 @@ def test_sweep_ends_as_configured(how: str, settings: dict[str, Any], state: str
     assert the_sweep(wandb_devserver).state == state
 
 
+@pytest.mark.parametrize(("rank", "sweeps"), [("0", 1), ("1", 0)])
+def test_only_the_first_rank_creates_a_sweep(
+    rank: str, sweeps: int, wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    run_locally(ending, "returns", context=CONTEXT)
+
+    assert len(wandb_devserver.sweeps()) == sweeps
+
+
 def test_failure_to_stop_the_sweep_keeps_the_exception(
     wandb_devserver: DevServer, caplog: pytest.LogCaptureFixture
 ) -> None:

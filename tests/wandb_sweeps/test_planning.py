@@ -17,7 +17,7 @@ from wandb_sweeps import (
     wandb_sweep_config,
 )
 from wandb_sweeps._config.sweep import SCOPE_KEY
-from wandb_sweeps._lifecycle.planning import CreatePlan, JoinPlan, NoSweepPlan, PlanningContext, fingerprint, plan_sweep
+from wandb_sweeps._lifecycle.planning import CreatePlan, fingerprint, plan_sweep, sweep_to_join
 from wandb_sweeps._lifecycle.session import state_after
 from wandb_sweeps._location import SweepLocation
 
@@ -37,9 +37,7 @@ def inheriting(context: dict[str, str]) -> dict[str, str]:
 
 def created(decorator: WandbSweepConfig = NOTHING, **around: Any) -> CreatePlan:
     given: dict[str, Any] = {"context": dict(SWEEP), "environment": {}, "task": TASK, **around}
-    plan = plan_sweep(decorator, PlanningContext(**given))
-    assert isinstance(plan, CreatePlan)
-    return plan
+    return plan_sweep(decorator, **given)
 
 
 def test_created_sweep_has_only_keys_of_wandb_and_the_name_of_the_action() -> None:
@@ -142,21 +140,11 @@ def test_ancestor_sweep_is_joined_unless_a_configuration_is_nearer(
     context: dict[str, str], decorator: WandbSweepConfig, joins: bool
 ) -> None:
     """The link agrees."""
-    plan = plan_sweep(decorator, PlanningContext(context, {}, TASK))
-
-    assert isinstance(plan, JoinPlan) is joins
+    assert (sweep_to_join(decorator, context) is not None) is joins
     if decorator.parameters is None:
         arguments = ("run", "p", "d", context, "a0", "a1", "pod")
         link = WandbSweep(host="https://host", entity="e", project="p").get_link(*arguments)
         assert link == ("https://host/e/p/sweeps/abc" if joins else "https://host/e/p/sweeps")
-
-
-def test_only_the_first_rank_creates_a_sweep() -> None:
-    others = PlanningContext(SWEEP, {}, TASK, is_first_rank=False)
-
-    assert isinstance(plan_sweep(NOTHING, others), NoSweepPlan)
-    joining = dataclasses.replace(others, context=inheriting(SWEEP))
-    assert isinstance(plan_sweep(NOTHING, joining), JoinPlan)
 
 
 @pytest.mark.parametrize("config", [{}, wandb_sweep_config(project="p", name="n", on_exit="stop")])

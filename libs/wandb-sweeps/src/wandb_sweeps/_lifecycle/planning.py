@@ -27,26 +27,6 @@ _NOT_SENT = frozenset({"download_logs", "entity", "on_exit", "on_failure", "prio
 
 
 @dataclass(frozen=True)
-class PlanningContext:
-    """The circumstances in which a decorated task is called."""
-
-    context: Mapping[str, str]
-    """The Flyte context."""
-    environment: Mapping[str, str]
-    task: TaskIdentity | None = None
-    """The Flyte action; None outside Flyte."""
-    is_first_rank: bool = True
-    """Whether this is the first, or the only, process of its task."""
-
-
-@dataclass(frozen=True)
-class JoinPlan:
-    """Use the sweep of an ancestor task."""
-
-    location: SweepLocation
-
-
-@dataclass(frozen=True)
 class CreatePlan:
     """Create a sweep, or find the one that an earlier attempt created."""
 
@@ -81,44 +61,39 @@ class CreatePlan:
         return "\n\n".join(parts) or None
 
 
-@dataclass(frozen=True)
-class NoSweepPlan:
-    """Have no sweep: another process of a distributed task creates it."""
-
-
-Plan = JoinPlan | CreatePlan | NoSweepPlan
-
-
-def plan_sweep(decorator: WandbSweepConfig, call: PlanningContext) -> Plan:
-    """Decide which sweep a decorated task joins or creates.
+def plan_sweep(
+    decorator: WandbSweepConfig,
+    *,
+    context: Mapping[str, str],
+    environment: Mapping[str, str],
+    task: TaskIdentity | None,
+) -> CreatePlan:
+    """Decide which sweep a task creates that joins none.
 
     Args:
         decorator: The decorator's arguments.
-        call: The circumstances of the call.
+        context: The Flyte context.
+        environment: The environment variables.
+        task: The Flyte action; None outside Flyte.
 
     Raises:
-        NoSweepConfigError: The task has neither a sweep to join nor a configuration.
+        NoSweepConfigError: The context has no sweep configuration.
         SweepConfigError: W&B cannot search with the configuration.
     """
-    inherited = sweep_to_join(decorator, call.context)
-    if inherited is not None:
-        return JoinPlan(inherited)
-    if not call.is_first_rank:
-        return NoSweepPlan()
-    configured = WandbSweepConfig.from_context(call.context)
+    configured = WandbSweepConfig.from_context(context)
     effective = configured.merged(decorator)
-    config = _sweep_config(configured.values_under(decorator), call.task)
-    run = WandbConfig.from_context(call.context)
+    config = _sweep_config(configured.values_under(decorator), task)
+    run = WandbConfig.from_context(context)
     return CreatePlan(
         config=config,
         prior_runs=tuple(effective.prior_runs or ()),
-        entity=effective.entity or run.entity or call.environment.get("WANDB_ENTITY"),
-        project=effective.project or run.project or call.environment.get("WANDB_PROJECT"),
+        entity=effective.entity or run.entity or environment.get("WANDB_ENTITY"),
+        project=effective.project or run.project or environment.get("WANDB_PROJECT"),
         host=run.host,
         settings=run.settings,
-        marker=None if call.task is None else marker_of(call.task, config),
-        may_exist=call.task is not None and call.task.attempt != 0,
-        config_fingerprint=fingerprint(call.context),
+        marker=None if task is None else marker_of(task, config),
+        may_exist=task is not None and task.attempt != 0,
+        config_fingerprint=fingerprint(context),
         on_exit=effective.on_exit,
         on_failure=effective.on_failure or "stop",
         downloads_logs=effective.download_logs or False,

@@ -21,7 +21,7 @@ from wandb_runtime.tasks.shutdown import is_stopping
 from wandb_runtime.tasks.threads import submit
 
 from wandb_sweeps._agents import sdk_agent
-from wandb_sweeps._lifecycle.planning import CreatePlan, JoinPlan, PlanningContext, plan_sweep
+from wandb_sweeps._lifecycle.planning import plan_sweep, sweep_to_join
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from wandb_runtime.tasks.outputs import TraceOutput
 
     from wandb_sweeps._config.sweep import WandbSweepConfig
-    from wandb_sweeps._lifecycle.planning import Plan
+    from wandb_sweeps._lifecycle.planning import CreatePlan
     from wandb_sweeps._location import SweepLocation
     from wandb_sweeps._server.api import SweepState
     from wandb_sweeps._server.manage import OwnSweep
@@ -131,34 +131,20 @@ def start_sweep(settings: WandbSweepConfig) -> SweepSession:
     Raises:
         SweepCreateError: The sweep could not be created.
     """
-    plan = _plan(settings)
     # Imported here, off the event loop, rather than where the body starts.
     sdk_agent.load()
-    if isinstance(plan, CreatePlan):
-        with shared():
-            # Planned again, because an agent of the SDK may have changed the environment until now.
-            plan = _plan(settings)
-            if isinstance(plan, CreatePlan):
-                return _create(plan)
-    return SweepSession(plan.location if isinstance(plan, JoinPlan) else None)
-
-
-def _plan(settings: WandbSweepConfig) -> Plan:
+    context = flyte.get_custom_context() if flyte.ctx() else {}
+    inherited = sweep_to_join(settings, context)
     ranks = get_distributed_info()
-    call = PlanningContext(
-        context=flyte.get_custom_context() if flyte.ctx() else {},
-        environment=os.environ,
-        task=current_task(),
-        is_first_rank=ranks is None or ranks["rank"] == 0,
-    )
-    return plan_sweep(settings, call)
-
-
-def _create(plan: CreatePlan) -> SweepSession:
+    if inherited is not None or (ranks is not None and ranks["rank"] != 0):
+        return SweepSession(inherited)
     # Imported on first use: tasks that join a sweep send no requests.
     from wandb_sweeps._server import manage
 
-    own = manage.create_or_find(plan)
+    # An agent of the SDK changes the environment while it runs.
+    with shared():
+        plan = plan_sweep(settings, context=context, environment=os.environ, task=current_task())
+        own = manage.create_or_find(plan)
     return SweepSession(own.location, (plan, own))
 
 
