@@ -13,7 +13,7 @@ from tests.wandb_devserver.support import UPSERT
 
 if TYPE_CHECKING:
     from tests.support.browser import Tab
-    from tests.wandb_devserver.support import RawClient
+    from tests.wandb_devserver.support import RawClient, Scripts
 
 # Roles whose elements a screen reader announces by name.
 NAMED = {
@@ -214,6 +214,73 @@ def test_media(tab: Tab, raw: RawClient) -> None:
     assert all("sandboxed" in problem for problem in tab.problems)
     tab.problems.clear()
     assert nameless(page) == []
+
+
+LOG_MEDIA = """
+from PIL import Image
+with wandb.init(project="p", id="r") as run:
+    for step in range(2):
+        run.log({
+            "table": wandb.Table(columns=["n", "x"], data=[[n, -n] for n in range(3)]),
+            "weights": wandb.Histogram(np_histogram=([1, 2 + step], [0, 1, 2])),
+            "page": wandb.Html(f"<h1>Heading {step}</h1>"),
+            "pictures": [wandb.Image(Image.new("RGB", (9, 9)), caption="A square")],
+        })
+"""
+
+
+def test_media_that_the_sdk_logs(tab: Tab, scripts: Scripts) -> None:
+    """The slider of a key leads to the values of earlier steps."""
+    scripts.run(LOG_MEDIA)
+    page = tab.open("/local/p/runs/r")
+    page.wait_for_selector('[data-key="weights"] .chart[aria-label*="2 histograms"]')
+    page.wait_for_selector('[data-key="table"] tbody tr >> text="-2"')
+    image = page.get_by_role("img", name="A square")
+    image.scroll_into_view_if_needed()
+    page.wait_for_function("image => image.complete && image.naturalWidth === 9", arg=image.element_handle())
+    page.locator("iframe").scroll_into_view_if_needed()
+
+    assert page.frame_locator("iframe").get_by_role("heading").inner_text() == "Heading 1"
+    page.get_by_role("slider", name="Step of page").fill("0")
+    page.frame_locator("iframe").get_by_role("heading", name="Heading 0").wait_for()
+    assert nameless(page) == []
+    # wandb.Html adds a stylesheet of W&B's app, which the frame may not load.
+    assert [text for text in tab.problems if "sandboxed" not in text and "/normalize.css" not in text] == []
+    tab.problems.clear()
+
+
+LOG_VERSIONS = """
+for version, name in enumerate(("first", "second")):
+    with wandb.init(project="p", name=name) as run:
+        artifact = wandb.Artifact("model", "weights", metadata={"loss": 0.5 - version / 4})
+        with artifact.new_file("model.txt") as stream:
+            stream.write("contents" * (version + 1))
+        run.log_artifact(artifact, aliases=["best"]).wait()
+with wandb.init(project="p", name="user") as run:
+    run.use_artifact("model:v0")
+"""
+
+
+def test_artifact_page_shows_versions_files_and_lineage(tab: Tab, scripts: Scripts) -> None:
+    """The project leads to it; a version leads to the runs that logged and used it."""
+    scripts.run(LOG_VERSIONS)
+    page = tab.open("/local/p")
+    page.get_by_role("link", name="1 artifact").click()
+    page.get_by_role("link", name="model", exact=True).click()
+    page.wait_for_selector("h1 >> text=model:v1")
+
+    assert page.locator("h1 .badge").all_inner_texts() == ["latest", "best"]
+    assert page.locator("#files tbody tr").all_inner_texts() == ["model.txt\t16 B"]
+    assert page.locator("#metadata .leaf").all_inner_texts() == ["loss\n0.25"]
+    page.locator("#versions").get_by_role("link", name="model:v0").click()
+    page.wait_for_selector("h1 >> text=model:v0")
+    assert page.locator("#lineage li").all_inner_texts() == ["Logged by first finished", "Used by user finished"]
+    with page.expect_download() as download:
+        page.get_by_role("link", name="model.txt").click()
+    assert download.value.path().read_text() == "contents"
+    assert nameless(page) == []
+    page.locator("#lineage").get_by_role("link").last.click()
+    page.wait_for_selector("#artifacts >> text=model:v0")
 
 
 HOSTILE = """<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>"'`{{7*7}}"""
