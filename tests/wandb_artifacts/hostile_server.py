@@ -34,7 +34,9 @@ class HostileServer:
     """The `data` of the response to each operation."""
     respond: Callable[[str, dict[str, Any]], object] | None = None
     """Returns the whole response to an operation with its variables, in place of `documents`."""
-    send: Callable[[HostileServer, BaseHTTPRequestHandler], None] | None = None
+    respond_raw: Callable[[BaseHTTPRequestHandler], object] | None = None
+    """Sends the response to a POST request, in place of all others."""
+    send: Callable[[HostileServer, BaseHTTPRequestHandler], object] | None = None
     """Sends the response to a GET request."""
     requests: list[dict[str, Any]] = field(default_factory=list)
     """The bodies of GraphQL requests."""
@@ -44,9 +46,12 @@ class HostileServer:
     def reset(self) -> None:
         """Return valid responses from now on."""
         self.documents = documents(self.url)
-        self.respond = self.send = None
+        self.respond = self.respond_raw = self.send = None
 
     def post(self, handler: BaseHTTPRequestHandler) -> None:
+        if self.respond_raw:
+            self.respond_raw(handler)
+            return
         request = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
         self.headers = dict(handler.headers)
         self.requests.append(request)

@@ -54,6 +54,36 @@ def test_key_of_the_environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert KEY not in repr(found)
 
 
+@pytest.mark.parametrize(
+    ("server", "is_found"),
+    [
+        ("https://wandb.example.com", True),
+        ("https://other.example.com", True),
+        ("http://other.example.com", False),
+        ("https://other.example.com:8443", False),
+        ("https://wandb.example.com:8443", False),
+        ("http://wandb.example.com", False),
+    ],
+)
+def test_key_of_netrc_is_for_one_host_and_port_over_tls(home: Path, server: str, is_found: bool) -> None:
+    """The server may be that of a link. The user's own configuration may name an http server."""
+    machines = ("wandb.example.com", "other.example.com")
+    (home / ".netrc").write_text("".join(f"machine {name} login user password {KEY}\n" for name in machines))
+
+    if is_found:
+        assert find_credentials(host=server).api_key == KEY
+        return
+    with pytest.raises(AuthenticationError, match=f"No W&B API key for {server}: "):
+        find_credentials(host=server)
+
+
+def test_key_of_netrc_is_for_a_configured_http_server(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_BASE_URL", "http://wandb.example.com")
+    (home / ".netrc").write_text(f"machine wandb.example.com login user password {KEY}\n")
+
+    assert find_credentials().api_key == KEY
+
+
 def test_key_of_netrc(home: Path) -> None:
     (home / ".netrc").write_text(f"machine wandb.example.com login user password {KEY}\n")
     (home / ".netrc").chmod(0o600)

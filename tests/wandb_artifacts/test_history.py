@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from wandb_artifacts import InvalidValueError, ServerAnswerError
 from wandb_artifacts._history import export as history_export
 from wandb_artifacts._history.export import IncompleteHistoryError, check_format, export_history, history_file
+from wandb_artifacts._history.rows import are_strict, strict_rows
 from wandb_artifacts._history.scan import HistorySource, scan
-from wandb_artifacts._json import strict_rows
 
 if TYPE_CHECKING:
     from wandb_artifacts._destination.base import Stat
@@ -524,6 +524,73 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and (value != value or abs(value) == float("inf")):
         return None
     return None if value in ("NaN", "Infinity", "-Infinity") else value
+
+
+INVALID = (
+    r'{"a":"\x"}',
+    "{'a':1}",
+    '{"a":.5}',
+    "{}//x",
+    '{"a":01}',
+    '{"a":1.}',
+    '{"a":"x:"NaN""}',
+    "{} {}",
+    "{},{}",
+    '{"a":[{}',
+    "{}]}",
+    '{"a":tru}',
+    '{"a":1\u0663}',
+    "\ufeff{}",
+    '{"a":"\x01"}',
+    r'{"a":"\u12"}',
+    '{"a":"',
+)
+
+
+@pytest.mark.parametrize("row", INVALID)
+@pytest.mark.parametrize("form", FORMATS)
+def test_invalid_row_is_named_by_its_number(row: str, form: HistoryFormat) -> None:
+    need(form)
+
+    async def page(*_: int) -> list[str]:
+        return ['{"_step": 0}', '{"_step": 1, "a": NaN}', row]
+
+    with pytest.raises(ServerAnswerError, match=r"^row 3 of the history is not a JSON object$"):
+        asyncio.run(export_history(HistorySource(4, None, 10, page), Memory(), form, ahead=1))
+
+
+def accepts(row: str) -> bool:
+    try:
+        return isinstance(json.loads(row, parse_int=str), dict)
+    except ValueError:
+        return False
+
+
+INSERTS = ["", *'{}[]:,"\\+-.0e1 \t\n\r\x00/', "NaN", "null", '"NaN"', "{}", '{"a":', "\ud800"]
+
+
+@st.composite
+def broken(draw: st.DrawFn) -> str:
+    """Return the text of an object with some characters in other places, or of a part of one."""
+    text = draw(st.one_of(records.map(json.dumps), st.sampled_from(INVALID), st.just("{}")))
+    for _ in range(draw(st.integers(0, 3))):
+        at = draw(st.integers(0, len(text)))
+        insert = draw(st.sampled_from(INSERTS))
+        text = text[:at] + insert + text[at + draw(st.integers(0, 2)) :]
+    return text
+
+
+@settings(max_examples=500, deadline=None)
+@given(rows=st.lists(broken(), min_size=1, max_size=3))
+def test_rows_are_accepted_as_a_parser_does(rows: list[str]) -> None:
+    if not all(map(accepts, rows)):
+        with pytest.raises(ServerAnswerError):
+            strict_rows(rows)
+        return
+    found = strict_rows(rows)
+    assert [json.loads(row) for row in found] == [plain(json.loads(row)) for row in rows]
+    assert not any("\n" in row or "\r" in row for row in found)
+    assert not are_strict(rows) or found == rows or "NaN" in str(rows) or "Infinity" in str(rows)
 
 
 @settings(deadline=None)

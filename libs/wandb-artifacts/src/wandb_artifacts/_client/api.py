@@ -263,7 +263,7 @@ class Api:
         return _existing((await self._project(kind, document, what, variables, retries=retries)).run, what)
 
     def _refusal(self, messages: list[str], what: str) -> DownloadError:
-        text = self._http.redact("; ".join(messages)[:300])
+        text = self._http.redact("; ".join(messages))[:300]
         if "not found" in text.lower() or "could not find" in text.lower():
             return error_for(404, what, text)
         if "permission" in text.lower() or "access denied" in text.lower():

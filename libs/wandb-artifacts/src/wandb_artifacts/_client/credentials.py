@@ -63,10 +63,14 @@ def find_credentials(connection: Connection | None = None, *, host: str | None =
     named = given is not None and app_url(given) == app_url(server)
     is_allowed = named or is_trusted(server)
     found = _system_credentials(server) if is_allowed else None
-    found = found or _netrc_credentials(server)
+    if is_allowed or server.startswith("https://"):
+        # A machine in netrc has no scheme: its key must not go over plain http to a server that a link names.
+        found = found or _netrc_credentials(server)
     if found:
         return found
-    if not is_allowed and _system_credentials(server):
+    if not is_allowed and _netrc_credentials(server):
+        hint = "a key is not sent over http to a server that is not configured; use https, or set WANDB_BASE_URL to it"
+    elif not is_allowed and _system_credentials(server):
         hint = "WANDB_API_KEY is for another server; set WANDB_BASE_URL to this one if the key is meant for it"
     else:
         hint = f"set WANDB_API_KEY, or run 'wandb login'; your key is at {app_url(server)}/authorize"

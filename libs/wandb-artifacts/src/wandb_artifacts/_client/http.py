@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import ipaddress
 import urllib.request
@@ -14,9 +13,11 @@ import aiohttp
 from yarl import URL
 
 from wandb_artifacts._asyncio import to_thread
+from wandb_artifacts._client.bodies import ACCEPTED_ENCODING, read_response
 from wandb_artifacts._client.connection import Connection, ssl_context
 from wandb_artifacts._client.credentials import Credentials, find_credentials, is_trusted
 from wandb_artifacts._client.identity_token import GRANT_TYPE, AccessTokens
+from wandb_artifacts._client.redaction import Redactor, basic_authorization
 from wandb_artifacts._client.responses import AccessToken, read_json
 from wandb_artifacts._client.retry import TransientError, is_transient_status, read_retry_after
 from wandb_artifacts._errors import (
@@ -95,7 +96,8 @@ class Http:
         }
         self._key = endpoint.credentials.api_key
         self._tokens = AccessTokens(endpoint.credentials) if self._key is None else None
-        self._secrets = [secret for secret in (self._key, *self._headers.values()) if secret and len(secret) > 3]
+        self.redact = Redactor([self._key, *self._headers.values()])
+        """Removes the key and the extra headers from a text of the server, which may have echoed them."""
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=READ_TIMEOUT)
         # Not the connector's limit: time spent waiting for a connection would count against the read timeout.
         self._slots = asyncio.Semaphore(jobs)
@@ -104,10 +106,10 @@ class Http:
         self._session = aiohttp.ClientSession(
             connector=connector,
             timeout=timeout,
-            headers={"User-Agent": _AGENT},
+            headers={"User-Agent": _AGENT, "Accept-Encoding": ACCEPTED_ENCODING},
             cookie_jar=aiohttp.DummyCookieJar(),
             read_bufsize=_BUFFER,
-            auto_decompress=True,
+            auto_decompress=False,
         )
         # As stored: sizes and digests are those of the stored bytes.
         self._files = aiohttp.ClientSession(
@@ -149,16 +151,10 @@ class Http:
         except aiohttp.InvalidURL:
             return False
 
-    def redact(self, text: str) -> str:
-        """Return a text of the server without the key and the extra headers, which it may have echoed."""
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text
-
     async def _own_headers(self, what: str) -> dict[str, str]:
         """Return the headers for the W&B server itself."""
         if self._tokens is None:
-            value = f"Basic {base64.b64encode(f'api:{self._key}'.encode()).decode()}"
+            value = basic_authorization(self._key or "")
         else:
             value = f"Bearer {await self._tokens.get(lambda token: self._exchange(token, what))}"
         return {**self._headers, "Authorization": value}
@@ -166,14 +162,14 @@ class Http:
     async def _exchange(self, identity_token: str, what: str) -> tuple[str, float]:
         """Exchange an identity token for an access token (RFC 7523)."""
         form = {"grant_type": GRANT_TYPE, "assertion": identity_token}
-        self._secrets.append(identity_token)
+        self.redact.add(identity_token)
         try:
             body = await self._post("oidc/token", what=what, data=form, headers=self._headers)
         except DownloadError as error:
             msg = f"{what}: W&B rejected the identity token ({error.status}); check WANDB_IDENTITY_TOKEN_FILE"
             raise _with_status(AuthenticationError(msg), error.status) from None
         found = read_json(AccessToken, body, f"{what}: the exchange of the identity token")
-        self._secrets.append(found.access_token)
+        self.redact.add(found.access_token)
         return found.access_token, found.expires_in
 
     async def _post(
@@ -187,7 +183,7 @@ class Http:
                     url, allow_redirects=False, timeout=limits, **self._routed(url, headers), **body
                 )
                 async with sent as response:
-                    received = await response.read()
+                    received = await read_response(response, what)
                     self._check(response, what, received)
                     return received
 
@@ -236,7 +232,7 @@ class Http:
             return
         if is_transient_status(status):
             raise _transient(status, response.headers.get("Retry-After"))
-        raise error_for(status, what, self.redact(_excerpt(body)))
+        raise error_for(status, what, _excerpt(self.redact(body.decode(errors="replace"))))
 
     @contextlib.contextmanager
     def _translated(self, what: str) -> Iterator[None]:
@@ -314,8 +310,8 @@ def _with_status(error: DownloadError, status: int | None) -> DownloadError:
     return error
 
 
-def _excerpt(body: bytes) -> str:
-    text = " ".join(body.decode(errors="replace").split())
+def _excerpt(text: str) -> str:
+    text = " ".join(text.split())
     return text[:_EXCERPT] if not text.startswith("<") else ""
 
 

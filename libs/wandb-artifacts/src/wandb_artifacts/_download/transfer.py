@@ -7,6 +7,7 @@ import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from wandb_artifacts._asyncio import to_thread
+from wandb_artifacts._client.bodies import read_announced
 from wandb_artifacts._client.retry import TransientError
 from wandb_artifacts._errors import AccessDeniedError, AuthenticationError, NotFoundError, ServerAnswerError
 
@@ -62,13 +63,13 @@ class Transfer:
     async def _small(self) -> Arrived:
         try:
             async with self._api.get(self._run, self._file) as response:
-                body = await response.read()
+                body = await read_announced(response, self._file.size or 0)
         except REFUSALS as error:
             await self._renew(error)
         self._on_bytes(len(body))
         digest = hashlib.md5(body, usedforsecurity=False).digest()
         if not self._is_right(len(body), digest):
-            await self._check_for_update()
+            await self._check_for_update(len(body))
         return Arrived(len(body), digest, await to_thread(self._target.write, self._path, body))
 
     async def _large(self) -> Arrived:
@@ -76,11 +77,11 @@ class Transfer:
         try:
             if part.size != self._file.size:
                 await self._append(part)
-            digest = await to_thread(part.md5)
-            if not self._is_right(part.size, digest):
+            digest, received = await to_thread(part.md5), part.size
+            if not self._is_right(received, digest):
                 if self._file.size is None or part.size >= self._file.size:
                     await to_thread(part.restart)
-                await self._check_for_update()
+                await self._check_for_update(received)
             return Arrived(part.size, digest, await to_thread(part.commit))
         finally:
             await to_thread(part.close)
@@ -99,12 +100,20 @@ class Transfer:
             await self._renew(error)
 
     async def _write_stream(self, response: aiohttp.ClientResponse, part: Part) -> None:
-        """Write the body to the part; reads the next piece while the last one is written."""
+        """Write the body to the part; reads the next piece while the last one is written.
+
+        A body that is longer than W&B reports is not read on: one byte more shows that it is wrong.
+        """
         piece = bytearray()
         writing: asyncio.Task[None] | None = None
+        left = None if self._file.size is None else max(self._file.size + 1 - part.size, 0)
         try:
             async for data in response.content.iter_any():
-                piece += data
+                piece += data[:left]
+                if left is not None:
+                    left = max(left - len(data), 0)
+                    if not left:
+                        break
                 if len(piece) >= _PIECE:
                     if writing:
                         await writing
@@ -133,13 +142,15 @@ class Transfer:
         expected = self._file
         return expected.size in (None, size) and expected.md5 in (None, digest)
 
-    async def _check_for_update(self) -> None:
+    async def _check_for_update(self, received: int) -> None:
         """Check whether the file was replaced meanwhile, as files of a running run are. Always raises."""
         known, self._file = self._file, await self._api.file(self._run, self._file.name, retries=False)
-        if (known.size, known.md5) == (self._file.size, self._file.md5):
-            msg = "the received data differs in size or MD5 digest from what W&B reports"
-        else:
+        if (known.size, known.md5) != (self._file.size, self._file.md5):
             msg = "the file has changed at W&B"
+        elif known.size is not None and received > known.size:
+            msg = f"the response is longer than the {known.size} bytes that W&B reports"
+        else:
+            msg = "the received data differs in size or MD5 digest from what W&B reports"
         raise TransientError(msg)
 
     async def _renew(self, error: Exception) -> None:

@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from wandb_artifacts._errors import ServerAnswerError
-from wandb_artifacts._json import dump, strict_rows, to_strict
+from wandb_artifacts._history.rows import strict_rows
+from wandb_artifacts._json import dump, to_strict
 
 if TYPE_CHECKING:
     from wandb_artifacts._destination.base import Part
@@ -53,11 +54,13 @@ class ParquetWriter:
         self._spool = tempfile.TemporaryFile(prefix="wandb-artifacts-")  # noqa: SIM115 - closed in close
         self._pages: list[_Kinds] = []
         self._kinds: _Kinds = {"_step": None}
+        self._count = 0
 
     def write(self, rows: list[str]) -> None:
         if not rows:
             return
-        records = _parse(strict_rows(rows))
+        records = _parse(strict_rows(rows, before=self._count), before=self._count)
+        self._count += len(rows)
         kinds: _Kinds = {}
         columns = []
         for key in dict.fromkeys(chain(["_step"], *records)):
@@ -129,11 +132,12 @@ class _Sink:
         pass
 
 
-def _parse(rows: list[str]) -> list[dict[str, Any]]:
+def _parse(rows: list[str], *, before: int) -> list[dict[str, Any]]:
     try:
         found: list[dict[str, Any]] = json.loads(f"[{','.join(rows)}]")
-    except (ValueError, RecursionError) as error:
-        msg = f"rows of the history are not JSON: {error}"
+    except (ValueError, RecursionError):
+        # Strict JSON all the same: an integer of thousands of digits, or many nested values.
+        msg = f"the rows {before + 1} to {before + len(rows)} of the history have a value that cannot be parsed"
         raise ServerAnswerError(msg) from None
     return found
 

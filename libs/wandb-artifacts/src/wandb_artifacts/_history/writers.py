@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from wandb_artifacts._json import strict_rows
+from wandb_artifacts._history.rows import strict_rows
 
 if TYPE_CHECKING:
     from wandb_artifacts._destination.base import Part
@@ -42,9 +42,11 @@ class _LinesWriter:
 
     def __init__(self, part: Part) -> None:
         self._part = part
+        self._count = 0
 
     def write(self, rows: list[str]) -> None:
-        self._part.write(_encode("\n".join([*strict_rows(rows), ""])))
+        self._part.write(_encode("\n".join([*strict_rows(rows, before=self._count), ""])))
+        self._count += len(rows)
 
     def end(self) -> None:
         pass
@@ -58,15 +60,16 @@ class _ArrayWriter:
 
     def __init__(self, part: Part) -> None:
         self._part = part
-        self._lead = "[\n"
+        self._count = 0
 
     def write(self, rows: list[str]) -> None:
         if rows:
-            self._part.write(_encode(self._lead + ",\n".join(strict_rows(rows))))
-            self._lead = ",\n"
+            lead = ",\n" if self._count else "[\n"
+            self._part.write(_encode(lead + ",\n".join(strict_rows(rows, before=self._count))))
+            self._count += len(rows)
 
     def end(self) -> None:
-        self._part.write(b"[]\n" if self._lead == "[\n" else b"\n]\n")
+        self._part.write(b"\n]\n" if self._count else b"[]\n")
 
     def close(self) -> None:
         pass
