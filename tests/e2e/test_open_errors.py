@@ -310,6 +310,11 @@ def test_canary_private_names(wandb_devserver: DevServer) -> None:
     assert sdk_private.exit_code_of(inner) == 0
     assert run in wandb_setup.singleton()._active_runs
     sdk_private.forget_failed_run("never-opened")
+    run.config["x"] = 1
+    with pytest.raises(wandb.sdk.lib.config_util.ConfigError):
+        run.config["x"] = 2
+    sdk_private.allow_config_changes(run)
+    run.config["x"] = 2
     run.log({"x": 1})
     run.finish()
 

@@ -102,18 +102,23 @@ class WandbConfig(ContextConfig):
     config_include_keys = Field[list[str]](validators.string_list)
     dir = TextField[str](validators.path)
     force = Field[bool](validators.boolean)
-    fork_from = TextField[str](validators.string)
+    fork_from = TextField[str](validators.run_moment)
     job_type = TextField[str](validators.string)
     monitor_gym = Field[bool](validators.boolean)
     notes = TextField[str](validators.string)
     # With the other values, opening a run could end or return the run of another task.
     reinit = TextField[Literal["create_new"]](validators.one_of("create_new"))
     resume = Field["bool | str"](validators.one_of(True, False, "allow", "never", "must", "auto"))
-    resume_from = TextField[str](validators.string)
+    resume_from = TextField[str](validators.run_moment)
     save_code = Field[bool](validators.boolean)
     settings = Field[dict[str, Any]](validators.settings)
     sync_tensorboard = Field[bool](validators.boolean)
     tensorboard = Field[bool](validators.boolean)
+
+    @property
+    def run_id(self) -> str | None:
+        """The id of the run that these settings name: `id`, or the run that `resume_from` rewinds."""
+        return self.id or (self.resume_from.partition("?")[0] if self.resume_from else None)
 
     @classmethod
     def unknown_field(cls, name: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -97,6 +98,14 @@ def one_of(*choices: object) -> Validator:
         return value
 
     return validate
+
+
+def run_moment(field: str, value: object) -> str:
+    """Require a step of a run, as `resume_from` and `fork_from` take it."""
+    text = string(field, value)
+    if not re.fullmatch(r"[^\s/?#]+\?_step=\d+(\.\d+)?", text):
+        raise InvalidValueError(field, value, 'must name a run and a step, such as "abc123?_step=100"')
+    return text
 
 
 def string_list(field: str, value: Sequence[str]) -> list[str]:

@@ -84,7 +84,10 @@ def init_arguments(inputs: Inputs) -> dict[str, Any]:
     if context.is_trial:
         # W&B has chosen id, entity and project; wandb.init would warn about each that it ignores.
         return {name: value for name, value in init.items() if name not in ("entity", "project")}
-    base = new_run_id(inputs.decorator.id, context.config.id, context.task)
+    base = new_run_id(inputs.decorator.run_id, context.config.run_id, context.task)
+    if "resume_from" in init and init["resume_from"].partition("?")[0] != base:
+        # It is that of the top-level task: this one opens a separate run.
+        del init["resume_from"]
     if base is not None:
         init["id"] = f"{base}{inputs.layout.id_suffix}"
     if inputs.mode is not None:

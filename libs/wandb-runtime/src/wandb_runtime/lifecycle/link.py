@@ -79,7 +79,7 @@ class Wandb(flyte.Link):
             return find_app_url(None)
 
     def _url(self, task: TaskIdentity, context: dict[str, str]) -> str:
-        from wandb_runtime.lifecycle.planning import new_run_id
+        from wandb_runtime.lifecycle.init_arguments import new_run_id
         from wandb_runtime.lifecycle.plans import RunLocation
 
         inherited = WandbConfig.from_context(context)
@@ -92,7 +92,7 @@ class Wandb(flyte.Link):
             and (task.is_local or parent.is_shared)
         ):
             return project_url(parent.host, parent.entity, parent.project, "runs", parent.id)
-        page = "runs", new_run_id(self.id, inherited.id, task) or ""
+        page = "runs", new_run_id(self.id, inherited.run_id, task) or ""
         ranks = self._find_ranks()
         # Locally Flyte starts one process, whatever the task says.
         if ranks is not None and not task.is_local:
@@ -148,7 +148,7 @@ def links_of(settings: WandbConfig, size: DeclaredSize) -> tuple[TaskLink, ...]:
         project=settings.project,
         entity=settings.entity,
         run_mode=settings.run_mode,
-        id=settings.id,
+        id=settings.run_id,
         rank_scope=settings.rank_scope,
     )
     if size.ranks == 1:

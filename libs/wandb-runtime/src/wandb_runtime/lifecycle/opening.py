@@ -51,11 +51,21 @@ def open_run(init: Mapping[str, Any], settings: Mapping[str, Any], connection: C
     require_api_key(request, init.get("mode"))
     try:
         # A fresh dictionary each time: wandb.init changes the settings object it is given.
-        return wandb.init(**init, reinit="create_new", settings={**settings, "base_url": request.host})
+        run = wandb.init(**init, reinit="create_new", settings={**settings, "base_url": request.host})
     except Exception as error:
         if isinstance(error, wandb.Error):
             _forget(init.get("id"))
         raise explain_failure(error, request) from error
+    if init.get("allow_val_change", run.resumed):
+        allow_config_changes(run)
+    return run
+
+
+def allow_config_changes(run: Run) -> None:
+    """Let the body set values of `run.config` that an earlier attempt, or another task of the run, has set before."""
+    from wandb_runtime.server import sdk_private
+
+    sdk_private.allow_config_changes(run)
 
 
 def _forget(run_id: str | None) -> None:

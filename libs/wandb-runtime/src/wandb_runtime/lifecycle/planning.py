@@ -66,7 +66,7 @@ def plan_run(decorator: WandbConfig, context: PlanningContext) -> Plan:
     if layout is None:
         return NoRunPlan()
     run_mode, parent = effective.get("run_mode"), context.inherited
-    if run_mode == "new" or parent is None or (decorator.id or parent.id) != parent.id:
+    if run_mode == "new" or parent is None or _opens_its_own(decorator, parent):
         if run_mode == "shared" and parent is None and context.ranks is None:
             raise NoParentRunError(_NO_PARENT)
         return _plan_own_run(Inputs(decorator, effective, context, layout))
@@ -79,6 +79,11 @@ def plan_run(decorator: WandbConfig, context: PlanningContext) -> Plan:
         requested = 'run_mode="shared"' if run_mode == "shared" else f"id={decorator.id!r}"
         raise NoParentRunError(_ONE_WRITER.format(requested=requested, id=parent.id))
     return _plan_own_run(inputs)
+
+
+def _opens_its_own(decorator: WandbConfig, parent: RunLocation) -> bool:
+    """Whether the decorator's arguments name another run than the parent's."""
+    return decorator.fork_from is not None or (decorator.run_id or parent.id) != parent.id
 
 
 def _update(inputs: Inputs) -> RunUpdate:
@@ -147,6 +152,7 @@ def _plan_open(inputs: Inputs) -> OpenPlan:
     return OpenPlan(
         init=init,
         settings=settings,
+        task=context.task,
         metadata=None if inputs.effective.get("flyte_metadata") is False else action_metadata(context),
         downloads_logs=context.task is not None and inputs.effective.get("download_logs", False),
         notice=_notice(inputs, init.get("group")),

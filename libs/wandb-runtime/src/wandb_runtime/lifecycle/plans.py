@@ -132,6 +132,8 @@ class OpenPlan:
     metadata: Mapping[str, Any] | None
     """The description of the Flyte action, for the run's config."""
     downloads_logs: bool
+    task: TaskIdentity | None = None
+    """The action that opens the run; None for a plain function."""
     notice: str | None = None
     """A warning about the choice, for the user."""
     fallback: OpenPlan | None = None

@@ -16,11 +16,12 @@ from wandb_runtime._errors import DecoratorOrderError, RunOpenError, Unavailable
 from wandb_runtime.config.context import flyte_context
 from wandb_runtime.config.run import WandbConfig
 from wandb_runtime.lifecycle import open_runs, process_lock
+from wandb_runtime.lifecycle.branching import continue_branch, remember_branch
 from wandb_runtime.lifecycle.current import activate, current_run
 from wandb_runtime.lifecycle.finish import finish_for_download, finish_run
 from wandb_runtime.lifecycle.joining import add, add_as_writer, restore_tags
 from wandb_runtime.lifecycle.live_run import LiveRun
-from wandb_runtime.lifecycle.opening import connection_for, describe_action, open_run
+from wandb_runtime.lifecycle.opening import allow_config_changes, connection_for, describe_action, open_run
 from wandb_runtime.lifecycle.planning import plan_run
 from wandb_runtime.lifecycle.plans import JoinPlan, NoRunPlan, OpenPlan, Plan, PlanningContext, RunLocation, WriterPlan
 from wandb_runtime.tasks.action import current_task, is_task_function
@@ -188,6 +189,7 @@ def _join(plan: JoinPlan) -> RunSession:
         msg = f"W&B run {plan.location.id!r} was closed before this task could join it; await the tasks you call"
         raise RunOpenError(msg)
     add(plan.update, run.get())
+    allow_config_changes(run.run)
     return RunSession(run, plan.location, Role.GUEST)
 
 
@@ -211,7 +213,9 @@ def _open(plan: OpenPlan) -> RunSession:
     if plan.notice:
         _logger.warning(plan.notice)
     connection = connection_for(plan.settings)
-    live = _open_live(plan.init, plan.init_again, plan.settings, connection)
+    init = continue_branch(plan.init, plan.task, connection)
+    live = _open_live(init, plan.init_again, plan.settings, connection)
+    remember_branch(init, plan.task)
     run = live.run
     location = RunLocation(
         id=run.id,

@@ -7,6 +7,7 @@ The tests named `test_canary_…` in tests/e2e/test_open_errors.py fail if they 
 | `wandb_init._set_global_run`, `module.unset_globals` | `wandb.run` and `wandb.log` follow the task; no public setter |
 | `wandb_setup._singleton`, `_singleton_lock`, `_active_runs`, `Run._is_finished` | an SDK sweep agent ends all runs |
 | `Run._is_finished`, `_exit_code`, `_wl`, `ServiceConnection._torn_down` | a body may end its run, or wandb itself |
+| `Config._set_settings`, `Settings._jupyter` | `allow_val_change` of `wandb.init` has no effect after opening |
 | `WANDB_SERVICE` | the ranks of a launcher must not share its service process |
 | `service.inform_attach`, `inform_finish`, `deliver_exit` | an id whose opening failed stays in use otherwise |
 | texts of `wandb.errors` | they alone distinguish an outage from a refusal |
@@ -69,6 +70,17 @@ def separate_session() -> Iterator[None]:
         if run is not None and run._is_finished:  # noqa: SLF001
             set_global_run(None)
         _forget_finished_runs()
+
+
+class _AsInNotebooks:
+    """Settings with which a run's config accepts changes, as it does in notebooks."""
+
+    _jupyter = True
+
+
+def allow_config_changes(run: Run) -> None:
+    """Let `run.config[key] = value` and `run.config.update(...)` change existing values of a run."""
+    run.config._set_settings(_AsInNotebooks())  # type: ignore[no-untyped-call]  # noqa: SLF001
 
 
 def has_ended(run: Run) -> bool:
