@@ -18,8 +18,12 @@ PROJECT = "local/e2e"
 CONTEXT = wandb_config(project="e2e")
 
 
+def set_item(run: Run, value: int) -> None:
+    run.config["seed"] = value
+
+
 def set_attribute(run: Run, value: int) -> None:
-    run.config.seed = value
+    run.config.seed = value  # type: ignore[attr-defined]
 
 
 def set_global(run: Run, value: int) -> None:
@@ -28,7 +32,7 @@ def set_global(run: Run, value: int) -> None:
 
 
 SETTERS: dict[str, Callable[[Run, int], object]] = {
-    "item": lambda run, value: run.config.__setitem__("seed", value),
+    "item": set_item,
     "attribute": set_attribute,
     "update": lambda run, value: run.config.update({"seed": value}),  # type: ignore[no-untyped-call]
     "nested": lambda run, value: run.config.update({"nested": {"a": {"b": value}}, "seed": value}),  # type: ignore[no-untyped-call]

@@ -38,11 +38,8 @@ def can_be_joined(body: Callable[..., Any]) -> bool:
 def _joins(decoration: Decoration[WandbConfig]) -> bool:
     """Whether it is a task that joins its parent's run if it can."""
     settings = decoration.settings
-    return (
-        decoration.short_name is not None
-        and settings.run_mode != "new"
-        and settings.run_id is settings.fork_from is None
-    )
+    names_its_run = settings.run_id is not None or settings.fork_from is not None
+    return decoration.short_name is not None and settings.run_mode != "new" and not names_its_run
 
 
 class _Search:
