@@ -130,7 +130,7 @@ def test_invalid_file_url_fails_only_that_file(
             download_run(path, tmp_path, include_history=False)
 
     assert [(lost.name, lost.reason) for lost in error.value.result.failed] == [
-        ("a", "W&B returned an invalid file URL")
+        ("a", "W&B returned a file URL that is not valid for http or https")
     ]
     assert (tmp_path / "b").read_bytes() == b"b"
 

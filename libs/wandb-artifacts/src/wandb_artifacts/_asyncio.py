@@ -7,7 +7,8 @@ import contextvars
 import os
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache, partial, update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar
 
@@ -30,18 +31,75 @@ if hasattr(os, "register_at_fork"):
 
 
 async def to_thread(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run blocking work in a thread, and wait for its end even when cancelled.
+    """Run blocking work in a thread, and wait for its end however often it is cancelled.
 
-    The caller must not close or move a file that a thread still writes to.
+    The caller must not close or move a file that a thread still writes to. Work that may hang, because it waits for
+    another machine, uses `abandonable`.
     """
-    future = asyncio.get_running_loop().run_in_executor(_executor(), partial(work, *args, **kwargs))
+    cancellation: Future[None] = Future()
+    body = partial(_with_cancellation, cancellation, partial(work, *args, **kwargs))
+    future = asyncio.get_running_loop().run_in_executor(_executor(), body)
     try:
         return await asyncio.shield(future)
     except asyncio.CancelledError:
-        await asyncio.wait([future])
+        cancellation.set_result(None)
+        while not future.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([future])
         if not future.cancelled():
             future.exception()
         raise
+
+
+class AbandonedError(BaseException):
+    """The caller of `to_thread` was cancelled. Not an Exception, so that nothing retries or translates it."""
+
+
+class _Thread(threading.local):
+    cancellation: Future[None] | None = None
+    """Done when the work of this thread is cancelled."""
+
+
+_thread = _Thread()
+
+
+def _with_cancellation(cancellation: Future[None], work: Callable[[], R]) -> R:
+    _thread.cancellation = cancellation
+    try:
+        return work()
+    finally:
+        _thread.cancellation = None
+
+
+def abandonable(work: Callable[[], R]) -> R:
+    """Run a part of the work of `to_thread` that is left to itself when the caller is cancelled.
+
+    It must not use anything that the caller closes. Its daemon thread does not keep the process alive.
+
+    Raises:
+        AbandonedError: The caller was cancelled.
+    """
+    cancellation = _thread.cancellation
+    if cancellation is None:
+        return work()
+    found: Future[R] = Future()
+
+    def body() -> None:
+        try:
+            result = work()
+        except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
+            _end(found.set_exception, error)
+        else:
+            _end(found.set_result, result)
+
+    threading.Thread(target=body, name="wandb-artifacts-io", daemon=True).start()
+    cancellation.add_done_callback(lambda _: _end(found.set_exception, AbandonedError()))
+    return found.result()
+
+
+def _end(conclude: Callable[[T], object], outcome: T) -> None:
+    with suppress(InvalidStateError):
+        conclude(outcome)
 
 
 class Syncified(Generic[P, R]):

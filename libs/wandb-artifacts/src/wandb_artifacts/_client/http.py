@@ -248,7 +248,7 @@ class Http:
             msg = f"{what}: {reason}; set SSL_CERT_FILE to the certificate of its authority"
             raise ServerAnswerError(msg) from None
         except aiohttp.InvalidURL:
-            msg = f"{what}: W&B returned an invalid file URL"
+            msg = f"{what}: W&B returned a file URL that is not valid for http or https"
             raise ServerAnswerError(msg) from None
         except aiohttp.TooManyRedirects:
             msg = f"{what}: too many redirects"

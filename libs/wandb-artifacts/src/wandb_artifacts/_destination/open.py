@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(?:::|://)")
 """At least two letters before the colon, because one letter is a drive of Windows."""
+_SCHEMES = frozenset(
+    ["abfs", "abfss", "adl", "az", "file", "ftp", "gcs", "gs", "hdfs", "http", "https", "memory", "oci", "oss", "r2", "s3", "s3a", "sftp", "smb", "ssh", "webdav", "webhdfs"]
+)
+"""A path that starts with one of them and a colon is a URL with a typing error."""
 
 
 def open_target(destination: str | os.PathLike[str], storage_options: Mapping[str, object]) -> Target:
@@ -37,6 +41,7 @@ def open_target(destination: str | os.PathLike[str], storage_options: Mapping[st
     if "\0" in text:
         raise InvalidValueError(field="destination", value=destination, reason="must not contain a null character")
     if not _URL.match(text):
+        _check_is_path(text)
         return LocalTarget(_absolute(text))
     if text.lower().startswith(("file://", "local://")):
         return LocalTarget(_from_url(text))
@@ -44,6 +49,14 @@ def open_target(destination: str | os.PathLike[str], storage_options: Mapping[st
     from wandb_artifacts._destination.remote import RemoteTarget
 
     return RemoteTarget.open(text, storage_options)
+
+
+def _check_is_path(text: str) -> None:
+    """Refuse a URL without its slashes, such as `s3:bucket/folder`: nobody would look for a folder of that name."""
+    scheme, colon, rest = text.partition(":")
+    if colon and len(scheme) > 1 and "/" not in scheme and scheme.lower() in _SCHEMES:
+        reason = f"looks like a URL without slashes; write {scheme}://{rest.lstrip('/')}, or ./{text} for a folder"
+        raise InvalidValueError(field="destination", value=text, reason=reason)
 
 
 def _absolute(text: str) -> Path:

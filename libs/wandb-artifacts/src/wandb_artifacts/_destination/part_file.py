@@ -11,9 +11,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from wandb_artifacts._destination.base import Stat
-from wandb_artifacts._destination.errors import explained
+from wandb_artifacts._destination.errors import explained, refusal
 from wandb_artifacts._destination.no_follow import Folder, open_folder
 from wandb_artifacts._destination.safe_names import WORK_FOLDER
+from wandb_artifacts._errors import DestinationError
 
 PIECE = 1024 * 1024
 
@@ -66,12 +67,20 @@ class LocalPart:
     def commit(self) -> Stat:
         *folders, name = self._path.split("/")
         with self._explained():
+            written = os.fstat(self._opened())
             self._release()
             with self._parts() as parts, open_folder(self._root, folders, make=True) as folder:
-                found = stat_of(parts.stat(self._name))
+                found = parts.stat(self._name)
+                self._check(written, found)
                 parts.replace(self._name, folder, name)
         self._key = ""
-        return found
+        return stat_of(found)
+
+    def _check(self, written: os.stat_result, found: os.stat_result) -> None:
+        """Check that the file is the one that was written, and has what the digest has seen."""
+        if (written.st_dev, written.st_ino) != (found.st_dev, found.st_ino) or found.st_size != self._size:
+            self.discard()  # Such a part is not resumed.
+            raise _changed(f"write {self._root / self._path}", found.st_size, self._size)
 
     def close(self) -> None:
         if self._fd is None:
@@ -140,6 +149,11 @@ def stat_of(found: os.stat_result) -> Stat:
     return Stat(found.st_size, f"{found.st_size}-{found.st_mtime_ns}-{found.st_ino}")
 
 
+def _changed(doing: str, size: int, expected: int) -> DestinationError:
+    reason = f"the partial file has {size} bytes, and {expected} were written; do not change it during a download"
+    return refusal(doing, reason)
+
+
 _MAX_SUFFIX = 16
 
 
@@ -187,8 +201,12 @@ class SpooledPart:
         return self._digest.digest()
 
     def commit(self) -> Stat:
-        self._release()
         try:
+            with explained(self._doing):
+                size = os.fstat(self._opened()).st_size
+            if size != self._size:
+                raise _changed(self._doing, size, self._size)
+            self._release()
             return self._upload(str(self._file), self._size, self.md5())
         finally:
             self.discard()

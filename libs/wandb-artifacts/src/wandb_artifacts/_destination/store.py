@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import tenacity
 
+from wandb_artifacts._asyncio import abandonable
 from wandb_artifacts._destination.base import Stat
 from wandb_artifacts._destination.errors import refusal
 from wandb_artifacts._errors import DestinationError
@@ -130,8 +131,11 @@ class Store:
             return self._in_turn(work)
 
     def _in_turn(self, work: Callable[[FileSystem], R]) -> R:
-        with self._turn:
-            return work(self._fs)
+        def body() -> R:
+            with self._turn:
+                return work(self._fs)
+
+        return abandonable(body)
 
     @contextmanager
     def _explained(self, doing: str) -> Iterator[None]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol, cast
 from urllib.parse import unquote
 
+from wandb_artifacts._asyncio import abandonable
 from wandb_artifacts._destination.errors import refusal
 from wandb_artifacts._errors import InvalidValueError
 
@@ -68,7 +69,7 @@ class DestinationUrl:
 
         self._check()
         try:
-            found = url_to_fs(self._url, **self._options)
+            found = abandonable(lambda: url_to_fs(self._url, **self._options))
         except (TypeError, ValueError) as error:
             reason = f"{self.shown} cannot be opened with them: {self.redacted(error)}"
             raise InvalidValueError(field="storage_options", value=None, reason=reason) from None

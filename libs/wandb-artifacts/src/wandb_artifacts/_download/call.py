@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -20,6 +21,7 @@ from wandb_artifacts._refs import DEFAULT_HOST
 if TYPE_CHECKING:
     import os
 
+    from wandb_artifacts._client.retry import Retrier
     from wandb_artifacts._destination.base import Target
     from wandb_artifacts._download.options import Options
     from wandb_artifacts._download.results import RunDownload, SweepDownload
@@ -53,31 +55,36 @@ class Call:
 
     async def _within(self, host: str | None, work: Callable[[Work, Target], Awaitable[R]]) -> R:
         check_format(self._options.history_format)
-        target = await to_thread(open_target, self._destination, self._storage_options)
-        async with await Api.open(host, jobs=self._options.jobs) as api:
+        retrier: Retrier | None = None
 
-            async def locked() -> R:
-                lock = target.lock()
-                await to_thread(target.prepare)
-                try:
-                    # Inside the try block: a cancelled call may still have acquired the lock.
-                    await to_thread(lock.__enter__)
+        async def whole() -> R:
+            nonlocal retrier
+            target = await to_thread(open_target, self._destination, self._storage_options)
+            async with await Api.open(host, jobs=self._options.jobs) as api:
+                retrier = api.retry
+                async with _locked(target):
                     found = await work(Work(api, self._options, Tracker(self._options.progress)), target)
                     await to_thread(target.tidy)
                     return found
-                finally:
-                    await to_thread(lock.__exit__, None, None, None)
 
-            return await _bounded(locked(), self._options.deadline, api)
+        try:
+            return await asyncio.wait_for(whole(), self._options.deadline)
+        except (TimeoutError, asyncio.TimeoutError):
+            last = f" (last error: {retrier.last_error})" if retrier and retrier.last_error else ""
+            msg = f"deadline={self._options.deadline} seconds have passed{last}; call again to resume"
+            raise DeadlineError(f"{msg}, fetched data is kept") from None
 
 
-async def _bounded(work: Awaitable[R], deadline: float | None, api: Api) -> R:
+@asynccontextmanager
+async def _locked(target: Target) -> AsyncIterator[None]:
+    lock = target.lock()
+    await to_thread(target.prepare)
     try:
-        return await asyncio.wait_for(work, deadline)
-    except (TimeoutError, asyncio.TimeoutError):
-        detail = f" (last error: {api.retry.last_error})" if api.retry.last_error else ""
-        msg = f"deadline={deadline} seconds have passed{detail}; call again to resume, fetched data is kept"
-        raise DeadlineError(msg) from None
+        # Inside the try block: a cancelled call may still have acquired the lock.
+        await to_thread(lock.__enter__)
+        yield
+    finally:
+        await to_thread(lock.__exit__, None, None, None)
 
 
 def _with_host(ref: R, host: str) -> R:

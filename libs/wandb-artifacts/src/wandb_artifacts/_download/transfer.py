@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from wandb_artifacts._asyncio import to_thread
 from wandb_artifacts._client.bodies import read_announced
 from wandb_artifacts._client.retry import TransientError
-from wandb_artifacts._errors import AccessDeniedError, AuthenticationError, NotFoundError, ServerAnswerError
+from wandb_artifacts._errors import (
+    AccessDeniedError,
+    AuthenticationError,
+    DownloadError,
+    NotFoundError,
+    ServerAnswerError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -153,9 +159,9 @@ class Transfer:
             msg = "the received data differs in size or MD5 digest from what W&B reports"
         raise TransientError(msg)
 
-    async def _renew(self, error: Exception) -> None:
+    async def _renew(self, error: DownloadError) -> None:
         """Fetch a new URL once, because a refusal may mean that the signed one has expired. Always raises."""
-        if self._is_fresh or self._api.is_own(self._file):
+        if self._is_fresh or self._api.is_own(self._file) or error.status is None:
             raise error
         self._is_fresh = True
         self._file = await self._api.file(self._run, self._file.name, retries=False)

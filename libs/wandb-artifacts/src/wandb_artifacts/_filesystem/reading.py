@@ -132,8 +132,8 @@ async def fetch_range(api: Api, run: RunRef, file: RemoteFile, start: int, end: 
 
     try:
         return await api.retry(attempt, what=what)
-    except REFUSALS:
-        if api.is_own(file):
+    except REFUSALS as error:
+        if api.is_own(file) or error.status is None:
             raise
     # On other hosts, a refusal may mean that the signed URL has expired.
     known, file = file, await api.file(run, file.name)
