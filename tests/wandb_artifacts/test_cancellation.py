@@ -7,7 +7,7 @@ import os
 import random
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import fsspec
 import pytest
@@ -100,7 +100,7 @@ class StuckFileSystem(MemoryFileSystem):  # type: ignore[misc]  # fsspec is not 
     """Hangs in one of its methods, as a store does that accepts connections and never responds."""
 
     protocol = "stuck"
-    store: dict[str, Any] = {}
+    store: ClassVar[dict[str, Any]] = {}
     method = ""
     release = threading.Event()
 

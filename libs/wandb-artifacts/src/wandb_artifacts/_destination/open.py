@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(?:::|://)")
 """At least two letters before the colon, because one letter is a drive of Windows."""
 _SCHEMES = frozenset(
-    ["abfs", "abfss", "adl", "az", "file", "ftp", "gcs", "gs", "hdfs", "http", "https", "memory", "oci", "oss", "r2", "s3", "s3a", "sftp", "smb", "ssh", "webdav", "webhdfs"]
+    {"abfs", "abfss", "adl", "az", "file", "ftp", "gcs", "gs", "hdfs", "http", "https", "memory", "oci", "oss", "r2"}
+    | {"s3", "s3a", "sftp", "smb", "ssh", "webdav", "webhdfs"}
 )
 """A path that starts with one of them and a colon is a URL with a typing error."""
 

@@ -80,7 +80,8 @@ class LocalPart:
         """Check that the file is the one that was written, and has what the digest has seen."""
         if (written.st_dev, written.st_ino) != (found.st_dev, found.st_ino) or found.st_size != self._size:
             self.discard()  # Such a part is not resumed.
-            raise _changed(f"write {self._root / self._path}", found.st_size, self._size)
+            doing = f"write {self._root / self._path}"
+            raise _changed(doing, found.st_size, self._size)
 
     def close(self) -> None:
         if self._fd is None:

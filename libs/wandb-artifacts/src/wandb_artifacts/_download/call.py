@@ -71,8 +71,9 @@ class Call:
             return await asyncio.wait_for(whole(), self._options.deadline)
         except (TimeoutError, asyncio.TimeoutError):
             last = f" (last error: {retrier.last_error})" if retrier and retrier.last_error else ""
-            msg = f"deadline={self._options.deadline} seconds have passed{last}; call again to resume"
-            raise DeadlineError(f"{msg}, fetched data is kept") from None
+            passed = f"deadline={self._options.deadline} seconds have passed{last}"
+            msg = f"{passed}; call again to resume, fetched data is kept"
+            raise DeadlineError(msg) from None
 
 
 @asynccontextmanager
