@@ -18,7 +18,7 @@ import flyte
 from flyteplugins.wandb import wandb_config, wandb_init
 from paired import Rounds, arguments, in_turns, verdict
 from wandb_runtime.lifecycle.session import plan_call
-from wandb_runtime.tasks.decorating import RUN_MARKER, decoration_of
+from wandb_runtime.tasks.decorating import RUN_MARKER, Call, decoration_of
 
 env = flyte.TaskEnvironment(name="setting_resolution")
 
@@ -46,7 +46,7 @@ async def measure(calls: int, rounds: int) -> list[list[float]]:
     wrapper = decorated.func
     decoration = decoration_of(wrapper, RUN_MARKER)
     assert decoration is not None
-    ours = repeated(lambda: plan_call(decoration, wrapper), calls)
+    ours = repeated(lambda: plan_call(decoration, Call(wrapper)), calls)
     measured = in_turns("setting resolution", ours, repeated(merge_by_hand, calls), rounds)
     return [measured.ours, measured.baseline]
 

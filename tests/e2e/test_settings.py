@@ -26,6 +26,20 @@ async def inheriting() -> str:
     return run_path()
 
 
+@wandb_init(log_inputs=True)
+@env.task
+async def with_inputs(lr: float, layers: list[int], api_key: str = "planted") -> str:
+    return run_path()
+
+
+def test_config_has_the_inputs_of_the_task(wandb_devserver: DevServer) -> None:
+    """Without credentials; the run is named by the task and the action."""
+    run = wandb_devserver.run(run_locally(with_inputs, 0.5, [1, 2], context=wandb_config(project="e2e")))
+
+    assert run.config["inputs"] == {"lr": 0.5, "layers": [1, 2]}
+    assert run.name == f"with_inputs-{run.id.rpartition('-')[2][:6]}"
+
+
 @wandb_init(project="decorator", tags=["d"], config={"d": 1, "both": "decorator"}, notes="n")
 @env.task
 async def decorated() -> list[str]:

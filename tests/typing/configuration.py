@@ -82,6 +82,7 @@ assert_type(context.run_mode, RunMode | None)
 assert_type(context.rank_scope, RankScope | None)
 assert_type(context.download_logs, bool | None)
 assert_type(context.flyte_metadata, bool | None)
+assert_type(context.log_inputs, bool | None)
 assert_type(context.finish_timeout, float | None)
 assert_type(context.on_unavailable, OnUnavailable | None)
 assert_type(context.config, dict[str, Any] | None)  # What is in it is the user's.

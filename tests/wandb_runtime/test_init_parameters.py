@@ -7,7 +7,8 @@ import wandb
 from wandb_artifacts import app_url
 from wandb_runtime import InitOptions, RunOptions, WandbConfig, wandb_config, wandb_init
 
-OURS = {"download_logs", "finish_timeout", "flyte_metadata", "host", "on_unavailable", "rank_scope", "run_mode"}
+OURS = {"download_logs", "finish_timeout", "flyte_metadata", "host", "log_inputs", "on_unavailable"}
+OURS |= {"rank_scope", "run_mode"}
 WITHOUT_EFFECT = {"anonymous"}
 """Parameters that wandb.init itself ignores since 0.31."""
 

@@ -161,6 +161,33 @@ def test_group_and_job_type(environment: dict[str, str], given: Any, expected: t
 
 
 @pytest.mark.parametrize(
+    ("environment", "given", "attempt", "expected"),
+    [
+        ({}, {}, 0, "train-d41d8c"),
+        ({}, {}, None, "train-d41d8c"),
+        ({}, {}, 1, None),
+        ({}, {"name": "mine"}, 0, "mine"),
+        ({"WANDB_NAME": "n"}, {}, 0, None),
+    ],
+)
+def test_default_name_is_task_and_action(
+    environment: dict[str, str], given: Any, attempt: int | None, expected: str | None
+) -> None:
+    """A later attempt keeps the name that the run has."""
+    task = replace(TOP, action_name="d41d8cd98f00", attempt=attempt)
+    plan = opened(plan_run(wandb_config(**given), around(task, environment=environment)))
+
+    assert plan.init.get("name") == expected
+
+
+@pytest.mark.parametrize(("given", "expected"), [({}, None), ({"log_inputs": True}, {"lr": 0.1})])
+def test_inputs_are_read_only_on_request(given: Any, expected: dict[str, float] | None) -> None:
+    where = replace(around(), read_inputs=lambda: {"lr": 0.1})
+
+    assert opened(plan_run(wandb_config(**given), where)).inputs == expected
+
+
+@pytest.mark.parametrize(
     ("given", "expected"),
     [({}, "allow"), ({"resume": "must"}, "must"), ({"fork_from": "x?_step=1"}, None), ({"resume_from": "x"}, None)],
 )

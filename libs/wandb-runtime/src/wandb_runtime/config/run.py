@@ -96,6 +96,7 @@ class WandbConfig(ContextConfig):
     on_unavailable = TextField[OnUnavailable](validators.one_of("raise", "offline"))
     flyte_metadata = Field[bool](validators.boolean)
     finish_timeout = Field[float](validators.seconds)
+    log_inputs = Field[bool](validators.boolean)
 
     allow_val_change = Field[bool](validators.boolean)
     config_exclude_keys = Field[list[str]](validators.string_list)
@@ -147,6 +148,7 @@ def wandb_config(
     on_unavailable: OnUnavailable | None = None,
     flyte_metadata: bool | None = None,
     finish_timeout: float | None = None,
+    log_inputs: bool | None = None,
     **kwargs: Unpack[InitOptions],
 ) -> WandbConfig:
     """Configure the W&B runs of a Flyte run, or of the tasks called in a `with` block.
@@ -173,6 +175,8 @@ def wandb_config(
         flyte_metadata: Whether the run's config describes the Flyte action that opened it; True by default.
         finish_timeout: How long finishing a run may take, in seconds; 600 by default. Data that is not uploaded by then
             stays in the local run directory.
+        log_inputs: Whether the run's config has, under `inputs`, the inputs of the task that opened it; False by
+            default. Scalars, lists, dictionaries, dataclasses and pydantic models, without credentials.
         **kwargs: Further parameters of `wandb.init()`.
 
     Returns:
@@ -198,6 +202,7 @@ def wandb_config(
         on_unavailable=on_unavailable,
         flyte_metadata=flyte_metadata,
         finish_timeout=finish_timeout,
+        log_inputs=log_inputs,
         **kwargs,
     )
 

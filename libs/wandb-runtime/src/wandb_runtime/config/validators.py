@@ -175,14 +175,20 @@ def json_value(field: str, value: object) -> Any:
         raise InvalidValueError(field, value, reason) from error
 
 
+def is_credential(name: str, value: object) -> bool:
+    """Return whether an entry is a credential, by its name or because it is the API key."""
+    if not isinstance(value, str) or not value:
+        return False
+    return name.lower() in _CREDENTIAL_NAMES or value == os.environ.get("WANDB_API_KEY")
+
+
 def refuse_credentials(field: str, value: Mapping[Any, Any]) -> None:
     """Raise if an entry is a credential: W&B and Flyte would show it to everybody who can see the run."""
-    api_key = os.environ.get("WANDB_API_KEY")
     for key, item in value.items():
         name = f"{field}[{key!r}]"
         if isinstance(item, Mapping):
             refuse_credentials(name, item)
-        elif isinstance(item, str) and item and (str(key).lower() in _CREDENTIAL_NAMES or item == api_key):
+        elif is_credential(str(key), item):
             reason = (
                 "looks like a credential, and everybody who can see the run could read it; "
                 "leave it out, and pass it in an environment variable or flyte.Secret"

@@ -11,7 +11,7 @@ import flyte
 
 from wandb_runtime.config.run import OnUnavailable, RankScope, RunMode, RunOptions, WandbConfig
 from wandb_runtime.lifecycle.link import links_of
-from wandb_runtime.tasks.decorating import RUN_MARKER, Decoration, decorate
+from wandb_runtime.tasks.decorating import RUN_MARKER, Call, Decoration, decorate
 from wandb_runtime.tasks.distributed import declared_size
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def wandb_init(
     on_unavailable: OnUnavailable | None = None,
     flyte_metadata: bool | None = None,
     finish_timeout: float | None = None,
+    log_inputs: bool | None = None,
     **kwargs: Unpack[RunOptions],
 ) -> Callable[[F], F]: ...
 
@@ -55,6 +56,7 @@ def wandb_init(
     on_unavailable: OnUnavailable | None = None,
     flyte_metadata: bool | None = None,
     finish_timeout: float | None = None,
+    log_inputs: bool | None = None,
     **kwargs: Unpack[RunOptions],
 ) -> F | Callable[[F], F]:
     """Open a W&B run for a Flyte task, or for a plain function such as a sweep objective.
@@ -114,6 +116,8 @@ def wandb_init(
         flyte_metadata: Whether the run's config describes, under `flyte`, the action that opened it; True by default.
         finish_timeout: How long finishing the run may take, in seconds; 600 by default. Data that is not uploaded by
             then stays in the local run directory.
+        log_inputs: Whether the run's config has, under `inputs`, the inputs of the task that opened it; False by
+            default. Scalars, lists, dictionaries, dataclasses and pydantic models, without credentials.
         **kwargs: Further parameters of `wandb.init()`: `id`, `name`, `tags`, `config`, `mode`, `group`, ...
 
     Returns:
@@ -133,6 +137,7 @@ def wandb_init(
         on_unavailable=on_unavailable,
         flyte_metadata=flyte_metadata,
         finish_timeout=finish_timeout,
+        log_inputs=log_inputs,
         **kwargs,
     )
     return functools.partial(_decorate, settings=settings) if _func is None else _decorate(_func, settings)
@@ -156,8 +161,8 @@ def _wrap(function: Callable[..., Any], settings: WandbConfig, short_name: str |
     return decorate(function, RUN_MARKER, Decoration(settings, short_name), _start)
 
 
-def _start(decoration: Decoration[WandbConfig], wrapper: Callable[..., Any]) -> Session:
+def _start(decoration: Decoration[WandbConfig], call: Call) -> Session:
     # Imported with the first call: importing the package should cost little more than importing Flyte.
     from wandb_runtime.lifecycle.session import start_run
 
-    return start_run(decoration, wrapper)
+    return start_run(decoration, call)

@@ -22,6 +22,7 @@ _NOT_FORWARDED = frozenset(
         "flyte_metadata",
         "host",
         "id",
+        "log_inputs",
         "on_unavailable",
         "rank_scope",
         "reinit",
@@ -30,6 +31,7 @@ _NOT_FORWARDED = frozenset(
     }
 )
 _RESUME_ARGUMENTS = frozenset({"resume", "resume_from", "fork_from"})
+_SHORT_ACTION = 6
 _FINISH_TIMEOUT = 600.0
 # Whole seconds. With W&B's default of 15 s a killed pod would lose as much.
 _FLUSH_INTERVALS = {"x_file_stream_transmit_interval": 1, "x_transaction_log_flush_interval": 1}
@@ -105,9 +107,12 @@ def _add_task_defaults(init: dict[str, Any], inputs: Inputs, task: TaskIdentity,
         group = f"{base}{layout.group_suffix}"
     if group and "group" not in init and not _has(environment, "WANDB_RUN_GROUP"):
         init["group"] = group
-    job_type = inputs.context.short_name
-    if job_type and "job_type" not in init and not _has(environment, "WANDB_JOB_TYPE"):
-        init["job_type"] = job_type
+    short_name = inputs.context.short_name
+    if short_name and "job_type" not in init and not _has(environment, "WANDB_JOB_TYPE"):
+        init["job_type"] = short_name
+    # A later attempt keeps the name, which somebody may have changed in the app.
+    if short_name and "name" not in init and not task.attempt and not _has(environment, "WANDB_NAME"):
+        init["name"] = f"{short_name}-{task.action_name[:_SHORT_ACTION]}{layout.id_suffix}"
     # A retry of the action finds its run by the id and continues it.
     if init.keys().isdisjoint(_RESUME_ARGUMENTS):
         init["resume"] = "allow"

@@ -155,6 +155,7 @@ def _plan_open(inputs: Inputs) -> OpenPlan:
         task=context.task,
         metadata=None if inputs.effective.get("flyte_metadata") is False else action_metadata(context),
         downloads_logs=context.task is not None and inputs.effective.get("download_logs", False),
+        inputs=context.read_inputs() if inputs.effective.get("log_inputs") else None,
         notice=_notice(inputs, init.get("group")),
     )
 

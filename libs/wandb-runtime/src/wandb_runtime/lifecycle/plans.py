@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +73,8 @@ class PlanningContext:
     """Whether the body can call tasks that join the run from other processes."""
     ranks: DistributedInfo | None = None
     """The rank of this process in a distributed task; None for other tasks and for plain functions."""
+    read_inputs: Callable[[], Mapping[str, Any]] = dict
+    """Returns the inputs of the call, as values for the run's config."""
 
     @property
     def is_remote(self) -> bool:
@@ -132,6 +134,8 @@ class OpenPlan:
     metadata: Mapping[str, Any] | None
     """The description of the Flyte action, for the run's config."""
     downloads_logs: bool
+    inputs: Mapping[str, Any] | None = None
+    """The inputs of the call, for the run's config."""
     task: TaskIdentity | None = None
     """The action that opens the run; None for a plain function."""
     notice: str | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import threading
@@ -19,7 +20,7 @@ from wandb_runtime.lifecycle import open_runs, process_lock
 from wandb_runtime.lifecycle.branching import continue_branch, remember_branch
 from wandb_runtime.lifecycle.current import activate, current_run
 from wandb_runtime.lifecycle.finish import finish_for_download, finish_run
-from wandb_runtime.lifecycle.joining import add, add_as_writer, restore_tags
+from wandb_runtime.lifecycle.joining import add, add_as_writer, restore_tags, update_config
 from wandb_runtime.lifecycle.live_run import LiveRun
 from wandb_runtime.lifecycle.opening import allow_config_changes, connection_for, describe_action, open_run
 from wandb_runtime.lifecycle.planning import plan_run
@@ -27,6 +28,7 @@ from wandb_runtime.lifecycle.plans import JoinPlan, NoRunPlan, OpenPlan, Plan, P
 from wandb_runtime.tasks.action import current_task, is_task_function
 from wandb_runtime.tasks.call_graph import can_be_joined
 from wandb_runtime.tasks.distributed import get_distributed_info, is_launched
+from wandb_runtime.tasks.inputs import inputs_of
 from wandb_runtime.tasks.shutdown import is_stopping
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from wandb import Run
     from wandb_artifacts.client import Connection
 
-    from wandb_runtime.tasks.decorating import Decoration
+    from wandb_runtime.tasks.decorating import Call, Decoration
     from wandb_runtime.tasks.outputs import TraceOutput
 
 _logger = logging.getLogger("wandb_runtime")
@@ -118,12 +120,12 @@ class NullSession:
         return None
 
 
-def start_run(decoration: Decoration[WandbConfig], wrapper: Callable[..., Any]) -> RunSession | NullSession:
+def start_run(decoration: Decoration[WandbConfig], call: Call) -> RunSession | NullSession:
     """Open or join the run of a call of a decorated function.
 
     Args:
         decoration: What the function carries.
-        wrapper: The function, as `@wandb_init` has wrapped it.
+        call: The call.
 
     Raises:
         RunOpenError: The run could not be opened.
@@ -131,15 +133,15 @@ def start_run(decoration: Decoration[WandbConfig], wrapper: Callable[..., Any]) 
         DecoratorOrderError: The decorator stands under `@env.task`.
     """
     with process_lock.shared():
-        return start(plan_call(decoration, wrapper))
+        return start(plan_call(decoration, call))
 
 
-def plan_call(decoration: Decoration[WandbConfig], wrapper: Callable[..., Any]) -> Plan:
+def plan_call(decoration: Decoration[WandbConfig], call: Call) -> Plan:
     """Plan the run of a call of a decorated function, in the surrounding process and Flyte action."""
     task = current_task()
     is_task = decoration.short_name is not None
-    if not is_task and task is not None and is_task_function(wrapper):
-        name = wrapper.__qualname__
+    if not is_task and task is not None and is_task_function(call.function):
+        name = call.function.__qualname__
         msg = f"@wandb_init stands under @env.task on {name!r}; put it above, as the outermost decorator"
         raise DecoratorOrderError(msg)
     here = current_run()
@@ -158,8 +160,12 @@ def plan_call(decoration: Decoration[WandbConfig], wrapper: Callable[..., Any]) 
         inherited=inherited,
         is_open_in_process=open_runs.find(inherited) is not None,
         # Locally children are in this process, and a launcher's processes can call none.
-        can_be_joined=task is not None and not task.is_local and not is_launched(os.environ) and can_be_joined(wrapper),
+        can_be_joined=task is not None
+        and not task.is_local
+        and not is_launched(os.environ)
+        and can_be_joined(call.function),
         ranks=get_distributed_info() if task is not None else None,
+        read_inputs=functools.partial(inputs_of, call),
     )
     return plan_run(decoration.settings, planning_context)
 
@@ -230,6 +236,8 @@ def _open(plan: OpenPlan) -> RunSession:
     try:
         if plan.metadata is not None:
             describe_action(run, plan.metadata)
+        if plan.inputs is not None:
+            update_config(run, {"inputs": plan.inputs})
     except BaseException:
         session.close(1)
         raise

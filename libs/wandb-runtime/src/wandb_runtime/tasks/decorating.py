@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from wandb_runtime.config.context import ContextConfig
@@ -41,8 +41,18 @@ def _unpickle(settings: C, short_name: str | None) -> Decoration[C]:
     return Decoration(settings, short_name)
 
 
-Start: TypeAlias = "Callable[[Decoration[Any], Callable[..., Any]], Session]"
-"""Opens the session of a call, given the decoration and the decorated function. Blocks. Pickled by reference."""
+@dataclass(frozen=True)
+class Call:
+    """A call of a decorated function."""
+
+    function: Callable[..., Any]
+    """The function, as `decorate` has wrapped it."""
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+Start: TypeAlias = "Callable[[Decoration[Any], Call], Session]"
+"""Opens the session of a call, given the decoration of the function. Blocks. Pickled by reference."""
 
 
 def decorate(function: Callable[..., Any], marker: str, decoration: Decoration[Any], start: Start) -> Any:
@@ -64,7 +74,7 @@ def decorate(function: Callable[..., Any], marker: str, decoration: Decoration[A
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
             from wandb_runtime.tasks.holding import hold_async
 
-            async with hold_async(functools.partial(start, decoration, wrapper)):
+            async with hold_async(functools.partial(start, decoration, Call(wrapper, args, kwargs))):
                 return await function(*args, **kwargs)
 
     else:
@@ -73,7 +83,7 @@ def decorate(function: Callable[..., Any], marker: str, decoration: Decoration[A
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             from wandb_runtime.tasks.holding import hold
 
-            with hold(functools.partial(start, decoration, wrapper)):
+            with hold(functools.partial(start, decoration, Call(wrapper, args, kwargs))):
                 return function(*args, **kwargs)
 
     setattr(wrapper, marker, decoration)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import flyte
-from wandb_runtime.tasks.decorating import Decoration, decorate
+from wandb_runtime.tasks.decorating import Call, Decoration, decorate
 
 from wandb_sweeps._config.sweep import OnExit, OnFailure, SweepSettings, WandbSweepConfig
 from wandb_sweeps._lifecycle.link import TaskLink
@@ -105,7 +105,7 @@ def _decorate(target: F, settings: WandbSweepConfig) -> F:
     return target
 
 
-def _start(decoration: Decoration[WandbSweepConfig], _wrapper: Callable[..., Any]) -> Session:
+def _start(decoration: Decoration[WandbSweepConfig], _call: Call) -> Session:
     # Imported with the first call: the import of the package must stay fast.
     from wandb_sweeps._lifecycle.session import start_sweep
 
