@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import pydoc
 import subprocess
 import sys
 from types import ModuleType
@@ -52,6 +53,16 @@ def test_all_is_there(package: Package) -> None:
     module = importlib.import_module(package.module)
 
     assert not [name for name in exported(module) if not hasattr(module, name)]
+
+
+def test_help_of_the_facade_describes_what_users_call() -> None:
+    """Also what is loaded on first use; exceptions are in the text of the module."""
+    module = importlib.import_module(FACADE.module)
+    described = pydoc.plain(pydoc.render_doc(module))
+
+    assert [name for name in exported(module) if name not in described] == ["__version__"]
+    assert "fan_out_sweep_agents(" in described
+    assert "with_traceback" not in described
 
 
 @each_package

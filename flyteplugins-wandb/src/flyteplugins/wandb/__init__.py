@@ -36,7 +36,10 @@ if __name__ == "__main__":
 | `fan_out_sweep_agents`, `sweep_agent` | many sweep agents as Flyte tasks; such a task for an objective |
 | `run_sweep_agent` | one agent in a task, each trial in a separate process |
 | `Wandb`, `WandbSweep` | links from a task to its run or sweep |
-| `WandbPluginError` | the root of all exceptions: `InvalidValueError`, `NoParentRunError`, `RunOpenError`, ... |
+
+The exceptions are subclasses of `WandbPluginError`: `AgentBusyError`, `AgentsFailedError`, `DecoratorOrderError`,
+`InvalidValueError`, `MissingApiKeyError`, `NoParentRunError`, `NoRunError`, `NoSweepConfigError`, `RunOpenError`,
+`SweepConfigError`, `SweepCreateError`, `SweepNotFoundError`, `SweepUnavailableError` and `UnavailableError`.
 
 Precedence, strongest first: the decorator's arguments, the nearest `wandb_config`, outer ones, the `WANDB_*`
 environment, W&B's defaults. `config` dictionaries merge key by key and `tags` add up.
@@ -189,3 +192,8 @@ __all__ = [
     "wandb_sweep",
     "wandb_sweep_config",
 ]
+
+
+def __dir__() -> list[str]:
+    # help() describes what this returns. It would list the inherited methods of each exception.
+    return [name for name in __all__ if not name.endswith("Error")]

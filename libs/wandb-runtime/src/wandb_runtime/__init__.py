@@ -70,3 +70,7 @@ __all__ = [
     "wandb_config",
     "wandb_init",
 ]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

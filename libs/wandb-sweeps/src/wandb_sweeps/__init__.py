@@ -86,3 +86,7 @@ __all__ = [
     "wandb_sweep",
     "wandb_sweep_config",
 ]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
