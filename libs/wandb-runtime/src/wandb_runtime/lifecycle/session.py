@@ -32,7 +32,7 @@ from wandb_runtime.tasks.inputs import inputs_of
 from wandb_runtime.tasks.shutdown import is_stopping
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from wandb import Run
     from wandb_artifacts.client import Connection
