@@ -28,7 +28,7 @@ class Optimizer:
 
 class Model(BaseModel):
     layers: list[int]
-    optimizer: Optimizer
+    color: Color
     secret: SecretStr = SecretStr("planted")
 
 
@@ -59,7 +59,7 @@ class Broken:
         ((1, [2, {"a": 3}]), [1, [2, {"a": 3}]]),
         ({1: "one"}, {"1": "one"}),
         (Optimizer("sgd"), {"name": "sgd", "betas": [0.9, 0.99]}),
-        (Model(layers=[1], optimizer=Optimizer("sgd")), {"layers": [1], "optimizer": {"name": "sgd", "betas": [0.9, 0.99]}}),
+        (Model(layers=[1], color=Color.RED), {"layers": [1], "color": "red"}),
     ],
 )
 def test_value_in_the_config(value: object, expected: object) -> None:

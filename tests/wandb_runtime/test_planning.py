@@ -189,7 +189,12 @@ def test_inputs_are_read_only_on_request(given: Any, expected: dict[str, float] 
 
 @pytest.mark.parametrize(
     ("given", "expected"),
-    [({}, "allow"), ({"resume": "must"}, "must"), ({"fork_from": "x?_step=1"}, None), ({"resume_from": "x?_step=1"}, None)],
+    [
+        ({}, "allow"),
+        ({"resume": "must"}, "must"),
+        ({"fork_from": "x?_step=1"}, None),
+        ({"resume_from": "x?_step=1"}, None),
+    ],
 )
 def test_retry_continues_its_run(given: Any, expected: str | None) -> None:
     """`resume` is set unless the user sets it."""
