@@ -34,6 +34,19 @@ def test_viewer_is_in_the_teams_of_the_server(raw: RawClient) -> None:
     assert [edge["node"]["name"] for edge in teams] == ["local", "readers"]
 
 
+def test_owner_is_an_ordinary_user(scripts: Scripts) -> None:
+    """The name of an API key is its beginning; the only member of a personal entity has the type of a user."""
+    seen = scripts.run("""
+api = wandb.Api()
+viewer = api.viewer
+(name,) = viewer.api_keys
+types = [api.team("local").members[0].account_type, api.create_team("readers").members[0].account_type]
+report([viewer.admin, os.environ["WANDB_API_KEY"].startswith(name), len(name), types])
+""")
+
+    assert seen == [False, True, 5, ["USER", "MEMBER"]]
+
+
 def test_users_are_found_by_a_part_of_name_or_email(scripts: Scripts) -> None:
     found = scripts.run("""
 api = wandb.Api()

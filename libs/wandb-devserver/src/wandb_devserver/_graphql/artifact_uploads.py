@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from ariadne import MutationType
 
-from wandb_devserver._domain.limits import check_file_name, check_project
+from wandb_devserver._domain.limits import (
+    check_aliases,
+    check_artifact_name,
+    check_artifact_tags,
+    check_artifact_type,
+    check_file_name,
+    check_project,
+)
 from wandb_devserver._errors import NotFoundError, UsageError
 from wandb_devserver._graphql import multipart
 from wandb_devserver._graphql.artifacts import artifact_by_id, manifest, remove
@@ -29,6 +36,8 @@ if TYPE_CHECKING:
 mutation = MutationType()
 
 _UNSUPPORTED = {"labels": "labels", "storage_region": "storageRegion", "cloud_region_id": "cloudRegionID"}
+# The only one, with the name that W&B's own test server gives it.
+_STORAGE_REGION = "minio-local"
 _EMPTY = (None, "", "null", "[]", "{}")
 
 
@@ -39,7 +48,7 @@ def create_artifact(_: object, info: Info, *, input: dict[str, Any]) -> dict[str
     remove(context, artifact_table.expired(context.connection))
     run = run_of(context, input) if input.get("run_name") else None
     collection = _open_collection(context, input)
-    aliases = [item["alias"] for item in input.get("aliases") or []]
+    aliases = check_aliases([item["alias"] for item in input.get("aliases") or []])
     found = _known(context, input, collection)
     if found is None:
         found = artifact_table.create(context.connection, collection, _new_artifact(input, run, aliases))
@@ -121,6 +130,8 @@ def refuse_unsupported(given: dict[str, Any]) -> None:
     Raises:
         UsageError: if one is set.
     """
+    if given.get("storage_region") == _STORAGE_REGION:
+        given = {**given, "storage_region": None}
     for field, name in _UNSUPPORTED.items():
         if given.get(field) not in _EMPTY:
             msg = f"invalid {name}: {given[field]!r}: wandb-devserver does not support {name}, omit it"
@@ -134,7 +145,7 @@ def _new_artifact(given: dict[str, Any], run: StoredRun | None, aliases: list[st
         run_id=run.id if run else None,
         description=given.get("description"),
         metadata=given.get("metadata"),
-        tags=[tag["tag_name"] for tag in given.get("tags") or []],
+        tags=check_artifact_tags([tag["tag_name"] for tag in given.get("tags") or []]),
         aliases=aliases,
         history_step=given.get("history_step"),
         ttl_seconds=ttl_of(given.get("ttl_duration_seconds")),
@@ -188,13 +199,13 @@ def _announce(context: Context, given: dict[str, Any]) -> dict[str, Any]:
 
 def _open_collection(context: Context, given: dict[str, Any]) -> StoredCollection:
     names = given.get("artifact_collection_names") or [given.get("artifact_collection_name")]
-    name = names[0] or ""
-    if len(names) > 1 or not name.strip() or any(char in name for char in "/:"):
-        msg = f"artifactCollectionName is {names!r}: use one name without '/' and ':'"
+    if len(names) > 1:
+        msg = f"artifactCollectionNames is {names!r}: use one name"
         raise UsageError(msg)
+    name, type_name = check_artifact_name(names[0] or ""), check_artifact_type(given["artifact_type_name"])
     entity, project_name = _home(context, given)
     project = project_table.find_or_create(context.connection, entity, check_project(project_name))
-    return collection_table.find_or_create(context.connection, project.id, given["artifact_type_name"], name)
+    return collection_table.find_or_create(context.connection, project.id, type_name, name)
 
 
 def _home(context: Context, given: dict[str, Any]) -> tuple[str, str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ariadne import MutationType
 
+from wandb_devserver._domain.limits import check_aliases, check_artifact_tags
 from wandb_devserver._errors import UsageError
 from wandb_devserver._graphql.artifact_uploads import refuse_unsupported, run_of, ttl_of
 from wandb_devserver._graphql.artifacts import artifact_by_id, collection_of, remove
@@ -27,7 +28,7 @@ def update_artifact(_: object, info: Info, *, input: dict[str, Any]) -> dict[str
     refuse_unsupported(input)
     artifact = artifact_by_id(context, input["artifact_id"])
     removed = {tag["tag_name"] for tag in input.get("tags_to_delete") or []}
-    added = [tag["tag_name"] for tag in input.get("tags_to_add") or []]
+    added = check_artifact_tags([tag["tag_name"] for tag in input.get("tags_to_add") or []])
     artifact_table.edit(
         context.connection,
         artifact,
@@ -68,7 +69,7 @@ def add_aliases(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, bo
     artifact = artifact_by_id(info.context, input["artifact_id"])
     for item in input["aliases"]:
         membership = _membership_named(info.context, artifact, item)
-        membership_table.set_aliases(info.context.connection, membership, [item["alias"]])
+        membership_table.set_aliases(info.context.connection, membership, check_aliases([item["alias"]]))
     return {"success": True}
 
 
@@ -106,7 +107,7 @@ def _replace_aliases(context: Context, artifact: StoredArtifact, given: list[dic
         present = [alias.alias for alias in membership_table.aliases_of(context.connection, membership)]
         removed = [alias for alias in present if alias not in aliases]
         membership_table.remove_aliases(context.connection, membership, removed)
-        membership_table.set_aliases(context.connection, membership, aliases)
+        membership_table.set_aliases(context.connection, membership, check_aliases(aliases))
 
 
 BINDABLES = (mutation,)

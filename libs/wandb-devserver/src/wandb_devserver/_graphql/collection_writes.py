@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from ariadne import MutationType
 
-from wandb_devserver._domain.limits import check_project
+from wandb_devserver._domain.limits import (
+    check_aliases,
+    check_artifact_name,
+    check_artifact_tags,
+    check_artifact_type,
+    check_project,
+)
 from wandb_devserver._errors import NotFoundError, UsageError
 from wandb_devserver._graphql.artifacts import artifact_by_id, collection_of, remove
 from wandb_devserver._graphql.collections import collection_by_id
@@ -30,7 +36,7 @@ def link_artifact(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, 
     artifact = _artifact_to_link(context, input)
     portfolio = _open_portfolio(context, input, collection_of(context, artifact).type)
     membership = membership_table.add(context.connection, portfolio.id, artifact.id)
-    aliases = [item["alias"] for item in input.get("aliases") or []]
+    aliases = check_aliases([item["alias"] for item in input.get("aliases") or []])
     membership_table.set_aliases(context.connection, membership, aliases)
     return {"version_index": membership.version, "artifact_membership": membership}
 
@@ -62,7 +68,7 @@ def update_portfolio(_: object, info: Info, *, input: dict[str, Any]) -> dict[st
 def move_sequence(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, StoredCollection]:  # noqa: A002
     context, node_id = info.context, input["artifact_sequence_id"]
     sequence = _of_kind(collection_by_id(context, node_id), collection_table.SEQUENCE)
-    collection_table.move(context.connection, sequence, input["destination_artifact_type_name"])
+    collection_table.move(context.connection, sequence, check_artifact_type(input["destination_artifact_type_name"]))
     return {"artifact_collection": collection_by_id(context, node_id)}
 
 
@@ -70,7 +76,7 @@ def move_sequence(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, 
 def create_type(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, Any]:  # noqa: A002
     database = info.context.connection
     project = project_table.find_or_create(database, input["entity_name"], check_project(input["project_name"]))
-    return {"artifact_type": collection_table.find_or_create_type(database, project.id, input["name"])}
+    return {"artifact_type": collection_table.find_or_create_type(database, project.id, check_artifact_type(input["name"]))}
 
 
 @mutation.field("deleteArtifactSequence")
@@ -92,7 +98,8 @@ def delete_portfolio(_: object, info: Info, *, input: dict[str, Any]) -> dict[st
 @mutation.field("createArtifactCollectionTagAssignments")
 def add_tags(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, Any]:  # noqa: A002
     collection = _named(info.context, input)
-    collection_table.add_tags(info.context.connection, collection, [tag["tag_name"] for tag in input["tags"]])
+    tags = check_artifact_tags([tag["tag_name"] for tag in input["tags"]])
+    collection_table.add_tags(info.context.connection, collection, tags)
     return {"tags": collection_table.tags(info.context.connection, collection.id)}
 
 
@@ -121,10 +128,7 @@ def _artifact_to_link(context: Context, given: dict[str, Any]) -> StoredArtifact
 def _open_portfolio(context: Context, given: dict[str, Any], type_name: str) -> StoredCollection:
     if given.get("artifact_portfolio_id"):
         return _of_kind(collection_by_id(context, given["artifact_portfolio_id"]), collection_table.PORTFOLIO)
-    name = given.get("artifact_portfolio_name") or ""
-    if not name.strip() or any(char in name for char in "/:"):
-        msg = f"artifactPortfolioName is {name!r}: use a name without '/' and ':'"
-        raise UsageError(msg)
+    name = check_artifact_name(given.get("artifact_portfolio_name") or "")
     entity = given.get("entity_name") or context.default_entity
     project_name = check_project(given.get("project_name") or DEFAULT_PROJECT)
     project = project_table.find_or_create(context.connection, entity, project_name)
@@ -138,7 +142,8 @@ def _open_portfolio(context: Context, given: dict[str, Any], type_name: str) -> 
 
 def _update(context: Context, node_id: str, kind: str, given: dict[str, Any]) -> dict[str, StoredCollection]:
     collection = _of_kind(collection_by_id(context, node_id), kind)
-    collection_table.edit(context.connection, collection, name=given.get("name"), description=given.get("description"))
+    name = check_artifact_name(given["name"]) if given.get("name") else None
+    collection_table.edit(context.connection, collection, name=name, description=given.get("description"))
     return {"artifact_collection": collection_by_id(context, node_id)}
 
 

@@ -14,6 +14,7 @@ from graphql import validate as validate_document
 from starlette.responses import JSONResponse, Response
 
 from wandb_devserver._complexity import TooComplexError
+from wandb_devserver._domain.limits import LimitError
 from wandb_devserver._errors import DevServerError, UsageError
 from wandb_devserver._graphql.context import AgentGoneError, Context, SlowWork
 from wandb_devserver._graphql.schema import schema
@@ -160,9 +161,17 @@ def _answer(operation: str, result: ExecutionResult) -> Response:
     body: dict[str, Any] = {"data": None if errors else result.data}
     if errors:
         body["errors"] = [error.formatted for error in errors]
-    gone = any(isinstance(error.original_error, AgentGoneError) for error in errors)
     # Faster than looking for non-finite numbers in what is nearly always free of them.
-    return Response(dumps_strict(body), 404 if gone else 200, media_type="application/json")
+    return Response(dumps_strict(body), _status(errors), media_type="application/json")
+
+
+def _status(errors: list[GraphQLError]) -> int:
+    for error in errors:
+        if isinstance(error.original_error, AgentGoneError):
+            return 404
+        if isinstance(error.original_error, LimitError):
+            return 400
+    return 200
 
 
 def _refused(operation: str, errors: list[GraphQLError]) -> Response:

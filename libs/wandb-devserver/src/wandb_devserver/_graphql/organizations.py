@@ -119,9 +119,9 @@ def resolve_storage(_: Entity, __: Info) -> int:
 
 
 @entity_type.field("members")
-def resolve_members(_: Entity, info: Info) -> list[JsonObject]:
-    member = viewer.owner(info.context)
-    return [{**member, "role": "admin", "pending": False, "account_type": "MEMBER"}]
+def resolve_members(entity: Entity, info: Info) -> list[JsonObject]:
+    account_type = "MEMBER" if resolve_is_team(entity, info) else "USER"
+    return [{**viewer.owner(info.context), "role": "admin", "pending": False, "account_type": account_type}]
 
 
 def _organizations(context: Context) -> list[Organization]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ariadne import MutationType
 
 from wandb_devserver._domain import lifecycle
-from wandb_devserver._domain.limits import check_project, check_run
+from wandb_devserver._domain.limits import check_entity, check_project, check_run, check_run_fields
 from wandb_devserver._errors import UsageError
 from wandb_devserver._graphql.context import DEFAULT_PROJECT, Context, decode_id
 from wandb_devserver._graphql.removal import remove_run
@@ -86,7 +86,7 @@ def alert(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, bool]:  
 
 
 def _open(context: Context, given: dict[str, Any]) -> tuple[StoredRun, bool]:
-    entity = given.get("entity_name") or context.default_entity
+    entity = check_entity(given.get("entity_name") or context.default_entity)
     project_name = check_project(given.get("model_name") or DEFAULT_PROJECT)
     project = project_table.find_or_create(context.connection, entity, project_name)
     run, inserted = lifecycle.open_run(
@@ -102,15 +102,14 @@ def _open(context: Context, given: dict[str, Any]) -> tuple[StoredRun, bool]:
 
 
 def _changes(given: dict[str, Any]) -> run_table.RunChanges:
+    fields: dict[str, Any] = {name: given.get(name) for name in ("display_name", "job_type", "tags", "config")}
+    check_run_fields(**fields)
     return run_table.RunChanges(
-        display_name=given.get("display_name"),
-        config=given.get("config"),
+        **fields,
         summary=given.get("summary_metrics"),
-        tags=given.get("tags"),
         notes=given.get("notes"),
         description=given.get("description"),
         group_name=given.get("group_name"),
-        job_type=given.get("job_type"),
         sweep_name=given.get("sweep"),
         commit_hash=given.get("commit"),
         host=given.get("host"),

@@ -37,6 +37,7 @@ FEATURES: tuple[str, ...] = (
 )
 # The numbers of the other users begin at 1.
 OWNER_NUMBER = 0
+_KEY_NAME_LENGTH = 5
 # The server does not limit the versions of the SDK.
 _CLI_VERSIONS: JsonObject = {"min_cli_version": "0.0.1", "max_cli_version": "999.0.0"}
 _UNSUPPORTED = {
@@ -53,12 +54,13 @@ _UNSUPPORTED = {
 def owner(context: Context) -> JsonObject:
     """Return the user whose API key the server accepts."""
     entity = context.backend.entity
+    # As in W&B: enough of the key to recognize it. The whole key is never part of a response.
+    key_name = context.backend.api_key[:_KEY_NAME_LENGTH]
     teams: list[Json] = [{"node": {"name": name}} for name in (entity, *_team_names(context))]
     return {
-        **_fields(OWNER_NUMBER, entity, f"{entity}@localhost", admin=True),
+        **_fields(OWNER_NUMBER, entity, f"{entity}@localhost", admin=False),
         "entity": context.default_entity,
-        # The key itself is never part of a response.
-        "api_keys": {"edges": [{"node": {"id": "QXBpS2V5OjE=", "name": "wandb-devserver", "description": None}}]},
+        "api_keys": {"edges": [{"node": {"id": encode_id("ApiKey", 1), "name": key_name, "description": None}}]},
         "teams": {"edges": teams},
     }
 
