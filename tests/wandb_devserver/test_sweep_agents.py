@@ -318,10 +318,10 @@ def test_what_cannot_be_a_sweep_is_refused(raw: RawClient, given: dict[str, str]
 
 def test_warnings_are_answered_and_the_text_comes_back_as_it_was(raw: RawClient) -> None:
     """Comments too."""
-    text = "# mine\nmethod: grid\nmetod: x\nparameters: {a: {value: 1}}\n"
+    text = "# mine\nmethod: random\nparameters: {a: {distribution: log_uniform, min: 0, max: 1}}\n"
     response = raw.data(UPSERT_SWEEP, input={"config": text, "projectName": "p"})["upsertSweep"]
-    found = raw.data('{ project(name: "p") { sweeps { edges { node { config method runCountExpected } } } } }')
+    found = raw.data('{ project(name: "p") { sweeps { edges { node { config method } } } } }')
 
-    assert [warning.partition(":")[0] for warning in response["configValidationWarnings"]] == ["metod"]
+    assert [warning.partition(":")[0] for warning in response["configValidationWarnings"]] == ["parameters.a"]
     (edge,) = found["project"]["sweeps"]["edges"]
-    assert edge["node"] == {"config": text, "method": "grid", "runCountExpected": 1}
+    assert edge["node"] == {"config": text, "method": "random"}

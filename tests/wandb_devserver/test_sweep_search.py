@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from wandb_devserver import UsageError
 from wandb_devserver._search.bayes import Result, propose
-from wandb_devserver._search.config import parse_config
+from wandb_devserver._search.config import SweepConfig, parse_config
 from wandb_devserver._search.distributions import DISTRIBUTIONS
 from wandb_devserver._search.points import draw, next_point
 
@@ -149,3 +150,96 @@ def test_bayes_learns_from_results(goal: str) -> None:
     proposal: Any = propose(config, results)["x"]
 
     assert proposal < 0.3
+
+
+OPTIONS: list[dict[str, object]] = [
+    {},
+    {"min": 1, "max": 2},
+    {"min": 1, "max": 1},
+    {"min": 2, "max": 1},
+    {"min": 0.5, "max": 1.5},
+    {"min": "a", "max": "b"},
+    {"mni": 1, "max": 2},
+    {"min": 1, "max": 9, "q": 2},
+    {"min": 1, "max": 9, "q": 0},
+    {"mu": 0, "sigma": 1},
+    {"mu": 0, "sigma": -1},
+    {"a": 1, "b": 2},
+    {"a": -1, "b": 2},
+    {"value": 1},
+    {"values": [1, 2]},
+    {"values": []},
+    {"value": 1, "values": [1]},
+    {"values": [1, 2], "probabilities": [0.5, 0.5]},
+    {"values": [1, 2], "probabilities": [0.5, 0.4]},
+    {"values": [1, 2], "probabilities": [1]},
+]
+DEPRECATED = ("log_uniform", "q_log_uniform", "inv_log_uniform")
+
+
+def is_refused_by_theirs(config: dict[str, object]) -> bool:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            theirs.next_run(theirs.SweepConfig(config), [], validate=False)
+        # The package raises exceptions of many types.
+        except Exception:  # noqa: BLE001
+            return True
+    return False
+
+
+def is_refused(config: dict[str, object]) -> bool:
+    return accepted(config) is None
+
+
+def accepted(config: dict[str, object]) -> SweepConfig | None:
+    try:
+        return parse_config(json.dumps(config))
+    except UsageError:
+        return None
+
+
+@pytest.mark.parametrize("distribution", [None, "constant", "categorical", "zipf", *SECTIONS])
+@pytest.mark.parametrize("method", ["grid", "random"])
+def test_parameters_that_the_package_refuses_are_refused(method: str, distribution: str | None) -> None:
+    named: dict[str, object] = {} if distribution is None else {"distribution": distribution}
+    configs: list[dict[str, object]] = [
+        {"method": method, "parameters": {"x": {**named, **options}}} for options in OPTIONS
+    ]
+    if distribution in DEPRECATED:
+        # Refused by the package under all bounds; W&B warns, and so does this server.
+        configs = [config for config in configs if is_refused(config)]
+
+    assert [config for config in configs if is_refused(config) != is_refused_by_theirs(config)] == []
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"metod": 1},
+        {"metric": {"name": "loss", "gaol": "minimize"}},
+        {"metric": {"goal": "minimize"}},
+        {"metric": "loss"},
+        {"run_cap": 0},
+        {"run_cap": "3"},
+        {"name": 3},
+        {"program": 3},
+        {"command": "python"},
+        {"early_terminate": {"type": "median"}},
+        {"early_terminate": {"type": "hyperband", "min_iter": 0}},
+        {"early_terminate": {"type": "hyperband", "min_iter": 1, "eta": 1}},
+        {"early_terminate": {"type": "hyperband", "min_iter": 1, "etta": 2}},
+    ],
+    ids=str,
+)
+def test_sections_that_the_package_refuses_are_refused(section: dict[str, object]) -> None:
+    config: dict[str, object] = {
+        "method": "random",
+        "parameters": {"x": {"values": [1]}},
+        "metric": {"name": "loss", "goal": "minimize"},
+    }
+
+    assert is_refused_by_theirs({**config, **section})
+    assert is_refused({**config, **section})
+    assert not is_refused_by_theirs(config)
+    assert not is_refused(config)

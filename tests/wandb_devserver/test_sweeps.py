@@ -248,8 +248,8 @@ def failure(call):
         return str(error)
 printed = io.StringIO()
 with contextlib.redirect_stderr(printed):
-    warned = wandb.sweep({"metod": 1, "method": "grid", "parameters": {"a": {"values": [1, 2]}}}, project="p",
-                         prior_runs=["earlier"])
+    space = {"a": {"distribution": "log_uniform", "min": 0, "max": 1}}
+    warned = wandb.sweep({"method": "random", "parameters": space}, project="p", prior_runs=["earlier"])
 report([
     failure(lambda: wandb.sweep({"method": "genetic", "parameters": {"a": {"value": 1}}}, project="p")),
     printed.getvalue(), warned,
@@ -262,7 +262,7 @@ report([
     error, printed, warned, agent, missing = seen
 
     assert "method: use one of grid, random, bayes, not 'genetic'" in error
-    assert "metod: unknown key" in printed
+    assert "are exponents of e" in printed
     assert [trial.id for trial in server.sweep(f"local/p/{warned}").trials] == ["earlier"]
     assert "sweep 'local/p/nowhere' does not exist" in agent
     assert "nowhere" in missing

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Method: TypeAlias = Literal["grid", "random", "bayes"]
 
 _METHODS: tuple[Method, ...] = ("grid", "random", "bayes")
+_TEXTS = ("name", "description", "program", "project", "entity")
 _GOALS = ("minimize", "maximize")
 _KEYS = (
     *("method", "metric", "parameters", "early_terminate", "run_cap", "name", "description", "program", "command"),
@@ -88,6 +89,7 @@ def parse_config(text: str) -> SweepConfig:
     """
     document, problems = _load(text), Problems()
     problems.unknown_keys("", document, _KEYS)
+    _check_types(document, problems)
     method = _read_method(document.get("method"), problems)
     metric = _read_metric(document.get("metric"), problems)
     config = SweepConfig(
@@ -115,6 +117,14 @@ def _load(text: str) -> JsonObject:
         msg = f"Invalid sweep config: it is not an object with 'method' and 'parameters', but {document!r}"
         raise UsageError(msg)
     return document
+
+
+def _check_types(document: JsonObject, problems: Problems) -> None:
+    for key in _TEXTS:
+        if document.get(key) is not None and not isinstance(document[key], str):
+            problems.error(key, f"use a string, not {document[key]!r}")
+    if document.get("command") is not None and not isinstance(document["command"], list):
+        problems.error("command", f"use a list of strings, not {document['command']!r}")
 
 
 def _read_method(method: Json, problems: Problems) -> Method:

@@ -103,7 +103,7 @@ def read_parameters(
 
 def _read_parameter(entry: JsonObject, problems: Problems, at: str, path: tuple[str, ...]) -> Parameter | None:
     name = entry["distribution"] if "distribution" in entry else _implied(entry)
-    if name == CATEGORICAL and "probabilities" in entry:
+    if "distribution" not in entry and name == CATEGORICAL and "probabilities" in entry:
         name = CATEGORICAL_W_PROBABILITIES
     if name in _LISTED:
         assert isinstance(name, str)
@@ -176,8 +176,8 @@ def _read_numeric(name: str, entry: JsonObject, problems: Problems, at: str, pat
 
 def _check_numbers(name: str, numbers: dict[str, int | float], problems: Problems, at: str) -> None:
     distribution = DISTRIBUTIONS[name]
-    if "min" in numbers and numbers["min"] > numbers["max"]:
-        problems.error(at, f"'min' is {numbers['min']!r}, above 'max', which is {numbers['max']!r}")
+    if "min" in numbers and numbers["min"] >= numbers["max"]:
+        problems.error(at, f"'min' is {numbers['min']!r}, not below 'max', which is {numbers['max']!r}")
     if distribution.whole and not all(float(numbers[bound]).is_integer() for bound in ("min", "max")):
         problems.error(at, f"distribution {name!r} takes whole numbers as 'min' and 'max'")
     if distribution.positive and numbers["min"] <= 0:

@@ -28,7 +28,7 @@ class Problems:
     def unknown_keys(self, at: str, section: JsonObject, known: tuple[str, ...]) -> None:
         for key in section:
             if key not in known:
-                self.warn(f"{at}.{key}" if at else key, f"unknown key without effect; known are {', '.join(known)}")
+                self.error(f"{at}.{key}" if at else key, f"unknown key; use {', '.join(known)}")
 
     def check(self) -> None:
         """Raise all errors as one.
