@@ -26,5 +26,5 @@ def scripts(server: DevServer, tmp_path: Path) -> Scripts:
 @pytest.fixture
 def raw(server: DevServer) -> Iterator[RawClient]:
     client = RawClient(server)
-    with client.http:
+    with client:
         yield client

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from typing_extensions import Self
     from wandb_devserver import DevServer, RunRecord
 
     from tests.support.preloaded.client import Interpreter
@@ -84,6 +86,21 @@ class RawClient:
         self.server = server
         self.http = httpx.Client(base_url=server.url, auth=("api", server.api_key), timeout=30)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.http.close()
+        if "pages" in self.__dict__:
+            self.pages.close()
+
+    @cached_property
+    def pages(self) -> httpx.Client:
+        """A client that is signed in as a browser is, and sends no API key."""
+        client = httpx.Client(base_url=self.server.url, timeout=30)
+        client.post("/-/sign-in", data={"key": self.server.api_key})
+        return client
+
     def graphql(self, query: str, headers: dict[str, str] | None = None, **variables: object) -> httpx.Response:
         return self.http.post("/graphql", json={"query": query, "variables": variables}, headers=headers)
 
@@ -94,6 +111,7 @@ class RawClient:
 
     def open_run(self, name: str, project: str = "p", headers: dict[str, str] | None = None, **fields: object) -> Any:
         response = self.graphql(UPSERT, headers, input={"name": name, "modelName": project, **fields}).json()
+        assert "errors" not in response, response
         return response["data"]["upsertBucket"]["bucket"]
 
     def stream(

@@ -141,7 +141,8 @@ def test_every_key_the_sdk_takes_is_taken(key: str) -> None:
     """As measured with the SDK."""
     with DevServer(api_key=key) as server:
         assert server.api_key == key
-        assert httpx.get(server.url, auth=("api", key)).status_code == 200
+        viewer = {"query": "{ viewer { entity } }"}
+        assert httpx.post(f"{server.url}/graphql", auth=("api", key), json=viewer).status_code == 200
 
 
 def test_the_key_is_in_no_representation() -> None:

@@ -318,7 +318,7 @@ def test_hostile_run_executes_nothing(tab: Tab, raw: RawClient) -> None:
     agent = sweep.agent(HOSTILE)
     trial = agent.start()
     summarize(raw, trial, **{HOSTILE: 1.0})
-    group = raw.http.get("/-/data/run/local/p/r").json()["group_url"]
+    group = raw.pages.get("/-/data/run/local/p/r").json()["group_url"]
     for path in ("/local/p/runs/r", "/local/p", group, "/local/p/sweeps", f"/local/p/sweeps/{sweep.name}", "/"):
         page = tab.open(path)
         page.mouse.wheel(0, 4000)

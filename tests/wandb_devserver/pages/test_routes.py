@@ -17,7 +17,7 @@ NESTED = {"net": {"parameters": {"depth": {"value": 7}}}, "lr": {"values": [0.5,
 
 
 def data(raw: RawClient, path: str, **parameters: object) -> Any:
-    response = raw.http.get(f"/-/data{path}", params=parameters)  # type: ignore[arg-type]
+    response = raw.pages.get(f"/-/data{path}", params=parameters)  # type: ignore[arg-type]
     assert response.status_code == 200, response.text
     return response.json()
 
@@ -39,7 +39,7 @@ def test_run_data(raw: RawClient) -> None:
     assert run["summary"] == {"loss": 0.2}
     assert run["metrics"] == {"loss": 5, "net.norm": 5}
     assert (run["flyte"], run["tags"], run["notes"]) == ("https://flyte.example/run", ["tagged"], "noted")
-    assert raw.http.get(run["group_url"]).status_code == 200
+    assert raw.pages.get(run["group_url"]).status_code == 200
     assert data(raw, "/console/local/p/r")["lines"] == [[0, "printed", "2024-05-01T10:00:00", ""]]
 
 
@@ -71,7 +71,7 @@ def test_group_data_has_its_runs_only(raw: RawClient) -> None:
         raw.open_run(name, groupName=group)
 
     assert [run["id"] for run in data(raw, "/group/local/p/g%2F1")["runs"]] == ["a", "c"]
-    assert raw.http.get("/local/p/groups/none").status_code == 404
+    assert raw.pages.get("/local/p/groups/none").status_code == 404
 
 
 def test_sweep_data(raw: RawClient) -> None:
@@ -84,7 +84,7 @@ def test_sweep_data(raw: RawClient) -> None:
     found = data(raw, f"/sweep/local/p/{sweep.name}")
     (record,) = raw.server.sweeps("local/p")
 
-    assert raw.http.get(record.url).status_code == 200
+    assert raw.pages.get(record.url).status_code == 200
     assert (found["name"], found["state"], found["metric"], found["maximize"]) == ("My sweep", "RUNNING", "loss", False)
     assert found["trials"][0]["values"]["net.depth"] == 7
     assert found["trials"][0]["metric"] == 0.25
@@ -114,11 +114,11 @@ def test_artifact_data(raw: RawClient, scripts: Scripts) -> None:
 
     assert (found["name"], found["type"], shown["name"]) == ("model", "weights", "model:v0")
     assert shown["aliases"] == ["latest", "best"]
-    assert raw.http.get(files["model.txt"]["url"]).text == "contents"
+    assert raw.pages.get(files["model.txt"]["url"]).text == "contents"
     assert files["far"]["reference"] == files["far"]["url"] == "https://elsewhere.example/data"
     assert (shown["logged_by"]["id"], [run["id"] for run in shown["used_by"]]) == ("maker", ["user"])
     assert [row["name"] for row in data(raw, "/run/local/p/user")["used"]] == ["model:v0"]
-    assert raw.http.get(f"{collection['url']}/best").status_code == 200
+    assert raw.pages.get(f"{collection['url']}/best").status_code == 200
 
 
 def test_text_of_runs_is_escaped_in_pages(raw: RawClient) -> None:
@@ -127,7 +127,7 @@ def test_text_of_runs_is_escaped_in_pages(raw: RawClient) -> None:
     sweep = raw.sweep({"method": "grid", "name": EVIL, "metric": {"name": EVIL}, "parameters": {EVIL: {"value": EVIL}}})
     paths = ["/local/p/runs/r", "/local/p", "/local/p/sweeps", f"/local/p/sweeps/{sweep.name}"]
     for path in [*paths, f"/local/p/groups/{EVIL.replace('/', '%2F')}"]:
-        response = raw.http.get(path)
+        response = raw.pages.get(path)
 
         assert response.status_code == 200
         assert re.findall(r"<script[^>]*>[^<]", response.text) == []
@@ -139,7 +139,7 @@ def test_text_of_runs_is_escaped_in_pages(raw: RawClient) -> None:
 def test_scripts_are_named_in_the_page(raw: RawClient) -> None:
     """A browser loads all modules at once; each of them exists and may be cached for good."""
     raw.open_run("r")
-    urls = re.findall(r'(?:href|src)="(/-/static/[^"]+)"', raw.http.get("/local/p/runs/r").text)
+    urls = re.findall(r'(?:href|src)="(/-/static/[^"]+)"', raw.pages.get("/local/p/runs/r").text)
     loaded = {url.split("/", 4)[-1]: httpx.get(raw.server.url + url) for url in urls}
 
     assert {"run.js", "lines.js", "vendor/echarts.js", "style.css"} <= loaded.keys()
@@ -156,7 +156,7 @@ def test_scripts_are_named_in_the_page(raw: RawClient) -> None:
 )
 def test_missing_page_is_404(raw: RawClient, path: str) -> None:
     """It says what is missing, with a way back."""
-    response = raw.http.get(path)
+    response = raw.pages.get(path)
 
     assert response.status_code == 404
     assert 'href="/"' in response.text
@@ -169,7 +169,7 @@ def test_url_of_a_record_is_the_page(raw: RawClient) -> None:
     url = raw.server.run("local/my project/a b").url
 
     assert " " not in url
-    assert raw.http.get(url).status_code == 200
+    assert raw.pages.get(url).status_code == 200
     assert httpx.get(url).status_code == 401
 
 
@@ -177,7 +177,7 @@ def test_files_are_attachments(raw: RawClient) -> None:
     """A browser saves what a run uploaded; it never shows it as a page of this server."""
     raw.open_run("r")
     raw.upload("x.html", b"<script>alert(1)</script>")
-    response = raw.http.get("/files/local/p/r/x.html")
+    response = raw.pages.get("/files/local/p/r/x.html")
 
     assert response.headers["content-disposition"] == 'attachment; filename="x.html"'
     assert response.headers["x-content-type-options"] == "nosniff"
@@ -188,7 +188,7 @@ def test_unchanged_data_is_not_sent_again(raw: RawClient) -> None:
     """Pages look every two seconds."""
     raw.open_run("r")
     raw.stream({"complete": True, "exitcode": 0})
-    tag = raw.http.get("/-/data/run/local/p/r").headers["etag"]
-    again = raw.http.get("/-/data/run/local/p/r", headers={"If-None-Match": tag})
+    tag = raw.pages.get("/-/data/run/local/p/r").headers["etag"]
+    again = raw.pages.get("/-/data/run/local/p/r", headers={"If-None-Match": tag})
 
     assert (again.status_code, again.content) == (304, b"")

@@ -40,7 +40,7 @@ def row(step: int) -> dict[str, object]:
 
 
 def series(raw: RawClient, *keys: str, **parameters: object) -> Any:
-    response = raw.http.get("/-/data/series/local/p", params={"run": "r", "key": list(keys), **parameters})  # type: ignore[dict-item]
+    response = raw.pages.get("/-/data/series/local/p", params={"run": "r", "key": list(keys), **parameters})  # type: ignore[dict-item]
     return response.json()["r"]
 
 
@@ -82,7 +82,7 @@ def test_rows_sent_again_and_a_new_attempt_change_nothing_else(raw: RawClient) -
     log(raw, LONG, batch=999, first=2000)
     assert series(raw, "loss")["loss"]["count"] == LONG
     raw.stream_rows({"_step": 0, "other": 1.0})
-    run = raw.http.get("/-/data/run/local/p/r").json()
+    run = raw.pages.get("/-/data/run/local/p/r").json()
 
     assert run["metrics"] == {"other": 1}
 

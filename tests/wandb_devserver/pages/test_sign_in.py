@@ -39,10 +39,22 @@ def test_page_without_a_session_is_the_sign_in_page(browser: httpx.Client) -> No
 
 def test_api_request_without_a_key_names_the_scheme(server: DevServer) -> None:
     """Programs learn how to authenticate."""
-    response = httpx.get(f"{server.url}/local/p")
+    response = httpx.post(f"{server.url}/graphql", json={"query": "{ viewer { id } }"})
 
     assert response.status_code == 401
     assert response.headers["www-authenticate"].startswith("Basic")
+
+
+@pytest.mark.parametrize("path", ["/", "/local/p/runs/r", "/-/data/run/local/p/r"])
+def test_pages_take_no_basic_credentials(raw: RawClient, path: str) -> None:
+    """A browser keeps them, and sends them along with requests that other sites make."""
+    raw.open_run("r")
+
+    response = raw.http.get(path)
+
+    assert response.status_code == 401
+    assert "www-authenticate" not in response.headers
+    assert raw.pages.get(path).status_code == 200
 
 
 def test_api_key_starts_a_session(server: DevServer, browser: httpx.Client) -> None:

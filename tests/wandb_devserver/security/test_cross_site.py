@@ -11,11 +11,10 @@ from wandb_devserver import DevServer
 from wandb_devserver._errors import UsageError
 
 from tests.wandb_devserver.security.support import running_command
+from tests.wandb_devserver.support import RawClient
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tests.wandb_devserver.support import RawClient
 
 DELETE = 'mutation { deleteRun(input: {id: "%s"}) { clientMutationId } }'
 
@@ -75,14 +74,12 @@ def test_a_foreign_host_is_refused(raw: RawClient, path: str, host: str) -> None
 def test_hosts_that_no_foreign_page_can_have_are_served(raw: RawClient, host: str) -> None:
     port = urlsplit(raw.server.url).port
 
-    assert raw.http.get("/", headers={"Host": host.format(port=port)}).status_code == 200
+    assert raw.pages.get("/", headers={"Host": host.format(port=port)}).status_code == 200
 
 
 def test_further_hosts_can_be_allowed() -> None:
-    with (
-        DevServer(allowed_hosts=["DevServer", "w.example"]) as server,
-        httpx.Client(base_url=server.url, auth=("api", server.api_key)) as http,
-    ):
+    with DevServer(allowed_hosts=["DevServer", "w.example"]) as server, RawClient(server) as raw:
+        http = raw.pages
         assert http.get("/", headers={"Host": "devserver:8080"}).status_code == 200
         assert http.get("/", headers={"Host": "w.example"}).status_code == 200
         assert http.get("/", headers={"Host": "x.w.example"}).status_code == 421
@@ -90,8 +87,8 @@ def test_further_hosts_can_be_allowed() -> None:
 
 def test_the_command_allows_further_hosts(tmp_path: Path) -> None:
     with running_command(tmp_path, "--allowed-host", "a.example", "--allowed-host", "b.example") as server:
-        auth = ("api", server.api_key)
-        statuses = [httpx.get(server.url, auth=auth, headers={"Host": f"{n}.example"}).status_code for n in "abc"]
+        url = f"{server.url}/-/sign-in"
+        statuses = [httpx.get(url, headers={"Host": f"{name}.example"}).status_code for name in "abc"]
 
     assert statuses == [200, 200, 421]
 

@@ -113,7 +113,7 @@ def test_a_second_server_on_the_same_directory_is_refused(tmp_path: Path) -> Non
         assert "--data-dir" in second.stderr
         assert "another server" in second.stderr
         assert incoming.exists()
-        assert httpx.get(first.url, auth=("api", first.api_key)).status_code == 200
+        assert httpx.get(f"{first.url}/-/sign-in").status_code == 200
     with DevServer(tmp_path):
         assert not incoming.exists()
 

@@ -1,4 +1,4 @@
-"""Authentication: the API key by HTTP Basic as in W&B (user `api`), or a browser session."""
+"""Authentication: the API key by HTTP Basic as in W&B (user `api`) for the API, a browser session for pages."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 # Signed links prove themselves; the SDK sends its telemetry without credentials. The routes of the
 # app must handle every path under these, so that none of them leads to a page.
 OPEN_PREFIXES = ("/signed/", "/sdk/otel/", "/-/static/")
+
+# Where the SDK sends its key. Pages do not take it: a browser keeps Basic credentials until it is closed, and sends them
+# along with requests that other sites make.
+API_PREFIXES = ("/graphql", "/files/", "/artifactsV2/")
 
 SIGN_IN_PATH = "/-/sign-in"
 
@@ -57,6 +61,8 @@ class RequireKey:
         return path == SIGN_IN_PATH or path.startswith(OPEN_PREFIXES)
 
     def _knows_key(self, request: Request) -> bool:
+        if not request.scope["path"].startswith(API_PREFIXES):
+            return False
         scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
         return scheme.lower() == "basic" and hmac.compare_digest(credentials.strip().encode(), self._expected)
 
@@ -68,8 +74,12 @@ class RequireKey:
     def _refusal(self, request: Request) -> Response:
         if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
             return self._sign_in_page(request)
+        if not request.scope["path"].startswith(API_PREFIXES):
+            # Without the header that makes a browser open its password dialog.
+            return _refused(f"Pages need a browser session: sign in at {SIGN_IN_PATH}.")
         message = "Invalid or missing API key: send HTTP Basic credentials, user 'api', password the key."
-        # A browser would open its password dialog, over a page that has a better one.
-        is_page_request = "sec-fetch-mode" in request.headers
-        headers = {} if is_page_request else {"WWW-Authenticate": 'Basic realm="wandb-devserver"'}
-        return JSONResponse({"errors": [{"message": message}]}, status_code=401, headers=headers)
+        return _refused(message, {"WWW-Authenticate": 'Basic realm="wandb-devserver"'})
+
+
+def _refused(message: str, headers: dict[str, str] | None = None) -> Response:
+    return JSONResponse({"errors": [{"message": message}]}, status_code=401, headers=headers)
