@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
 import json
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from wandb_devserver._complexity import ComplexityMeter
 
 from tests.wandb_devserver.support import UPSERT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.wandb_devserver.support import RawClient
 
 DEEP = "[" * 100_000 + "]" * 100_000
@@ -79,7 +83,7 @@ def test_a_deeply_nested_row_is_refused(raw: RawClient, name: str) -> None:
     raw.open_run("r")
 
     assert f"line 0 of {name}" in refusal(stream_file(raw, name, f'{{"a": {DEEP}}}'))
-    assert raw.http.get("/local/p/runs/r").status_code == 200
+    assert raw.pages.get("/local/p/runs/r").status_code == 200
 
 
 @pytest.mark.parametrize("field", ["config", "summaryMetrics"])
@@ -100,7 +104,7 @@ def test_documents_at_the_bound_are_served(raw: RawClient) -> None:
     query = 'query Q { project(name: "p") { run(name: "r") { config summaryMetrics history(samples: 9) } } }'
 
     assert "Infinity" in raw.data(query)["project"]["run"]["summaryMetrics"]
-    assert raw.http.get("/local/p/runs/r").status_code == 200
+    assert raw.pages.get("/local/p/runs/r").status_code == 200
 
 
 @pytest.mark.parametrize("step", ["1" + "0" * 30, "-" + "9" * 400, "NaN", "Infinity", "1e300"])
@@ -135,7 +139,7 @@ def test_huge_numbers_are_data(raw: RawClient) -> None:
       project(name: "p") { runs(filters: $f, order: $o) { edges { cursor } } } }"""
     for order in ("config.a", "-summary_metrics.a"):
         assert raw.data(query, o=order, f='{"config.a": {"$gt": 1e3}}')["project"]["runs"]["edges"]
-    assert raw.http.get("/local/p/runs/r").status_code == 200
+    assert raw.pages.get("/local/p/runs/r").status_code == 200
 
 
 def test_lone_surrogates_in_rows_are_replaced(raw: RawClient) -> None:
@@ -144,7 +148,7 @@ def test_lone_surrogates_in_rows_are_replaced(raw: RawClient) -> None:
     assert stream_file(raw, "wandb-summary.json", r'{"a\ud800": "\udfff!", "b": "\ud83d\ude00"}').status_code == 200
 
     assert raw.server.run("local/p/r").summary == {"a\ufffd": "\ufffd!", "b": "\U0001f600"}
-    assert raw.http.get("/local/p/runs/r").status_code == 200
+    assert raw.pages.get("/local/p/runs/r").status_code == 200
 
 
 @pytest.mark.parametrize("node", ["Run:99999999999999999999", "Run:" + "9" * 5000, "Run:x"])
@@ -169,3 +173,32 @@ def test_an_int64_beyond_64_bits_is_refused(raw: RawClient, value: str) -> None:
 )
 def test_an_oversized_document_is_refused(raw: RawClient, query: str) -> None:
     refusal(raw.graphql(query))
+
+
+@pytest.mark.parametrize("size", [1, 2, 7])
+def test_complexity_is_measured_in_parts_of_any_size(size: int) -> None:
+    """Strings and escapes may be cut anywhere."""
+    text = json.dumps({'a"[': ["\\", '\\"[{,', {"x": [1, 2]}], "b": "]" * 9}).encode()
+    meter = ComplexityMeter()
+    for start in range(0, len(text), size):
+        meter.feed(text[start : start + size])
+
+    # Three objects or lists in the outer one, and four commas between elements.
+    assert (meter.elements, meter.depth) == (8, 0)
+
+
+def test_body_is_refused_before_its_end(raw: RawClient) -> None:
+    """What exceeds a bound is not read to the end, nor held in memory."""
+    sent = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal sent
+        yield b'{"files": ['
+        while sent < 60:
+            sent += 1
+            yield b"[]," * 350_000
+
+    with contextlib.suppress(httpx.WriteError):
+        response = raw.http.post("/graphql", content=endless(), headers=JSON)
+        assert response.status_code == 413
+    assert sent < 60

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import anyio
 from starlette.responses import JSONResponse
 
+from wandb_devserver._complexity import ComplexityMeter, TooComplexError
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -50,20 +52,28 @@ async def read_json_body(request: Request) -> bytes:
     if content_type != "application/json":
         # A form of any web page can send the other types; this one needs a permission that no page gets.
         raise RefusedBodyError(415, f"the content type is {content_type!r}: send 'application/json'")
-    return await read_body(request)
+    # A compressed body is measured when it is decompressed.
+    meter = None if request.headers.get("content-encoding") else ComplexityMeter()
+    try:
+        return await read_body(request, meter=meter)
+    except TooComplexError as error:
+        raise RefusedBodyError(413, str(error)) from error
 
 
-async def read_body(request: Request, *, limit: int = LIMIT) -> bytes:
+async def read_body(request: Request, *, limit: int = LIMIT, meter: ComplexityMeter | None = None) -> bytes:
     """Return the whole body.
 
     Raises:
         RefusedBodyError: if it is too large or too slow.
+        TooComplexError: if it is beyond what `meter` allows, as soon as that is known.
     """
     body = bytearray()
     async for chunk in chunks(request):
         body += chunk
         if len(body) > limit:
             raise RefusedBodyError(413, f"the body exceeds {limit} bytes")
+        if meter:
+            meter.feed(chunk)
     return bytes(body)
 
 
