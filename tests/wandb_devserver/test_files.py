@@ -148,7 +148,9 @@ def test_names_that_lead_out_of_a_folder_are_refused(raw: RawClient, name: str) 
     assert "cannot be the name of a file" in response["errors"][0]["message"]
 
 
-@pytest.mark.parametrize("name", ["a b.txt", "100%.txt", "ü/ö.txt", "#?.txt", "a+b&c.txt", "...", "%2e%2e/x"])
+@pytest.mark.parametrize(
+    "name", ["a b.txt", "100%.txt", "ü/ö.txt", "#?.txt", "a+b&c.txt", "...", "%2e%2e/x", "a\nb.txt", "a/b\n"]
+)
 def test_odd_names_come_back_as_they_are(raw: RawClient, server: DevServer, name: str) -> None:
     """Percent-encoding in links is decoded exactly once."""
     raw.open_run("r")

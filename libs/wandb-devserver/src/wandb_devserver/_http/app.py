@@ -38,7 +38,7 @@ def create_app(backend: Backend, *, hosts: Iterable[str] = ()) -> Starlette:
         routes=[
             Route("/graphql", endpoint.graphql, methods=["POST"]),
             Route("/files/{entity}/{project}/{run}/file_stream", file_stream_route.file_stream, methods=["POST"]),
-            Route("/files/{entity}/{project}/{run}/{name:path}", http_files.download, methods=["GET"]),
+            Route("/files/{entity}/{project}/{run}/{name:file}", http_files.download, methods=["GET"]),
             *artifact_blobs.ROUTES,
             Route("/signed/{token}", http_files.upload, methods=["PUT"]),
             Route("/sdk/otel/{rest:path}", _telemetry, methods=["POST"]),

@@ -13,6 +13,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from wandb_devserver._errors import UsageError
+from wandb_devserver._http import file_names  # noqa: F401 - registers the convertor `file`
 from wandb_devserver._http.fault_responses import respond
 from wandb_devserver._http.files import receive
 from wandb_devserver._storage import artifact_files as entry_table
@@ -146,7 +147,7 @@ def _find_in_collection(backend: Backend, parts: dict[str, str], digest: str) ->
 
 
 ROUTES = [
-    Route("/signed/artifacts/{token}/{path:path}", upload, methods=["PUT"]),
-    Route("/signed/artifacts/{token}/{path:path}", download, methods=["GET"]),
-    Route("/artifactsV2/{region}/{entity}/{project}/{collection}/{rest:path}", download_by_md5, methods=["GET"]),
+    Route("/signed/artifacts/{token}/{path:file}", upload, methods=["PUT"]),
+    Route("/signed/artifacts/{token}/{path:file}", download, methods=["GET"]),
+    Route("/artifactsV2/{region}/{entity}/{project}/{collection}/{rest:file}", download_by_md5, methods=["GET"]),
 ]
