@@ -26,6 +26,12 @@ report([run.entity, wandb.Api().default_entity])
     assert raw.data("query V { viewer { username entity } }")["viewer"] == {"username": "local", "entity": "readers"}
 
 
+def test_default_entity_is_one_of_the_user(raw: RawClient) -> None:
+    response = raw.graphql(SET_DEFAULT_ENTITY, entity="others").json()
+
+    assert "invalid default entity 'others': use one of local" in response["errors"][0]["message"]
+
+
 def test_viewer_is_in_the_teams_of_the_server(raw: RawClient) -> None:
     raw.data('mutation M { createTeam(input: {teamName: "readers"}) { entity { name } } }')
 

@@ -52,6 +52,17 @@ def test_run_beyond_a_limit_is_refused(raw: RawClient, fields: dict[str, object]
     assert raw.server.runs() == []
 
 
+@pytest.mark.parametrize(
+    "mutation",
+    [
+        'createTeam(input: {teamName: "a/b"}) { entity { name } }',
+        'createUser(input: {email: "a/b@example.com"}) { user { name } }',
+    ],
+)
+def test_name_that_no_url_can_contain_is_refused(raw: RawClient, mutation: str) -> None:
+    assert "invalid entity name 'a/b'" in message_of(raw.graphql(f"mutation M {{ {mutation} }}"))
+
+
 def test_run_at_the_limits_is_stored(raw: RawClient) -> None:
     raw.open_run("r" * 128, "p" * 128, jobType="j" * 64, displayName="n" * 128, tags=["t" * 64], notes="x" * 9999)
 

@@ -24,6 +24,7 @@ from wandb_devserver import DevServer
 from wandb_devserver._graphql.schema import schema
 
 from tests.wandb_devserver.support import RawClient
+from tests.wandb_devserver.test_artifact_uploads import complete
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,16 +119,30 @@ def selection(kind: Any, depth: int = 3) -> str:
     return " { __typename " + " ".join(parts) + " }"
 
 
-def operation(kind: str, path: list[tuple[str, GraphQLField]]) -> str:
-    """An operation with every argument of the last field of `path` as a variable."""
-    _, last = path[-1]
-    declared = ", ".join(f"${name}: {given.type}" for name, given in last.args.items())
-    given = ", ".join(f"{name}: ${name}" for name in last.args)
-    document = path[-1][0] + (f"({given})" if given else "") + selection(last.type, 1)
-    openings = ['run(name: "r")', 'project(name: "p")'][3 - len(path) :] if len(path) > 1 else []
-    for opening in openings:
+def operation(name: str, field: GraphQLField, openings: list[str]) -> str:
+    """An operation with every argument of a field, which lies within `openings`, as a variable."""
+    declared = ", ".join(f"${name}: {given.type}" for name, given in field.args.items())
+    given = ", ".join(f"{name}: ${name}" for name in field.args)
+    document = f"{name}({given}){selection(field.type, 1)}"
+    for opening in reversed(openings):
         document = f"{opening} {{ {document} }}"
-    return f"{kind} Fuzz" + (f"({declared})" if declared else "") + f" {{ {document} }}"
+    return f"Fuzz({declared}) {{ {document} }}"
+
+
+PROJECT = 'project(name: "p")'
+# Mutations come last: they may delete what the others read.
+OPENINGS = {
+    "Query": [],
+    "Entity": ['entity(name: "local")'],
+    "Project": [PROJECT],
+    "Run": [PROJECT, 'run(name: "r")'],
+    "Sweep": [PROJECT, "sweeps", "edges", "node"],
+    "Artifact": [PROJECT, 'artifact(name: "ds:v0")'],
+    "ArtifactType": [PROJECT, 'artifactType(name: "t")'],
+    "ArtifactSequence": [PROJECT, 'artifactCollection(name: "ds")', "... on ArtifactSequence"],
+    "ArtifactCollectionMembership": [PROJECT, 'artifactCollectionMembership(name: "ds:v0")'],
+    "Mutation": [],
+}
 
 
 def fields(name: str) -> dict[str, GraphQLField]:
@@ -136,23 +151,17 @@ def fields(name: str) -> dict[str, GraphQLField]:
     return {key: field for key, field in found.fields.items() if field.args}
 
 
-CASES = [
-    *(("mutation", [(name, field)]) for name, field in fields("Mutation").items()),
-    *(("query", [(name, field)]) for name, field in fields("Query").items()),
-    *(("query", [("project", field), (name, field)]) for name, field in fields("Project").items()),
-    *(("query", [("project", field), ("run", field), (name, field)]) for name, field in fields("Run").items()),
-]
+CASES = [(kind, name) for kind in OPENINGS for name in fields(kind)]
 
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[RawClient]:
-    with DevServer() as server:
-        raw = RawClient(server)
-        with raw.http:
-            raw.open_run("r", config='{"a": {"value": 1}}')
-            raw.stream_rows({"_step": 0, "a": 1})
-            raw.sweep({"method": "grid", "parameters": {"a": {"values": [1, 2]}}}).agent()
-            yield raw
+    with DevServer() as server, RawClient(server) as raw:
+        raw.open_run("r", config='{"a": {"value": 1}}')
+        raw.stream_rows({"_step": 0, "a": 1})
+        raw.sweep({"method": "grid", "parameters": {"a": {"values": [1, 2]}}}).agent()
+        complete(raw, b"contents")
+        yield raw
 
 
 def check(response: httpx.Response) -> None:
@@ -166,10 +175,21 @@ def check(response: httpx.Response) -> None:
         assert "binding parameter" not in text.lower()
 
 
-@pytest.mark.parametrize(("kind", "path"), CASES, ids=[f"{kind}-{path[-1][0]}" for kind, path in CASES])
-def test_no_argument_makes_the_server_fail(client: RawClient, kind: str, path: list[tuple[str, GraphQLField]]) -> None:
-    document = operation(kind, path)
-    variables = st.fixed_dictionaries({name: argument(given.type) for name, given in path[-1][1].args.items()})
+@pytest.mark.parametrize("kind", [kind for kind in OPENINGS if kind not in ("Query", "Mutation")])
+def test_fuzzed_object_exists(client: RawClient, kind: str) -> None:
+    """Arguments of a field are only read where the object of the field exists."""
+    document = "__typename"
+    for opening in reversed(OPENINGS[kind]):
+        document = f"{opening} {{ {document} }}"
+
+    assert f'"{kind}"' in json.dumps(client.data(f"{{ {document} }}"))
+
+
+@pytest.mark.parametrize(("kind", "name"), CASES, ids=[f"{kind}-{name}" for kind, name in CASES])
+def test_no_argument_makes_the_server_fail(client: RawClient, kind: str, name: str) -> None:
+    field = fields(kind)[name]
+    document = f"{'mutation' if kind == 'Mutation' else 'query'} {operation(name, field, OPENINGS[kind])}"
+    variables = st.fixed_dictionaries({name: argument(given.type) for name, given in field.args.items()})
 
     @FUZZ
     @given(variables)
@@ -205,7 +225,9 @@ def test_no_request_makes_the_server_fail(
 ) -> None:
     path = route.format(*(quote(name.encode("utf-8", "replace"), safe="") for name in names))
 
-    check(client.http.request(method, path, content=body, headers={"Content-Type": "application/json", **headers}))
+    # Pages take a session, everything else takes the key.
+    for sender in (client.http, client.pages):
+        check(sender.request(method, path, content=body, headers={"Content-Type": "application/json", **headers}))
 
 
 @settings(FUZZ, max_examples=100)
@@ -236,5 +258,5 @@ def test_no_stream_makes_the_server_fail(client: RawClient, message: dict[str, A
     )
 
     check(response)
-    check(client.http.get("/local/p/runs/r"))
+    check(client.pages.get("/local/p/runs/r"))
     client.open_run("r")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ariadne import MutationType, ObjectType, QueryType
 
+from wandb_devserver._domain.limits import check_entity
 from wandb_devserver._graphql import viewer
 from wandb_devserver._graphql.context import encode_id
 from wandb_devserver._storage import organizations as organization_table
@@ -50,7 +51,7 @@ def resolve_organization(_: object, info: Info, *, name: str) -> Organization | 
 
 @mutation.field("createTeam")
 def create_team(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, Entity]:  # noqa: A002
-    team = organization_table.add_team(info.context.connection, input["team_name"])
+    team = organization_table.add_team(info.context.connection, check_entity(input["team_name"]))
     return {"entity": Entity(team.name)}
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ariadne import MutationType, QueryType
 
+from wandb_devserver._domain.limits import check_entity
 from wandb_devserver._errors import UsageError
 from wandb_devserver._graphql.context import encode_id
 from wandb_devserver._json import Json, JsonObject
@@ -56,7 +57,7 @@ def owner(context: Context) -> JsonObject:
     entity = context.backend.entity
     # As in W&B: enough of the key to recognize it. The whole key is never part of a response.
     key_name = context.backend.api_key[:_KEY_NAME_LENGTH]
-    teams: list[Json] = [{"node": {"name": name}} for name in (entity, *_team_names(context))]
+    teams: list[Json] = [{"node": {"name": name}} for name in _entities(context)]
     return {
         **_fields(OWNER_NUMBER, entity, f"{entity}@localhost", admin=False),
         "entity": context.default_entity,
@@ -88,8 +89,9 @@ def _fields(number: int, name: str, email: str, *, admin: bool) -> JsonObject:
     }
 
 
-def _team_names(context: Context) -> list[str]:
-    return [team.name for team in organization_table.all_teams(context.connection)]
+def _entities(context: Context) -> list[str]:
+    """Return the owner's entity, and the teams that it is in."""
+    return [context.backend.entity, *(team.name for team in organization_table.all_teams(context.connection))]
 
 
 @query.field("viewer")
@@ -113,6 +115,9 @@ def _names(item: JsonObject) -> tuple[str, str]:
 @mutation.field("updateUser")
 def update_user(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, JsonObject]:  # noqa: A002
     if entity := input.get("default_entity"):
+        if entity not in _entities(info.context):
+            msg = f"invalid default entity {entity!r}: use one of {', '.join(_entities(info.context))}"
+            raise UsageError(msg)
         user_table.set_default_entity(info.context.connection, entity)
     return {"user": owner(info.context)}
 
@@ -120,8 +125,8 @@ def update_user(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, Js
 @mutation.field("createUser")
 def create_user(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, JsonObject]:  # noqa: A002
     email = input.get("email") or ""
-    name = email.partition("@")[0]
-    if not name or email == owner(info.context)["email"]:
+    name = check_entity(email.partition("@")[0])
+    if email == owner(info.context)["email"]:
         msg = f"invalid email {email!r}: use the email of a new user"
         raise UsageError(msg)
     stored = user_table.add(info.context.connection, name, email, admin=bool(input.get("admin")))
