@@ -76,7 +76,8 @@ def move_sequence(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, 
 def create_type(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, Any]:  # noqa: A002
     database = info.context.connection
     project = project_table.find_or_create(database, input["entity_name"], check_project(input["project_name"]))
-    return {"artifact_type": collection_table.find_or_create_type(database, project.id, check_artifact_type(input["name"]))}
+    name = check_artifact_type(input["name"])
+    return {"artifact_type": collection_table.find_or_create_type(database, project.id, name)}
 
 
 @mutation.field("deleteArtifactSequence")

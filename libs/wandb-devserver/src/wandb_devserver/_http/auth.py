@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 # app must handle every path under these, so that none of them leads to a page.
 OPEN_PREFIXES = ("/signed/", "/sdk/otel/", "/-/static/")
 
-# Where the SDK sends its key. Pages do not take it: a browser keeps Basic credentials until it is closed, and sends them
-# along with requests that other sites make.
+# Where the SDK sends its key. Pages do not take it: a browser keeps Basic credentials until it is closed, and sends
+# them along with requests that other sites make.
 API_PREFIXES = ("/graphql", "/files/", "/artifactsV2/")
 
 SIGN_IN_PATH = "/-/sign-in"
