@@ -2,6 +2,7 @@
 
 import ast
 import sys
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -150,4 +151,10 @@ def requirements(package: Package) -> list[str]:
 
 
 def distributions(module: str) -> set[str]:
-    return {canonicalize_name(name) for name in packages_distributions().get(module, [])}
+    return {canonicalize_name(name) for name in installed_modules().get(module, [])}
+
+
+@cache
+def installed_modules() -> Mapping[str, list[str]]:
+    """Read the lists of files of all distributions, which takes a second."""
+    return packages_distributions()

@@ -1,5 +1,9 @@
 import pytest
 
+from tests.support.fixtures import forkserver, no_forkserver
+
+__all__ = ["forkserver", "no_forkserver"]
+
 
 @pytest.fixture(autouse=True)
 def settings_that_fail_fast(monkeypatch: pytest.MonkeyPatch) -> None:

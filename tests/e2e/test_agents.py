@@ -427,6 +427,7 @@ async def one_by_one(agents: int) -> SweepResult:
     return await fan_out_sweep_agents(noting_its_template, num_agents=agents, trials_per_agent=1, max_parallel=1)
 
 
+@pytest.mark.usefixtures("no_forkserver")
 def test_agents_of_a_process_share_a_template_process(wandb_devserver: DevServer) -> None:
     """It starts with the first agent and ends with the last."""
     _templates.clear()

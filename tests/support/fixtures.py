@@ -1,14 +1,13 @@
-"""Fixtures to import into a conftest: `from tests.support.fixtures import flyte_plane, object_store`."""
+"""Fixtures to import into a conftest: `from tests.support.fixtures import object_store`."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from wandb_sweeps._agents.forkserver import client
 
-from tests.support.control_plane.plane import ControlPlane
 from tests.support.object_store import ObjectStore
 
 with warnings.catch_warnings():
@@ -24,8 +23,15 @@ def object_store() -> Iterator[ObjectStore]:
         yield store
 
 
+@pytest.fixture(scope="session", autouse=True)
+def forkserver() -> Iterator[None]:
+    """Keep the forkserver of trials between tests: its imports take two seconds."""
+    with client.forkserver_in_use():
+        yield
+
+
 @pytest.fixture
-def flyte_plane(tmp_path: Path, object_store: ObjectStore) -> Iterator[ControlPlane]:
-    """A Flyte control plane for one test."""
-    with ControlPlane(tmp_path / "flyte", store=object_store) as plane:
-        yield plane
+def no_forkserver(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start as in a process that has not used the forkserver."""
+    monkeypatch.setattr(client, "_users", 0)
+    monkeypatch.setattr(client, "_forkserver", None)

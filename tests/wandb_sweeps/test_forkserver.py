@@ -17,7 +17,14 @@ from wandb_artifacts import InvalidValueError
 from wandb_sweeps._agents.forkserver import client, main
 from wandb_sweeps._agents.forkserver.runner import TrialRunner, TrialSpec, pickle_objective
 
-pytestmark = pytest.mark.filterwarnings("ignore:Support for class-based `config`")
+from tests.support.fixtures import no_forkserver
+
+__all__ = ["no_forkserver"]
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Support for class-based `config`"),
+    pytest.mark.usefixtures("no_forkserver"),
+]
 
 # A separate module, because test modules cannot be imported by name everywhere.
 OBJECTIVES = """

@@ -43,6 +43,7 @@ from tests.support.control_plane.scheduler import PodSettings, Scheduler
 from tests.support.control_plane.server import Server
 from tests.support.control_plane.services import ROOT
 from tests.support.object_store import ObjectStore
+from tests.support.preloaded import client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -79,22 +80,22 @@ class ControlPlane:
 
     Args:
         folder: Where drivers and pods run; made if missing.
+        root: The folder whose files make up the code bundle, and where drivers run.
         env: Variables for every pod. Pods and drivers inherit only PATH and locale from the test's process.
         driver_env: Variables for every driver.
         secrets: By key, for tasks with a `flyte.Secret`.
         store: A store to share; by default a new one.
-        root: The folder whose modules make up the code bundle, and where drivers run.
     """
 
     def __init__(
         self,
         folder: Path,
         *,
+        root: Path,
         env: Mapping[str, str] | None = None,
         driver_env: Mapping[str, str] | None = None,
         secrets: Mapping[str, str] | None = None,
         store: ObjectStore | None = None,
-        root: Path = _REPOSITORY,
     ) -> None:
         self.pods = PodSettings(dict(env or {}), dict(secrets or {}))
         self.driver_env = dict(driver_env or {})
@@ -171,12 +172,16 @@ class ControlPlane:
             overrides=dict(overrides or {}),
             options={
                 "name": name,
+                # By default Flyte resolves the path of each of the thousands of modules that a driver has loaded.
+                "copy_style": "all",
                 "custom_context": dict(context or {}),
                 "env_vars": dict(env or {}),
                 **(options or {}),
             },
             then=reference(then),
         )
+        if client.is_available:
+            client.server().wait_until_ready()
         driver = self._call(self._drive(job.write(self._driver_folder(name))))
         self.wait_for("the driver to create a run", lambda: self._root_of(name) or driver.return_code is not None)
         root = self._root_of(name)

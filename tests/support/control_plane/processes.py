@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 
-    from tests.support.preloaded.server import Program
+    from tests.support.preloaded.program import Program
 
 MARK = "FLYTE_PLANE_PROCESS"
 _KEPT = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "TZ")

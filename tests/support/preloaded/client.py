@@ -1,7 +1,6 @@
 """Interpreters that start in milliseconds: forked from a process that has imported what takes long.
 
-One server serves a test process, from its first request to its end. Only on Linux: elsewhere a fork after imports is
-not safe, and `is_available` is False.
+Only on Linux: elsewhere a fork after imports is not safe, and `is_available` is False.
 """
 
 from __future__ import annotations
@@ -19,49 +18,65 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.support.preloaded.server import Program
+from tests.support.preloaded.program import Program
+from tests.support.preloaded.server import FORK, LIFELINE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
 is_available = sys.platform == "linux"
-_SERVER = Path(__file__).with_name("server.py")
+_SERVER = "tests.support.preloaded.server"
+_REPOSITORY = Path(__file__).parents[3]
 
 
 class Server:
-    """The client's side of the process that forks."""
+    """The client's side of the process that forks, which the first worker of a test run starts."""
 
     def __init__(self) -> None:
+        run = os.environ.get("PYTEST_XDIST_TESTRUNUID", uuid.uuid4().hex)
         # An abstract socket name: nothing is left in the file system.
-        self._address = f"\0preloaded-{uuid.uuid4().hex}"
-        env = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB_", "PYTHON"))}
-        self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", str(_SERVER), self._address[1:]],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            # Numerical libraries would start threads.
-            env={**env, "OPENBLAS_NUM_THREADS": "1"},
-        )
+        self._address = f"\0preloaded-{run}"
         self._lock = threading.Lock()
         self._is_ready = False
-        atexit.register(self._close)
+        try:
+            self._lifeline = self._connect(LIFELINE)
+        except ConnectionRefusedError:
+            self._start()
+            self._lifeline = self._connect(LIFELINE)
+        atexit.register(self._lifeline.close)
+
+    def wait_until_ready(self) -> None:
+        """Wait for the server's imports, which take many times longer on a busy machine."""
+        with self._lock:
+            if not self._is_ready:
+                read_line(self._lifeline)
+                self._is_ready = True
 
     def start(self, program: Program, streams: tuple[int, int, int]) -> tuple[int, socket.socket]:
         """Start a program and return its process id, and a connection on which its exit code will arrive as a line."""
-        with self._lock:
-            if not self._is_ready:
-                assert self._process.stdout is not None
-                assert self._process.stdout.readline() == b"ready\n", "the server did not start"
-                self._is_ready = True
-        connection = socket.socket(socket.AF_UNIX)
-        connection.connect(self._address)
+        self.wait_until_ready()
+        connection = self._connect(FORK)
         program.send(connection, streams)
         return int(read_line(connection)), connection
 
-    def _close(self) -> None:
-        self._process.kill()
-        self._process.communicate()
+    def _connect(self, kind: bytes) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.connect(self._address)
+            connection.sendall(kind)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _start(self) -> None:
+        env = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB_", "PYTHON"))}
+        command = [sys.executable, "-W", "ignore", "-m", _SERVER, self._address[1:]]
+        # Numerical libraries would start threads.
+        env["OPENBLAS_NUM_THREADS"] = "1"
+        null = subprocess.DEVNULL
+        subprocess.run(command, cwd=_REPOSITORY, env=env, stdin=null, stdout=null, check=True)
 
 
 @functools.cache
@@ -91,6 +106,8 @@ def program(command: Sequence[str], env: Mapping[str, str], folder: Path) -> Pro
             return Program("code", code, arguments, dict(env), str(folder))
         case [sys.executable, "-m", module, *arguments]:
             return Program("module", module, arguments, dict(env), str(folder))
+        case [sys.executable, file, *arguments] if file.endswith(".py"):
+            return Program("file", file, arguments, dict(env), str(folder))
         case ["a0", *arguments] if _which("a0", env) == executables / "a0":
             return Program("file", str(executables / "a0"), arguments, dict(env), str(folder))
     return None

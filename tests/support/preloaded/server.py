@@ -1,209 +1,249 @@
 """The process that tests fork interpreters from: it has imported what takes long, and has a single thread.
 
-Importing wandb takes a second of CPU time, and the dependencies of Flyte another one. A forked child runs its program
-as `__main__` and ends like any interpreter. Flyte itself is not imported here: importing it starts a thread, which does
-not survive a fork.
+Importing wandb, and what `wandb.init` imports, takes two seconds of CPU time, and Flyte another one. One server serves
+all workers of a test run: each client holds a connection open, and the server ends when the last one is closed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import importlib
 import os
-import pickle
-import runpy
 import selectors
 import signal
 import socket
 import sys
-import tempfile
 import threading
-import types
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NoReturn
 
+from tests.support.preloaded.program import Program
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+# A stale name costs time and nothing else. Those of wandb: what `wandb.init` and the public API import when used.
 MODULES = [
+    "aiohttp",
+    "anyio.abc",
+    "anyio._backends._asyncio",
+    "anyio.streams.tls",
     "asyncio",
     "cloudpickle",
-    "connectrpc.client",
-    "connectrpc.server",
-    "flyteidl2.actions.actions_service_connect",
-    "flyteidl2.auth.auth_service_connect",
-    "flyteidl2.workflow.queue_service_connect",
-    "flyteidl2.workflow.run_service_connect",
-    "flyteidl2.workflow.state_service_connect",
     "fsspec",
+    "async_lru",
+    "greenlet",
+    "h11",
+    "httpcore",
     "httpx",
-    "mashumaro.codecs.json",
-    "mashumaro.mixins.dict",
-    "obstore",
     "obstore.fsspec",
     "obstore.store",
+    "opentelemetry.exporter.otlp.proto.http._log_exporter",
+    "opentelemetry.exporter.otlp.proto.http.metric_exporter",
+    "opentelemetry.propagate",
+    "opentelemetry.sdk.metrics.export",
     "pandas",
-    "protovalidate",
-    "pyarrow",
     "pyarrow.compute",
-    "pydantic",
-    "rich.console",
+    "pyqwest._glue",
+    "requests",
     "rich_click",
+    "sniffio",
     "wandb",
+    "wandb.analytics.opentelemetry.opentelemetry_proxy",
+    "wandb.apis.public",
+    "wandb.sdk.launch.inputs.internal",
+    "wandb.sdk.lib.gitlib",
     "yaml",
 ]
-_LENGTH = 8
-_STREAMS = 3
-_REPOSITORY = str(Path(__file__).parents[3])
+# What pods and drivers import.
+FLYTE_MODULES = [
+    "aiofiles.os",
+    "docstring_parser",
+    "rich.logging",
+    "sentry_sdk",
+    "flyte._bin.runtime",
+    "flyte._code_bundle._includes",
+    "flyte._deploy",
+    "flyte._internal.controllers.remote._client",
+    "flyte._internal.resolvers.default",
+    "flyte._internal.runtime.entrypoints",
+    "flyte.git",
+    "flyte._internal.imagebuild.image_builder",
+    "flyte._internal.runtime.trigger_serde",
+    "flyte._persistence._run_store",
+    "flyte.io._dataframe.basic_dfs",
+    "flyte.remote._action",
+    "flyte.remote._artifact",
+    "flyte.remote._client.auth._interceptors.default_metadata",
+    "flyte.remote._client.auth._interceptors.retry",
+    "flyte.remote._client.auth._session",
+    "flyte.remote._client.controlplane",
+    "flyte.remote._data",
+    "flyte.remote._logs",
+    "flyte.remote._progress",
+    "flyte.remote._run",
+    "flyte.remote._trigger",
+    "flyte.storage._parallel_reader",
+    "flyteplugins.wandb",
+    "wandb_artifacts._client.api",
+    "wandb_runtime.lifecycle.session",
+    "wandb_runtime.server.sdk_private",
+]
+# The first bytes of a connection.
+LIFELINE, FORK = b"L", b"F"
+READY = b"ready\n"
+BACKLOG = 128
 
 
-@dataclass(frozen=True)
-class Program:
-    """What a child executes, in the environment of a separate process."""
+@dataclass
+class Connections:
+    """The sockets of the server, none of which a child keeps."""
 
-    kind: str
-    """`code`, as for `python -c`; `file`, as for `python FILE`; or `module`, as for `python -m`."""
-    target: str
-    arguments: list[str]
-    env: dict[str, str]
-    folder: str
+    listener: socket.socket
+    clients: set[socket.socket] = field(default_factory=set)
+    parents: dict[int, socket.socket] = field(default_factory=dict)
+    """By the process id of a child: where its exit code will be sent."""
 
-    def send(self, connection: socket.socket, streams: tuple[int, int, int]) -> None:
-        """Request a child with these file descriptors as standard streams."""
-        data = pickle.dumps(self)
-        socket.send_fds(connection, [len(data).to_bytes(_LENGTH, "big")], streams)
-        connection.sendall(data)
+    def accept(self, selector: selectors.BaseSelector) -> tuple[Program, list[int]] | None:
+        """Accept a connection, and fork if it requests a program. Returns the program in the child."""
+        connection, _ = self.listener.accept()
+        kind = connection.recv(1)
+        if kind == LIFELINE:
+            connection.sendall(READY)
+            self.clients.add(connection)
+            selector.register(connection, selectors.EVENT_READ)
+            return None
+        request = Program.receive(connection) if kind == FORK else None
+        if request is None:
+            connection.close()
+            return None
+        pid = os.fork()
+        if pid == 0:
+            connection.close()
+            return request
+        self.parents[pid] = connection
+        with contextlib.suppress(OSError):
+            connection.sendall(f"{pid}\n".encode())
+        for descriptor in request[1]:
+            os.close(descriptor)
+        return None
 
-    @classmethod
-    def receive(cls, connection: socket.socket) -> tuple[Program, list[int]]:
-        head, streams, _, _ = socket.recv_fds(connection, _LENGTH, _STREAMS)
-        with connection.makefile("rb") as file:
-            program: Program = pickle.loads(file.read(int.from_bytes(head, "big")))
-        return program, streams
+    def drop(self, client: socket.socket, selector: selectors.BaseSelector) -> None:
+        """Forget a client that has gone; the last one ends this process."""
+        selector.unregister(client)
+        client.close()
+        self.clients.remove(client)
+        if not self.clients:
+            os._exit(0)
+
+    def report_ends(self) -> None:
+        """Send the exit codes of the children that have ended, as `subprocess` numbers them."""
+        while self.parents:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            with self.parents.pop(pid) as connection, contextlib.suppress(OSError):
+                connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+
+    def close(self) -> None:
+        for connection in (self.listener, *self.clients, *self.parents.values()):
+            connection.close()
 
 
 def serve(listener: socket.socket) -> tuple[Program, list[int]]:
-    """Fork a child for each request. Returns in the children; the server itself ends with its standard input."""
+    """Fork a child for each request; returns in the children."""
     wakeup, wakeup_end = os.pipe()
     for end in (wakeup, wakeup_end):
         os.set_blocking(end, False)
     signal.set_wakeup_fd(wakeup_end)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parents: dict[int, socket.socket] = {}
+    connections = Connections(listener)
     with selectors.DefaultSelector() as selector:
-        for file in (listener, wakeup, sys.stdin):
-            selector.register(file, selectors.EVENT_READ)
-        while True:
-            ready = [key.fileobj for key, _ in selector.select()]
-            if sys.stdin in ready:
-                os._exit(0)
-            if wakeup in ready:
-                os.read(wakeup, 4096)
-                _report_ends(parents)
-            if listener in ready:
-                connection, _ = listener.accept()
-                program, streams = Program.receive(connection)
-                pid = os.fork()
-                if pid == 0:
+        selector.register(listener, selectors.EVENT_READ)
+        selector.register(wakeup, selectors.EVENT_READ)
+        request = None
+        while request is None:
+            for ready in [key.fileobj for key, _ in selector.select()]:
+                if ready == wakeup:
+                    os.read(wakeup, 4096)
+                    connections.report_ends()
+                elif ready is listener:
+                    request = connections.accept(selector)
                     break
-                parents[pid] = connection
-                connection.sendall(f"{pid}\n".encode())
-                for descriptor in streams:
-                    os.close(descriptor)
+                elif isinstance(ready, socket.socket):
+                    connections.drop(ready, selector)
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    for inherited in (listener, connection, *parents.values()):
-        inherited.close()
+    connections.close()
     for end in (wakeup, wakeup_end):
         os.close(end)
-    return program, streams
+    return request
 
 
-def _report_ends(parents: dict[int, socket.socket]) -> None:
-    """Send the exit codes of the children that have ended, as `subprocess` numbers them."""
-    while parents:
-        pid, status = os.waitpid(-1, os.WNOHANG)
-        if pid == 0:
-            return
-        with parents.pop(pid) as connection, contextlib.suppress(OSError):
-            connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+def preload() -> Callable[[Program], None]:
+    """Import the modules; returns what each child calls first."""
+    # Imported modules are not garbage: collecting would take a tenth of the time here, and more in each child.
+    gc.disable()
+    _import(MODULES)
+    resume = _import_flyte()
+    assert threading.active_count() == 1, threading.enumerate()
+    gc.enable()
+    gc.freeze()
+    return resume
 
 
-def become(program: Program, streams: list[int]) -> None:
-    """Make this process look like one that was started for the program alone."""
-    os.setsid()
-    for number, descriptor in enumerate(streams):
-        os.dup2(descriptor, number)
-        os.close(descriptor)
-    os.environ.clear()
-    os.environ.update(program.env)
-    os.chdir(program.folder)
-    # The stream objects stay: wandb has patched them when it was imported.
-    sys.stdout.reconfigure(line_buffering=bool(program.env.get("PYTHONUNBUFFERED")))  # type: ignore[union-attr]
-    give_own_media_folder()
-    # The repository was importable for this module's sake.
-    sys.path.remove(_REPOSITORY)
-    for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
-        del sys.modules[name]
-    additions = [entry for entry in program.env.get("PYTHONPATH", "").split(os.pathsep) if entry]
-    sys.path[:0] = [_first_entry(program), *additions]
+def _import_flyte() -> Callable[[Program], None]:
+    hook = sys.excepthook
+    try:
+        from wandb_sweeps._sdk_private import pause_flyte
+
+        resume = pause_flyte()
+    except ImportError:
+        return lambda _: None  # Not installed.
+    assert resume is not None, "the thread of Flyte did not end"
+    _import(FLYTE_MODULES)
+    flyte_hook, sys.excepthook = sys.excepthook, hook
+
+    def start_flyte(program: Program) -> None:
+        resume()
+        # Importing Flyte sets it: so it belongs to its command, and not to a script that may not import Flyte.
+        if program.kind == "file":
+            sys.excepthook = flyte_hook
+
+    return start_flyte
 
 
-def give_own_media_folder() -> None:
-    """Replace wandb's temporary folder for media, which each process deletes when it exits."""
-    media = sys.modules.get("wandb.sdk.data_types._private")
-    if media is not None:
-        media.MEDIA_TMP._finalizer.detach()
-        media.MEDIA_TMP.name = tempfile.mkdtemp("wandb-media")
-
-
-def _first_entry(program: Program) -> str:
-    match program.kind:
-        case "file":
-            return str(Path(program.target).parent)
-        case "module":
-            return program.folder
-        case _:
-            return ""
-
-
-def execute(program: Program) -> None:
-    """Run the program as `__main__`."""
-    if program.kind == "module":
-        sys.argv = ["", *program.arguments]
-        runpy.run_module(program.target, run_name="__main__", alter_sys=True)
-        return
-    main = types.ModuleType("__main__")
-    sys.modules["__main__"] = main
-    if program.kind == "file":
-        main.__file__ = program.target
-        sys.argv = [program.target, *program.arguments]
-        code = compile(Path(program.target).read_bytes(), program.target, "exec")
-    else:
-        sys.argv = ["-c", *program.arguments]
-        code = compile(program.target, "<string>", "exec")
-    exec(code, main.__dict__)
-
-
-def main() -> None:
-    """Import, serve, and in a child: run its program."""
-    for module in MODULES:
+def _import(modules: Sequence[str]) -> None:
+    for module in modules:
         with contextlib.suppress(ImportError):
             importlib.import_module(module)
-    assert threading.active_count() == 1, threading.enumerate()
-    gc.freeze()
+
+
+def main(address: str) -> NoReturn:
+    """Import, serve, and in a child: run its program. The process that was started exits when clients can connect."""
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(f"\0{sys.argv[1]}")
-        listener.listen()
-        sys.stdout.write("ready\n")
-        sys.stdout.flush()
+        try:
+            listener.bind(address)
+        except OSError as error:
+            # Where the address is in use, another worker's server was faster.
+            os._exit(int(error.errno != errno.EADDRINUSE))
+        # Connections wait here until the imports are done.
+        listener.listen(BACKLOG)
+        if os.fork() > 0:
+            os._exit(0)
+        os.setsid()
+        start_flyte = preload()
         program, streams = serve(listener)
-    become(program, streams)
-    execute(program)
+    start_flyte(program)
+    program.become(streams)
+    program.run()
 
 
 if __name__ == "__main__":
+    # The folder of the repository, which programs do not have.
     sys.path.pop(0)
-    # Under its own name, so that requests can be unpickled.
-    sys.path.insert(0, _REPOSITORY)
-    importlib.import_module("tests.support.preloaded.server").main()
+    main(f"\0{sys.argv[1]}")
