@@ -88,7 +88,7 @@ def files_in(folder: Path | str) -> set[str]:
 def assert_holds(folder: Path | str, server: DevServer, run_id: str, project: str = "local/e2e") -> None:
     """Assert that a folder has all files of a run, and nothing else."""
     folder, run = Path(folder), server.run(f"{project}/{run_id}")
-    assert files_in(folder) == {*run.files, "summary.json", "metrics_history.json"}
+    assert files_in(folder) == {*run.files, "config.json", "run.json", "summary.json", "metrics_history.json"}
     assert all((folder / name).read_bytes() == file.read_bytes() for name, file in run.files.items())
     rows = json.loads((folder / "metrics_history.json").read_text())
     assert [row["x"] for row in rows] == [row["x"] for row in run.history] != []

@@ -35,8 +35,11 @@ def steps(files: dict[str, bytes], folder: str = "") -> list[int]:
     return [row["x"] for row in json.loads(files[f"{folder}metrics_history.json"])]
 
 
+MADE = ("config.json", "metrics_history.json", "run.json", "summary.json")
+
+
 def everything_of(run: RunRecord, folder: str = "") -> set[str]:
-    return {f"{folder}{name}" for name in (*run.files, "summary.json", "metrics_history.json")}
+    return {f"{folder}{name}" for name in (*run.files, *MADE)}
 
 
 def test_each_attempt_stores_its_own_logs(plane: ControlPlane, wandb_devserver: DevServer) -> None:

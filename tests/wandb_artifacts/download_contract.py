@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from tests.wandb_artifacts.wandb_backend import WandbBackend
 
+RECORDS = frozenset({"config.json", "run.json", "summary.json"})
+"""What every folder of a run has beside its files."""
 LARGE = os.urandom(2 * 1024 * 1024 + 17)
 FILES = {"model.pt": LARGE, "media/a b.png": b"png", "empty": b"", "\u00fc.txt": b"text"}
 FAULTS = {
@@ -63,7 +65,7 @@ class DownloadContract:
         found = place.read()
         assert {name: found[name] for name in FILES} == FILES
         assert [row["x"] for row in json.loads(found["metrics_history.json"])] == [1, 2]
-        assert set(found) == {*FILES, "summary.json", "metrics_history.json", "manifest.json"}
+        assert set(found) == {*FILES, *RECORDS, "metrics_history.json", "manifest.json"}
         assert {file.state for file in first.files} == {"new"}
         assert {file.state for file in second.files} == {"kept"}
         assert backend.server.requests.count("download") == fetched == len(FILES)

@@ -63,11 +63,13 @@ def test_key_of_the_environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> 
         ("https://other.example.com:8443", False),
         ("https://wandb.example.com:8443", False),
         ("http://wandb.example.com", False),
+        ("http://127.0.0.1:8080", True),
+        ("http://localhost", True),
     ],
 )
 def test_key_of_netrc_is_for_one_host_and_port_over_tls(home: Path, server: str, is_found: bool) -> None:
     """The server may be that of a link. The user's own configuration may name an http server."""
-    machines = ("wandb.example.com", "other.example.com")
+    machines = ("wandb.example.com", "other.example.com", "127.0.0.1:8080", "localhost")
     (home / ".netrc").write_text("".join(f"machine {name} login user password {KEY}\n" for name in machines))
 
     if is_found:

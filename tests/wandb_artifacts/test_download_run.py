@@ -32,6 +32,8 @@ from wandb_artifacts import (
 from wandb_artifacts._client.options import RetryPolicy, use_options
 from wandb_devserver import Fault
 
+from tests.wandb_artifacts.download_contract import RECORDS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -90,7 +92,7 @@ def test_everything_of_a_run(backend: WandbBackend, tmp_path: Path) -> None:
         {"_step": 1, "loss": None},
         {"_step": 2, "acc": None},
     ]
-    assert set(found) == {*files, "summary.json", "metrics_history.json", "manifest.json"}
+    assert set(found) == {*files, *RECORDS, "metrics_history.json", "manifest.json"}
     assert result.history_rows == 3
     assert result.run_state == "finished"
     assert not result.is_live
@@ -130,10 +132,12 @@ def test_what_changed_is_fetched_again(backend: WandbBackend, tmp_path: Path) ->
     result = download_run(path, tmp_path)
 
     assert states(result) == {
+        "config.json": "kept",
         "cut": "new",
         "here": "new",
         "metrics_history.json": "kept",
         "more": "new",
+        "run.json": "kept",
         "same": "kept",
         "summary.json": "kept",
         "there": "new",
@@ -150,7 +154,7 @@ def test_files_without_a_manifest_are_known_by_their_digest(backend: WandbBacken
 
     result = download_run(path, tmp_path, include_history=False)
 
-    assert states(result) == {"a": "kept", "b": "new", "summary.json": "new"}
+    assert states(result) == {"a": "kept", "b": "new", **dict.fromkeys(RECORDS, "new")}
 
 
 def test_stale_files_are_reported(backend: WandbBackend, tmp_path: Path) -> None:
@@ -173,7 +177,7 @@ def test_include_and_exclude(backend: WandbBackend, tmp_path: Path) -> None:
     result = download_run(path, tmp_path, include=["*.pt"], exclude="media/*", include_history=False)
     again = download_run(path, tmp_path)
 
-    assert states(result) == {"a.pt": "kept", "b.pt": "kept", "summary.json": "kept"}
+    assert states(result) == {"a.pt": "kept", "b.pt": "kept", **dict.fromkeys(RECORDS, "kept")}
     assert result.stale == ()
     assert set(states(again).values()) == {"kept"}
 
@@ -330,8 +334,10 @@ def test_names_that_lead_elsewhere(backend: WandbBackend, tmp_path: Path) -> Non
 
     result = download_run(path, tmp_path, include_history=False)
 
-    by_name = {file.name: file.path for file in result.files if file.path != "summary.json"}
+    by_name = {file.name: file.path for file in result.files if file.path not in RECORDS}
     assert len({path.lower() for path in by_name.values()}) == 5
+    assert len({file.name for file in result.files}) == len(result.files)
+    assert (tmp_path / by_name["summary.json"]).read_bytes() == b"mine"
     assert {(tmp_path / by_name[name]).read_bytes() for name in ("A", "a", "a/b")} == {b"1", b"2", b"3"}
     assert (tmp_path / by_name["manifest.json"]).read_bytes() == b"mine too"
 
@@ -421,7 +427,7 @@ def test_one_failing_file_does_not_stop_the_others(backend: WandbBackend, tmp_pa
 
     result = pickle.loads(pickle.dumps(caught.value)).result
     assert [failure.name for failure in result.failed] == ["f3"]
-    assert set(states(result)) == {"f0", "f1", "f2", "f4", "metrics_history.json", "summary.json"}
+    assert set(states(result)) == {"f0", "f1", "f2", "f4", "metrics_history.json", *RECORDS}
     assert not strict(tree(tmp_path)["manifest.json"])["is_complete"]
 
     backend.server.faults.clear()
@@ -440,7 +446,7 @@ def test_a_wrong_digest_for_good(backend: WandbBackend, tmp_path: Path) -> None:
 
     assert isinstance(caught.value.result, RunDownload)
     assert {failure.name for failure in caught.value.result.failed} == {"a", "large"}
-    assert {name for name in tree(tmp_path) if not name.startswith(".")} == {"summary.json", "manifest.json"}
+    assert {name for name in tree(tmp_path) if not name.startswith(".")} == {*RECORDS, "manifest.json"}
 
 
 def test_the_deadline(backend: WandbBackend, tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_file_listed_twice_is_fetched_once(
         monkeypatch.setenv("WANDB_BASE_URL", proxy.url)
         result = download_run(path, tmp_path, include_history=False)
 
-    assert [file.name for file in result.files] == ["a", "b", "summary.json"]
+    assert [file.name for file in result.files] == ["a", "b", "config.json", "run.json", "summary.json"]
     assert len(proxy.seen) == 2
 
 

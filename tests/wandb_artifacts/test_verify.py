@@ -27,7 +27,7 @@ def test_a_good_run(backend: WandbBackend, tmp_path: Path) -> None:
 
     sizes = {path.name: path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()}
     assert found.is_good
-    assert (found.checked, found.bytes) == (4, sum(sizes.values()) - sizes["manifest.json"])
+    assert (found.checked, found.bytes) == (6, sum(sizes.values()) - sizes["manifest.json"])
     assert found.stale == ()
     assert backend.server.requests.count("graphql") == asked
 
@@ -54,7 +54,7 @@ def test_a_bad_run(backend: WandbBackend, tmp_path: Path) -> None:
 def test_sweep_has_one_folder_per_run(backend: WandbBackend, tmp_path: Path) -> None:
     """All runs of it; a run whose manifest is gone is missing."""
     download_sweep(backend.sweep(["a", "b"], files={"f": b"f"}), tmp_path, include_history=False)
-    assert (verify_download(tmp_path).checked, verify_download(tmp_path).is_good) == (4, True)
+    assert (verify_download(tmp_path).checked, verify_download(tmp_path).is_good) == (8, True)
 
     (tmp_path / "a/f").write_bytes(b"x")
     (tmp_path / "b/manifest.json").unlink()

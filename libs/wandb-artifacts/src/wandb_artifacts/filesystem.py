@@ -22,6 +22,7 @@ from fsspec.utils import isfilelike
 from wandb_artifacts._asyncio import to_thread
 from wandb_artifacts._download.options import DEFAULT_JOBS
 from wandb_artifacts._errors import InvalidValueError, NotFoundError
+from wandb_artifacts._filesystem.generated import GeneratedFile, with_generated
 from wandb_artifacts._filesystem.listing import Listing, PathParts, decode_part, encode_part, folder_info
 from wandb_artifacts._filesystem.reading import BLOCK_SIZE, BufferedFile, StreamedFile, fetch, fetch_range
 from wandb_artifacts._filesystem.sessions import ContextToken, Sessions
@@ -49,8 +50,9 @@ _SECRETS = frozenset({"api_key", "key", "password", "secret", "token"})
 class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not typed
     """The files of runs, read-only.
 
-    Paths are `entity/project/run_id/path`. Slashes in the names of files make folders. Unsafe names are encoded; the
-    name at W&B leads to the file as well. Whole files are verified by size and MD5 digest, and fetched again if they
+    Paths are `entity/project/run_id/path`. A run with a config has `config.json`, and one with console lines
+    `output.log`, also if it has no such files. Slashes in the names of files make folders. Unsafe names are encoded;
+    the name at W&B leads to the file as well. Whole files are verified by size and MD5 digest, and fetched again if they
     differ. `ls` of an entity lists its projects, `ls` of a project its runs. The details of a file include `md5`
     (hexadecimal) and `mtime`.
 
@@ -180,7 +182,7 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
                 if hidden == ref.id:
                     raise
                 run = await api.run(RunRef(ref.entity, ref.project, hidden, ref.host))
-            return Listing(run.ref, path, await api.files(run))
+            return Listing(run.ref, path, with_generated(run, await api.files(run)))
 
         known = self.dircache.get(path)
         found = await self._fetch_once(path, fetch_listing, refresh=refresh)
@@ -228,12 +230,16 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
     async def _read_whole(self, ref: RunRef, file: RemoteFile) -> bytes:
         sink = Memory()
         async with self._sessions.use() as session:
+            if isinstance(file, GeneratedFile):
+                return await file.read(session.api)
             await fetch(session.api, ref, file, sink)
         return sink.data
 
     async def _read(self, ref: RunRef, file: RemoteFile, start: int, end: int) -> bytes:
         if start >= end:
             return b""
+        if isinstance(file, GeneratedFile):
+            return (await self._read_whole(ref, file))[start:end]
         if (start, end) == (0, file.size):
             found = await self._read_whole(ref, file)
             if len(found) == end:
@@ -251,6 +257,9 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
         callback.set_size(file.size)
         async with self._sessions.use() as session:
             if isfilelike(lpath):
+                if isinstance(file, GeneratedFile):
+                    lpath.write(await file.read(session.api))
+                    return
                 with tempfile.TemporaryDirectory() as folder:
                     copy = Path(folder, "file")
                     await fetch(session.api, ref, file, LocalFile(copy), callback.absolute_update)
@@ -259,6 +268,9 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
             final = Path(lpath)
             await to_thread(final.parent.mkdir, parents=True, exist_ok=True)
             sink = LocalFile(final)
+            if isinstance(file, GeneratedFile):
+                await to_thread(sink.write, file.name, await file.read(session.api))
+                return
             try:
                 await fetch(session.api, ref, file, sink, callback.absolute_update)
             finally:

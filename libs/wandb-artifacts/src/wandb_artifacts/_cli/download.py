@@ -53,8 +53,9 @@ def _download(
         dest = f"./{safe_paths([ref.id])[ref.id]}"
     with show_progress(f"{what} {ref}", dest, quiet=quiet) as progress:
         result = run(lambda: download(ref, dest, storage_options=storage_options, progress=progress, **options))
-    if warning := messages.stale(result):
-        log(warning)
+    for warning in (messages.stale(result), messages.preserved(result)):
+        if warning:
+            log(warning)
     if as_json:
         put_json(result.to_dict())
     elif not quiet:

@@ -130,6 +130,17 @@ def stale(result: RunDownload | SweepDownload) -> str | None:
     return head + listed(left)
 
 
+def preserved(result: RunDownload | SweepDownload) -> str | None:
+    """Return a warning about files of the user under names of the download's own files."""
+    if isinstance(result, RunDownload):
+        kept = list(result.preserved)
+    else:
+        kept = [f"{run.run.id}/{path}" for run in result.runs for path in run.preserved]
+    if not kept:
+        return None
+    return f"Warning: {printable(result.destination)} had files that no download wrote; copies of them:{listed(kept)}"
+
+
 def verification(found: Verification) -> str:
     what = f"{count(found.checked, 'file')} ({size(found.bytes)})"
     if found.is_good:

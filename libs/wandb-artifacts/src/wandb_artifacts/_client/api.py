@@ -58,6 +58,20 @@ class RemoteRun:
     """The first page of them; all, if `more_files` is None."""
     more_files: str | None
     """The cursor of the next page."""
+    log_line_count: int | None = None
+    """The number of console lines."""
+    config: str | None = None
+    """JSON in W&B's form."""
+    name: str | None = None
+    """The display name."""
+    notes: str | None = None
+    tags: tuple[str, ...] = ()
+    group: str | None = None
+    job_type: str | None = None
+    sweep: str | None = None
+    """The id of its sweep."""
+    created_at: str | None = None
+    user: str | None = None
 
 
 class Api:
@@ -195,6 +209,27 @@ class Api:
         variables = _variables(ref, run=ref.id, minStep=first, maxStep=end, pageSize=samples)
         return (await self._run(OfRun[responses.RunHistory], queries.HISTORY_PAGE, what, variables)).history
 
+    async def console(self, run: RemoteRun) -> AsyncIterator[list[str]]:
+        """Yield the console lines of a run by pages."""
+        what = f"the console lines of run {run.ref}"
+
+        async def fetch(cursor: str | None) -> Page[responses.LogLine]:
+            variables = _variables(run.ref, run=run.ref.id, first=self._pages.lines, after=cursor)
+            return to_page((await self._run(shape, queries.CONSOLE_PAGE, what, variables)).log_lines, what)
+
+        shape = OfRun[responses.RunConsole]
+        try:
+            first = await fetch(None)
+        except ServerAnswerError as error:
+            if "useImprovedPagination" not in str(error):
+                raise
+            # A server older than 0.77, which cannot return pages from the start.
+            variables = _variables(run.ref, run=run.ref.id, last=run.log_line_count or 0)
+            found = (await self._run(shape, queries.CONSOLE_TAIL, what, variables)).log_lines
+            first = Page([edge.node for edge in found.edges], None)
+        async for nodes in iterate_pages(fetch, what=what, first=first):
+            yield [f"[{node.label}] {node.line}" if node.label else node.line for node in nodes]
+
     @contextlib.asynccontextmanager
     async def get(
         self, ref: RunRef, file: RemoteFile, *, start: int = 0, end: int | None = None
@@ -316,6 +351,16 @@ def _remote_run(ref: RunRef, found: responses.Run) -> RemoteRun:
         heartbeat_at=found.heartbeat_at,
         files=tuple(map(_remote_file, page.nodes)),
         more_files=page.next_cursor,
+        log_line_count=found.log_line_count,
+        config=found.config,
+        name=found.display_name,
+        notes=found.notes,
+        tags=tuple(found.tags or ()),
+        group=found.group,
+        job_type=found.job_type,
+        sweep=found.sweep_name,
+        created_at=found.created_at,
+        user=found.user.username if found.user else None,
     )
 
 

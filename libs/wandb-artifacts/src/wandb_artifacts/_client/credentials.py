@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import netrc
 import os
 from dataclasses import dataclass, field
@@ -63,7 +64,7 @@ def find_credentials(connection: Connection | None = None, *, host: str | None =
     named = given is not None and app_url(given) == app_url(server)
     is_allowed = named or is_trusted(server)
     found = _system_credentials(server) if is_allowed else None
-    if is_allowed or server.startswith("https://"):
+    if is_allowed or not _is_exposed(server):
         # A machine in netrc has no scheme: its key must not go over plain http to a server that a link names.
         found = found or _netrc_credentials(server)
     if found:
@@ -76,6 +77,16 @@ def find_credentials(connection: Connection | None = None, *, host: str | None =
         hint = f"set WANDB_API_KEY, or run 'wandb login'; your key is at {app_url(server)}/authorize"
     msg = f"No W&B API key for {server}: {hint}"
     raise AuthenticationError(msg)
+
+
+def _is_exposed(server: str) -> bool:
+    """Return whether others can read what is sent to a server."""
+    parts = urlsplit(server)
+    try:
+        is_local = ipaddress.ip_address(parts.hostname or "").is_loopback
+    except ValueError:
+        is_local = parts.hostname == "localhost"
+    return parts.scheme != "https" and not is_local
 
 
 def has_credentials(connection: Connection | None = None) -> bool:

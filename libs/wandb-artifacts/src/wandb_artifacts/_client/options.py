@@ -41,6 +41,8 @@ class PageSizes:
     """Files of each run in a page of runs."""
     runs: int = 50
     """Runs with their details."""
+    lines: int = 5_000
+    """Console lines."""
     names: int = 500
     """Names of runs or projects."""
 

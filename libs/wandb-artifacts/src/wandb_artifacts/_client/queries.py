@@ -9,7 +9,10 @@ files(first: $fileLimit, after: $fileCursor) {{
 }}
 """
 
-_RUN = "name state summaryMetrics heartbeatAt historyLineCount historyKeys"
+_RUN = """
+name state summaryMetrics heartbeatAt historyLineCount historyKeys logLineCount
+displayName notes tags group jobType sweepName createdAt config user { username }
+"""
 
 RUN = f"""
 query Run($entity: String!, $project: String!, $run: String!, $fileLimit: Int!, $fileCursor: String) {{
@@ -60,6 +63,27 @@ query HistoryPage(
 ) {
   project(name: $project, entityName: $entity) {
     run(name: $run) { history(minStep: $minStep, maxStep: $maxStep, samples: $pageSize) }
+  }
+}
+"""
+
+CONSOLE_PAGE = """
+query RunConsoleLogPage($entity: String!, $project: String!, $run: String!, $first: Int, $after: String) {
+  project(name: $project, entityName: $entity) {
+    run(name: $run) {
+      logLines(first: $first, after: $after, useImprovedPagination: true) {
+        edges { node { line label } cursor }
+        pageInfo { endCursor hasNextPage }
+      }
+    }
+  }
+}
+"""
+
+CONSOLE_TAIL = """
+query RunConsoleLogTail($entity: String!, $project: String!, $run: String!, $last: Int!) {
+  project(name: $project, entityName: $entity) {
+    run(name: $run) { logLines(last: $last) { edges { node { line label } } pageInfo { hasNextPage } } }
   }
 }
 """

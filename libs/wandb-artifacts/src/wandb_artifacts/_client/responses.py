@@ -76,10 +76,24 @@ class HistoryKeys(_Shape, frozen=True):
     last_step: Annotated[int, Meta(ge=-1, le=_MAX_STEP)] | None = None
 
 
+class User(_Shape, frozen=True):
+    username: str | None = None
+
+
 class Run(_Shape, frozen=True):
     name: Name
     state: str
     files: PagedList[File]
+    display_name: str | None = None
+    config: str | None = None
+    tags: list[str] | None = None
+    notes: str | None = None
+    group: str | None = None
+    job_type: str | None = None
+    sweep_name: str | None = None
+    created_at: str | None = None
+    user: User | None = None
+    log_line_count: Count | None = None
     summary_metrics: str | None = None
     heartbeat_at: str | None = None
     history_line_count: Count | None = None
@@ -112,6 +126,15 @@ class RunFiles(_Shape, frozen=True):
 
 class RunHistory(_Shape, frozen=True):
     history: list[str]
+
+
+class LogLine(_Shape, frozen=True):
+    line: str
+    label: str | None = None
+
+
+class RunConsole(_Shape, frozen=True):
+    log_lines: PagedList[LogLine]
 
 
 class Sweep(_Shape, frozen=True):

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, TypeVar
 from wandb_artifacts._asyncio import to_thread
 from wandb_artifacts._client.api import Api
 from wandb_artifacts._destination.open import open_target
+from wandb_artifacts._download.own_files import Work
 from wandb_artifacts._download.progress import Tracker
-from wandb_artifacts._download.run import RunJob, Work, check_complete
+from wandb_artifacts._download.run import RunJob, check_complete
 from wandb_artifacts._download.sweep import download_runs_of
 from wandb_artifacts._errors import DeadlineError
 from wandb_artifacts._history.export import check_format

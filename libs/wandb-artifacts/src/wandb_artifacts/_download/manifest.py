@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from wandb_artifacts._destination.base import Target
 
 MANIFEST = "manifest.json"
-SUMMARY = "summary.json"
 _VERSION = 1
 _MD5 = re.compile("[0-9a-f]{32}")
 _UNSAFE = re.compile(r"[\\:\0\ud800-\udfff]")
@@ -57,11 +56,15 @@ class RunManifest:
     files: tuple[Entry, ...]
     summary: Entry | None = None
     history: HistoryEntry | None = None
+    made: tuple[Entry, ...] = ()
+    """Other files that the download makes."""
     stale: tuple[str, ...] = ()
+    other: tuple[Entry, ...] = ()
+    """Files of another run whose folder it was; only while a download replaces them."""
 
     def entries(self) -> list[Entry]:
         extra = [entry for entry in (self.summary, self.history) if entry]
-        return sorted([*self.files, *extra], key=lambda entry: entry.path)
+        return sorted([*self.files, *self.made, *extra], key=lambda entry: entry.path)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,10 @@ class DownloadedFile:
     """A file that is complete at the destination."""
 
     name: str
-    """Its name at W&B; for files that the download creates (`summary.json`, the history), their file name."""
+    """Its name at W&B; for files that the download makes (`summary.json`, the history), their file name.
+
+    If the run itself has a file of that name, that of the download's own file ends with ` (made by the download)`.
+    """
     path: str
     """Its path below the destination of the run, with '/'. Differs from the name only if the name is unsafe."""
     size: int
@@ -49,7 +52,7 @@ class RunDownload:
     run_state: str
     """The state at the time of the download: running, finished, failed, crashed, killed, preempting, ..."""
     files: tuple[DownloadedFile, ...]
-    """All files of the run sorted by path, including the summary and the history."""
+    """All files of the run sorted by path, including those that the download makes."""
     history_path: str | None = None
     """The path of the history below the destination; None if it was not requested."""
     history_rows: int | None = None
@@ -58,6 +61,8 @@ class RunDownload:
     """Paths of files from an earlier download that the run no longer has. They are not removed."""
     failed: tuple[Failure, ...] = ()
     """The missing files. Always empty on a returned result, never on that of an `IncompleteDownloadError`."""
+    preserved: tuple[str, ...] = ()
+    """Paths of copies of files that somebody else had stored under names of the download's own files."""
 
     @property
     def is_live(self) -> bool:

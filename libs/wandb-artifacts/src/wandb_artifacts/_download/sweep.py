@@ -9,8 +9,9 @@ from wandb_artifacts._asyncio import for_each, to_thread
 from wandb_artifacts._destination.safe_names import safe_paths
 from wandb_artifacts._download import manifest as manifests
 from wandb_artifacts._download.manifest import SweepManifest
+from wandb_artifacts._download.own_files import RESERVED, Work
 from wandb_artifacts._download.results import Failure, IncompleteDownloadError, SweepDownload
-from wandb_artifacts._download.run import RESERVED, RunJob, Work
+from wandb_artifacts._download.run import RunJob
 from wandb_artifacts._errors import AuthenticationError, DestinationError, DownloadError
 
 if TYPE_CHECKING:

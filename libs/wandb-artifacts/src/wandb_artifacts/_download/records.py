@@ -1,0 +1,106 @@
+"""Files that a download makes of what W&B knows of a run: its identity, its config and its summary."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from wandb_artifacts._client.responses import read_config
+from wandb_artifacts._errors import ServerAnswerError
+from wandb_artifacts._json import dump, to_strict
+
+if TYPE_CHECKING:
+    from wandb_artifacts._client.api import RemoteRun
+
+SUMMARY = "summary.json"
+CONFIG = "config.json"
+IDENTITY = "run.json"
+CONSOLE = "output.log"
+METADATA = "wandb-metadata.json"
+"""The SDK's file about the machine of a run."""
+
+
+def summary_json(run: RemoteRun) -> bytes:
+    """Return the contents of `summary.json`.
+
+    Raises:
+        ServerAnswerError: The summary is not JSON.
+    """
+    return _encode(_parse(run.summary, "the summary"), "the summary")
+
+
+def config_json(run: RemoteRun) -> bytes:
+    """Return the contents of `config.json`: values by key.
+
+    Raises:
+        ServerAnswerError: The config is not a JSON object.
+    """
+    return _encode(read_config(run.config, f"run {run.ref}"), "the config")
+
+
+def identity_json(run: RemoteRun, metadata: bytes | None) -> bytes:
+    """Return the contents of `run.json`.
+
+    Args:
+        run: The run.
+        metadata: The contents of `wandb-metadata.json`, if the run has one.
+
+    Raises:
+        ServerAnswerError: The config is not a JSON object.
+    """
+    document = {
+        "entity": run.ref.entity,
+        "project": run.ref.project,
+        "id": run.ref.id,
+        "name": run.name,
+        "notes": run.notes,
+        "tags": list(run.tags),
+        "group": run.group,
+        "job_type": run.job_type,
+        "sweep": run.sweep,
+        "state": run.state,
+        # W&B's API returns no exit code; only that of a finished run is known.
+        "exit_code": 0 if run.state == "finished" else None,
+        "created_at": run.created_at,
+        "updated_at": run.heartbeat_at,
+        "user": run.user,
+        "host": _host(metadata),
+        "config": read_config(run.config, f"run {run.ref}"),
+        "url": run.ref.url,
+    }
+    return _encode(document, "the config")
+
+
+def preserved_path(name: str, data: bytes) -> str:
+    """Return the path under which a file of somebody else is kept beside the download's own file of that name."""
+    path = PurePosixPath(name)
+    return f"{path.stem}.preserved-{hashlib.sha256(data).hexdigest()[:8]}{path.suffix}"
+
+
+def _host(metadata: bytes | None) -> str | None:
+    try:
+        found = json.loads(metadata or b"{}")
+    except (ValueError, RecursionError):
+        return None
+    host = found.get("host") if isinstance(found, dict) else None
+    return host if isinstance(host, str) else None
+
+
+def _parse(text: str, what: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise _invalid(what) from None
+
+
+def _encode(document: object, what: str) -> bytes:
+    try:
+        return dump(to_strict(document), indent=2) + b"\n"
+    except (ValueError, RecursionError):
+        raise _invalid(what) from None
+
+
+def _invalid(what: str) -> ServerAnswerError:
+    return ServerAnswerError(f"W&B returned {what} in a form that is not JSON, or nested too deeply")

@@ -1,0 +1,53 @@
+"""Files of a listing that are made of what W&B knows of a run, where the run has no such file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+
+from wandb_artifacts._client.api import Api, RemoteFile, RemoteRun
+from wandb_artifacts._download.records import CONFIG, CONSOLE, config_json
+from wandb_artifacts._errors import ServerAnswerError
+
+_EMPTY = b"{}\n"
+
+
+@dataclass(frozen=True)
+class GeneratedFile(RemoteFile):
+    """A file without a URL."""
+
+    read: Callable[[Api], Awaitable[bytes]] = field(kw_only=True, compare=False)
+
+
+def with_generated(run: RemoteRun, files: Iterable[RemoteFile]) -> list[RemoteFile]:
+    """Return the files with `config.json` and `output.log`, if the run has a config and console lines."""
+    found = {file.name: file for file in files}
+    if CONFIG not in found and (config := _config(run)):
+        found[CONFIG] = config
+    if CONSOLE not in found and run.log_line_count:
+        found[CONSOLE] = _console(run)
+    return list(found.values())
+
+
+def _config(run: RemoteRun) -> GeneratedFile | None:
+    async def read(_: Api) -> bytes:
+        return config_json(run)
+
+    try:
+        data = config_json(run)
+    except ServerAnswerError:
+        # Who reads the file gets the error.
+        return GeneratedFile(CONFIG, None, None, "", run.heartbeat_at, read=read)
+    if data == _EMPTY:
+        return None
+    md5 = hashlib.md5(data, usedforsecurity=False).digest()
+    return GeneratedFile(CONFIG, len(data), md5, "", run.heartbeat_at, read=read)
+
+
+def _console(run: RemoteRun) -> GeneratedFile:
+    async def read(api: Api) -> bytes:
+        pages = [page async for page in api.console(run)]
+        return "".join(f"{line}\n" for page in pages for line in page).encode(errors="backslashreplace")
+
+    return GeneratedFile(CONSOLE, None, None, "", run.heartbeat_at, read=read)
