@@ -1,4 +1,4 @@
-"""What a download makes of a run beside its files: identity, config, summary and console output."""
+"""Files that a download makes of a run beside its own: identity, config, summary and console output."""
 
 from __future__ import annotations
 

@@ -52,8 +52,8 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
 
     Paths are `entity/project/run_id/path`. A run with a config has `config.json`, and one with console lines
     `output.log`, also if it has no such files. Slashes in the names of files make folders. Unsafe names are encoded;
-    the name at W&B leads to the file as well. Whole files are verified by size and MD5 digest, and fetched again if they
-    differ. `ls` of an entity lists its projects, `ls` of a project its runs. The details of a file include `md5`
+    the name at W&B leads to the file as well. Whole files are verified by size and MD5 digest, and fetched again if
+    they differ. `ls` of an entity lists its projects, `ls` of a project its runs. The details of a file include `md5`
     (hexadecimal) and `mtime`.
 
     The API key comes from `WANDB_API_KEY` or `wandb login`. It is not an option, because fsspec stores options

@@ -90,8 +90,8 @@ class RunJob:
         if before and before.url != self._run.ref.url:
             # The folder belongs to another run: its files are stale unless this run has the same ones.
             left = {*before.stale, *(entry.path for entry in before.entries())}
-            other = tuple(before.entries())
-            before = replace(before, files=(), summary=None, history=None, made=(), stale=tuple(sorted(left)), other=other)
+            other, stale = tuple(before.entries()), tuple(sorted(left))
+            before = replace(before, files=(), summary=None, history=None, made=(), stale=stale, other=other)
         self._known = {entry.path: entry for entry in before.files} if before else {}
         return before
 
