@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import wandb
 from typing_extensions import assert_type
 from wandb_artifacts import (
     DownloadError,
@@ -28,6 +29,8 @@ def blocking(run: RunRef, sweep: SweepRef) -> None:
     assert_type(download_run(run, Path("data"), include=["*.pt"], progress=report), RunDownload)
     assert_type(download_run("e/p/x", "s3://b/x", storage_options={"anon": True}), RunDownload)
     assert_type(download_run("e/p/x", "data", history_format="parquet"), RunDownload)
+    assert_type(download_run(wandb.Api().run("e/p/x"), "data"), RunDownload)
+    assert_type(download_run(["e", "p", "x"], "data"), RunDownload)
     assert_type(download_sweep(sweep, "data", jobs=4, deadline=60.0, exclude="media/*"), SweepDownload)
     assert_type(verify_download("data"), Verification)
     download_run(sweep, "data")  # type: ignore[arg-type]

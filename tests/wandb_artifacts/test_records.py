@@ -100,14 +100,15 @@ def test_console_lines_become_a_file(backend: WandbBackend, tmp_path: Path, ends
     assert verify_download(tmp_path).is_good
 
 
-def test_file_of_the_run_is_its_console_output(backend: WandbBackend, tmp_path: Path) -> None:
-    path = backend.run(files={"output.log": b"of the SDK\n"}, ends=False)
+@pytest.mark.parametrize("name", ["output.log", "output_rank0.log", "Output.log"])
+def test_file_of_the_run_is_its_console_output(backend: WandbBackend, tmp_path: Path, name: str) -> None:
+    path = backend.run(files={name: b"of the SDK\n"}, ends=False)
     log_console(backend, "a line")
 
     result = download_run(path, tmp_path)
 
-    assert (tmp_path / "output.log").read_bytes() == b"of the SDK\n"
-    assert [file.name for file in result.files].count("output.log") == 1
+    assert (tmp_path / name).read_bytes() == b"of the SDK\n"
+    assert [file.name for file in result.files if file.name.lower().startswith("output")] == [name]
 
 
 def test_console_output_can_be_excluded(backend: WandbBackend, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Protocol
 from urllib.parse import quote, unquote, urlsplit
 
 from wandb_artifacts._errors import InvalidValueError
@@ -58,6 +58,12 @@ def app_url(host: str | None) -> str:
     if "://api.wandb." in host and "://api.wandb.test" not in host:
         return host.replace("://api.", "://", 1)
     return host.replace("://api.", "://app.", 1)
+
+
+def shown_host(host: str) -> str:
+    """Return an API base URL with the name by which users know it."""
+    is_cloud = urlsplit(host).hostname in _CLOUD_HOSTS
+    return f"{host} (the API of W&B's cloud, wandb.ai)" if is_cloud else host
 
 
 def api_url(app: str) -> str | None:
@@ -127,6 +133,32 @@ def _is_text(value: str) -> bool:
     return True
 
 
+_ARTIFACT = "an artifact; download it by 'wandb artifact get entity/project/name:alias'"
+_PAGES = {
+    "artifacts": _ARTIFACT,
+    "reports": "a report; open one of its runs, and paste the URL of that page",
+    "runs": "a run; use download_run, or 'wandb-artifacts run'",
+    "sweeps": "a sweep; use download_sweep, or 'wandb-artifacts sweep'",
+}
+"""What a page of the W&B app shows, by a part of its path."""
+
+
+class SdkObject(Protocol):
+    """A run or sweep of the wandb SDK."""
+
+    @property
+    def entity(self) -> str: ...
+
+    @property
+    def project(self) -> str: ...
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def name(self) -> object: ...
+
+
 @dataclass(frozen=True)
 class _Ref:
     entity: str
@@ -163,6 +195,8 @@ class _Ref:
         if "://" in text:
             return cls._parse_url(text)
         parts = text.strip("/").split("/")
+        if ":" in parts[-1]:
+            raise InvalidValueError(cls._kind, text, f"is not a {cls._kind} but {_ARTIFACT}")
         if len(parts) == 4 and parts[2] == cls._collection:
             del parts[2]
         if len(parts) > 3:
@@ -191,13 +225,20 @@ class _Ref:
     def _given(cls, field: str, value: str | None, text: str) -> str:
         if value is None:
             reason = f"has no {field}; write entity/project/{cls._kind}-id, or pass {field}=..."
+            if text.count("/") == 1:
+                reason += f". If it is entity/project, add the id of a {cls._kind}"
             raise InvalidValueError(cls._kind, text, reason)
         return value
 
     @classmethod
     def _unreadable(cls, text: str) -> InvalidValueError:
         example = f"https://wandb.ai/entity/project/{cls._collection}/id"
-        return InvalidValueError(cls._kind, text, f"is not a {cls._kind}; write entity/project/id, or paste {example}")
+        reason = f"is not a {cls._kind}; write entity/project/id, or paste {example}"
+        if "://" in text:
+            parts = urlsplit(text).path.strip("/").split("/")
+            found = next((_PAGES[part] for part in parts[2:] if part in _PAGES), None)
+            reason = f"is not a {cls._kind} but {found or f'a page of a project; paste {example}'}"
+        return InvalidValueError(cls._kind, text, reason)
 
     @property
     def url(self) -> str:

@@ -155,9 +155,12 @@ def sweep(ref: str, host: str | None, **given: Any) -> int:
 @_HOST
 @_JSON
 def ls(ref: str, host: str | None, *, is_sweep: bool, as_json: bool) -> int:
-    """List the files of a run, or the runs of a sweep."""
-    from wandb_artifacts._cli.list import list_run, list_sweep
+    """List the files of a run, the runs of a sweep, or the runs of a project (REF is entity/project)."""
+    from wandb_artifacts._cli.list import list_project, list_run, list_sweep
 
+    if project := _project_of(ref, is_sweep=is_sweep):
+        _use_host(host)
+        return list_project(*project, None, as_json=as_json)
     if is_sweep or "/sweeps/" in ref:
         return list_sweep(_read_ref(SweepRef, ref, host), as_json=as_json)
     return list_run(_read_ref(RunRef, ref, host), as_json=as_json)
@@ -178,15 +181,26 @@ def verify(**given: Any) -> int:
     return verify_dest(**given)
 
 
+def _project_of(ref: str, *, is_sweep: bool) -> tuple[str, str] | None:
+    """Return the entity and project of a REF that names a project; with WANDB_ENTITY, it names a run of a project."""
+    parts = ref.strip("/").split("/")
+    is_project = not is_sweep and len(parts) == 2 and all(parts) and ":" not in ref
+    return (parts[0], parts[1]) if is_project and not os.environ.get("WANDB_ENTITY") else None
+
+
+def _use_host(host: str | None) -> None:
+    if host is not None:
+        # The user trusts the server of the option, so it gets the key of the environment.
+        os.environ["WANDB_BASE_URL"] = check_host(host)
+
+
 def _read_ref(kind: type[Ref], text: str, host: str | None) -> Ref:
     """Parse REF.
 
     Raises:
         InvalidValueError: It is invalid, or contradicts --host.
     """
-    if host is not None:
-        # The user trusts the server of the option, so it gets the key of the environment.
-        os.environ["WANDB_BASE_URL"] = check_host(host)
+    _use_host(host)
     parsed = read_ref(kind, text)
     if host is not None and "://" in text and app_url(parsed.host) != app_url(host):
         reason = f"REF is a page of {app_url(parsed.host)}; omit one of them"

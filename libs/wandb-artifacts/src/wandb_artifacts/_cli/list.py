@@ -10,14 +10,20 @@ from wandb_artifacts._cli.messages import Exit
 from wandb_artifacts._cli.output import put, put_json
 from wandb_artifacts._cli.signals import run
 from wandb_artifacts._client.api import Api, RemoteFile, RemoteRun
+from wandb_artifacts._download.call import is_sweep
 from wandb_artifacts._download.options import Ref
+from wandb_artifacts._errors import NotFoundError
 from wandb_artifacts._refs import DEFAULT_HOST, RunRef, SweepRef
 
 _JOBS = 2
 
 
 def list_run(ref: RunRef, *, as_json: bool) -> int:
-    found, files = run(lambda: _run(ref))
+    """List the files of a run. If W&B has a sweep of this id and no such run, list that."""
+    listed = run(lambda: _run(ref))
+    if listed is None:
+        return list_sweep(SweepRef(ref.entity, ref.project, ref.id, ref.host), as_json=as_json)
+    found, files = listed
     if as_json:
         put_json({**_run_values(found), "files": [_file_values(file) for file in files]})
     else:
@@ -34,9 +40,29 @@ def list_sweep(ref: SweepRef, *, as_json: bool) -> int:
     return Exit.COMPLETE
 
 
-async def _run(ref: RunRef) -> tuple[RemoteRun, list[RemoteFile]]:
+def list_project(entity: str, project: str, host: str | None, *, as_json: bool) -> int:
+    """List the runs of a project."""
+    ids = run(lambda: _project(entity, project, host))
+    if as_json:
+        put_json({"entity": entity, "project": project, "runs": ids})
+    else:
+        put("\n".join(["RUN", *map(output.printable, ids)]))
+    return Exit.COMPLETE
+
+
+async def _project(entity: str, project: str, host: str | None) -> list[str]:
+    async with await Api.open(host, jobs=_JOBS) as api:
+        return await api.run_ids(entity, project)
+
+
+async def _run(ref: RunRef) -> tuple[RemoteRun, list[RemoteFile]] | None:
     async with await Api.open(ref.host, jobs=_JOBS) as api:
-        found = await api.run(_at(ref, api.host))
+        try:
+            found = await api.run(_at(ref, api.host))
+        except NotFoundError:
+            if await is_sweep(api, ref):
+                return None
+            raise
         return found, sorted(await api.files(found), key=lambda file: file.name)
 
 

@@ -68,6 +68,8 @@ def code_of(error: Exception) -> Exit:
 def refusal(error: InvalidValueError) -> str:
     """Return the text of an error with the names of the command's options."""
     reason = error.reason
+    reason = reason.replace("use download_run, or ", "use ").replace("use download_sweep, or ", "use ")
+    reason = reason.replace("If it is entity/project,", "If it is entity/project, 'wandb-artifacts ls' lists its runs;")
     for name in ("entity", "project"):
         reason = reason.replace(f"or pass {name}=...", f"or set WANDB_{name.upper()}")
     given = "" if error.value is None else f" {error.value!r}"

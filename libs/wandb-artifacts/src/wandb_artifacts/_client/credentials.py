@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from wandb_artifacts._client.connection import Connection, SystemSettings, credentials_file
 from wandb_artifacts._errors import AuthenticationError
-from wandb_artifacts._refs import app_url
+from wandb_artifacts._refs import app_url, shown_host
 
 _LEGACY_HOSTS = {"api.forge.coreweave.com": "api.wandb.ai"}
 """Hosts for which the SDK also accepts the key of an older name (wandb.sdk.lib.urls)."""
@@ -75,7 +75,7 @@ def find_credentials(connection: Connection | None = None, *, host: str | None =
         hint = "WANDB_API_KEY is for another server; set WANDB_BASE_URL to this one if the key is meant for it"
     else:
         hint = f"set WANDB_API_KEY, or run 'wandb login'; your key is at {app_url(server)}/authorize"
-    msg = f"No W&B API key for {server}: {hint}"
+    msg = f"No W&B API key for {shown_host(server)}: {hint}"
     raise AuthenticationError(msg)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from wandb_artifacts._asyncio import syncify
 from wandb_artifacts._download.call import Call
 from wandb_artifacts._download.options import DEFAULT_JOBS, check_storage_options, make_options, read_ref
-from wandb_artifacts._refs import RunRef, SweepRef
+from wandb_artifacts._refs import RunRef, SdkObject, SweepRef
 
 if TYPE_CHECKING:
     from wandb_artifacts._download.results import HistoryFormat, OnProgress, RunDownload, SweepDownload
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @syncify
 async def download_run(
-    run: RunRef | str,
+    run: RunRef | str | Sequence[str] | SdkObject,
     destination: str | os.PathLike[str],
     *,
     include_history: bool = True,
@@ -35,8 +35,8 @@ async def download_run(
     `download_run(...)` blocks; `await download_run.aio(...)` does not.
 
     Args:
-        run: The run: a `RunRef`, `entity/project/id`, or the URL of its page. `WANDB_ENTITY` and `WANDB_PROJECT` are
-            the defaults for missing parts.
+        run: The run: a `RunRef`, `entity/project/id`, the URL of its page, or a run of the wandb SDK (or its `path`).
+            `WANDB_ENTITY` and `WANDB_PROJECT` are the defaults for missing parts.
         destination: The folder of the run: a path, or an fsspec URL such as `s3://bucket/path`, `gs://...`,
             `memory://...`.
         include_history: Whether to store all logged rows.
@@ -79,7 +79,7 @@ async def download_run(
 
 @syncify
 async def download_sweep(
-    sweep: SweepRef | str,
+    sweep: SweepRef | str | Sequence[str] | SdkObject,
     destination: str | os.PathLike[str],
     *,
     include_history: bool = True,
@@ -96,8 +96,8 @@ async def download_sweep(
     `download_sweep(...)` blocks; `await download_sweep.aio(...)` does not.
 
     Args:
-        sweep: The sweep: a `SweepRef`, `entity/project/id`, or the URL of its page. `WANDB_ENTITY` and `WANDB_PROJECT`
-            are the defaults for missing parts.
+        sweep: The sweep: a `SweepRef`, `entity/project/id`, the URL of its page, or a sweep of the wandb SDK (or its
+            `path`). `WANDB_ENTITY` and `WANDB_PROJECT` are the defaults for missing parts.
         destination: The folder for the folders of the runs: a path, or an fsspec URL such as `s3://bucket/path`,
             `gs://...`, `memory://...`.
         include_history: Whether to store all logged rows.

@@ -15,9 +15,9 @@ from wandb_artifacts._download.own_files import Work
 from wandb_artifacts._download.progress import Tracker
 from wandb_artifacts._download.run import RunJob, check_complete
 from wandb_artifacts._download.sweep import download_runs_of
-from wandb_artifacts._errors import DeadlineError
+from wandb_artifacts._errors import DeadlineError, DownloadError, NotFoundError
 from wandb_artifacts._history.export import check_format
-from wandb_artifacts._refs import DEFAULT_HOST
+from wandb_artifacts._refs import DEFAULT_HOST, RunRef, SweepRef
 
 if TYPE_CHECKING:
     import os
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from wandb_artifacts._destination.base import Target
     from wandb_artifacts._download.options import Options
     from wandb_artifacts._download.results import RunDownload, SweepDownload
-    from wandb_artifacts._refs import RunRef, SweepRef
 
 R = TypeVar("R")
 
@@ -43,14 +42,26 @@ class Call:
 
     async def run(self, ref: RunRef) -> RunDownload:
         async def work(work: Work, target: Target) -> RunDownload:
-            run = await work.api.run(_with_host(ref, work.api.host))
+            at = _with_host(ref, work.api.host)
+            try:
+                run = await work.api.run(at)
+            except NotFoundError as error:
+                if await is_sweep(work.api, at):
+                    raise _other_kind(error, "a sweep; use download_sweep, or 'wandb-artifacts sweep'") from None
+                raise
             return check_complete(await RunJob(work, run, target)())
 
         return await self._within(ref.host, work)
 
     async def sweep(self, ref: SweepRef) -> SweepDownload:
         async def work(work: Work, target: Target) -> SweepDownload:
-            return await download_runs_of(work, _with_host(ref, work.api.host), target)
+            at = _with_host(ref, work.api.host)
+            try:
+                return await download_runs_of(work, at, target)
+            except NotFoundError as error:
+                if await is_run(work.api, at):
+                    raise _other_kind(error, "a run; use download_run, or 'wandb-artifacts run'") from None
+                raise
 
         return await self._within(ref.host, work)
 
@@ -87,6 +98,30 @@ async def _locked(target: Target) -> AsyncIterator[None]:
         yield
     finally:
         await to_thread(lock.__exit__, None, None, None)
+
+
+async def is_sweep(api: Api, ref: RunRef) -> bool:
+    """Return whether W&B has a sweep of this id."""
+    try:
+        await api.sweep_state(SweepRef(ref.entity, ref.project, ref.id, ref.host))
+    except DownloadError:
+        return False
+    return True
+
+
+async def is_run(api: Api, ref: SweepRef) -> bool:
+    """Return whether W&B has a run of this id."""
+    try:
+        await api.run(RunRef(ref.entity, ref.project, ref.id, ref.host))
+    except DownloadError:
+        return False
+    return True
+
+
+def _other_kind(error: NotFoundError, what: str) -> NotFoundError:
+    found = NotFoundError(f"{error}. It is {what}")
+    found.status = error.status
+    return found
 
 
 def _with_host(ref: R, host: str) -> R:

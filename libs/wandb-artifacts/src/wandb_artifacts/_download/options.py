@@ -8,10 +8,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar, get_args
+from urllib.parse import unquote
 
 from wandb_artifacts._download.results import HistoryFormat, OnProgress
 from wandb_artifacts._errors import InvalidValueError
-from wandb_artifacts._refs import DEFAULT_HOST, RunRef, SweepRef
+from wandb_artifacts._refs import DEFAULT_HOST, RunRef, SdkObject, SweepRef
 
 Ref = TypeVar("Ref", RunRef, SweepRef)
 
@@ -105,7 +106,7 @@ def check_storage_options(value: Mapping[str, object] | None) -> dict[str, objec
     return dict(value)
 
 
-def read_ref(kind: type[Ref], value: Ref | str) -> Ref:
+def read_ref(kind: type[Ref], value: Ref | str | Sequence[str] | SdkObject) -> Ref:
     """Return the run or sweep of a call.
 
     Raises:
@@ -113,11 +114,27 @@ def read_ref(kind: type[Ref], value: Ref | str) -> Ref:
     """
     if isinstance(value, kind):
         return value
-    name = "run" if kind is RunRef else "sweep"
-    if not isinstance(value, str):
-        reason = f"must be a {kind.__name__}, entity/project/id, or the URL of its page"
+    if isinstance(value, (list, tuple)) and len(value) == 3 and all(isinstance(part, str) for part in value):
+        # `path` of the SDK's objects, whose parts are percent-encoded.
+        return kind(*map(unquote, value))
+    text = _text_of(value)
+    if text is None:
+        name = "run" if kind is RunRef else "sweep"
+        reason = f"must be a {kind.__name__}, entity/project/id, the URL of its page, or a {name} of the wandb SDK"
         raise InvalidValueError(name, value, reason)
     entity, project = (os.environ.get(f"WANDB_{part}") or None for part in ("ENTITY", "PROJECT"))
-    ref = kind.parse(value, entity=entity, project=project)
+    ref = kind.parse(text, entity=entity, project=project)
     # The URL of a page of W&B's cloud names that server, whichever server is configured.
-    return replace(ref, host=DEFAULT_HOST) if "://" in value and ref.host is None else ref
+    return replace(ref, host=DEFAULT_HOST) if "://" in text and ref.host is None else ref
+
+
+def _text_of(value: object) -> str | None:
+    """Return the reference in a text, or of an object of the SDK: the URL of its page, which names the server."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (RunRef, SweepRef)):
+        return None
+    url, parts = getattr(value, "url", None), [getattr(value, part, None) for part in ("entity", "project", "id")]
+    if not all(isinstance(part, str) and part for part in parts):
+        return None
+    return url if isinstance(url, str) and "://" in url else "/".join(map(str, parts))

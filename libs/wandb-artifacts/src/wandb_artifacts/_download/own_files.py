@@ -89,7 +89,7 @@ class OwnFiles:
         self._before = before
         self._found = found
         self._names = paths.keys()
-        self._has_console = any(path.lower() == CONSOLE for path in paths.values())
+        self._has_console = records.has_console_file(paths)
 
     async def history(self, kept: HistoryEntry | None) -> None:
         if not self._work.options.include_history:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +20,14 @@ SUMMARY = "summary.json"
 CONFIG = "config.json"
 IDENTITY = "run.json"
 CONSOLE = "output.log"
+_CONSOLE_FILE = re.compile(r"output.*\.log", re.IGNORECASE)
 METADATA = "wandb-metadata.json"
 """The SDK's file about the machine of a run."""
+
+
+def has_console_file(names: Iterable[str]) -> bool:
+    """Return whether a run has a file with its console output: of several writers, each has one, with a suffix."""
+    return any(_CONSOLE_FILE.fullmatch(name) for name in names)
 
 
 def summary_json(run: RemoteRun) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
 from wandb_artifacts._client.api import Api, RemoteFile, RemoteRun
-from wandb_artifacts._download.records import CONFIG, CONSOLE, config_json
+from wandb_artifacts._download.records import CONFIG, CONSOLE, config_json, has_console_file
 from wandb_artifacts._errors import ServerAnswerError
 
 _EMPTY = b"{}\n"
@@ -25,7 +25,7 @@ def with_generated(run: RemoteRun, files: Iterable[RemoteFile]) -> list[RemoteFi
     found = {file.name: file for file in files}
     if CONFIG not in found and (config := _config(run)):
         found[CONFIG] = config
-    if CONSOLE not in found and run.log_line_count:
+    if run.log_line_count and not has_console_file(found):
         found[CONSOLE] = _console(run)
     return list(found.values())
 

@@ -1,0 +1,115 @@
+"""References that mean something else than the function or command they are given to, and objects of the SDK."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+from wandb_artifacts import InvalidValueError, NotFoundError, RunRef, SweepRef, download_run, download_sweep
+from wandb_artifacts._download.options import read_ref
+from wandb_artifacts.client import find_credentials
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.wandb_artifacts.wandb_backend import WandbBackend
+
+
+def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "wandb_artifacts", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (["run", "team/project/model:latest"], "is not a run but an artifact; .* 'wandb artifact get entity/"),
+        (["run", "team/project"], "If it is entity/project, 'wandb-artifacts ls' lists its runs"),
+        (["run", "https://wandb.ai/t/p/sweeps/x"], "is not a run but a sweep; use 'wandb-artifacts sweep'"),
+        (["sweep", "https://wandb.ai/t/p/runs/x"], "is not a sweep but a run; use 'wandb-artifacts run'"),
+    ],
+)
+def test_command_names_what_was_meant(arguments: list[str], meant: str) -> None:
+    done = command(*arguments, WANDB_ENTITY="")
+
+    assert done.returncode == 2
+    with pytest.raises(ValueError, match=meant):
+        raise ValueError(done.stderr)
+
+
+def test_sweep_in_place_of_a_run_is_named(backend: WandbBackend, tmp_path: Path) -> None:
+    sweep, run = backend.sweep(["one"]), backend.path("one")
+
+    with pytest.raises(NotFoundError, match="It is a sweep; use download_sweep"):
+        download_run(sweep, tmp_path)
+    with pytest.raises(NotFoundError, match="It is a run; use download_run"):
+        download_sweep(run, tmp_path)
+    with pytest.raises(NotFoundError, match=r"not found at W&B$"):
+        download_run(backend.path("nothing"), tmp_path)
+
+
+def test_list_recognizes_sweeps_and_projects(backend: WandbBackend) -> None:
+    sweep = backend.sweep(["one", "two"])
+
+    of_sweep, of_project = command("ls", sweep), command("ls", "local/p")
+
+    assert [line.split()[-1] for line in of_sweep.stdout.splitlines()] == ["RUN", "one", "two"]
+    assert of_project.stdout.splitlines() == ["RUN", "one", "two"]
+
+
+@dataclass
+class FromSdk:
+    """What runs and sweeps of the wandb SDK have in common."""
+
+    entity: str = "team"
+    project: str = "a b"
+    id: str = "x"
+    name: str = "calm-sea-1"
+    url: str | None = None
+    path: list[str] = field(default_factory=lambda: ["team", "a%20b", "x"])
+
+
+def test_objects_of_the_sdk_are_references() -> None:
+    expected = RunRef("team", "a b", "x")
+
+    assert read_ref(RunRef, FromSdk()) == expected
+    assert read_ref(RunRef, FromSdk().path) == expected
+    assert read_ref(SweepRef, FromSdk().path) == SweepRef("team", "a b", "x")
+    assert (
+        read_ref(RunRef, FromSdk(url="https://wandb.example.com/team/a%20b/runs/x")).host == "https://wandb.example.com"
+    )
+    with pytest.raises(InvalidValueError, match="but a sweep; use download_sweep"):
+        read_ref(RunRef, FromSdk(url="https://wandb.ai/team/p/sweeps/x"))
+    for wrong in (FromSdk(entity=""), SweepRef("a", "b", "c"), ["a", "b"], object(), None, 1):
+        with pytest.raises(InvalidValueError, match="must be a RunRef"):
+            read_ref(RunRef, wrong)  # type: ignore[type-var]
+
+
+def test_run_of_the_sdk_is_downloaded(backend: WandbBackend, tmp_path: Path) -> None:
+    wandb = pytest.importorskip("wandb")
+    found = wandb.Api().run(backend.run(files={"a": b"a"}))
+
+    assert download_run(found, tmp_path / "object").run.id == "r"
+    assert download_run(found.path, tmp_path / "path").run.id == "r"
+    sweep = wandb.Api().sweep(backend.sweep(["one"]))
+    assert [run.run.id for run in download_sweep(sweep, tmp_path / "sweep").runs] == ["one"]
+
+
+def test_error_about_the_cloud_names_the_host_that_users_know(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("WANDB_API_KEY", "WANDB_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path))
+
+    with pytest.raises(Exception, match=r"api\.forge\.coreweave\.com \(the API of W&B's cloud, wandb\.ai\)"):
+        find_credentials()
