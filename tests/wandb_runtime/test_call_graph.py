@@ -11,7 +11,7 @@ import cloudpickle
 import flyte
 import pytest
 from wandb_runtime import wandb_init
-from wandb_runtime.tasks.call_graph import can_be_joined
+from wandb_runtime.tasks.call_graph import calls_wandb_init, can_be_joined
 
 env = flyte.TaskEnvironment(name="reach")
 
@@ -321,3 +321,50 @@ class Touchy:
 
 
 touchy = Touchy()
+
+
+def of_a_script() -> None:
+    run = wandb.init(project="p", config={"lr": 0.1})
+    run.log({"loss": 1})
+
+
+def importing_inside() -> None:
+    import wandb
+
+    with wandb.init(project="p"):
+        pass
+
+
+def calling_a_script() -> None:
+    of_a_script()
+
+
+def in_an_inner_function() -> None:
+    def setup() -> None:
+        wandb.init()
+
+    setup()
+
+
+def logging_only() -> None:
+    wandb.log({"loss": 1})
+    touchy.init()
+
+
+def of_a_second_run() -> None:
+    wandb.init(reinit="create_new")
+
+
+def of_an_agent() -> None:
+    wandb.agent("sweep", function=of_a_script)
+
+
+@pytest.mark.parametrize("body", [of_a_script, importing_inside, calling_a_script, in_an_inner_function])
+def test_init_in_a_body_is_found(body: Callable[..., Any]) -> None:
+    assert calls_wandb_init(wandb_init(env.task(body)).func)
+
+
+@pytest.mark.parametrize("body", [nothing, logging_only, of_a_second_run, of_an_agent])
+def test_other_bodies_have_no_init_of_the_task(body: Callable[..., Any]) -> None:
+    """Neither another object's `init`, nor that of a second run or of an agent's trials."""
+    assert not calls_wandb_init(wandb_init(env.task(body)).func)

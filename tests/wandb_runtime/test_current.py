@@ -66,6 +66,6 @@ def test_required_run_raises_the_reason(place: Callable[[], str], expected: str)
 def test_error_survives_pickling() -> None:
     error: Any = pickle.loads(pickle.dumps(NoRunError("why")))
 
-    assert (str(error), error.reason) == ("No W&B run here: why", "why")
+    assert (str(error), error.reason) == ("No W&B run here: why [NoRunError]", "why")
     assert isinstance(error, LookupError)
     assert isinstance(error, WandbPluginError)

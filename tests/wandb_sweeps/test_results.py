@@ -44,4 +44,4 @@ def test_errors_survive_pickling() -> None:
     error = pickle.loads(pickle.dumps(AgentsFailedError({"agent-1": "no GPU"})))
 
     assert error.errors == {"agent-1": "no GPU"}
-    assert str(error) == "all 1 sweep agents failed; agent-1: no GPU"
+    assert str(error) == "all 1 sweep agents failed; agent-1: no GPU [AgentsFailedError]"

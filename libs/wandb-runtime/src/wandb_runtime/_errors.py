@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from wandb_artifacts import WandbPluginError
+from wandb_runtime.tasks.errors import TaskError
 
 
-class NoParentRunError(WandbPluginError, LookupError):
+class NoParentRunError(TaskError, LookupError):
     """A task with `run_mode="shared"` has no parent run that it can join."""
 
 
-class DecoratorOrderError(WandbPluginError, TypeError):
+class DecoratorOrderError(TaskError, TypeError):
     """`@wandb_init` stands under `@env.task` instead of above it."""
 
 
-class RunOpenError(WandbPluginError, RuntimeError):
+class RunOpenError(TaskError, RuntimeError):
     """A W&B run could not be opened; the task's body has not started."""
 
 
@@ -25,7 +25,7 @@ class UnavailableError(RunOpenError, ConnectionError):
     """W&B is unreachable, or did not respond in time."""
 
 
-class NoRunError(WandbPluginError, LookupError):
+class NoRunError(TaskError, LookupError):
     """`get_wandb_run(required=True)` was called where there is no W&B run."""
 
     def __init__(self, reason: str) -> None:

@@ -2,17 +2,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wandb_artifacts import WandbPluginError
+from wandb_runtime.tasks.errors import TaskError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class NoSweepConfigError(WandbPluginError, LookupError):
+class NoSweepConfigError(TaskError, LookupError):
     """A task with `@wandb_sweep` has neither a sweep to join nor a sweep configuration."""
 
 
-class SweepConfigError(WandbPluginError, ValueError):
+class SweepConfigError(TaskError, ValueError):
     """W&B cannot search with a sweep configuration; nothing has been created.
 
     Args:
@@ -27,19 +27,19 @@ class SweepConfigError(WandbPluginError, ValueError):
         return type(self), (self.problems,)
 
 
-class SweepCreateError(WandbPluginError, RuntimeError):
+class SweepCreateError(TaskError, RuntimeError):
     """A W&B sweep could not be created or found; the task's body has not started."""
 
 
-class SweepNotFoundError(WandbPluginError, LookupError):
+class SweepNotFoundError(TaskError, LookupError):
     """The sweep does not exist: it was never created, was deleted, or belongs to another project."""
 
 
-class SweepUnavailableError(WandbPluginError):
+class SweepUnavailableError(TaskError):
     """W&B did not respond, or refused the request, for as long as an agent waits."""
 
 
-class AgentsFailedError(WandbPluginError):
+class AgentsFailedError(TaskError):
     """All agents of a fan-out failed.
 
     Args:
@@ -55,5 +55,5 @@ class AgentsFailedError(WandbPluginError):
         return type(self), (self.errors,)
 
 
-class AgentBusyError(WandbPluginError, RuntimeError):
+class AgentBusyError(TaskError, RuntimeError):
     """A second agent of the SDK would wait for the first one forever."""

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
-from dataclasses import replace
+import threading
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from wandb_artifacts.client import Connection
 
+from wandb_runtime._errors import UnavailableError
 from wandb_runtime.lifecycle import open_runs
 from wandb_runtime.lifecycle.joining import update_config
 from wandb_runtime.server.diagnostics import RunRequest, explain_failure, require_api_key
 from wandb_runtime.tasks.distributed import is_launched
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from wandb import Run
 
 _logger = logging.getLogger("wandb_runtime")
+
+_WAITING = (
+    "Waiting for W&B at %s to open run %s; settings={'init_timeout': seconds} or WANDB_INIT_TIMEOUT limits how long"
+)
 
 
 def connection_for(settings: Mapping[str, Any]) -> Connection:
@@ -34,14 +41,32 @@ def connection_for(settings: Mapping[str, Any]) -> Connection:
     return replace(connection, host=connection.resolved().host)
 
 
-def open_run(init: Mapping[str, Any], settings: Mapping[str, Any], connection: Connection) -> Run:
+@dataclass(frozen=True)
+class Patience:
+    """How long opening a run may take, in seconds, unless the user gives an `init_timeout`."""
+
+    first: float = 20.0
+    """Until the server must have responded at all."""
+    longest: float = 90.0
+    """Until a server that responds must have opened the run: the SDK's default."""
+    quiet: float = 5.0
+    """Until a log line says what is waited for."""
+
+
+DEFAULT_PATIENCE = Patience()
+
+
+def open_run(
+    init: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    connection: Connection,
+    patience: Patience = DEFAULT_PATIENCE,
+) -> Run:
     """Call `wandb.init` with these arguments.
 
     Raises:
         RunOpenError: It failed.
     """
-    import wandb
-
     from wandb_runtime.server import sdk_private
 
     if is_launched(os.environ):
@@ -49,16 +74,52 @@ def open_run(init: Mapping[str, Any], settings: Mapping[str, Any], connection: C
         sdk_private.detach_inherited_service()
     request = RunRequest.of(init, connection)
     require_api_key(request, init.get("mode"))
-    try:
-        # A fresh dictionary each time: wandb.init changes the settings object it is given.
-        run = wandb.init(**init, reinit="create_new", settings={**settings, "base_url": request.host})
-    except Exception as error:
-        if isinstance(error, wandb.Error):
-            _forget(init.get("id"))
-        raise explain_failure(error, request) from error
+    # A fresh dictionary each time: wandb.init changes the settings object it is given.
+    settings = {**settings, "base_url": request.host}
+    with _waiting_logged(request, patience.quiet):
+        if "init_timeout" in settings or os.environ.get("WANDB_INIT_TIMEOUT"):
+            run = _init(init, settings, request)
+        else:
+            run = _init_patiently(init, settings, request, patience)
     if init.get("allow_val_change", run.resumed):
         allow_config_changes(run)
     return run
+
+
+def _init_patiently(
+    init: Mapping[str, Any], settings: Mapping[str, Any], request: RunRequest, patience: Patience
+) -> Run:
+    """Give up soon on a server that does not respond, and later on one that fails."""
+    try:
+        return _init(init, {**settings, "init_timeout": patience.first}, request)
+    except UnavailableError:
+        if not request.is_server_responding():
+            raise
+    return _init(init, {**settings, "init_timeout": patience.longest - patience.first}, request)
+
+
+def _init(init: Mapping[str, Any], settings: dict[str, Any], request: RunRequest) -> Run:
+    import wandb
+
+    try:
+        return wandb.init(**init, reinit="create_new", settings=settings)
+    except Exception as error:
+        if isinstance(error, wandb.Error):
+            _forget(init.get("id"))
+        _logger.debug("wandb.init failed", exc_info=True)
+        raise explain_failure(error, request) from None
+
+
+@contextlib.contextmanager
+def _waiting_logged(request: RunRequest, seconds: float) -> Iterator[None]:
+    """Log what is waited for, if the block takes longer."""
+    timer = threading.Timer(seconds, _logger.warning, (_WAITING, request.host, request.run_id or "of this function"))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def allow_config_changes(run: Run) -> None:

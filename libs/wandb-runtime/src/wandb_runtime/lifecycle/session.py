@@ -20,6 +20,7 @@ from wandb_runtime.lifecycle import open_runs, process_lock
 from wandb_runtime.lifecycle.branching import continue_branch, remember_branch
 from wandb_runtime.lifecycle.current import activate, current_run
 from wandb_runtime.lifecycle.finish import finish_for_download, finish_run
+from wandb_runtime.lifecycle.hints import hint_at_own_init, hint_at_project
 from wandb_runtime.lifecycle.joining import add, add_as_writer, restore_tags, update_config
 from wandb_runtime.lifecycle.live_run import LiveRun
 from wandb_runtime.lifecycle.opening import allow_config_changes, connection_for, describe_action, open_run
@@ -132,6 +133,8 @@ def start_run(decoration: Decoration[WandbConfig], call: Call) -> RunSession | N
         NoParentRunError: The run has to be shared, but no run can be shared.
         DecoratorOrderError: The decorator stands under `@env.task`.
     """
+    if decoration.short_name is not None:
+        hint_at_own_init(call.function)
     with process_lock.shared():
         return start(plan_call(decoration, call))
 
@@ -231,6 +234,7 @@ def _open(plan: OpenPlan) -> RunSession:
         mode=run.settings.mode,
         group=run.group or None,
     )
+    hint_at_project(run, init)
     open_runs.add(location, live)
     session = RunSession(live, location, Role.OPENER, connection, downloads_logs=_can_download_logs(plan))
     try:

@@ -55,6 +55,10 @@ class RunRequest:
         """The API base URL of the server."""
         return self.connection.host or ""
 
+    def is_server_responding(self) -> bool:
+        """Whether the server responds to a small request, with whatever status."""
+        return Client(self.connection, timeout=_PROBE_TIMEOUT).key_status() is not None
+
     def __str__(self) -> str:
         return f"Cannot open W&B run {self.run_id or 'of this function'} at {self.host}"
 
@@ -95,7 +99,7 @@ def _refusal(request: RunRequest) -> str:
     """Explain a refusal. It carries no status: a request that names no project distinguishes key and project."""
     status = Client(request.connection, timeout=_PROBE_TIMEOUT).key_status()
     if status is None:
-        return "the server refuses the run. Check WANDB_API_KEY, the entity and the project"
+        return "the server refuses the run"
     if status == _UNAUTHORIZED:
         return (
             "the server refuses the API key (401). Check that WANDB_API_KEY is complete, not revoked, and belongs to "

@@ -85,7 +85,8 @@ def allow_config_changes(run: Run) -> None:
 
 def has_ended(run: Run) -> bool:
     """Whether a run object was finished, or its service was shut down."""
-    return run._is_finished or _is_torn_down(run)  # noqa: SLF001
+    # A disabled run is an object without a service.
+    return not run.disabled and (run._is_finished or _is_torn_down(run))  # noqa: SLF001
 
 
 def _is_torn_down(run: Run) -> bool:

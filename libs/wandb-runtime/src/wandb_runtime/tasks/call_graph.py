@@ -1,4 +1,4 @@
-"""Search for tasks that a function can call and that would join its run."""
+"""Search of what a function can call: tasks that would join its run, and `wandb.init`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import dis
 import functools
 import sys
 import sysconfig
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from types import CodeType, FunctionType, MethodType, ModuleType, NoneType
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,31 @@ def can_be_joined(body: Callable[..., Any]) -> bool:
     Args:
         body: The function of a task, as `@wandb_init` has wrapped it.
     """
-    return _Search().finds_one_in(getattr(body, "__wrapped__", body))
+    return _Search(_is_joining_task).finds_one_in(getattr(body, "__wrapped__", body))
+
+
+def calls_wandb_init(body: Callable[..., Any]) -> bool:
+    """Whether a body can call `wandb.init` for the run of its task, as `can_be_joined` searches.
+
+    Not if it starts an agent, whose objective calls it for its trials, or asks for a second run.
+
+    Args:
+        body: The function of a task, as `@wandb_init` has wrapped it.
+    """
+    named: set[str] = set()
+
+    def note(value: object, _names: frozenset[str]) -> bool:
+        if isinstance(value, FunctionType) and not value.__code__.co_filename.startswith(_INSTALLED):
+            named.update(_named_of_wandb(value))
+        return False
+
+    _Search(note).finds_one_in(getattr(body, "__wrapped__", body))
+    return "init" in named and named.isdisjoint({"agent", "create_new"})
+
+
+def _is_joining_task(value: object, _names: frozenset[str]) -> bool:
+    decoration = decoration_of(value, RUN_MARKER)
+    return decoration is not None and _joins(decoration)
 
 
 def _joins(decoration: Decoration[WandbConfig]) -> bool:
@@ -45,7 +69,8 @@ def _joins(decoration: Decoration[WandbConfig]) -> bool:
 class _Search:
     """A walk over everything that a function's code names, without executing it."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_match: Callable[[object, frozenset[str]], bool]) -> None:
+        self._is_match = is_match
         # Keeps the objects alive: the id of a deleted object can be reused.
         self._seen: dict[tuple[int, frozenset[str]], object] = {}
         self._pending: list[tuple[object, frozenset[str]]] = []
@@ -55,9 +80,9 @@ class _Search:
         self._visit(body)
         while self._pending:
             value, names = self._pending.pop()
-            decoration = decoration_of(value, RUN_MARKER)
-            if decoration is not None and _joins(decoration):
+            if self._is_match(value, names):
                 return True
+            decoration = decoration_of(value, RUN_MARKER)
             # The tasks that a decorated task calls join that task's run.
             if decoration is None or decoration.short_name is None:
                 self._open(value, names)
@@ -120,15 +145,34 @@ def _named_in(code: CodeType) -> tuple[frozenset[str], frozenset[str]]:
     """Return the global variables and the attributes that code names, including the functions defined in it."""
     variables: set[str] = set()
     attributes: set[str] = set()
-    pending = [code]
-    while pending:
-        code = pending.pop()
-        for instruction in dis.get_instructions(code):
+    for inner in _codes_in(code):
+        for instruction in dis.get_instructions(inner):
             if instruction.opcode in dis.hasname:
                 is_variable = instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME")
                 (variables if is_variable else attributes).add(instruction.argval)
-        pending.extend(constant for constant in code.co_consts if isinstance(constant, CodeType))
     return frozenset(variables), frozenset(attributes)
+
+
+def _named_of_wandb(function: FunctionType) -> Iterator[str]:
+    """List the attributes of wandb that a function's code names, and its constant "create_new"."""
+    for code in _codes_in(function.__code__):
+        if "create_new" in code.co_consts:
+            yield "create_new"
+        is_wandb = False
+        for instruction in dis.get_instructions(code):
+            if is_wandb and instruction.opname in ("LOAD_ATTR", "LOAD_METHOD"):
+                yield instruction.argval
+            name = instruction.argval if instruction.opname.startswith("LOAD_") else None
+            held = function.__globals__.get(name) if instruction.opname == "LOAD_GLOBAL" else None
+            is_wandb = name == "wandb" or (isinstance(held, ModuleType) and held.__name__ == "wandb")
+
+
+def _codes_in(code: CodeType) -> Iterator[CodeType]:
+    """List code and the functions defined in it, recursively."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _codes_in(constant)
 
 
 def _package_of(value: object) -> str:

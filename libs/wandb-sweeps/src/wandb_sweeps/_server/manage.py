@@ -64,7 +64,8 @@ def create_or_find(plan: CreatePlan) -> OwnSweep:
         creation = _Creation(plan, connection, client, entity, project)
         return (creation.find() if plan.may_exist else None) or creation.create()
     except DownloadError as error:
-        raise SweepCreateError(_explain(error, plan, client.host)) from error
+        _logger.debug("The sweep could not be created", exc_info=True)
+        raise SweepCreateError(_explain(error, plan, client.host)) from None
 
 
 @dataclass(frozen=True)
