@@ -1,4 +1,4 @@
-"""What the log says when a run opens: hints for users, and what is waited for."""
+"""Log lines when a run opens: hints for users, and what is waited for."""
 
 import logging
 from pathlib import Path
@@ -36,7 +36,7 @@ def no_hint_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hints, "_given", set())
 
 
-def test_moved_script_is_told_once_where_its_arguments_belong(
+def test_moved_script_gets_one_hint_where_its_arguments_belong(
     wandb_devserver: DevServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(2):
