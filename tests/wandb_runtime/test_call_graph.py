@@ -10,6 +10,7 @@ from typing import Any
 import cloudpickle
 import flyte
 import pytest
+import wandb
 from wandb_runtime import wandb_init
 from wandb_runtime.tasks.call_graph import calls_wandb_init, can_be_joined
 
@@ -348,7 +349,7 @@ def in_an_inner_function() -> None:
 
 def logging_only() -> None:
     wandb.log({"loss": 1})
-    touchy.init()
+    flyte.init()
 
 
 def of_a_second_run() -> None:

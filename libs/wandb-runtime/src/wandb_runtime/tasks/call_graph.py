@@ -162,9 +162,11 @@ def _named_of_wandb(function: FunctionType) -> Iterator[str]:
         for instruction in dis.get_instructions(code):
             if is_wandb and instruction.opname in ("LOAD_ATTR", "LOAD_METHOD"):
                 yield instruction.argval
-            name = instruction.argval if instruction.opname.startswith("LOAD_") else None
-            held = function.__globals__.get(name) if instruction.opname == "LOAD_GLOBAL" else None
-            is_wandb = name == "wandb" or (isinstance(held, ModuleType) and held.__name__ == "wandb")
+            if instruction.opname == "LOAD_GLOBAL":
+                held = function.__globals__.get(instruction.argval)
+                is_wandb = isinstance(held, ModuleType) and held.__name__ == "wandb"
+            else:
+                is_wandb = instruction.opname.startswith("LOAD_") and instruction.argval == "wandb"
 
 
 def _codes_in(code: CodeType) -> Iterator[CodeType]:
