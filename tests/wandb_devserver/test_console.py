@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from wandb_devserver import DevServer
 from wandb_devserver._domain.streams import ConsoleLine, parse_line
@@ -31,6 +33,30 @@ report([[line.content for line in lines], [line.content for line in run.console_
     assert tail == whole[-2:]
     assert (levels, timed) == (["error"], True)
     assert server.run("local/p/r").console == whole
+
+
+def test_label_of_a_line_is_apart_from_its_text(scripts: Scripts) -> None:
+    """Several writers of a run are told apart by it."""
+    lines = scripts.run("""
+with wandb.init(project="p", id="r", settings=wandb.Settings(mode="shared", x_label="rank-1")) as run:
+    print('quoted "text" <&>')
+report([[line.label, line.content] for line in wandb.Api().run("local/p/r").console_logs()])
+""")
+
+    assert ["rank-1", 'quoted "text" <&>'] in lines
+
+
+def test_search_finds_the_text_of_lines(raw: RawClient) -> None:
+    """As it was printed, not as JSON holds it."""
+    raw.open_run("r")
+    lines = [json.dumps({"ts": "2024-05-01T10:00:00", "content": text}) for text in ('say "Hi" <', "content")]
+    raw.stream({"files": {"output.log": {"offset": 0, "content": lines}}})
+
+    def found(text: str) -> list[int]:
+        lines = raw.pages.get("/-/data/console/local/p/r", params={"search": text}).json()["lines"]
+        return [position for position, *_ in lines]
+
+    assert (found('"hi" <'), found("content"), found("ts")) == ([0], [1], [])
 
 
 def test_a_traceback_is_there(server: DevServer, scripts: Scripts) -> None:
@@ -71,6 +97,9 @@ def test_pages_end_where_the_lines_end(raw: RawClient) -> None:
         ("ERROR 2024-05-01T10:00:00.1Z bad", ConsoleLine("bad", "2024-05-01T10:00:00.1Z", "error")),
         ("ERROR by the user", ConsoleLine("ERROR by the user")),
         ("2024-05-01T10:00:00 ", ConsoleLine("", "2024-05-01T10:00:00")),
+        ('{"ts":"2024-05-01T10:00:00.1","content":"a \\u003c b"}', ConsoleLine("a < b", "2024-05-01T10:00:00.1")),
+        ('{"level":"error","ts":"t","label":"l","content":"bad"}', ConsoleLine("bad", "t", "error", "l")),
+        ('{"content":"printed by the user"}', ConsoleLine('{"content":"printed by the user"}')),
     ],
 )
 def test_lines_are_taken_apart(line: str, expected: ConsoleLine) -> None:

@@ -6,14 +6,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from wandb_devserver._json import loads_object
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 T = TypeVar("T")
 
-# As the SDK streams them: `[ERROR ]TIMESTAMP [[label] ]text`.
+# As the SDK streams them to servers without the feature STRUCTURED_CONSOLE_LOGS: `[ERROR ]TIMESTAMP text`.
 _LINE = re.compile(r"(?P<error>ERROR )?(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z?) (?P<text>.*)", re.DOTALL)
-_LABEL = re.compile(r"\[(?P<label>[^\]]+)\] (?P<text>.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +26,31 @@ class ConsoleLine:
     level: str = ""
     label: str = ""
 
+    @property
+    def labeled_text(self) -> str:
+        """The text behind its label, as the SDK writes it to the terminal."""
+        return f"[{self.label}] {self.text}" if self.label else self.text
+
 
 def parse_line(line: str) -> ConsoleLine:
     """Parse a streamed line; a line in another form becomes text only."""
-    match = _LINE.fullmatch(line.rstrip("\n"))
+    line = line.rstrip("\n")
+    if found := _structured(line):
+        return found
+    match = _LINE.fullmatch(line)
     if match is None:
-        return ConsoleLine(line.rstrip("\n"))
+        return ConsoleLine(line)
     return ConsoleLine(match["text"], match["time"], "error" if match["error"] else "")
+
+
+def _structured(line: str) -> ConsoleLine | None:
+    """Return a line that is a JSON object with its time, level, label and content; None for any other."""
+    if not line.startswith('{"'):
+        return None
+    match loads_object(line):
+        case {"ts": str(time), "content": str(text), **rest}:
+            return ConsoleLine(text, time, *(str(rest.get(key) or "") for key in ("level", "label")))
+    return None
 
 
 def sample(items: Iterable[T], size: int) -> list[T]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wandb_devserver._documents import sort_value
+from wandb_devserver._domain.streams import parse_line
 from wandb_devserver._private_files import private_opener
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ class Database:
         connection.create_function("unix_now", 0, time.time)
         connection.create_function("heartbeat_deadline", 0, lambda: time.time() - self.heartbeat_timeout)
         connection.create_function("sort_value", 2, sort_value, deterministic=True)
+        connection.create_function("console_text", 1, lambda line: parse_line(line).labeled_text, deterministic=True)
         return connection
 
 

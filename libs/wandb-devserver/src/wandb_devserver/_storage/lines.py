@@ -148,12 +148,12 @@ def positions_of_steps(
     return None if lowest is None else (lowest, highest)
 
 
-def search(connection: sqlite3.Connection, run_id: int, stream: Stream, text: str, limit: int) -> list[tuple[int, str]]:
-    """Return the last `limit` lines that contain `text` in any case, oldest first, each with its position."""
+def search_console(connection: sqlite3.Connection, run_id: int, text: str, limit: int) -> list[tuple[int, str]]:
+    """Return the last `limit` lines whose text contains `text` in any case, oldest first, each with its position."""
     rows = connection.execute(
-        "SELECT position, text FROM lines WHERE run_id = ? AND stream = ? AND instr(lower(text), lower(?)) "
-        "ORDER BY position DESC LIMIT ?",
-        (run_id, stream, text, limit),
+        "SELECT position, text FROM lines WHERE run_id = ? AND stream = 'console' "
+        "AND instr(lower(console_text(text)), lower(?)) ORDER BY position DESC LIMIT ?",
+        (run_id, text, limit),
     )
     return [(row["position"], row["text"]) for row in rows][::-1]
 

@@ -172,7 +172,7 @@ def make_record(backend: Backend, connection: sqlite3.Connection, url: str, run:
         group=run.group_name,
         job_type=run.job_type,
         notes=run.notes,
-        console=[parse_line(text).text for _, text in line_table.read(connection, run.id, "console")],
+        console=[parse_line(text).labeled_text for _, text in line_table.read(connection, run.id, "console")],
         sweep=run.sweep_name,
         created_at=run.created_at,
         url="/".join([url, *(quote(part, safe="") for part in (run.entity, run.project, "runs", run.name))]),

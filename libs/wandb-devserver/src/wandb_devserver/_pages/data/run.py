@@ -66,7 +66,7 @@ def console(connection: sqlite3.Connection, request: Request) -> JsonObject | No
     query = request.query_params
     total = line_table.count(connection, found.id, "console")
     if search := query.get("search"):
-        lines = line_table.search(connection, found.id, "console", search, _LINES_SHOWN)
+        lines = line_table.search_console(connection, found.id, search, _LINES_SHOWN)
     else:
         before = number(request, "before", total, most=total)
         first = max(number(request, "after", 0, most=total), before - _LINES_SHOWN)
@@ -76,7 +76,7 @@ def console(connection: sqlite3.Connection, request: Request) -> JsonObject | No
 
 def _line(position: int, text: str) -> Json:
     line = parse_line(text)
-    return [position, line.text, line.timestamp, line.level]
+    return [position, line.labeled_text, line.timestamp, line.level]
 
 
 def _origin(run: StoredRun, config: JsonObject) -> JsonObject:
