@@ -10,7 +10,8 @@ from typing import Any
 import flyte
 import flyte.errors
 import pytest
-from flyteplugins.wandb import get_wandb_run, wandb_config, wandb_init
+import wandb
+from flyteplugins.wandb import get_wandb_run, get_wandb_run_dir, wandb_config, wandb_init
 from wandb_devserver import DevServer, Fault
 
 from tests.e2e.support import run_locally
@@ -147,3 +148,62 @@ def test_runs_without_a_server_are_not_verified(
 
     assert wandb_devserver.faults.fired(asked) == 0
     assert warnings(log) == []
+
+
+def save_notes() -> str:
+    Path("notes.txt").write_text("notes")
+    return "notes.txt"
+
+
+@wandb_init
+@env.task
+async def logging_files() -> str:
+    run = get_wandb_run(required=True)
+    run.log({"table": wandb.Table(columns=["x"], data=[[1]])})
+    run.save(save_notes())
+    return run.id
+
+
+def test_refused_files_are_reported_and_delivered(
+    wandb_devserver: DevServer, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Although W&B has the end of the run."""
+    monkeypatch.chdir(tmp_path)
+    wandb_devserver.faults.add(Fault("upload", status=403, count=None))
+    run_id = run_locally(logging_files, context=CONTEXT)
+
+    (warning,) = warnings(log)
+    assert "the server lacks media/table/table_0_" in warning
+    assert "notes.txt" in warning
+    wandb_devserver.faults.clear()
+    execute_command_in(warning)
+    names = {file.name for file in wandb.Api().run(f"local/e2e/{run_id}").files()}
+    assert "notes.txt" in names
+    assert any(name.startswith("media/table/") for name in names)
+
+
+@wandb_init(mode="offline", dir="relative")
+@env.task
+async def leaving_the_directory(target: str) -> list[str]:
+    before = get_wandb_run_dir()
+    os.chdir(target)
+    get_wandb_run(required=True).log({"x": 1})
+    get_wandb_run(required=True).finish()
+    get_wandb_run(required=True).log({"x": 2})
+    return [str(before), str(get_wandb_run_dir())]
+
+
+def test_working_directory_may_change(
+    wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A relative directory is that of the time when the run was opened."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "relative").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    flyte.init()
+    run = flyte.with_runcontext(mode="local", custom_context=dict(CONTEXT)).run(
+        leaving_the_directory, str(tmp_path / "elsewhere")
+    )
+
+    assert all(Path(each).is_relative_to(tmp_path / "relative") for each in run.outputs()[0])
+    assert not list((tmp_path / "elsewhere").iterdir())

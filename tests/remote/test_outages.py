@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import wandb
 from flyteplugins.wandb import wandb_config
 from wandb_devserver import DevServer, Fault
 
@@ -50,7 +52,8 @@ def kept(plane: ControlPlane, run: Run, folder: Path) -> list[Path]:
 def execute(command: str, cwd: Path) -> None:
     """Run a command from a warning in a shell that has only the API key."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    known = {name: value for name, value in os.environ.items() if name != "WANDB_BASE_URL"}
+    # The service process of this process has another working directory.
+    known = {name: value for name, value in os.environ.items() if name not in ("WANDB_BASE_URL", "WANDB_SERVICE")}
     subprocess.run(["sh", "-c", command], env={**known, "PATH": path}, cwd=cwd, check=True, timeout=60)
 
 
@@ -85,6 +88,29 @@ def test_offline_run_of_each_attempt_is_stored(
     (run_id,) = run.result
     delivered = wandb_devserver.run(f"{PROJECT}/{run_id}")
     assert (delivered.state, logged(delivered, "x")) == ("finished", list(range(20)))
+
+
+def test_artifacts_of_an_offline_run_are_stored(
+    plane: ControlPlane, wandb_devserver: DevServer, tmp_path: Path
+) -> None:
+    """With their contents, which the SDK keeps outside of the run's directory, and without the pod's files."""
+    data_dir = tmp_path / "data of the pod"
+    plane.pods.env.update(WANDB_DATA_DIR=str(data_dir))
+    run = plane.run("outages:logging_artifacts", context=CONTEXT)
+    shutil.rmtree(data_dir)
+
+    (folder,) = kept(plane, run, tmp_path / "kept")
+    execute(command_for_kept(run.root.last.stderr), cwd=folder.parent)
+    (run_id,) = run.result
+    model = wandb.Api().artifact(f"{PROJECT}/model:latest")
+    table = wandb.Api().artifact(f"{PROJECT}/run-{run_id}-table:latest").get("table")
+    assert model.state == "COMMITTED"
+    contents = Path(model.download(tmp_path / "model"))
+    assert {path.name: path.read_text() for path in contents.iterdir()} == {
+        "model.txt": "the model",
+        "data.txt": "the data",
+    }
+    assert table.data == [[42]]
 
 
 def test_on_unavailable_from_the_configuration(

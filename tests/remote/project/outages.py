@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 import flyte
+import wandb
 from flyteplugins.wandb import get_wandb_run, get_wandb_run_dir, wandb_config, wandb_init
 
 env = flyte.TaskEnvironment(name="outages")
@@ -112,3 +113,17 @@ async def careful(credential: str) -> str:
     with wandb_config(config={"password": credential}):
         print("not reached")
     return run_id
+
+
+@wandb_init(mode="offline")
+@env.task
+def logging_artifacts() -> str:
+    run = get_wandb_run(required=True)
+    Path("model.txt").write_text("the model")
+    Path("data.txt").write_text("the data")
+    artifact = wandb.Artifact("model", "model")
+    artifact.add_file("model.txt")
+    artifact.add_file("data.txt", policy="immutable")
+    run.log_artifact(artifact)
+    run.log({"table": wandb.Table(columns=["x"], data=[[42]])})
+    return run.id

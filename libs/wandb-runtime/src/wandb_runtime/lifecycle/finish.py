@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
 import logging
 import os
 import re
 import shlex
-import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from wandb_artifacts import RunRef
-from wandb_artifacts.client import Client
 
+from wandb_runtime.lifecycle.artifact_contents import collect_artifacts
+from wandb_runtime.lifecycle.delivery import find_problem
+from wandb_runtime.tasks.action import current_task
 from wandb_runtime.tasks.outputs import DownloadedLogs
 from wandb_runtime.tasks.shutdown import is_stopping
-from wandb_runtime.tasks.threads import submit, to_thread
+from wandb_runtime.tasks.threads import to_thread
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -29,12 +29,6 @@ if TYPE_CHECKING:
     from wandb_runtime.tasks.outputs import TraceOutput
 
 _logger = logging.getLogger("wandb_runtime")
-
-_TIMEOUT = 10.0
-# A server may need a moment until it shows that a run has ended.
-_PAUSES = (0.2, 0.5, 1.0, 2.0)
-# `crashed`: the server has received nothing from the run for long, not even its end.
-_OPEN_STATES = frozenset({"running", "pending", "crashed", "missing"})
 
 
 @dataclass(frozen=True)
@@ -76,14 +70,26 @@ class LocalRun:
 
     def store(self, attempt: str) -> Dir:
         """Upload the directory; see `TraceOutput`."""
+        self._complete()
         stored: Dir = _load_traces().wandb_run_directory_sync(self.directory, attempt)
         return stored
 
     async def store_async(self, attempt: str) -> Dir:
         """Upload the directory without blocking the event loop."""
+        await to_thread(self._complete)
         traces = await to_thread(_load_traces)
         stored: Dir = await traces.wandb_run_directory(self.directory, attempt)
         return stored
+
+    def _complete(self) -> None:
+        """Make the directory complete, unless it stays on the machine that has the contents of its artifacts."""
+        task = current_task()
+        if task is None or task.is_local:
+            return
+        try:
+            collect_artifacts(self.directory)
+        except Exception:
+            _logger.exception("The contents of artifacts of W&B run %s are lost with this container", self.name)
 
     def report_stored(self, uri: str) -> None:
         """Log where the directory is, if that is not where it was."""
@@ -193,7 +199,7 @@ def finish_run(run: Run, exit_code: int, *, verify_by: Connection | None = None)
         problem = f"{type(error).__name__}: {error}"
     else:
         if verify_by is not None and not (run.offline or run.disabled or is_stopping()):
-            problem = _find_problem(RunRef(run.entity, run.project, run.id), verify_by)
+            problem = find_problem(RunRef(run.entity, run.project, run.id), verify_by, local.directory)
     if problem is not None:
         _logger.warning(
             "W&B run %s was not uploaded completely (%s). Its data is in %s; %s",
@@ -208,25 +214,3 @@ def finish_run(run: Run, exit_code: int, *, verify_by: Connection | None = None)
         local.report_skipped("the task is being stopped")
         return None
     return local
-
-
-def _find_problem(run: RunRef, connection: Connection) -> str | None:
-    """Request the run's state: the SDK does not report when the server has refused a run's data."""
-    request = submit(lambda: _final_state(run, connection))
-    try:
-        state = request.result(_TIMEOUT)
-    except concurrent.futures.TimeoutError:
-        return f"the server did not return the run's state within {_TIMEOUT:g} s"
-    except Exception as error:  # noqa: BLE001 - the work is done, and its result must not be lost
-        return f"the server did not return the run's state, {type(error).__name__}: {error}"
-    return None if state not in _OPEN_STATES else f"it is {state} on the server"
-
-
-def _final_state(run: RunRef, connection: Connection) -> str:
-    client = Client(connection, timeout=_TIMEOUT)
-    for pause in (*_PAUSES, None):
-        state = client.run_state(run) or "missing"
-        if pause is None or state not in _OPEN_STATES:
-            break
-        time.sleep(pause)
-    return state

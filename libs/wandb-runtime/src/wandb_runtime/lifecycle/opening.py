@@ -73,6 +73,7 @@ def open_run(
         # The launcher's service would take two ranks for one process, and a run of a killed rank for one in use.
         sdk_private.detach_inherited_service()
     request = RunRequest.of(init, connection)
+    init = {**init, **_absolute_dir(init, settings)}
     require_api_key(request, init.get("mode"))
     # A fresh dictionary each time: wandb.init changes the settings object it is given.
     settings = {**settings, "base_url": request.host}
@@ -120,6 +121,12 @@ def _waiting_logged(request: RunRequest, seconds: float) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+
+
+def _absolute_dir(init: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return the directory of the run's local files, if one was given: the body may change the working directory."""
+    given = init.get("dir") or settings.get("root_dir") or os.environ.get("WANDB_DIR")
+    return {"dir": os.path.abspath(os.path.expanduser(given))} if given else {}  # noqa: PTH100, PTH111
 
 
 def allow_config_changes(run: Run) -> None:

@@ -253,7 +253,7 @@ def _open_live(
 ) -> LiveRun:
     """Open a run, and prepare to open it again with its id and other arguments."""
     run = open_run(init, settings, connection)
-    known = {"id": run.id, "entity": run.entity, "project": run.project}
+    known = {"id": run.id, "entity": run.entity, "project": run.project, "dir": run.settings.root_dir}
 
     def reopen() -> Run:
         limits = {"init_timeout": _TIMEOUT_WHEN_STOPPING} if is_stopping() else {}

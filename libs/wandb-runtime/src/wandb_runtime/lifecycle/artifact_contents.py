@@ -1,0 +1,93 @@
+"""Contents of artifacts in the local directory of a run, so that a copy of it is all that `wandb sync` needs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wandb_runtime.lifecycle.run_log import read_entries, write_entries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_logger = logging.getLogger("wandb_runtime")
+
+_FOLDER = "artifacts"
+# Seconds: the SDK may write the last records after run.finish() has returned.
+_PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)
+
+
+def collect_artifacts(directory: str) -> None:
+    """Copy the contents of the artifacts that an offline run has logged into its directory.
+
+    The SDK stages them elsewhere on this machine, or leaves them where they are (`policy="immutable"`), and its log
+    names these places. Afterwards the log names the copies, relative to the parent of the directory.
+
+    Args:
+        directory: The local directory of a run that has ended.
+    """
+    folder = Path(directory)
+    for log in folder.glob("run-*.wandb"):
+        if "artifact" in _wait_for_end(log):
+            _rewrite(log, folder)
+
+
+def _wait_for_end(log: Path) -> set[str]:
+    """Wait, within bounds, until the SDK has written all of the log; return the kinds of its records."""
+    for pause in (*_PAUSES, None):
+        with log.open("rb") as file:
+            kinds = {_parse(entry).WhichOneof("record_type") for entry in read_entries(file)}
+        if pause is None or "exit" in kinds:
+            break
+        time.sleep(pause)
+    return kinds
+
+
+def _rewrite(log: Path, folder: Path) -> None:
+    new = log.with_suffix(".new")
+    with log.open("rb") as old_file, new.open("wb") as new_file:
+        write_entries(new_file, _with_copies(read_entries(old_file), folder))
+    os.replace(new, log)  # noqa: PTH105
+
+
+def _with_copies(entries: Iterator[bytes], folder: Path) -> Iterator[bytes]:
+    for entry in entries:
+        record = _artifact_of(entry)
+        if record is None:
+            yield entry
+        else:
+            _copy_contents(record.artifact, folder)
+            yield record.SerializeToString()
+
+
+def _artifact_of(entry: bytes) -> Any:
+    """Return the record of an entry that logs an artifact; None for other entries."""
+    record = _parse(entry)
+    return record if record.WhichOneof("record_type") == "artifact" else None
+
+
+def _parse(entry: bytes) -> Any:
+    from wandb.proto import wandb_internal_pb2
+
+    return wandb_internal_pb2.Record.FromString(entry)
+
+
+def _copy_contents(artifact: Any, folder: Path) -> None:
+    contents = folder / _FOLDER
+    contents.mkdir(exist_ok=True)
+    for entry in artifact.manifest.contents:
+        if not entry.local_path or Path(entry.local_path).parts[:2] == (folder.name, _FOLDER):
+            continue
+        target = contents / f"{len(os.listdir(contents))}-{Path(entry.path).name}"  # noqa: PTH208
+        try:
+            shutil.copyfile(entry.local_path, target)
+        except OSError as error:
+            _logger.error(
+                "File %r of W&B artifact %s is lost with this container: %s", entry.path, artifact.name, error
+            )
+        else:
+            entry.local_path = f"{folder.name}/{_FOLDER}/{target.name}"

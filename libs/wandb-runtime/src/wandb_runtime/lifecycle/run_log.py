@@ -1,0 +1,83 @@
+"""The log of a run's records (`run-….wandb`), which `wandb sync` uploads.
+
+The format is that of LevelDB's logs: blocks of 32 KiB with the fragments of entries, each with checksum, length and
+type. An entry is a `Record` of W&B's protocol. The wandb SDK has no reader for Python.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_FILE_HEADER = struct.pack("<4sHB", b":W&B", 0xBEE1, 0)
+_BLOCK = 32768
+_FRAGMENT = struct.Struct("<IHB")
+_FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
+
+
+def read_entries(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield the entries of a log, up to the first one that is incomplete or damaged, as `wandb sync` does.
+
+    Args:
+        file: Open for reading, at its start.
+    """
+    if file.read(len(_FILE_HEADER)) != _FILE_HEADER:
+        return
+    position, entry = len(_FILE_HEADER), b""
+    while True:
+        left = _BLOCK - position % _BLOCK
+        if left < _FRAGMENT.size:
+            file.read(left)
+            position += left
+        fragment = _read_fragment(file)
+        if fragment is None:
+            return
+        kind, content = fragment
+        position += _FRAGMENT.size + len(content)
+        entry = content if kind in (_FULL, _FIRST) else entry + content
+        if kind in (_FULL, _LAST):
+            yield entry
+
+
+def _read_fragment(file: IO[bytes]) -> tuple[int, bytes] | None:
+    header = file.read(_FRAGMENT.size)
+    if len(header) < _FRAGMENT.size:
+        return None
+    checksum, length, kind = _FRAGMENT.unpack(header)
+    content = file.read(length)
+    if len(content) < length or checksum != _checksum(kind, content):
+        return None
+    return kind, content
+
+
+def write_entries(file: IO[bytes], entries: Iterable[bytes]) -> None:
+    """Write a log.
+
+    Args:
+        file: Open for writing, empty.
+        entries: The entries in order.
+    """
+    file.write(_FILE_HEADER)
+    position = len(_FILE_HEADER)
+    for entry in entries:
+        rest, is_first = memoryview(entry), True
+        while is_first or rest:
+            left = _BLOCK - position % _BLOCK
+            if left < _FRAGMENT.size:
+                file.write(b"\0" * left)
+                position += left
+                left = _BLOCK
+            content, rest = rest[: left - _FRAGMENT.size], rest[left - _FRAGMENT.size :]
+            kind = (_MIDDLE if rest else _LAST) if not is_first else (_FIRST if rest else _FULL)
+            file.write(_FRAGMENT.pack(_checksum(kind, content), len(content), kind))
+            file.write(content)
+            position += _FRAGMENT.size + len(content)
+            is_first = False
+
+
+def _checksum(kind: int, content: bytes | memoryview) -> int:
+    return zlib.crc32(content, zlib.crc32(bytes([kind])))
