@@ -40,7 +40,7 @@ def test_fields_read_back_beside_the_configuration_of_runs() -> None:
         ({"on_exit": "cancel"}, "on_exit='cancel'"),
         ({"on_failure": "x"}, "on_failure='x'"),
         ({"run_cap": 0}, "run_cap=0"),
-        ({"parameters": {"a": {"value": object}}}, "parameters['a']['value']"),
+        ({"parameters": {"a": {"value": object()}}}, "parameters['a']['value']"),
         ({"metric": "loss"}, "metric='loss'"),
         ({"lr": {"min": 1}}, "lr={'min': 1}"),
     ],

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, TypeVar, cas
 import flyte
 from wandb_artifacts import InvalidValueError
 
+from wandb_runtime.config.values import refuse_credentials
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -193,7 +195,8 @@ class ContextConfig(dict[str, str]):
                 raise InvalidValueError(name, value, cls.unknown_field(name))
             if value is not None:
                 field = cls.fields[name]
-                validated[field.key] = field.validate(name, value)
+                checked = validated[field.key] = field.validate(name, value)
+                refuse_credentials(name, checked)
         return cls({key: cls._by_key[key].encode(value) for key, value in validated.items()}, validated)
 
     @classmethod

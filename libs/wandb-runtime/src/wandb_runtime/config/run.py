@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from typing_extensions import TypedDict, Unpack
-from wandb_artifacts import check_entity, check_host, check_id, check_project
+from wandb_artifacts import check_host
 
-from wandb_runtime.config import validators
+from wandb_runtime.config import limits, validators, values
 from wandb_runtime.config.context import ContextConfig, Field, TextField
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+
     import wandb
 
 RunMode = Literal["auto", "new", "shared"]
@@ -52,7 +54,7 @@ class InitOptions(TypedDict, total=False):
 class RunOptions(InitOptions, total=False):
     """All parameters of `wandb.init()` that `wandb_init` forwards."""
 
-    config: Mapping[str, Any] | None
+    config: Mapping[str, Any] | Namespace | None
     group: str | None
     id: str | None
     mode: Mode | None
@@ -81,14 +83,14 @@ class WandbConfig(ContextConfig):
     prefix: ClassVar[str] = "wandb_"
     function: ClassVar[str] = "wandb_config"
 
-    project = TextField[str](validators.from_function(check_project))
-    entity = TextField[str](validators.from_function(check_entity))
-    id = TextField[str](validators.from_function(check_id))
-    name = TextField[str](validators.string)
-    tags = Field[list[str]](validators.tags, merge=_add_up)
-    config = Field[dict[str, Any]](validators.mapping, merge=_by_key)
+    project = TextField[str](limits.check_project_name)
+    entity = TextField[str](limits.check_entity_name)
+    id = TextField[str](limits.check_run_id)
+    name = TextField[str](limits.check_text)
+    tags = Field[list[str]](limits.check_tags, merge=_add_up)
+    config = Field[dict[str, Any]](values.config_values, merge=_by_key)
     mode = TextField[Mode](validators.one_of("online", "offline", "disabled", "shared"))
-    group = TextField[str](validators.string)
+    group = TextField[str](limits.check_text)
     run_mode = TextField[RunMode](validators.one_of("auto", "new", "shared"))
     download_logs = Field[bool](validators.boolean)
     host = TextField[str](validators.from_function(check_host))
@@ -104,7 +106,7 @@ class WandbConfig(ContextConfig):
     dir = TextField[str](validators.path)
     force = Field[bool](validators.boolean)
     fork_from = TextField[str](validators.run_moment)
-    job_type = TextField[str](validators.string)
+    job_type = TextField[str](limits.check_text)
     monitor_gym = Field[bool](validators.boolean)
     notes = TextField[str](validators.string)
     # With the other values, opening a run could end or return the run of another task.
@@ -112,7 +114,7 @@ class WandbConfig(ContextConfig):
     resume = Field["bool | str"](validators.one_of(True, False, "allow", "never", "must", "auto"))
     resume_from = TextField[str](validators.run_moment)
     save_code = Field[bool](validators.boolean)
-    settings = Field[dict[str, Any]](validators.settings)
+    settings = Field[dict[str, Any]](values.settings)
     sync_tensorboard = Field[bool](validators.boolean)
     tensorboard = Field[bool](validators.boolean)
 
@@ -137,7 +139,7 @@ def wandb_config(
     id: str | None = None,  # noqa: A002
     name: str | None = None,
     tags: list[str] | tuple[str, ...] | None = None,
-    config: Mapping[str, Any] | None = None,
+    config: Mapping[str, Any] | Namespace | None = None,
     mode: Mode | None = None,
     group: str | None = None,
     run_mode: RunMode | None = None,
@@ -162,7 +164,8 @@ def wandb_config(
         id: The id of the run of the top-level task. Children that open a separate run use `{id}-{action name}`.
         name: The display name of the run.
         tags: Tags, of 1 to 64 characters each.
-        config: Values for `run.config`. They must be JSON; tuples become lists. Credentials are refused.
+        config: Values for `run.config`, as `wandb.init()` takes them: a dictionary, a dataclass, a pydantic model or an
+            `argparse.Namespace`. They are carried as W&B stores them; what W&B would lose, and credentials, are refused.
         mode: The mode of `wandb.init()`.
         group: The group of the run; the name of the Flyte run by default.
         run_mode: "auto" reuses the parent task's run or opens one, "new" always opens one, "shared" always reuses the
@@ -184,7 +187,7 @@ def wandb_config(
         `{**wandb_config(...), **wandb_sweep_config(...)}`, or for `with wandb_config(...):` inside a task.
 
     Raises:
-        InvalidValueError: W&B would refuse a value, it cannot be carried as JSON, or it is a credential.
+        InvalidValueError: W&B would refuse or lose a value, or it is a credential.
     """
     return WandbConfig.from_values(
         project=project,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from wandb_runtime.config.limits import shorten
 from wandb_runtime.lifecycle.plans import PlanningContext, RunLocation
 from wandb_runtime.lifecycle.rank_layout import RankLayout, modes_of, separate_run_layout
 
@@ -109,10 +110,10 @@ def _add_task_defaults(init: dict[str, Any], inputs: Inputs, task: TaskIdentity,
         init["group"] = group
     short_name = inputs.context.short_name
     if short_name and "job_type" not in init and not _has(environment, "WANDB_JOB_TYPE"):
-        init["job_type"] = short_name
+        init["job_type"] = shorten("job_type", short_name)
     # A later attempt keeps the name, which somebody may have changed in the app.
     if short_name and "name" not in init and not task.attempt and not _has(environment, "WANDB_NAME"):
-        init["name"] = f"{short_name}-{task.action_name[:_SHORT_ACTION]}{layout.id_suffix}"
+        init["name"] = shorten("name", f"{short_name}-{task.action_name[:_SHORT_ACTION]}{layout.id_suffix}")
     # A retry of the action finds its run by the id and continues it.
     if init.keys().isdisjoint(_RESUME_ARGUMENTS):
         init["resume"] = "allow"

@@ -12,7 +12,7 @@ from enum import Enum
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
-from wandb_runtime.config.validators import is_credential
+from wandb_runtime.config.values import is_credential
 
 if TYPE_CHECKING:
     from wandb_runtime.tasks.decorating import Call

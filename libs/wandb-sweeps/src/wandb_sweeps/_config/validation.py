@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wandb_runtime.config import validators
+from wandb_runtime.config import values
 
 from wandb_sweeps._config.search_space import (
     NUMBER,
@@ -58,7 +58,7 @@ _CONTROLLER = {"type": required(_one_of("cloud", "local"))}
 
 def parameters(field: str, value: Mapping[str, Any]) -> dict[str, Any]:
     """Require a search space."""
-    space = validators.mapping(field, value)
+    space = values.mapping(field, value)
     _refuse(problems_of_space(field, space))
     return space
 
@@ -121,7 +121,7 @@ def _between_fields(config: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _section(field: str, value: Mapping[str, Any], keys: Mapping[str, Key], owner: str) -> dict[str, Any]:
-    section = validators.mapping(field, value)
+    section = values.mapping(field, value)
     _refuse(problems_of_keys(field, section, keys, owner))
     return section
 
