@@ -165,7 +165,7 @@ def wandb_config(
         name: The display name of the run.
         tags: Tags, of 1 to 64 characters each.
         config: Values for `run.config`, as `wandb.init()` takes them: a dictionary, a dataclass, a pydantic model or an
-            `argparse.Namespace`. They are carried as W&B stores them; what W&B would lose, and credentials, are refused.
+            `argparse.Namespace`. They are carried as W&B stores them; what it would lose, and credentials, are refused.
         mode: The mode of `wandb.init()`.
         group: The group of the run; the name of the Flyte run by default.
         run_mode: "auto" reuses the parent task's run or opens one, "new" always opens one, "shared" always reuses the
