@@ -130,3 +130,14 @@ def test_icon_needs_no_network() -> None:
     """It is a data URI."""
     assert Wandb().icon_uri.startswith("data:image/svg+xml,")
     assert (Wandb().name, Wandb(name="mine").name) == ("Weights & Biases", "mine")
+
+
+@pytest.mark.parametrize("variable", ["WANDB_BASE_URL", "WANDB_APP_URL", None])
+def test_link_has_no_password(variable: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everybody can see it."""
+    secret = "https://api:the-key@wandb.example.com"
+    if variable is not None:
+        monkeypatch.setenv(variable, secret)
+    to = Wandb(host=None if variable else secret, entity="e", project="p")
+
+    assert link(to) == "https://wandb.example.com/e/p/runs/run1-a2"

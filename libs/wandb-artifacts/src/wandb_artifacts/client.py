@@ -16,6 +16,7 @@ from wandb_artifacts._client import queries
 from wandb_artifacts._client.connection import Connection, SystemSettings
 from wandb_artifacts._client.credentials import Credentials, find_credentials, has_credentials
 from wandb_artifacts._client.options import ClientOptions, current_options, use_options
+from wandb_artifacts._client.redaction import Redactor
 from wandb_artifacts._errors import (
     AccessDeniedError,
     AuthenticationError,
@@ -36,6 +37,7 @@ __all__ = [
     "Client",
     "Connection",
     "Credentials",
+    "Redactor",
     "RunSnapshot",
     "find_credentials",
     "find_setting",

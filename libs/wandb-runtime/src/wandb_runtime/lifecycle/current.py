@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, overload
 
 from wandb_runtime._errors import NoRunError, RunOpenError
@@ -24,6 +25,7 @@ _NO_TASK = (
     "this code runs outside of Flyte tasks and functions with @wandb_init, or in a thread without the context of its "
     "task: start threads by asyncio.to_thread or with contextvars.copy_context().run"
 )
+_FORKED = "this process was forked from that of the task, which has the run: log there"
 _UNDECORATED = "the task has no @wandb_init; put it above @env.task, or pass the run to this code"
 _SILENT_RANK = 'this rank of the distributed task does not log; use run_mode="shared" or "new" for a run on every rank'
 _NO_TRIAL = (
@@ -41,6 +43,7 @@ class CurrentRun:
     action: tuple[str, str] | None
     connection: Connection | None = None
     """How the run's server is reached; None if another function has opened the run."""
+    process: int = field(default_factory=os.getpid)
 
 
 # A context variable is inherited by threads, traces and, in local mode, child tasks. Storing the action hides it from
@@ -61,7 +64,8 @@ _trial: ContextVar[_Trial | None] = ContextVar("wandb_runtime_trial", default=No
 def current_run() -> CurrentRun | None:
     """Return the run of the current action, or of a function outside Flyte; None without a run."""
     found = _current.get()
-    return found if found is not None and found.action == _action() else None
+    is_current = found is not None and found.process == os.getpid() and found.action == _action()
+    return found if is_current else None
 
 
 @contextlib.contextmanager
@@ -124,6 +128,9 @@ def _find_run() -> Run:
     found = current_run()
     if found is not None:
         return _open_run_of(found)
+    elsewhere = _current.get()
+    if elsewhere is not None and elsewhere.process != os.getpid():
+        raise NoRunError(_FORKED)
     trial, action = _trial.get(), _action()
     if trial is None or trial.action != action:
         raise NoRunError(_NO_TASK if action is None else _UNDECORATED)

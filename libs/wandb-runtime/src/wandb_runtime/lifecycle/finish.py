@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import logging
 import os
@@ -17,7 +18,7 @@ from wandb_runtime.lifecycle.delivery import find_problem
 from wandb_runtime.tasks.action import current_task
 from wandb_runtime.tasks.outputs import DownloadedLogs
 from wandb_runtime.tasks.shutdown import is_stopping
-from wandb_runtime.tasks.threads import to_thread
+from wandb_runtime.tasks.threads import submit, to_thread
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from wandb_runtime.tasks.outputs import TraceOutput
 
 _logger = logging.getLogger("wandb_runtime")
+
+
+# Seconds beyond finish_timeout, which the service process observes itself.
+_FOR_THE_SERVICE = 5.0
 
 
 @dataclass(frozen=True)
@@ -180,6 +185,23 @@ def last_step_of(run: Run) -> int:
     return -1
 
 
+def _finish(run: Run, exit_code: int) -> None:
+    """Call `run.finish`, which waits for ever for a service process that does not respond.
+
+    Raises:
+        TimeoutError: It has not returned in time. The service process was killed: the next run starts a new one.
+    """
+    finishing, timeout = submit(lambda: run.finish(exit_code)), run.settings.finish_timeout
+    limit = timeout + _FOR_THE_SERVICE if timeout > 0 else None
+    if not concurrent.futures.wait([finishing], limit).done:
+        from wandb_runtime.server import sdk_private
+
+        sdk_private.kill_service(run)
+        msg = f"wandb-core has not responded for {limit:g} s and was killed"
+        raise TimeoutError(msg)
+    finishing.result()
+
+
 def finish_run(run: Run, exit_code: int, *, verify_by: Connection | None = None) -> LocalRun | None:
     """Close a run object, and verify that the server has the run's end. Never raises.
 
@@ -194,7 +216,7 @@ def finish_run(run: Run, exit_code: int, *, verify_by: Connection | None = None)
     local = LocalRun.of(run)
     problem = None
     try:
-        run.finish(exit_code)
+        _finish(run, exit_code)
     except Exception as error:  # noqa: BLE001
         problem = f"{type(error).__name__}: {error}"
     else:

@@ -72,6 +72,7 @@ def open_run(
     if is_launched(os.environ):
         # The launcher's service would take two ranks for one process, and a run of a killed rank for one in use.
         sdk_private.detach_inherited_service()
+    sdk_private.forget_dead_service()
     request = RunRequest.of(init, connection)
     init = {**init, **_absolute_dir(init, settings)}
     require_api_key(request, init.get("mode"))

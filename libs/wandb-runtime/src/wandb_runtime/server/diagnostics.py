@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wandb_artifacts import AuthenticationError
-from wandb_artifacts.client import Client, Connection, find_credentials
+from wandb_artifacts.client import Client, Connection, Redactor, find_credentials
 
 from wandb_runtime._errors import MissingApiKeyError, RunOpenError, UnavailableError
 
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
 _PROBE_TIMEOUT = 10.0
 _LONGEST_REASON = 300
 _NO_REASON = "<no message>"
+# Refusals that may be about key, entity or project; of others, the server's own text states the reason.
+_ABOUT_ACCESS = re.compile(
+    r"<no message>|returned error 40[134]|permission|denied|forbidden|unauthori[sz]ed|access", re.I
+)
 _OK = 200
 _UNAUTHORIZED = 401
 
@@ -89,10 +95,13 @@ def explain_failure(error: Exception, request: RunRequest) -> RunOpenError:
     from wandb_runtime.server import sdk_private
 
     if sdk_private.is_unavailable(error):
-        return UnavailableError(f"{request}: {_outage_advice(error) or _NO_RESPONSE}{_quoted(error)}")
+        return UnavailableError(f"{request}: {_outage_advice(error) or _NO_RESPONSE}{_quoted(error, request)}")
+    reason = _summarize(error, request)
     if sdk_private.is_refusal(error):
-        return RunOpenError(f"{request}: {_refusal(request)}{_quoted(error)}")
-    return RunOpenError(f"{request}: {type(error).__name__}: {_summarize(error)}")
+        if not _ABOUT_ACCESS.search(reason):
+            return RunOpenError(f"{request}: the server refuses the run: {reason}")
+        return RunOpenError(f"{request}: {_refusal(request)}{_quoted(error, request)}")
+    return RunOpenError(f"{request}: {type(error).__name__}: {reason}")
 
 
 def _refusal(request: RunRequest) -> str:
@@ -118,14 +127,19 @@ def _refusal(request: RunRequest) -> str:
     )
 
 
-def _quoted(error: Exception) -> str:
-    reason = _summarize(error)
+def _quoted(error: Exception, request: RunRequest) -> str:
+    reason = _summarize(error, request)
     return "" if reason == _NO_REASON else f". W&B's error: {reason}"
 
 
-def _summarize(error: Exception) -> str:
-    """Return the SDK's error text in one line, without its advice on calling wandb.init, and without the key."""
+def _summarize(error: Exception, request: RunRequest) -> str:
+    """Return the SDK's error text in one line, without its advice on calling wandb.init, and without the key.
+
+    The server may have echoed the request, with the key in any encoding.
+    """
     text = " ".join(str(error).partition("\nConsider increasing")[0].split())
-    key = os.environ.get("WANDB_API_KEY")
-    text = (text.replace(key, "***") if key else text).rstrip(" :")
+    redact = Redactor([os.environ.get("WANDB_API_KEY")])
+    with contextlib.suppress(AuthenticationError):
+        redact.add(find_credentials(request.connection).api_key)
+    text = redact(text).rstrip(" :")
     return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}..."

@@ -8,6 +8,7 @@ The tests named `test_canary_…` in tests/e2e/test_open_errors.py fail if they 
 | `wandb_setup._singleton`, `_singleton_lock`, `_active_runs`, `Run._is_finished` | an SDK sweep agent ends all runs |
 | `Run._is_finished`, `_exit_code`, `_wl`, `ServiceConnection._torn_down` | a body may end its run, or wandb itself |
 | `Config._set_settings`, `Settings._jupyter` | `allow_val_change` of `wandb.init` has no effect after opening |
+| `ServiceConnection._proc`, `_cleanup`, `ServiceProcess._process` | a service process that hangs or has died |
 | `WANDB_SERVICE` | the ranks of a launcher must not share its service process |
 | `service.inform_attach`, `inform_finish`, `deliver_exit` | an id whose opening failed stays in use otherwise |
 | texts of `wandb.errors` | they alone distinguish an outage from a refusal |
@@ -27,6 +28,7 @@ from wandb.sdk.lib.service.service_connection import WandbAttachFailedError
 from wandb.sdk.wandb_init import _set_global_run
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
 
     from wandb import Run
@@ -116,6 +118,38 @@ def _forget_finished_runs() -> None:
     for run in list(session._active_runs):  # noqa: SLF001
         if run._is_finished:  # noqa: SLF001
             session.remove_active_run(run)
+
+
+def forget_dead_service() -> None:
+    """Let `wandb.init` start a new service process if that of this process has died."""
+    session = wandb_setup._singleton  # noqa: SLF001
+    process = _service_process(session)
+    if session is not None and process is not None and process.poll() is not None:
+        _forget_service(session)
+
+
+def kill_service(run: Run) -> None:
+    """Kill the service process of a run, which does not respond; `wandb.init` will start a new one."""
+    session = run._wl  # noqa: SLF001
+    if process := _service_process(session):
+        process.kill()
+        process.wait()
+    if session is not None:
+        _forget_service(session)
+
+
+def _service_process(session: wandb_setup._WandbSetup | None) -> subprocess.Popen[bytes] | None:
+    connection = session and session._connection  # noqa: SLF001
+    return connection._proc._process if connection and connection._proc else None  # noqa: SLF001
+
+
+def _forget_service(session: wandb_setup._WandbSetup) -> None:
+    with wandb_setup._singleton_lock:  # noqa: SLF001
+        if wandb_setup._singleton is session:  # noqa: SLF001
+            wandb_setup._singleton = None  # noqa: SLF001
+    os.environ.pop("WANDB_SERVICE", None)
+    if session._connection is not None and session._connection._cleanup is not None:  # noqa: SLF001
+        session._connection._cleanup()  # noqa: SLF001
 
 
 def detach_inherited_service() -> None:

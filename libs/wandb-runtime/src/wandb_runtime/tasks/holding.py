@@ -7,6 +7,7 @@ from asyncio import CancelledError
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
+from wandb_runtime.tasks.forks import ending_forked_children
 from wandb_runtime.tasks.outputs import store_output, store_output_async
 from wandb_runtime.tasks.shutdown import Closable, exit_code_of, watch_body
 from wandb_runtime.tasks.threads import to_thread
@@ -42,7 +43,7 @@ def hold(start: Callable[[], Session]) -> Iterator[None]:
     with watch_body() as body:
         session = start()
         try:
-            with body.running(session), session.active():
+            with body.running(session), session.active(), ending_forked_children():
                 yield
         except BaseException as error:
             store_output(session.close(exit_code_of(error)), error)
@@ -56,7 +57,7 @@ async def hold_async(start: Callable[[], Session]) -> AsyncIterator[None]:
     with watch_body() as body:
         session = await to_thread(start, undo=_abandon)
         try:
-            with body.running(session), session.active():
+            with body.running(session), session.active(), ending_forked_children():
                 yield
         except BaseException as error:
             await store_output_async(await _close(session, exit_code_of(error)), error)

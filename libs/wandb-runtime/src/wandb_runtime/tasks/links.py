@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from wandb_artifacts import app_url
 
@@ -30,7 +30,13 @@ def find_app_url(host: str | None) -> str:
         host: The API base URL; None if none was given.
     """
     override = os.environ.get("WANDB_APP_URL")
-    return override.rstrip("/") if override else app_url(host or os.environ.get("WANDB_BASE_URL"))
+    return _without_user(override.rstrip("/") if override else app_url(host or os.environ.get("WANDB_BASE_URL")))
+
+
+def _without_user(url: str) -> str:
+    """Return a URL without user name and password: everybody can see a link."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def project_url(host: str | None, entity: str | None, project: str | None, *rest: str) -> str:

@@ -67,8 +67,18 @@ def install_handler() -> None:
         and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     ):
         signal.signal(signal.SIGTERM, _handle)
+        os.register_at_fork(after_in_child=_reset_in_child)
         if is_launched(os.environ):
             _watch_signals()
+
+
+def _reset_in_child() -> None:
+    """Let SIGTERM end a forked process as usual: the functions and the threads are those of its parent."""
+    _bodies.clear()
+    if signal.getsignal(signal.SIGTERM) is _handle:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if is_launched(os.environ):
+            signal.set_wakeup_fd(-1)
 
 
 def is_stopping() -> bool:
