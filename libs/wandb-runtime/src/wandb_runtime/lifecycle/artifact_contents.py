@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wandb_runtime.lifecycle.run_log import read_entries, write_entries
+from wandb_runtime.lifecycle.run_log import parse, read_entries, scan_to_end, write_entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("wandb_runtime")
 
 _FOLDER = "artifacts"
-# Seconds: the SDK may write the last records after run.finish() has returned.
-_PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)
 
 
 def collect_artifacts(directory: str) -> None:
@@ -32,19 +29,12 @@ def collect_artifacts(directory: str) -> None:
     """
     folder = Path(directory)
     for log in folder.glob("run-*.wandb"):
-        if "artifact" in _wait_for_end(log):
+        if scan_to_end(log, lambda record: [record.artifact.name] if _is_artifact(record) else []):
             _rewrite(log, folder)
 
 
-def _wait_for_end(log: Path) -> set[str]:
-    """Wait, within bounds, until the SDK has written all of the log; return the kinds of its records."""
-    for pause in (*_PAUSES, None):
-        with log.open("rb") as file:
-            kinds = {_parse(entry).WhichOneof("record_type") for entry in read_entries(file)}
-        if pause is None or "exit" in kinds:
-            break
-        time.sleep(pause)
-    return kinds
+def _is_artifact(record: Any) -> bool:
+    return bool(record.WhichOneof("record_type") == "artifact")
 
 
 def _rewrite(log: Path, folder: Path) -> None:
@@ -56,24 +46,12 @@ def _rewrite(log: Path, folder: Path) -> None:
 
 def _with_copies(entries: Iterator[bytes], folder: Path) -> Iterator[bytes]:
     for entry in entries:
-        record = _artifact_of(entry)
-        if record is None:
-            yield entry
-        else:
+        record = parse(entry)
+        if _is_artifact(record):
             _copy_contents(record.artifact, folder)
             yield record.SerializeToString()
-
-
-def _artifact_of(entry: bytes) -> Any:
-    """Return the record of an entry that logs an artifact; None for other entries."""
-    record = _parse(entry)
-    return record if record.WhichOneof("record_type") == "artifact" else None
-
-
-def _parse(entry: bytes) -> Any:
-    from wandb.proto import wandb_internal_pb2
-
-    return wandb_internal_pb2.Record.FromString(entry)
+        else:
+            yield entry
 
 
 def _copy_contents(artifact: Any, folder: Path) -> None:

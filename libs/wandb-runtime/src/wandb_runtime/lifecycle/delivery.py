@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from wandb_artifacts.client import Client
 
-from wandb_runtime.lifecycle.run_log import read_entries
+from wandb_runtime.lifecycle.run_log import scan_to_end
 from wandb_runtime.tasks.threads import submit
 
 if TYPE_CHECKING:
@@ -81,15 +81,10 @@ def _final_state(run: RunRef, client: Client) -> str:
 
 def _sent_files(directory: str) -> set[str]:
     """Return the names of the files that the run has sent, as far as they exist and are not empty."""
-    from wandb.proto import wandb_internal_pb2
-
-    folder, sent = Path(directory), set()
+    folder = Path(directory)
+    sent: set[str] = set()
     for log in folder.glob("run-*.wandb"):
-        with log.open("rb") as file:
-            for entry in read_entries(file):
-                record = wandb_internal_pb2.Record.FromString(entry)
-                if record.WhichOneof("record_type") == "files":
-                    sent |= {item.path for item in record.files.files}
+        sent |= scan_to_end(log, lambda record: [item.path for item in record.files.files])
     files = ((name, folder / "files" / name) for name in sent)
     return {name for name, file in files if file.is_file() and file.stat().st_size}
 

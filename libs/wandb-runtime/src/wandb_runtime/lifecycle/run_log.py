@@ -7,16 +7,46 @@ type. An entry is a `Record` of W&B's protocol. The wandb SDK has no reader for 
 from __future__ import annotations
 
 import struct
+import time
 import zlib
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+T = TypeVar("T")
 
 _FILE_HEADER = struct.pack("<4sHB", b":W&B", 0xBEE1, 0)
 _BLOCK = 32768
 _FRAGMENT = struct.Struct("<IHB")
+# Seconds: the SDK may write the last records after run.finish() has returned.
+_PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)
 _FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
+
+
+def scan_to_end(log: Path, select: Callable[[Any], Iterable[T]]) -> set[T]:
+    """Return what is selected from the records of a run that has ended.
+
+    Waits, within bounds, until the log has the record of the run's end.
+    """
+    for pause in (*_PAUSES, None):
+        found, has_end = set(), False
+        with log.open("rb") as file:
+            for record in map(parse, read_entries(file)):
+                has_end = has_end or record.WhichOneof("record_type") == "exit"
+                found.update(select(record))
+        if has_end or pause is None:
+            break
+        time.sleep(pause)
+    return found
+
+
+def parse(entry: bytes) -> Any:
+    """Parse an entry into W&B's `Record`."""
+    from wandb.proto import wandb_internal_pb2
+
+    return wandb_internal_pb2.Record.FromString(entry)
 
 
 def read_entries(file: IO[bytes]) -> Iterator[bytes]:
