@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 import flyte
-import psutil
 import pytest
 from flyteplugins.wandb import NoRunError, get_wandb_run, wandb_config, wandb_init
 from wandb_devserver import DevServer
@@ -129,9 +128,11 @@ def test_thread_that_outlives_its_task_has_no_run(wandb_devserver: DevServer) ->
 
 
 def signal_service(number: int) -> None:
-    for process in psutil.Process().children(recursive=True):
-        if process.name().startswith("wandb-core"):
-            process.send_signal(number)
+    from wandb_runtime.server import sdk_private
+
+    process = sdk_private._service_process(get_wandb_run(required=True)._wl)
+    assert process is not None
+    process.send_signal(number)
 
 
 @wandb_init(finish_timeout=1)

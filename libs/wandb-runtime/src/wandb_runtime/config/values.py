@@ -125,7 +125,7 @@ def _sdk_value(field: str, value: object) -> Any:
     except Exception as error:
         reason = f"{kind.__name__} cannot be stored by W&B; give a number, a string, a list or a dictionary"
         raise InvalidValueError(field, None, reason) from error
-    if isinstance(stored, str) and hasattr(value, "__array__") and getattr(value, "ndim", 1) and _size(value) != 1:
+    if isinstance(stored, str) and hasattr(value, "__array__") and getattr(value, "ndim", True) and _size(value) != 1:
         raise InvalidValueError(field, None, f"W&B would store only a summary of this {kind.__name__}; give .tolist()")
     return stored
 

@@ -31,7 +31,8 @@ def scan_to_end(log: Path, select: Callable[[Any], Iterable[T]]) -> set[T]:
     Waits, within bounds, until the log has the record of the run's end.
     """
     for pause in (*_PAUSES, None):
-        found, has_end = set(), False
+        found: set[T] = set()
+        has_end = False
         with log.open("rb") as file:
             for record in map(parse, read_entries(file)):
                 has_end = has_end or record.WhichOneof("record_type") == "exit"
@@ -46,7 +47,8 @@ def parse(entry: bytes) -> Any:
     """Parse an entry into W&B's `Record`."""
     from wandb.proto import wandb_internal_pb2
 
-    return wandb_internal_pb2.Record.FromString(entry)
+    protocol: Any = wandb_internal_pb2
+    return protocol.Record.FromString(entry)
 
 
 def read_entries(file: IO[bytes]) -> Iterator[bytes]:
