@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PROBE_TIMEOUT = 10.0
+_SHORT_PROBE_TIMEOUT = 5.0
 _LONGEST_REASON = 300
 _NO_REASON = "<no message>"
 # Refusals that may be about key, entity or project; of others, the server's own text states the reason.
@@ -63,7 +64,7 @@ class RunRequest:
 
     def is_server_responding(self) -> bool:
         """Whether the server responds to a small request, with whatever status."""
-        return Client(self.connection, timeout=_PROBE_TIMEOUT).key_status() is not None
+        return Client(self.connection, timeout=_SHORT_PROBE_TIMEOUT).key_status() is not None
 
     def __str__(self) -> str:
         return f"Cannot open W&B run {self.run_id or 'of this function'} at {self.host}"

@@ -7,6 +7,7 @@ from asyncio import CancelledError
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
+from wandb_runtime.tasks.errors import TaskError
 from wandb_runtime.tasks.forks import ending_forked_children
 from wandb_runtime.tasks.outputs import store_output, store_output_async
 from wandb_runtime.tasks.shutdown import Closable, exit_code_of, watch_body
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from wandb_runtime.tasks.outputs import TraceOutput
+    from wandb_runtime.tasks.errors import TaskError
+from wandb_runtime.tasks.outputs import TraceOutput
 
 
 class Session(Closable, Protocol):
@@ -41,7 +43,11 @@ def hold(start: Callable[[], Session]) -> Iterator[None]:
         start: Opens the session. May block.
     """
     with watch_body() as body:
-        session = start()
+        try:
+            session = start()
+        except TaskError as error:
+            # Without the frames below, which say nothing to the user.
+            raise error.with_traceback(None) from None
         try:
             with body.running(session), session.active(), ending_forked_children():
                 yield
@@ -55,7 +61,10 @@ def hold(start: Callable[[], Session]) -> Iterator[None]:
 async def hold_async(start: Callable[[], Session]) -> AsyncIterator[None]:
     """`hold` for coroutine functions: everything that blocks runs off the event loop."""
     with watch_body() as body:
-        session = await to_thread(start, undo=_abandon)
+        try:
+            session = await to_thread(start, undo=_abandon)
+        except TaskError as error:
+            raise error.with_traceback(None) from None
         try:
             with body.running(session), session.active(), ending_forked_children():
                 yield
