@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from wandb_artifacts import InvalidValueError, ServerAnswerError
-from wandb_artifacts._history import export as history_export
+from wandb_artifacts._client.options import use_options
 from wandb_artifacts._history.export import IncompleteHistoryError, check_format, export_history, history_file
 from wandb_artifacts._history.rows import are_strict, strict_rows
 from wandb_artifacts._history.scan import HistorySource, scan
@@ -422,14 +422,14 @@ def test_care_does_not_believe_a_page_that_is_fuller_than_awaited() -> None:
     assert scanned(source, is_careful=True) == source.expected
 
 
-def test_rows_that_show_late_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_that_show_late_are_waited_for() -> None:
     class Late(Source):
         async def page(self, first: int, end: int, samples: int) -> list[str]:
             rows = await super().page(first, end, samples)
             return rows if len(self.asked) > 2 else []
 
-    monkeypatch.setattr(history_export, "_PAUSES", (0, 0, 0))
-    count, _ = export(Late([0, 1, 2], last_step=-1), "json")
+    with use_options(history_pauses=(0, 0, 0)):
+        count, _ = export(Late([0, 1, 2], last_step=-1), "json")
 
     assert count == 3
 

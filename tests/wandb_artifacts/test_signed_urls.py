@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 import pytest
 from wandb_artifacts import IncompleteDownloadError, Progress, download_run, download_sweep
-from wandb_artifacts._download import progress
+from wandb_artifacts._client.options import use_options
 
 from tests.wandb_artifacts.signed_url_proxy import SignedUrlProxy
 
@@ -79,7 +79,6 @@ def test_interrupted_file_is_resumed_if_ranges_are_supported(
     backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ranges: str
 ) -> None:
     """The next call goes on where the server knows ranges, and begins anew where it does not."""
-    monkeypatch.setattr(progress, "_INTERVAL", 0.0)
     data = os.urandom(4 * 1024 * 1024)
     path = backend.run(files={"large": data})
 
@@ -87,7 +86,7 @@ def test_interrupted_file_is_resumed_if_ranges_are_supported(
         if progress.received > 2_000_000 and progress.state == "receiving":
             raise InterruptedError
 
-    with pytest.raises(InterruptedError):
+    with use_options(report_interval=0), pytest.raises(InterruptedError):
         download_run(path, tmp_path, progress=interrupt, include_history=False)
     with SignedUrlProxy(backend.server, ranges=ranges) as proxy:
         monkeypatch.setenv("WANDB_BASE_URL", proxy.url)

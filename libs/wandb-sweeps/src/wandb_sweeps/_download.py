@@ -10,7 +10,6 @@ from wandb_artifacts.flyte import download_sweep_to_folders
 from wandb_runtime import WandbConfig
 from wandb_runtime.server.references import parse_reference
 from wandb_runtime.tasks.action import current_task
-from wandb_runtime.tasks.outputs import trust
 from wandb_runtime.tasks.threads import to_thread
 
 from wandb_sweeps._config.sweep import WandbSweepConfig
@@ -90,7 +89,6 @@ def _resolve(sweep_id: str | None) -> SweepRef:
         sweep_id = current.id
     sweep, run = WandbSweepConfig.current(), WandbConfig.current()
     host = current.host if current else run.host
-    trust(host)
     places = [(sweep.entity, sweep.project), (run.entity, run.project)]
     if current:
         places.insert(0, (current.entity, current.project))

@@ -53,6 +53,10 @@ class ClientOptions:
     """How W&B is reached; None for the environment's settings."""
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     pages: PageSizes = field(default_factory=PageSizes)
+    history_pauses: tuple[float, ...] = (0, 1, 3)
+    """Seconds before each repeated scan if rows are missing: W&B may count rows before it returns them."""
+    report_interval: float = 0.05
+    """Seconds between two reports of bytes; starts and ends of files are always reported."""
 
 
 _current: ContextVar[ClientOptions] = ContextVar("wandb_artifacts_client_options")

@@ -5,13 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Literal
 
+from wandb_artifacts._client.options import current_options
 from wandb_artifacts._download.results import OnProgress, Progress
 
 if TYPE_CHECKING:
     from wandb_artifacts._refs import RunRef
-
-_INTERVAL = 0.05
-"""Seconds between two reports of bytes; starts and ends of files are always reported."""
 
 
 class Tracker:
@@ -24,6 +22,7 @@ class Tracker:
         self._bytes_done = 0
         self._bytes_known = 0
         self._last = 0.0
+        self._interval = current_options().report_interval
 
     def expect(self, files: int, size: int) -> None:
         self._files_known += files
@@ -46,7 +45,7 @@ class Tracker:
         if self._report is None:
             return
         now = time.monotonic()
-        if state == "receiving" and follower.is_reported and now - self._last < _INTERVAL:
+        if state == "receiving" and follower.is_reported and now - self._last < self._interval:
             return
         follower.is_reported = True
         self._last = now

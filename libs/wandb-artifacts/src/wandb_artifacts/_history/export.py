@@ -8,6 +8,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, get_args
 
 from wandb_artifacts._asyncio import to_thread
+from wandb_artifacts._client.options import current_options
 from wandb_artifacts._download.results import HistoryFormat
 from wandb_artifacts._errors import DownloadError, InvalidValueError
 from wandb_artifacts._history.scan import scan
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from wandb_artifacts._history.scan import HistorySource
 
 OnRows = Callable[[int], None]
-
-_PAUSES = (0, 1, 3)
-"""Seconds before each repeated scan if rows are missing: W&B may count rows before it returns them."""
 
 
 class IncompleteHistoryError(DownloadError):
@@ -88,7 +86,7 @@ async def export_history(
     """
     found = await _write(source, part, format, ahead, on_rows)
     expected = source.line_count or 0
-    for pause in _PAUSES:
+    for pause in current_options().history_pauses:
         if found >= expected:
             return found
         await asyncio.sleep(pause)

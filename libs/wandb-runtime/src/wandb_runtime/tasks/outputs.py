@@ -119,14 +119,6 @@ class DownloadedLogs:
         return f"They are still on W&B: download them with `{command}`"
 
 
-def trust(host: str | None) -> None:
-    """Allow the API key to be sent to a server that the user's own code or configuration names."""
-    from wandb_artifacts.flyte import trust_host
-
-    if host:
-        trust_host(host)
-
-
 def store_output(output: TraceOutput | None, error: BaseException | None = None) -> None:
     """Store a directory as the output of a trace, if there is a task that can have it. Failures are logged.
 
