@@ -50,13 +50,14 @@ def in_turns(what: str, ours: Callable[[], float], baseline: Callable[[], float]
         what: What is measured, for people.
         ours: Does it once and returns what it took.
         baseline: The same, for what it is compared with.
-        rounds: How often, after one round that is not counted.
+        rounds: How often, after one round that is not counted; a single round measures nothing and has no such.
     """
+    warm_ups = 1 if rounds > 1 else 0
     measured: dict[Callable[[], float], list[float]] = {ours: [], baseline: []}
-    for number in range(rounds + 1):
+    for number in range(rounds + warm_ups):
         for measure in (ours, baseline) if number % 2 else (baseline, ours):
             measured[measure].append(measure())
-    return Rounds(what, measured[ours][1:], measured[baseline][1:])
+    return Rounds(what, measured[ours][warm_ups:], measured[baseline][warm_ups:])
 
 
 def verdict(figures: dict[str, float], goal: float, unit: str = "") -> int:

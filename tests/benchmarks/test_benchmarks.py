@@ -1,5 +1,6 @@
 """Benchmarks at tiny sizes: they run, but measure nothing."""
 
+import os
 import re
 import subprocess
 import sys
@@ -7,13 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.preloaded.client import popen
+
 MANY = re.MULTILINE
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 def run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(BENCHMARKS / script), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    with popen(command, os.environ, BENCHMARKS) as process:
+        output, errors = process.communicate()
+        return subprocess.CompletedProcess(command, process.wait(), output, errors)
 
 
 @pytest.mark.parametrize(

@@ -180,14 +180,15 @@ async def recovering() -> str:
     return run_id
 
 
-def log_steadily(seconds: float) -> None:
-    """Log ten rows a second and print each with its time."""
-    end = time.time() + seconds
-    row = 0
-    while time.time() < end:
+def log_steadily() -> None:
+    """Log ten rows a second for ten minutes, after printing how often they are sent."""
+    run = get_wandb_run()
+    assert run is not None
+    settings = run.settings
+    print(f"intervals {settings.x_file_stream_transmit_interval:.0f} {settings.x_transaction_log_flush_interval:.0f}")
+    for row in range(6000):
         log(row=row, attempt=attempt())
-        print("row", row, time.time())
-        row += 1
+        print(f"row {row} ")
         time.sleep(0.1)
 
 
@@ -196,7 +197,7 @@ def log_steadily(seconds: float) -> None:
 async def killed() -> str:
     """Logs until it is killed, and continues in its second attempt."""
     if flyte.ctx().attempt_number == 0:
-        await asyncio.to_thread(log_steadily, 600)
+        await asyncio.to_thread(log_steadily)
     return log(row=-1, attempt=attempt())
 
 
