@@ -229,6 +229,7 @@ def raising_with_the_run_open() -> None:
     raise ValueError(msg)
 
 
+@pytest.mark.usefixtures("no_forkserver")  # The forkserver prints to the standard streams of its start.
 def test_exception_fails_the_trial_and_prints_its_traceback(
     wandb_devserver: DevServer, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -99,6 +99,7 @@ async def agent_beside_a_run() -> AgentResult:
     return await agent
 
 
+@pytest.mark.usefixtures("no_forkserver")  # The forkserver prints to the standard streams of its start.
 def test_trials_see_parameters_sweep_and_configuration(
     wandb_devserver: DevServer, capfd: pytest.CaptureFixture[str]
 ) -> None:
