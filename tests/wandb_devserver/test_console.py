@@ -36,7 +36,7 @@ report([[line.content for line in lines], [line.content for line in run.console_
 
 
 def test_label_of_a_line_is_apart_from_its_text(scripts: Scripts) -> None:
-    """Several writers of a run are told apart by it."""
+    """Each writer of a run has a label."""
     lines = scripts.run("""
 with wandb.init(project="p", id="r", settings=wandb.Settings(mode="shared", x_label="rank-1")) as run:
     print('quoted "text" <&>')
