@@ -127,6 +127,7 @@ def test_what_makes_a_sweep_impossible_is_named(text: str, reasons: list[str]) -
     [
         (config(), []),
         (config(metric=LOSS, name="n", description="d", program="p.py", command=["x"], run_cap=3, project="p"), []),
+        (config(job="team/p/job:v0", image_uri="image", scheduler={"job": "team/p/scheduler:v0"}), []),
         (config({"a": {"distribution": "log_uniform", "min": -3, "max": 0}}), ["parameters.a: 'min' and 'max' of"]),
     ],
 )

@@ -26,6 +26,8 @@ _GOALS = ("minimize", "maximize")
 _KEYS = (
     *("method", "metric", "parameters", "early_terminate", "run_cap", "name", "description", "program", "command"),
     *("project", "entity", "controller", "settings", "apiVersion", "kind"),
+    # Of sweeps by launch or another scheduler, which this server only stores.
+    *("job", "image_uri", "scheduler", "metrics"),
 )
 
 
