@@ -254,7 +254,7 @@ def test_prior_runs_belong_to_the_sweep(raw: RawClient) -> None:
 
 def test_a_bayesian_sweep_learns_while_others_write(raw: RawClient) -> None:
     """The search is asked outside of the transaction, and its response becomes a trial."""
-    pytest.importorskip("scipy")
+    pytest.importorskip("sweeps", reason="W&B's package 'sweeps' is not installed: it needs NumPy 1")
     sweep = raw.sweep({**ENDLESS, "method": "bayes", "metric": LOSS, "run_cap": 2})
     agent = sweep.agent()
     run = agent.start()

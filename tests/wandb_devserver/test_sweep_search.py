@@ -19,7 +19,7 @@ from wandb_devserver._search.points import draw, next_point
 with warnings.catch_warnings():
     # The package's models warn at import.
     warnings.simplefilter("ignore")
-    theirs: Any = pytest.importorskip("sweeps")
+    theirs: Any = pytest.importorskip("sweeps", reason="W&B's package 'sweeps' is not installed: it needs NumPy 1")
     their_parameters: Any = pytest.importorskip("sweeps.params")
     stats: Any = pytest.importorskip("scipy.stats")
 

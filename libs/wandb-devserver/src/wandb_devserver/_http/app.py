@@ -19,6 +19,7 @@ from wandb_devserver._http.auth import RequireKey
 from wandb_devserver._http.body import RefusedBodyError, refusal, refuse_body
 from wandb_devserver._http.connections import TrackConnections
 from wandb_devserver._http.origin import CheckOrigin
+from wandb_devserver._http.ranges import IgnoreManyRanges
 from wandb_devserver._pages import routes as pages
 from wandb_devserver._pages.sign_in import sign_in_page
 
@@ -51,6 +52,7 @@ def create_app(backend: Backend, *, hosts: Iterable[str] = ()) -> Starlette:
             Middleware(TrackConnections),
             Middleware(CheckOrigin, hosts=hosts),
             Middleware(RequireKey, api_key=backend.api_key, sessions=backend.sessions, sign_in_page=sign_in_page),
+            Middleware(IgnoreManyRanges),
         ],
         exception_handlers={RefusedBodyError: refuse_body, UsageError: _refuse, ClientDisconnect: _client_is_gone},
     )

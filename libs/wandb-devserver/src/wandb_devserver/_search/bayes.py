@@ -41,7 +41,10 @@ def check_installed() -> None:
         UsageError: if the extra is missing.
     """
     if find_spec("sweeps") is None:
-        msg = "method 'bayes' needs W&B's package 'sweeps' beside the server: pip install 'wandb-devserver[bayes]'"
+        msg = (
+            "method 'bayes' needs W&B's package 'sweeps' beside the server: pip install 'wandb-devserver[bayes]' with "
+            "Python 3.12 or older (it needs NumPy 1)"
+        )
         raise UsageError(msg)
 
 
