@@ -3,7 +3,7 @@
 Hatch finds interpreters on PATH, where pyenv puts only the selected ones, and downloads those that it does not find.
 With this collector it finds all of pyenv's, and skips and reports versions that are not installed.
 
-As a script it prints the versions of the matrix that are installed, newest first.
+As a script it prints the versions of the matrix that are installed, newest first; with --missing, the others.
 """
 
 from __future__ import annotations
@@ -43,12 +43,13 @@ def add_pyenv_to_path() -> None:
     os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), *folders])
 
 
-def installed_versions() -> list[str]:
-    """Find the versions of the matrix on this machine."""
+def matrix_versions() -> dict[str, bool]:
+    """Return the versions of the matrix, newest first, and whether each is installed on this machine."""
     (matrix,) = load_toml_file(str(Path(__file__).parents[1] / "hatch.toml"))["envs"]["hatch-test"]["matrix"]
-    return [version for version in matrix["python"] if python_discovery.get_interpreter(f"python{version}")]
+    return {version: python_discovery.get_interpreter(f"python{version}") is not None for version in matrix["python"]}
 
 
 if __name__ == "__main__":
     add_pyenv_to_path()
-    print(*installed_versions())  # noqa: T201
+    wanted = "--missing" not in sys.argv
+    print(*(version for version, is_installed in matrix_versions().items() if is_installed is wanted))  # noqa: T201

@@ -15,10 +15,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+import tomli
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +62,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("paths", nargs="*", help="files or folders, relative to the repository; all by default")
     paths = parser.parse_args().paths
-    words = tomllib.loads(WORDS.read_text(encoding="utf-8"))
+    words = tomli.loads(WORDS.read_text(encoding="utf-8"))
     phrases = [Phrase(entry["text"], entry["instead"]) for entry in words["phrase"]]
     exemptions = [Exemption(entry["file"], entry["text"]) for entry in words["exception"] if entry["reason"]]
     used: set[Exemption] = set()

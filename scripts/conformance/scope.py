@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import tomli
 from packaging.specifiers import SpecifierSet
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +27,7 @@ class Scope:
     @classmethod
     def read(cls, sdk: str) -> Scope:
         """Read the scope for a version of the SDK."""
-        values = tomllib.loads(FILE.read_text(encoding="utf-8"))
+        values = tomli.loads(FILE.read_text(encoding="utf-8"))
         excluded = [group for group in values["excluded"] if is_for(group, sdk)]
         return cls(
             paths=tuple(values["paths"]),

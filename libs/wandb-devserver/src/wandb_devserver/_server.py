@@ -89,8 +89,11 @@ class DevServer:
 
     @property
     def env(self) -> dict[str, str]:
-        """The environment variables that make a child process log to this server."""
-        return {"WANDB_BASE_URL": self.url, "WANDB_API_KEY": self.api_key}
+        """The environment variables that make a child process log to this server.
+
+        They also turn off the SDK's error reports, which go to a public service.
+        """
+        return {"WANDB_BASE_URL": self.url, "WANDB_API_KEY": self.api_key, "WANDB_ERROR_REPORTING": "false"}
 
     def sign_in_url(self) -> str:
         """Return a URL that signs one browser in, once, within a day."""

@@ -37,7 +37,8 @@ _OUTAGES = (
     (("http 429",), "it limits the rate of requests. Try later, or open fewer runs at once"),
     (("http 409", "http 5"), "the server fails. Try later, and check whether it is up"),
 )
-_NO_RESPONSE = "it did not respond in time. Check the network in between: firewall, proxy, DNS"
+# SDKs before 0.31 report every outage as a timeout.
+_NO_RESPONSE = f"it did not respond in time. {_CHECK_HOST}, and the network in between: firewall, proxy, DNS"
 _KEY_FROM_FLYTE = "in Flyte: secrets=flyte.Secret(key, as_env_var='WANDB_API_KEY') of the TaskEnvironment"
 
 
