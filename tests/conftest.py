@@ -7,15 +7,16 @@ from hypothesis import HealthCheck, settings
 
 # How fast the machine is decides no test.
 settings.register_profile("any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("few examples", settings.get_profile("any speed"), max_examples=10)
 settings.load_profile("any speed")
 
 _TESTS = Path(__file__).parent
 _SLOW_FOLDERS = {"benchmarks", "control_plane", "e2e", "remote"}
-_SLOW_FIXTURES = {"scripts"}
+_SLOW_FIXTURES = {"chromium", "scripts"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that start processes of Flyte or W&B: `-m "not slow"` leaves them out."""
+    """Mark the tests that start processes of Flyte, W&B or a browser: `-m "not slow"` leaves them out."""
     for item in items:
         folder = item.path.relative_to(_TESTS).parts[0]
         if folder in _SLOW_FOLDERS or _SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ())):

@@ -2,9 +2,8 @@
 
 import ast
 import sys
-from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import packages_distributions
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -140,7 +139,7 @@ def test_third_party_imports_are_declared(package: Package) -> None:
     third_party = tops - own - set(sys.stdlib_module_names)
     if package == DEVSERVER:
         third_party -= {"pytest"}  # Its plugin is loaded by pytest: who does not test does not need it.
-    undeclared = {name for name in third_party if not required & distributions(name)}
+    undeclared = {name for name in third_party if not required & distributions().get(name, set())}
 
     assert not undeclared
 
@@ -150,11 +149,15 @@ def requirements(package: Package) -> list[str]:
     return [*package.project["dependencies"], *(line for extra in extras.values() for line in extra)]
 
 
-def distributions(module: str) -> set[str]:
-    return {canonicalize_name(name) for name in installed_modules().get(module, [])}
-
-
 @cache
-def installed_modules() -> Mapping[str, list[str]]:
-    """Read the lists of files of all distributions, which takes a second."""
-    return packages_distributions()
+def distributions() -> dict[str, set[str]]:
+    """The installed distributions by top-level module, from their lists of files.
+
+    On Python 3.10 packages_distributions() only knows distributions with a top_level.txt.
+    """
+    found: dict[str, set[str]] = {}
+    for distribution in metadata.distributions():
+        name = canonicalize_name(distribution.name)
+        for module in {file.parts[0].partition(".")[0] for file in distribution.files or ()}:
+            found.setdefault(module, set()).add(name)
+    return found
