@@ -139,7 +139,7 @@ def test_third_party_imports_are_declared(package: Package) -> None:
     third_party = tops - own - set(sys.stdlib_module_names)
     if package == DEVSERVER:
         third_party -= {"pytest"}  # Its plugin is loaded by pytest: who does not test does not need it.
-    undeclared = {name for name in third_party if not required & distributions().get(name, set())}
+    undeclared = {name for name in third_party if not required & distributions().get(name, {canonicalize_name(name)})}
 
     assert not undeclared
 
