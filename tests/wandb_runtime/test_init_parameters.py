@@ -6,6 +6,8 @@ import pytest
 import wandb
 from wandb_artifacts import app_url
 from wandb_runtime import InitOptions, RunOptions, WandbConfig, wandb_config, wandb_init
+from wandb_runtime.lifecycle.init_arguments import FLUSH_INTERVALS
+from wandb_runtime.lifecycle.opening import _supported
 
 OURS = {"download_logs", "finish_timeout", "flyte_metadata", "host", "log_inputs", "on_unavailable"}
 OURS |= {"rank_scope", "run_mode"}
@@ -57,3 +59,16 @@ def test_app_url_is_that_of_the_sdk(host: str) -> None:
 def test_default_host_is_that_of_the_sdk() -> None:
     """Without a host, links lead to the server that the SDK logs to."""
     assert app_url(None) == wandb.Settings().app_url
+
+
+def test_defaults_that_the_sdk_does_not_know_are_left_out() -> None:
+    """SDKs before 0.31 lack one of them."""
+    settings = _supported({**FLUSH_INTERVALS, "x_of_a_newer_sdk": 1})
+
+    assert set(settings) - {"x_of_a_newer_sdk"} == FLUSH_INTERVALS.keys() & wandb.Settings.model_fields.keys()
+    assert "x_of_a_newer_sdk" in settings
+
+
+@pytest.mark.parametrize("name", FLUSH_INTERVALS)
+def test_settings_of_the_user_reach_every_sdk(name: str) -> None:
+    assert _supported({name: 9}) == {name: 9}

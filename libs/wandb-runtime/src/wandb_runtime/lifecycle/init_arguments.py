@@ -35,7 +35,7 @@ _RESUME_ARGUMENTS = frozenset({"resume", "resume_from", "fork_from"})
 _SHORT_ACTION = 6
 _FINISH_TIMEOUT = 600.0
 # Whole seconds. With W&B's default of 15 s a killed pod would lose as much.
-_FLUSH_INTERVALS = {"x_file_stream_transmit_interval": 1, "x_transaction_log_flush_interval": 1}
+FLUSH_INTERVALS = {"x_file_stream_transmit_interval": 1, "x_transaction_log_flush_interval": 1}
 
 
 Settings = Mapping[str, Any]
@@ -143,7 +143,7 @@ def init_settings(inputs: Inputs) -> dict[str, Any]:
     settings: dict[str, Any] = {"finish_timeout_raises": True}
     defaults: dict[str, Any] = {"finish_timeout": _FINISH_TIMEOUT}
     if context.is_remote:
-        defaults |= _FLUSH_INTERVALS
+        defaults |= FLUSH_INTERVALS
     if context.task is not None and not context.task.has_own_process:
         # W&B captures the console of the whole process: the runs of parallel tasks would get each other's lines.
         defaults["console"] = "off"

@@ -13,6 +13,7 @@ from wandb_artifacts.client import Connection
 
 from wandb_runtime._errors import UnavailableError
 from wandb_runtime.lifecycle import open_runs
+from wandb_runtime.lifecycle.init_arguments import FLUSH_INTERVALS
 from wandb_runtime.lifecycle.joining import update_config
 from wandb_runtime.server.diagnostics import RunRequest, explain_failure, require_api_key
 from wandb_runtime.tasks.distributed import is_launched
@@ -100,11 +101,19 @@ def _init_patiently(
     return _init(init, {**settings, "init_timeout": patience.longest - patience.first}, request)
 
 
+def _supported(settings: dict[str, Any]) -> dict[str, Any]:
+    """Leave out defaults of this package that the SDK does not know. Values of the user stay, and raise."""
+    import wandb
+
+    missing = {item for item in FLUSH_INTERVALS.items() if item[0] not in wandb.Settings.model_fields}
+    return {name: value for name, value in settings.items() if (name, value) not in missing}
+
+
 def _init(init: Mapping[str, Any], settings: dict[str, Any], request: RunRequest) -> Run:
     import wandb
 
     try:
-        return wandb.init(**init, reinit="create_new", settings=settings)
+        return wandb.init(**init, reinit="create_new", settings=_supported(settings))
     except Exception as error:
         if isinstance(error, wandb.Error):
             _forget(init.get("id"))
