@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from wandb_artifacts import InvalidValueError, ServerAnswerError
+from wandb_artifacts._client.bodies import ResponseTooLargeError
 from wandb_artifacts._client.options import use_options
 from wandb_artifacts._history.export import IncompleteHistoryError, check_format, export_history, history_file
 from wandb_artifacts._history.rows import are_strict, strict_rows
@@ -291,6 +292,20 @@ def test_rows_in_order_are_accepted(rows: list[str]) -> None:
         return rows
 
     assert export_of(HistorySource(4, None, 10, page)) == len(rows)
+
+
+def test_pages_that_are_too_large_are_split() -> None:
+    class Large(Source):
+        async def page(self, first: int, end: int, samples: int) -> list[str]:
+            rows = await super().page(first, end, samples)
+            if len(rows) > 100:
+                msg = "too large"
+                raise ResponseTooLargeError(msg)
+            return rows
+
+    assert scanned(Large(list(range(1_000)))) == Source(list(range(1_000))).expected
+    with pytest.raises(ResponseTooLargeError):
+        scanned(Large([0, *[7] * 101]))
 
 
 def test_server_that_ignores_ranges_is_refused() -> None:

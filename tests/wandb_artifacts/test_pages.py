@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from wandb_artifacts import NotFoundError, ServerAnswerError
-from wandb_artifacts._client.pages import Node, Page, iterate_pages, read_page
+from wandb_artifacts._client.bodies import ResponseTooLargeError
+from wandb_artifacts._client.pages import Node, Page, fetch_fitting, iterate_pages, read_page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,3 +95,21 @@ def test_announced_page_must_exist(second: Page[Node] | Exception) -> None:
 
     with pytest.raises(ServerAnswerError, match=r"^it: W&B returned an invalid list: W&B announced another page"):
         asyncio.run(collect())
+
+
+def test_fewer_items_are_requested_if_a_response_is_too_large() -> None:
+    requested: list[int] = []
+
+    async def fetch(count: int) -> int:
+        requested.append(count)
+        if count > fits:
+            msg = "too large"
+            raise ResponseTooLargeError(msg)
+        return count
+
+    fits = 1
+    assert asyncio.run(fetch_fitting(50, fetch)) == 1
+    assert requested == [50, 6, 1]
+    fits = 0
+    with pytest.raises(ResponseTooLargeError):
+        asyncio.run(fetch_fitting(50, fetch))

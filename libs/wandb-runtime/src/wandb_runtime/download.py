@@ -42,7 +42,7 @@ class _Source:
 def download_wandb_run_dir(
     run_id: str | None = None, path: str | os.PathLike[str] | None = None, include_history: bool = True
 ) -> str:
-    """Download a W&B run to a folder: `summary.json`, every file of the run, and all its logged rows.
+    """Download a W&B run to a folder: every file, `summary.json`, `config.json`, `run.json`, and all logged rows.
 
     Each file is verified. Complete files are not downloaded again, so a second call continues an interrupted one. For
     the current run, and for one that has just ended, it waits up to 20 seconds until W&B has everything.
@@ -77,7 +77,8 @@ def download_wandb_run_dir(
 async def download_wandb_run_logs(run_id: str) -> Dir:
     """Download a W&B run in a trace of the current task, whose output is the directory of files.
 
-    The directory holds `summary.json`, `metrics_history.json` and every file of the run, and nothing else. A retry of
+    The directory holds every file of the run, `summary.json`, `config.json`, `run.json` and `metrics_history.json`,
+    `output.log` even if the run was killed before it uploaded the file, and nothing else. A retry of
     the task downloads them again. For the current run, and for one that has just ended, it waits up to 20 seconds until
     W&B has everything.
 

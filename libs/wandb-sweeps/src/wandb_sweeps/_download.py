@@ -28,9 +28,9 @@ def download_wandb_sweep_dirs(
 ) -> list[str]:
     """Download all runs of a W&B sweep, each to its own folder.
 
-    A run's folder contains `summary.json`, every file of the run, and all its logged rows. Each file is verified. Files
-    that are already there are not downloaded again, so an interrupted call can be repeated. W&B may not have all data
-    of runs that have just ended: the function waits for it up to 20 seconds.
+    A run's folder contains every file of the run, `summary.json`, `config.json`, `run.json` (its identity), and all its
+    logged rows. Each file is verified. Files that are already there are not downloaded again, so an interrupted call
+    can be repeated. W&B may not have all data of runs that have just ended: the function waits for it up to 20 seconds.
 
     It blocks the event loop of an async task: use `await asyncio.to_thread(download_wandb_sweep_dirs)` there.
 
@@ -59,7 +59,7 @@ def download_wandb_sweep_dirs(
 async def download_wandb_sweep_logs(sweep_id: str) -> Dir:
     """Download all runs of a W&B sweep as a trace of the current task; its output contains their files.
 
-    The directory contains a folder for each run, with `summary.json`, `metrics_history.json` and every file of the run,
+    The directory contains a folder for each run, as `download_wandb_sweep_dirs` makes it,
     and nothing else. A retry of the task downloads them again. W&B may not have all data of runs that have just ended:
     the function waits for it up to 20 seconds.
 

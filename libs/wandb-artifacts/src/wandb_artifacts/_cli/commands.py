@@ -128,7 +128,8 @@ def _download_options(command: F) -> F:
 def run(ref: str, host: str | None, **given: Any) -> int:
     """Download a run to the folder DEST: a path or an fsspec URL; default: ./ID.
 
-    The folder gets all files of the run, summary.json, metrics_history.json with every logged row, and manifest.json.
+    The folder gets all files of the run, summary.json, config.json, run.json (its identity), metrics_history.json with
+    every logged row, and manifest.json.
     """
     from wandb_artifacts._cli.download import download_run_to
 

@@ -12,7 +12,7 @@ from wandb_artifacts._asyncio import to_thread
 from wandb_artifacts._client import queries, responses
 from wandb_artifacts._client.http import Http, error_for, open_http
 from wandb_artifacts._client.options import ClientOptions, current_options
-from wandb_artifacts._client.pages import Page, iterate_pages, to_page
+from wandb_artifacts._client.pages import Page, fetch_fitting, iterate_pages, to_page
 from wandb_artifacts._client.responses import OfProject, OfRun, invalid, read, read_json
 from wandb_artifacts._client.retry import Retrier
 from wandb_artifacts._errors import DownloadError, InvalidValueError, ServerAnswerError
@@ -168,12 +168,15 @@ class Api:
                 ref,
                 sweep=ref.id,
                 filters=json.dumps({"$and": [{"sweep": ref.id}]}),
-                first=self._pages.runs,
                 after=cursor,
                 fileLimit=self._pages.sweep_files,
             )
             shape = OfProject[responses.ProjectWithSweepRuns]
-            project = await self._project(shape, queries.SWEEP_RUNS, what, variables)
+            # The configs of runs may be as large as 15 MB.
+            project = await fetch_fitting(
+                self._pages.runs,
+                lambda count: self._project(shape, queries.SWEEP_RUNS, what, {**variables, "first": count}),
+            )
             state = _existing(project.sweep, what).state
             return to_page(project.runs, f"the runs of {what}")
 
@@ -214,8 +217,12 @@ class Api:
         what = f"the console lines of run {run.ref}"
 
         async def fetch(cursor: str | None) -> Page[responses.LogLine]:
-            variables = _variables(run.ref, run=run.ref.id, first=self._pages.lines, after=cursor)
-            return to_page((await self._run(shape, queries.CONSOLE_PAGE, what, variables)).log_lines, what)
+            variables = _variables(run.ref, run=run.ref.id, after=cursor)
+            found = await fetch_fitting(
+                self._pages.lines,
+                lambda count: self._run(shape, queries.CONSOLE_PAGE, what, {**variables, "first": count}),
+            )
+            return to_page(found.log_lines, what)
 
         shape = OfRun[responses.RunConsole]
         try:

@@ -17,11 +17,16 @@ ACCEPTED_ENCODING = "gzip"
 _GZIP = 16 + zlib.MAX_WBITS
 
 
+class ResponseTooLargeError(ServerAnswerError):
+    """A response is larger than the limit. One with fewer items may not be."""
+
+
 async def read_response(response: aiohttp.ClientResponse, what: str, *, limit: int = MAX_RESPONSE) -> bytes:
     """Return the decompressed body of a response.
 
     Raises:
-        ServerAnswerError: It is larger than the limit, or compressed in an unknown way.
+        ResponseTooLargeError: It is larger than the limit.
+        ServerAnswerError: It is compressed in an unknown way.
         TransientError: It broke off.
     """
     encoding = response.headers.get("Content-Encoding", "identity").lower()
@@ -34,7 +39,7 @@ async def read_response(response: aiohttp.ClientResponse, what: str, *, limit: i
         found += _decompressed(inflate, piece, limit + 1 - len(found)) if inflate else piece
         if len(found) > limit:
             msg = f"{what}: the response is larger than {limit // 2**20} MB"
-            raise ServerAnswerError(msg)
+            raise ResponseTooLargeError(msg)
     if inflate and not inflate.eof:
         msg = "the response broke off"
         raise TransientError(msg)

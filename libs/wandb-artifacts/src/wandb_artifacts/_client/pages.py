@@ -6,10 +6,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
+from wandb_artifacts._client.bodies import ResponseTooLargeError
 from wandb_artifacts._client.responses import PagedList, read
 from wandb_artifacts._errors import NotFoundError, ServerAnswerError
 
 N = TypeVar("N")
+T = TypeVar("T")
+
+_REDUCTION = 8
 
 Node: TypeAlias = dict[str, Any]
 
@@ -81,6 +85,24 @@ async def fetch_page(fetch: Callable[[str | None], Awaitable[Page[N]]], cursor: 
         return await fetch(cursor)
     except NotFoundError as error:
         raise _invalid(what, f"W&B announced another page, and does not have it ({error})") from None
+
+
+async def fetch_fitting(count: int, fetch: Callable[[int], Awaitable[T]]) -> T:
+    """Fetch so many items, or fewer if they are larger than a response may be.
+
+    Args:
+        count: The number of items to request.
+        fetch: Requests up to so many items.
+
+    Raises:
+        ResponseTooLargeError: A single item is too large.
+    """
+    try:
+        return await fetch(count)
+    except ResponseTooLargeError:
+        if count <= 1:
+            raise
+    return await fetch_fitting(max(count // _REDUCTION, 1), fetch)
 
 
 class Cursors:

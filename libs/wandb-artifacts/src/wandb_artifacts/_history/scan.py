@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from wandb_artifacts._client.bodies import ResponseTooLargeError
 from wandb_artifacts._history.steps import check_steps, quick_steps
 
 _PAGE_CHARS = 1_000_000
@@ -95,7 +96,14 @@ class _Pages:
                 continue
             page = self._queue[0]
             assert page.task
-            rows = await page.task
+            try:
+                rows = await page.task
+            except ResponseTooLargeError:
+                if page.end - page.first < 2:
+                    raise
+                self._queue.popleft()
+                self._queue.extendleft(reversed(self._pace.smaller(page)))
+                continue
             check_steps(rows, page.first, page.end)
             self._queue.popleft()
             if len(rows) >= page.limit and (narrower := self._split(page, rows)):
@@ -175,6 +183,13 @@ class _Pace:
         if self._is_careful:
             return _Page(first, end, samples * _GROWTH, 2 * self._rows)
         return _Page(first, end, samples, samples)
+
+    def smaller(self, page: _Page) -> list[_Page]:
+        """Return the pages to request in place of one whose rows are too large for one response."""
+        self._rows = max(self._rows // _GROWTH, 1)
+        self.has_learned = True
+        middle = (page.first + page.end) // 2
+        return [self.exactly(page.first, middle), self.exactly(middle, page.end)]
 
     def parts(self, rows: int) -> int:
         """Return into how many pages to split one that returned so many rows."""
