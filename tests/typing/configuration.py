@@ -1,5 +1,6 @@
 """Configuration of runs and sweeps. Never executed: read by mypy, see tests/install/test_consumers.py."""
 
+import argparse
 from typing import Any
 
 import flyte
@@ -122,6 +123,7 @@ wandb_config(tags="baseline")  # type: ignore[arg-type]
 wandb_config(tags=("a", "b"), config_exclude_keys=["lr"])
 wandb_config(config_include_keys="lr")  # type: ignore[arg-type]
 wandb_config(config=["lr"])  # type: ignore[arg-type]
+wandb_config(config=argparse.Namespace(lr=0.1))
 wandb_config(download_logs="yes")  # type: ignore[arg-type]
 wandb_config(rank_scope="node")  # type: ignore[arg-type]
 wandb_config(on_unavailable="ignore")  # type: ignore[arg-type]

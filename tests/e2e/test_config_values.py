@@ -101,7 +101,6 @@ VALUES: dict[str, Any] = {
 }
 
 
-@pytest.mark.slow
 def test_values_are_carried_as_wandb_stores_them(wandb_devserver: DevServer) -> None:
     """Compared with the config that the SDK sends."""
     with wandb.init(project="p", id="reference", config=VALUES):

@@ -1,0 +1,17 @@
+"""Limits of the server and those that wandb-runtime checks, which have separate tables."""
+
+from wandb_devserver._domain import limits as server
+from wandb_runtime.config.limits import LONGEST
+
+
+def test_limits_are_the_same() -> None:
+    """A value that a task may set is one that the server accepts."""
+    of_server = {
+        "id": server.MAX_RUN_ID,
+        "job_type": server.MAX_JOB_TYPE,
+        "name": server.MAX_RUN_NAME,
+        "project": server.MAX_PROJECT,
+        "tag": server.MAX_TAG,
+    }
+
+    assert {field: LONGEST[field] for field in of_server} == of_server
