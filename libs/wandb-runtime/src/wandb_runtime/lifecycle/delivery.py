@@ -24,6 +24,8 @@ _PAUSES = (0.2, 0.5, 1.0, 2.0)
 # `crashed`: the server has received nothing from the run for long, not even its end.
 _OPEN_STATES = frozenset({"running", "pending", "crashed", "missing"})
 _MOST_NAMES = 3
+# Bytes. Reading a larger log would take longer than a task should wait: of such runs, only the state is verified.
+_LARGEST_LOG = 16 * 1024**2
 _FILES = """
 query RunFiles($entity: String!, $project: String!, $run: String!, $names: [String]!, $first: Int!) {
   project(name: $project, entityName: $entity) {
@@ -84,6 +86,8 @@ def _sent_files(directory: str) -> set[str]:
     folder = Path(directory)
     sent: set[str] = set()
     for log in folder.glob("run-*.wandb"):
+        if log.stat().st_size > _LARGEST_LOG:
+            continue
         sent |= scan_to_end(log, lambda record: [item.path for item in record.files.files])
     files = ((name, folder / "files" / name) for name in sent)
     return {name for name, file in files if file.is_file() and file.stat().st_size}
