@@ -175,6 +175,7 @@ def test_refused_files_are_reported_and_delivered(
     (warning,) = warnings(log)
     assert "the server lacks media/table/table_0_" in warning
     assert "notes.txt" in warning
+    assert "lacks 1 artifacts, log them again: ArtifactSaver" in warning
     wandb_devserver.faults.clear()
     execute_command_in(warning)
     names = {file.name for file in wandb.Api().run(f"local/e2e/{run_id}").files()}

@@ -1,4 +1,4 @@
-"""Verification that a finished run has arrived at W&B: its state and its files."""
+"""Verification that a finished run has arrived at W&B: its state, files and artifacts."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ _PAUSES = (0.2, 0.5, 1.0, 2.0)
 # `crashed`: the server has received nothing from the run for long, not even its end.
 _OPEN_STATES = frozenset({"running", "pending", "crashed", "missing"})
 _MOST_NAMES = 3
+# Text of wandb-core; the test of refused files fails if it changes.
+_ARTIFACT_FAILED = "failed to log artifact: "
 # Bytes. Reading a larger log would take longer than a task should wait: of such runs, only the state is verified.
 _LARGEST_LOG = 16 * 1024**2
 _FILES = """
@@ -59,8 +61,20 @@ def _find_problem(run: RunRef, connection: Connection, directory: str) -> str | 
     state = _final_state(run, client)
     if state in _OPEN_STATES:
         return f"it is {state} on the server"
-    lacking = _lacking_files(run, client, directory)
-    return f"the server lacks {_listed(lacking)}" if lacking else None
+    lacking, failures = _lacking_files(run, client, directory), _failures_of_artifacts(directory)
+    problems = []
+    if lacking:
+        problems.append(f"the server lacks {_listed(lacking)}")
+    if failures:
+        problems.append(f"the server lacks {len(failures)} artifacts, log them again: {failures[0]}")
+    return "; ".join(problems) or None
+
+
+def _failures_of_artifacts(directory: str) -> list[str]:
+    """Return why artifacts could not be stored. The SDK reports that only in its own log."""
+    log = Path(directory, "logs", "debug-internal.log")
+    lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
+    return [line.partition(_ARTIFACT_FAILED)[2].partition('"')[0] for line in lines if _ARTIFACT_FAILED in line]
 
 
 def _lacking_files(run: RunRef, client: Client, directory: str) -> set[str]:
