@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from wandb import Run
 
 _logger = logging.getLogger("wandb_runtime")
+# A child, so that whoever reads the warnings about runs need not care how fast a server is.
+_waiting_logger = logging.getLogger(__name__)
 
 _WAITING = (
     "Waiting for W&B at %s to open run %s; settings={'init_timeout': seconds} or WANDB_INIT_TIMEOUT limits how long"
@@ -124,7 +126,9 @@ def _init(init: Mapping[str, Any], settings: dict[str, Any], request: RunRequest
 @contextlib.contextmanager
 def _waiting_logged(request: RunRequest, seconds: float) -> Iterator[None]:
     """Log what is waited for, if the block takes longer."""
-    timer = threading.Timer(seconds, _logger.warning, (_WAITING, request.host, request.run_id or "of this function"))
+    timer = threading.Timer(
+        seconds, _waiting_logger.warning, (_WAITING, request.host, request.run_id or "of this function")
+    )
     timer.daemon = True
     timer.start()
     try:
