@@ -60,6 +60,9 @@ class AccessDeniedError(DownloadError, PermissionError):
 class NotFoundError(DownloadError, LookupError):
     """W&B has no such run, sweep or file (404)."""
 
+    is_absent: bool = False
+    """Whether W&B itself reported that, rather than the server having no such page."""
+
 
 class ServerUnavailableError(DownloadError, ConnectionError):
     """W&B is unreachable, or every retry failed with a transient error (408, 425, 429, 5xx)."""

@@ -59,8 +59,8 @@ async def _run(ref: RunRef) -> tuple[RemoteRun, list[RemoteFile]] | None:
     async with await Api.open(ref.host, jobs=_JOBS) as api:
         try:
             found = await api.run(_at(ref, api.host))
-        except NotFoundError:
-            if await is_sweep(api, ref):
+        except NotFoundError as error:
+            if error.is_absent and await is_sweep(api, ref):
                 return None
             raise
         return found, sorted(await api.files(found), key=lambda file: file.name)

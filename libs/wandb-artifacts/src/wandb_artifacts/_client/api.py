@@ -15,7 +15,7 @@ from wandb_artifacts._client.options import ClientOptions, current_options
 from wandb_artifacts._client.pages import Page, fetch_fitting, iterate_pages, to_page
 from wandb_artifacts._client.responses import OfProject, OfRun, invalid, read, read_json
 from wandb_artifacts._client.retry import Retrier
-from wandb_artifacts._errors import DownloadError, InvalidValueError, ServerAnswerError
+from wandb_artifacts._errors import DownloadError, InvalidValueError, NotFoundError, ServerAnswerError
 from wandb_artifacts._refs import RunRef, SweepRef
 
 if TYPE_CHECKING:
@@ -307,7 +307,7 @@ class Api:
     def _refusal(self, messages: list[str], what: str) -> DownloadError:
         text = self._http.redact("; ".join(messages))[:300]
         if "not found" in text.lower() or "could not find" in text.lower():
-            return error_for(404, what, text)
+            return _absent(what, text)
         if "permission" in text.lower() or "access denied" in text.lower():
             return error_for(403, what, text)
         return ServerAnswerError(f"{what}: W&B refused the request ({text})")
@@ -324,8 +324,15 @@ def _parse(body: bytes, what: str) -> responses.Envelope:
 def _existing(found: T | None, what: str) -> T:
     """Return an object of a response; null means that it does not exist."""
     if found is None:
-        raise error_for(404, what)
+        raise _absent(what)
     return found
+
+
+def _absent(what: str, detail: str = "") -> DownloadError:
+    error = error_for(404, what, detail)
+    if isinstance(error, NotFoundError):
+        error.is_absent = True
+    return error
 
 
 async def _names(

@@ -46,7 +46,7 @@ class Call:
             try:
                 run = await work.api.run(at)
             except NotFoundError as error:
-                if await is_sweep(work.api, at):
+                if error.is_absent and await is_sweep(work.api, at):
                     raise _other_kind(error, "a sweep; use download_sweep, or 'wandb-artifacts sweep'") from None
                 raise
             return check_complete(await RunJob(work, run, target)())
@@ -59,7 +59,7 @@ class Call:
             try:
                 return await download_runs_of(work, at, target)
             except NotFoundError as error:
-                if await is_run(work.api, at):
+                if error.is_absent and await is_run(work.api, at):
                     raise _other_kind(error, "a run; use download_run, or 'wandb-artifacts run'") from None
                 raise
 
