@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wandb_artifacts._asyncio import syncify, to_thread
-from wandb_artifacts._client.credentials import trust
 from wandb_artifacts._destination.safe_names import WORK_FOLDER, safe_paths
 from wandb_artifacts._download.api import download_run, download_sweep
 from wandb_artifacts._download.folders import download_run_to_folder, download_sweep_to_folders
@@ -33,7 +32,6 @@ __all__ = [
     "download_run_to_folder",
     "download_sweep_to_dir",
     "download_sweep_to_folders",
-    "trust_host",
     "wait_for_run",
     "wait_for_sweep",
 ]
@@ -169,15 +167,6 @@ async def wait_for_sweep(sweep: SweepRef, *, timeout: float) -> str | None:
         DownloadError: A request failed, or W&B has no such sweep.
     """
     return await sweep_settled(sweep, timeout=timeout)
-
-
-def trust_host(host: str) -> None:
-    """Allow sending `WANDB_API_KEY` to a server other than that of `WANDB_BASE_URL`.
-
-    Args:
-        host: The API base URL of a server that the user's own code or configuration names; never one from a link.
-    """
-    trust(host)
 
 
 class _TemporaryFolder:

@@ -20,6 +20,7 @@ from wandb_devserver._http.app import create_app
 from wandb_devserver._http.connections import KEEP_ALIVE
 
 if TYPE_CHECKING:
+    from wandb_devserver._http.connections import Connections
     from wandb_devserver._settings import Settings
 
 _START_TIMEOUT = 30.0
@@ -27,15 +28,20 @@ _STOP_TIMEOUT = 5
 
 
 class _Uvicorn(uvicorn.Server):
-    """A uvicorn server that reports when it accepts requests."""
+    """A uvicorn server that reports when it accepts requests, and leaves no connection open."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, connections: Connections) -> None:
         super().__init__(config)
         self.ready = threading.Event()
+        self._connections = connections
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.ready.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        await self._connections.abort()
 
 
 class RunningServer:
@@ -76,7 +82,7 @@ class RunningServer:
             timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=_STOP_TIMEOUT,
         )
-        self._uvicorn = _Uvicorn(config)
+        self._uvicorn = _Uvicorn(config, self.backend.connections)
         self._thread = threading.Thread(
             target=self._uvicorn.run, args=([self._socket],), name="wandb-devserver", daemon=True
         )

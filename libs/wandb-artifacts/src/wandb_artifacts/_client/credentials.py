@@ -16,8 +16,6 @@ from wandb_artifacts._refs import app_url, shown_host
 _LEGACY_HOSTS = {"api.forge.coreweave.com": "api.wandb.ai"}
 """Hosts for which the SDK also accepts the key of an older name (wandb.sdk.lib.urls)."""
 
-_trusted: set[str] = set()
-
 
 @dataclass(frozen=True)
 class Credentials:
@@ -34,18 +32,12 @@ class Credentials:
     """Where access tokens are cached."""
 
 
-def trust(host: str) -> None:
-    """Allow sending the credentials of the environment to a server that the user's own code has named."""
-    _trusted.add(app_url(host))
-
-
-def is_trusted(host: str) -> bool:
-    """Return whether a server may get the environment's credentials and headers.
+def is_configured(host: str) -> bool:
+    """Return whether a server is the configured one, which gets the environment's credentials and headers.
 
     The URL of any other server may have been pasted from anywhere.
     """
-    configured = Connection().resolved().host
-    return app_url(host) in {app_url(configured), *_trusted}
+    return app_url(host) == app_url(Connection().resolved().host)
 
 
 def find_credentials(connection: Connection | None = None, *, host: str | None = None) -> Credentials:
@@ -54,7 +46,7 @@ def find_credentials(connection: Connection | None = None, *, host: str | None =
     Args:
         connection: How the server is reached; None for the configured server.
         host: The API base URL, if it is not that of the connection. It gets the environment's credentials only if it is
-            the configured server, or was named to `trust`.
+            the configured server.
 
     Raises:
         AuthenticationError: None were found, or the environment has two.
@@ -62,7 +54,7 @@ def find_credentials(connection: Connection | None = None, *, host: str | None =
     given = (connection or Connection()).host
     server = host or given or Connection().resolved().host or ""
     named = given is not None and app_url(given) == app_url(server)
-    is_allowed = named or is_trusted(server)
+    is_allowed = named or is_configured(server)
     found = _system_credentials(server) if is_allowed else None
     if is_allowed or not _is_exposed(server):
         # A machine in netrc has no scheme: its key must not go over plain http to a server that a link names.

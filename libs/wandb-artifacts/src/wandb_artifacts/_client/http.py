@@ -15,7 +15,7 @@ from yarl import URL
 from wandb_artifacts._asyncio import to_thread
 from wandb_artifacts._client.bodies import ACCEPTED_ENCODING, read_response
 from wandb_artifacts._client.connection import Connection, ssl_context
-from wandb_artifacts._client.credentials import Credentials, find_credentials, is_trusted
+from wandb_artifacts._client.credentials import Credentials, find_credentials, is_configured
 from wandb_artifacts._client.identity_token import GRANT_TYPE, AccessTokens
 from wandb_artifacts._client.redaction import Redactor, basic_authorization
 from wandb_artifacts._client.responses import AccessToken, read_json
@@ -74,7 +74,7 @@ def find_endpoint(host: str | None, connection: Connection | None) -> Endpoint:
     """
     credentials = find_credentials(connection, host=host)
     resolved = (connection or Connection()).resolved()
-    if app_url(resolved.host) != app_url(credentials.host) and not is_trusted(credentials.host):
+    if app_url(resolved.host) != app_url(credentials.host) and not is_configured(credentials.host):
         # The headers may hold secrets, which are for the configured server.
         proxy_only = {name: text for name, text in resolved.headers.items() if name.lower() == _PROXY_AUTHORIZATION}
         resolved = replace(resolved, host=credentials.host, headers=proxy_only)

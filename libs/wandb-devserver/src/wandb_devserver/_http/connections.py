@@ -7,6 +7,7 @@ after seconds, and gives way when the limit is reached.
 
 from __future__ import annotations
 
+import asyncio
 import resource
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,6 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from wandb_devserver._http.logs import http_logger
 
 if TYPE_CHECKING:
-    import asyncio
-
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 STRANGER_TIMEOUT = 10.0
@@ -25,6 +24,7 @@ STRANGER_TIMEOUT = 10.0
 KEEP_ALIVE = 75
 """Seconds between requests. The SDK's default transports reuse connections after up to 60 s."""
 
+_STEPS = 4
 _MAXIMUM = 1000
 _RESERVED_DESCRIPTORS = 128
 _STATE_KEY = "connection"
@@ -54,6 +54,14 @@ class Connections:
         transport.close() if flush else transport.abort()
         while (await receive())["type"] != "http.disconnect":
             pass
+
+    async def abort(self) -> None:
+        """Close all connections, those too that uvicorn has left open after its time for a graceful end."""
+        # One that was just accepted is registered in the next steps of the event loop.
+        for _ in range(_STEPS):
+            for connection in tuple(self._open):
+                connection.transport.abort()
+            await asyncio.sleep(0)
 
     def opened(self, connection: GuardedProtocol) -> None:
         if len(self._open) >= self._limit or len(self._idle_strangers) >= self._limit // 2:
