@@ -223,13 +223,13 @@ def _import(modules: Sequence[str]) -> None:
             importlib.import_module(module)
 
 
-def main(address: str) -> NoReturn:
+def main(location: str) -> NoReturn:
     """Import, serve, and in a child: run its program. The process that was started exits when clients can connect."""
     with socket.socket(socket.AF_UNIX) as listener:
         try:
-            listener.bind(address)
+            listener.bind(location)
         except OSError as error:
-            # Where the address is in use, another worker's server was faster.
+            # Where the location is in use, another worker's server was faster.
             os._exit(int(error.errno != errno.EADDRINUSE))
         # Connections wait here until the imports are done.
         listener.listen(BACKLOG)

@@ -38,7 +38,7 @@ def can_be_joined(body: Callable[..., Any]) -> bool:
 def calls_wandb_init(body: Callable[..., Any]) -> bool:
     """Whether a body can call `wandb.init` for the run of its task, as `can_be_joined` searches.
 
-    Not if it starts an agent, whose objective calls it for its trials, or asks for a second run.
+    Not if it starts an agent, whose objective calls it for its trials, or passes `reinit`, which opens another run.
 
     Args:
         body: The function of a task, as `@wandb_init` has wrapped it.
@@ -51,7 +51,7 @@ def calls_wandb_init(body: Callable[..., Any]) -> bool:
         return False
 
     _Search(note).finds_one_in(getattr(body, "__wrapped__", body))
-    return "init" in named and named.isdisjoint({"agent", "create_new"})
+    return "init" in named and named.isdisjoint({"agent", "reinit"})
 
 
 def _is_joining_task(value: object, _names: frozenset[str]) -> bool:
@@ -154,10 +154,10 @@ def _named_in(code: CodeType) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def _named_of_wandb(function: FunctionType) -> Iterator[str]:
-    """List the attributes of wandb that a function's code names, and its constant "create_new"."""
+    """List the attributes of wandb that a function's code names, and the argument `reinit` if it passes one."""
     for code in _codes_in(function.__code__):
-        if "create_new" in code.co_consts:
-            yield "create_new"
+        if any(isinstance(constant, tuple) and "reinit" in constant for constant in code.co_consts):
+            yield "reinit"
         is_wandb = False
         for instruction in dis.get_instructions(code):
             if is_wandb and instruction.opname in ("LOAD_ATTR", "LOAD_METHOD"):
