@@ -25,10 +25,10 @@ def run_command(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def read_variables(process: subprocess.Popen[str]) -> dict[str, str]:
     assert process.stdout is not None
-    lines = [process.stdout.readline() for _ in range(4)]
+    lines = [process.stdout.readline() for _ in range(5)]
     found = dict(re.findall(r"^export (\w+)=(\S+)$", "".join(lines), re.MULTILINE))
-    found["entity"] = lines[2].removeprefix("# entity: ").strip()
-    found["data"] = lines[3].removeprefix("# data: ").strip()
+    found["entity"] = lines[3].removeprefix("# entity: ").strip()
+    found["data"] = lines[4].removeprefix("# data: ").strip()
     return found
 
 

@@ -107,8 +107,8 @@ def _supported(settings: dict[str, Any]) -> dict[str, Any]:
     """Leave out defaults of this package that the SDK does not know. Values of the user stay, and raise."""
     import wandb
 
-    missing = {item for item in FLUSH_INTERVALS.items() if item[0] not in wandb.Settings.model_fields}
-    return {name: value for name, value in settings.items() if (name, value) not in missing}
+    missing = {name: value for name, value in FLUSH_INTERVALS.items() if name not in wandb.Settings.model_fields}
+    return {name: value for name, value in settings.items() if name not in missing or missing[name] != value}
 
 
 def _init(init: Mapping[str, Any], settings: dict[str, Any], request: RunRequest) -> Run:
