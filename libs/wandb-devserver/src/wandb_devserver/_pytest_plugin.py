@@ -72,6 +72,8 @@ def _tear_down_wandb() -> None:
     if wandb is None or not hasattr(wandb, "teardown"):
         return
     # teardown() ends the run as well, but leaves it in wandb.run, where the next init() would find it.
-    if wandb.run is not None:
-        wandb.run.finish()
-    wandb.teardown()
+    try:
+        if wandb.run is not None:
+            wandb.run.finish()
+    finally:
+        wandb.teardown()
