@@ -35,9 +35,14 @@ class Database:
         self._path = path
         self._write_lock = threading.Lock()
         self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
+        self._is_closed = False
         _make_private(path)
-        with self.write() as connection:
-            _create_tables(connection)
+        try:
+            with self.write() as connection:
+                _create_tables(connection)
+        except BaseException:
+            self.close()
+            raise
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -66,6 +71,8 @@ class Database:
             self.changed.notify_all()
 
     def close(self) -> None:
+        """Close all connections; those that are in use, when they are given back."""
+        self._is_closed = True
         with contextlib.suppress(queue.Empty):
             while True:
                 self._idle.get_nowait().close()
@@ -80,9 +87,19 @@ class Database:
             yield connection
         finally:
             self._idle.put(connection)
+            if self._is_closed:
+                self.close()
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=30, isolation_level=None, check_same_thread=False)
+        try:
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -91,7 +108,6 @@ class Database:
         connection.create_function("heartbeat_deadline", 0, lambda: time.time() - self.heartbeat_timeout)
         connection.create_function("sort_value", 2, sort_value, deterministic=True)
         connection.create_function("console_text", 1, lambda line: parse_line(line).labeled_text, deterministic=True)
-        return connection
 
 
 def _make_private(path: Path) -> None:
