@@ -228,7 +228,12 @@ def test_metadata_describes_the_action() -> None:
         (REMOTE, {}, {}, FLUSHING),
         (REMOTE, {}, {"host": "http://h/"}, {**FLUSHING, "base_url": "http://h"}),
         (REMOTE, {"WANDB_X_FILE_STREAM_TRANSMIT_INTERVAL": "9", "WANDB__TRANSACTION_LOG_FLUSH_INTERVAL": "9"}, {}, {}),
-        (REMOTE, {}, {"settings": dict.fromkeys(FLUSHING, 9)}, dict.fromkeys(FLUSHING, 9)),
+        (
+            REMOTE,
+            {},
+            {"settings": {"x_file_stream_transmit_interval": 9}},
+            {**FLUSHING, "x_file_stream_transmit_interval": 9},
+        ),
         # a reusable container
         (replace(REMOTE, has_own_process=False), {}, {}, {**FLUSHING, "console": "off"}),
     ],

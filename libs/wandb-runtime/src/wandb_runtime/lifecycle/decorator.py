@@ -147,7 +147,8 @@ def _decorate(target: F, settings: WandbConfig) -> F:
     if isinstance(target, flyte.AsyncFunctionTaskTemplate):
         # In place: Flyte deploys tasks from its own registry, and override() copies fields.
         target.func = _wrap(target.func, settings, target.short_name)
-        size = declared_size(getattr(target, "plugin_config", None))
+        environment = target.parent_env() if target.parent_env else None
+        size = declared_size(getattr(target, "plugin_config", None), environment)
         target.links = (*target.links, *links_of(settings, size))
         return target
     if inspect.isfunction(target) and not (inspect.isgeneratorfunction(target) or inspect.isasyncgenfunction(target)):

@@ -82,20 +82,26 @@ def distributed_info(environment: Mapping[str, str]) -> DistributedInfo | None:
     )
 
 
-def declared_size(plugin_config: object) -> DeclaredSize:
-    """Return the size that a task's plugin configuration gives; a single process by default.
+def declared_size(*sources: object) -> DeclaredSize:
+    """Return the size that a task is declared with; a single process by default.
 
     Flyte's Elastic and flyte.clustered are recognized by their attributes: the former is a separate package, the class
-    of the latter is private.
+    of the latter's configuration is private.
+
+    Args:
+        sources: The task's plugin configuration and its environment. Older versions of flyte.clustered have the size in
+            the environment only.
     """
-    settings: Any = getattr(plugin_config, "settings", None) or plugin_config
-    try:
-        workers = settings.nnodes if hasattr(settings, "nnodes") else settings.replicas
-        # An elastic task may have "2:4" workers.
-        most, per_worker = int(str(workers).rpartition(":")[2]), int(settings.nproc_per_node)
-    except (AttributeError, TypeError, ValueError):
-        return DeclaredSize()
-    return DeclaredSize(max(1, most), max(1, most * per_worker))
+    for source in sources:
+        settings: Any = getattr(source, "settings", None) or source
+        try:
+            workers = settings.nnodes if hasattr(settings, "nnodes") else settings.replicas
+            # An elastic task may have "2:4" workers.
+            most, per_worker = int(str(workers).rpartition(":")[2]), int(settings.nproc_per_node)
+        except (AttributeError, TypeError, ValueError):
+            continue
+        return DeclaredSize(max(1, most), max(1, most * per_worker))
+    return DeclaredSize()
 
 
 def is_launched(environment: Mapping[str, str]) -> bool:
