@@ -113,6 +113,8 @@ def join_sdk_threads() -> None:
             thread.join(30)
 
 
+# wandb.teardown() in the body has waited for ever for the SDK's service process, which did not exit.
+@pytest.mark.timeout(60)
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("task", [ending, ending_sync], ids=["async", "sync"])
 @pytest.mark.parametrize(

@@ -72,8 +72,10 @@ def _tear_down_wandb() -> None:
     if wandb is None or not hasattr(wandb, "teardown"):
         return
     # teardown() ends the run as well, but leaves it in wandb.run, where the next init() would find it.
-    try:
-        if wandb.run is not None:
+    if wandb.run is not None:
+        try:
             wandb.run.finish()
-    finally:
-        wandb.teardown()
+        except Exception:  # noqa: BLE001
+            # Its service process has died: the tests that follow can do without the run.
+            vars(wandb)["run"] = None
+    wandb.teardown()
