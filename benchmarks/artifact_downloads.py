@@ -125,7 +125,7 @@ def measure(role: str, plan: Path) -> float:
 
 
 async def requests_of(path: str, *, is_sweep: bool) -> list[dict[str, Any]]:
-    """What a download of ours sends for files and history, read from the server and from our own scan."""
+    """The requests of our download for files and history, read from the server and from our own scan."""
     from wandb_artifacts import RunRef, SweepRef
     from wandb_artifacts._client.api import Api, RemoteRun
     from wandb_artifacts._client.queries import HISTORY_PAGE

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Rounds:
-    """What was measured, one value a round."""
+    """The measured values, one a round."""
 
     what: str
     ours: list[float]

@@ -58,7 +58,7 @@ async def decorated() -> None:
 
 
 def repeated(call: Callable[[], object], calls: int) -> Callable[[], float]:
-    """What one of many calls takes."""
+    """The time of one of many calls."""
 
     def timed() -> float:
         started = time.thread_time()

@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import tomli
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 WORDS = Path(__file__).with_name("prose.toml")
 SUFFIXES = {".py", ".md", ".toml", ".html", ".graphql", ".sql", ".js", ".css"}
+RIDDLE = re.compile(r"(What|Which|Who|Whose)\b")
 # A phrase may be broken over two lines, of a comment too.
 GAP = r"(?:\s|\n\s*(?:#|//|--)\s*)+"
 
@@ -99,14 +100,16 @@ def lint(path: str, phrases: list[Phrase], exemptions: list[Exemption], used: se
                 line = content.count("\n", 0, found.start()) + 1
                 yield f"{path}:{line}: {' '.join(found.group().split())!r}: write {phrase.instead}"
     if path.endswith(".py"):
-        yield from lint_module_docstring(path, content)
+        yield from lint_docstrings(path, content)
 
 
-def lint_module_docstring(path: str, content: str) -> Iterator[str]:
-    """A module docstring that is a riddle."""
-    docstring: Any = ast.get_docstring(ast.parse(content))
-    if docstring and re.match(r"(What|Which|Who|Whose)\b", docstring):
-        yield f"{path}:1: the module docstring begins with {docstring.split()[0]!r}: begin with a noun phrase"
+def lint_docstrings(path: str, content: str) -> Iterator[str]:
+    """Docstrings of modules, classes, functions and attributes that are riddles."""
+    for node in ast.walk(ast.parse(content)):
+        match node:
+            case ast.Expr(value=ast.Constant(value=str(docstring))) if RIDDLE.match(docstring.lstrip()):
+                first = docstring.split()[0]
+                yield f"{path}:{node.lineno}: the docstring begins with {first!r}: begin with a noun or a verb"
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ FILE = Path(__file__).with_name("scope.toml")
 
 @dataclass(frozen=True)
 class Scope:
-    """Which tests run, and what they import."""
+    """The tests to run, and the packages that they import."""
 
     paths: tuple[str, ...]
     excluded_paths: tuple[str, ...]

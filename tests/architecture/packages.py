@@ -15,7 +15,7 @@ class Package:
     dist: str
     """Name on the package index."""
     module: str
-    """What users import."""
+    """The name that users import."""
     folder: Path
     may_import: tuple[str, ...] = ()
     """Modules of the siblings that it may import: all to its left in the line."""

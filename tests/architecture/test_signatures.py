@@ -72,7 +72,7 @@ def mentions_any(hint: object) -> bool:
 
 @functools.cache
 def names_for_type_checkers(module: str) -> dict[str, object]:
-    """What a module imports under TYPE_CHECKING: its annotations need these names."""
+    """The names that a module imports under TYPE_CHECKING: its annotations need them."""
     names: dict[str, object] = {}
     for node in ast.parse(inspect.getsource(sys.modules[module])).body:
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
@@ -120,7 +120,7 @@ def offered_functions(name: str, thing: object) -> Iterator[tuple[str, types.Fun
 
 
 def type_of_descriptor(value: object) -> object:
-    """What a typed descriptor was subscripted with: `Field[dict[str, Any]](...)` remembers it."""
+    """The subscript of a typed descriptor: `Field[dict[str, Any]](...)` remembers it."""
     return getattr(value, "__orig_class__", None)
 
 

@@ -11,7 +11,7 @@ from tests.architecture.packages import Package
 
 @dataclass(frozen=True)
 class Built:
-    """What building one package gave."""
+    """The files that building one package gave."""
 
     sdist: Path
     wheel: Path

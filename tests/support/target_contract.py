@@ -73,7 +73,7 @@ class TargetContract:
         assert target.paths() == ["a/b.bin"]
 
     def test_restart(self, target: Target) -> None:
-        """What is dropped is gone from size, digest and file."""
+        """Dropped bytes are gone from size, digest and file."""
         part = target.part("a", "key")
         part.write(b"wrong and long")
         part.restart()
@@ -224,7 +224,7 @@ class TargetContract:
             assert target.read("a") == b"1"
 
     def test_listing_is_fresh(self, target: Target, opening: OPEN) -> None:
-        """What another process or object wrote meanwhile is seen."""
+        """Files that another process or object wrote meanwhile are seen."""
         other = opening()
         assert target.paths() == other.paths() == []
         assert target.stat("a") is None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.wandb_artifacts.wandb_backend import WandbBackend
 
 RECORDS = frozenset({"config.json", "run.json", "summary.json"})
-"""What every folder of a run has beside its files."""
+"""The files that every folder of a run has beside those of the run."""
 LARGE = os.urandom(2 * 1024 * 1024 + 17)
 FILES = {"model.pt": LARGE, "media/a b.png": b"png", "empty": b"", "\u00fc.txt": b"text"}
 FAULTS = {

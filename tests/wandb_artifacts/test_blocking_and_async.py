@@ -83,7 +83,7 @@ def test_cancelled(backend: WandbBackend, tmp_path: Path) -> None:
 
 
 def test_cancelled_before_its_turn(backend: WandbBackend, tmp_path: Path) -> None:
-    """What waits for a connection ends without a word (a coroutine that was never awaited would be warned of)."""
+    """Waiting for a connection ends silently (a coroutine that was never awaited would cause a warning)."""
     path = backend.sweep(["r", "s"], files={"a": b"a", "b": b"b"}, rows=[{"x": 1}])
     backend.server.faults.add(Fault("download", delay=100.0, count=None))
 

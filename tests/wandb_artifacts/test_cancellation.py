@@ -33,7 +33,7 @@ class SlowDisk:
         self.writes = 0
 
     async def call(self) -> None:
-        """What a download does with a file."""
+        """The steps of a download with a file."""
         fd = os.open(self._path, os.O_WRONLY | os.O_CREAT)
         self._open.add(fd)
         try:

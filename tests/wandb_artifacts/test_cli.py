@@ -91,7 +91,7 @@ def test_version_is_that_of_the_package() -> None:
 
 
 def test_help_imports_nothing_heavy() -> None:
-    """What downloads need is loaded by downloads."""
+    """Modules for downloads are loaded by downloads only."""
     code = (
         "import sys; from wandb_artifacts._cli.main import call; call(['--help']);"
         "print([name for name in ('aiohttp', 'asyncio', 'rich', 'fsspec', 'tenacity', 'wandb') if name in sys.modules])"
@@ -123,7 +123,7 @@ def test_help_imports_nothing_heavy() -> None:
 def test_invalid_arguments_exit_2_with_one_line(
     arguments: list[str], expected: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Which value, in the words of the command line, and what to do; with --json as a document too."""
+    """The message has the value, in the words of the command line, and what to do; with --json as a document too."""
     for name in ("WANDB_ENTITY", "WANDB_PROJECT"):
         monkeypatch.delenv(name, raising=False)
     done = call(*arguments, "--json")
@@ -266,7 +266,7 @@ def test_tables_are_aligned() -> None:
 
 
 def test_summary_of_a_run() -> None:
-    """What is new and what was there, the rows, where, and that more may come."""
+    """New and kept files, the rows, the folder, and that more may come."""
     files = (file("a", 1_000_000), file("b", 500, "kept"))
     result = run_download(files=files, history_rows=1234, run_state="running", stale=("old\x1b", "older"))
 

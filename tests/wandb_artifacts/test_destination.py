@@ -81,7 +81,7 @@ def work_files(root: Path) -> set[str]:
 
 
 def test_part_is_resumed(root: Path, target: Target) -> None:
-    """What an earlier call left is there, its digest as well; more is appended to it."""
+    """The part of an earlier call is there, its digest as well; more is appended to it."""
     part = target.part("a/b", "key")
     part.write(b"one ")
     part.close()
@@ -170,7 +170,7 @@ def killed_download(root: Path, until: str = "write") -> "subprocess.Popen[str]"
 
 @posix
 def test_killed_between_write_and_commit(root: Path, target: Target) -> None:
-    """What is not committed is not under its final name; the next call has it, and the lock."""
+    """A part that is not committed is not under its final name; the next call has it, and the lock."""
     target.write("folder/file", b"old")
     with killed_download(root) as process:
         process.communicate(timeout=60)
@@ -525,7 +525,7 @@ def test_refused_destinations(destination: str, says: str) -> None:
 
 
 def test_missing_driver(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is to be installed is text."""
+    """The advice names what to install."""
     from fsspec.registry import known_implementations
 
     monkeypatch.setitem(known_implementations, "absent", {"class": "no_such_module.X", "err": "Install absentfs"})
@@ -562,7 +562,7 @@ def test_address_opens_its_file_system() -> None:
 
 
 def test_spool_is_private_and_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What waits for its upload is a file of the user's alone, gone with its part however that ends."""
+    """The file that waits for its upload is readable by the user only, and removed with its part however that ends."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     target = open_target(f"memory://{uuid.uuid4().hex}", {})
     for end in ("commit", "close", "discard"):

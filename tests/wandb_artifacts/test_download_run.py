@@ -106,7 +106,7 @@ def test_everything_of_a_run(backend: WandbBackend, tmp_path: Path) -> None:
 
 
 def test_a_second_call_fetches_nothing(backend: WandbBackend, tmp_path: Path) -> None:
-    """What is complete and unchanged is kept."""
+    """Complete and unchanged files are kept."""
     path = backend.run(files={"a.txt": b"a", "b.bin": LARGE}, rows=[{"x": 1}])
     first = download_run(path, tmp_path)
     before = backend.server.requests.count("download"), backend.server.requests.count("graphql", "HistoryPage")
@@ -209,7 +209,7 @@ def test_a_manifest_is_taken_back_first(backend: WandbBackend, tmp_path: Path) -
 
 
 def test_a_file_that_fails_is_not_stale(backend: WandbBackend, tmp_path: Path) -> None:
-    """What lies there is old, but W&B has such a file."""
+    """The file in the folder is old, but W&B has such a file."""
     path = backend.run(files={"a": b"1"})
     download_run(path, tmp_path)
     backend.upload("r", {"a": b"2"})
@@ -253,7 +253,7 @@ def test_a_history_is_exported_again(backend: WandbBackend, tmp_path: Path) -> N
 
 
 def test_the_folder_of_another_run(backend: WandbBackend, tmp_path: Path) -> None:
-    """What the runs have in common is kept, nothing else is taken for the other's; runs may end at the same moment."""
+    """Files that the runs have in common are kept, no others are mixed up; runs may end at the same moment."""
     first = backend.run("first", rows=[{"x": 1}], files={"both": b"same", "mine": b"1"})
     second = backend.run("second", rows=[{"x": 2}], files={"both": b"same"})
     here, there = tmp_path / "here", tmp_path / "there"
@@ -360,7 +360,7 @@ def test_names_that_lead_elsewhere(backend: WandbBackend, tmp_path: Path) -> Non
     ids=short,
 )
 def test_transient_faults_do_not_change_the_result(backend: WandbBackend, tmp_path: Path, fault: Fault) -> None:
-    """What may pass is tried again, and what arrives is right."""
+    """Transient failures are retried, and the files are right."""
     path = backend.run(files={"large": LARGE, "small": b"small"}, rows=[{"x": 1}])
     backend.server.faults.add(fault)
 

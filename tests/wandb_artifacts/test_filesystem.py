@@ -566,7 +566,7 @@ def test_connections_are_closed(run: str) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_in_a_forked_process(fs: Any, run: str) -> None:
-    """What a loader of data does: the process that was forked reads, and so does the first one after it."""
+    """As data loaders do: the forked process reads, and so does the first one after it."""
     assert fs.cat(f"{run}/a.txt") == b"alpha"
     child = os.fork()
     if not child:

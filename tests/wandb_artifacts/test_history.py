@@ -531,7 +531,7 @@ records = st.dictionaries(st.sampled_from(["a", "b", "NaN", "é", "a.b/c"]), val
 
 
 def plain(value: Any) -> Any:
-    """What is to come of a value."""
+    """The expected result for a value."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 PATH = "e/p/r"
 MB = 2**20
 BUFFERS = 32 * MB
-"""What the sockets of a connection and their readers may hold."""
+"""The bytes that the sockets of a connection and their readers may hold."""
 SECRET_HEADER = "hunter2-hunter2"
 
 

@@ -69,7 +69,7 @@ def test_list_recognizes_sweeps_and_projects(backend: WandbBackend) -> None:
 
 @dataclass
 class FromSdk:
-    """What runs and sweeps of the wandb SDK have in common."""
+    """The attributes that runs and sweeps of the wandb SDK have in common."""
 
     entity: str = "team"
     project: str = "a b"

@@ -107,7 +107,7 @@ ways = pytest.mark.parametrize("send", [by_write, by_part])
 def test_failed_uploads_are_retried(
     target: Target, send: Callable[[Target], Stat], fault: Callable[[bytes], bytes]
 ) -> None:
-    """What arrives otherwise than it was sent, or not at all, is sent again."""
+    """Data that arrives altered, or not at all, is sent again."""
     Faulty.faults.extend([fault, fault])
 
     stat = send(target)

@@ -32,7 +32,7 @@ ENTITY, PROJECT = "local", "p"
 
 @dataclass(frozen=True)
 class WandbBackend:
-    """What W&B's side of a test does."""
+    """The behavior of W&B in a test."""
 
     server: DevServer
     http: httpx.Client

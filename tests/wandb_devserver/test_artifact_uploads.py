@@ -278,7 +278,7 @@ except ValueError as error:
 
 
 def test_kill_9_loses_no_artifact(tmp_path: Path) -> None:
-    """What was committed is there after a restart; what was not goes on with the links it had."""
+    """Committed artifacts are there after a restart; others go on with the links that they had."""
     with started(tmp_path) as (process, raw):
         port = raw.http.base_url.port or 0
         done, pending = complete(raw, b"one"), Upload(raw, digest="e")

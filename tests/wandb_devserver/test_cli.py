@@ -75,7 +75,7 @@ def test_it_warns_where_others_can_reach_it(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_used_is_said_in_one_line(tmp_path: Path) -> None:
-    """Which option, which value, what to do; never the key itself."""
+    """The message has the option, its value and what to do; never the key itself."""
     (tmp_path / "file").write_text("")
     data = ["--data-dir", str(tmp_path / "data")]
     with socket.socket() as taken:

@@ -102,7 +102,7 @@ def test_uploads_that_never_ended_are_cleared_away(tmp_path: Path) -> None:
 
 
 class _Address:
-    """What clients need to know of a server in another process."""
+    """The URL and the credentials of a server in another process."""
 
     def __init__(self, url: str, api_key: str) -> None:
         self.url = url

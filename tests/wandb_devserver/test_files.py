@@ -28,7 +28,7 @@ def upload_url(raw: RawClient, name: str) -> str:
 
 
 def test_a_run_uploads_its_files(server: DevServer, scripts: Scripts, tmp_path: Path) -> None:
-    """What the SDK writes itself, saved files under odd names, and media."""
+    """Files that the SDK writes itself, saved files under odd names, and media."""
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "ünï code %20.txt").write_text("odd")
     scripts.run("""

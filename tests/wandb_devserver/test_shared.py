@@ -43,7 +43,7 @@ def test_two_writers_lose_nothing_of_each_other(server: DevServer, scripts: Scri
 
 
 def test_both_writers_environments_stay_in_the_configuration(raw: RawClient) -> None:
-    """What the SDK keeps for itself is merged as well, one entry per writer."""
+    """The SDK's internal entries are merged as well, one per writer."""
     for client in ("one", "two"):
         config = {"_wandb": {"value": {"e": {client: {"os": "x"}}, "t": {"1": [1]}}}, client: {"value": 1}}
         raw.open_run("r", headers=_headers(client), config=json.dumps(config))

@@ -77,7 +77,7 @@ def test_an_answer_that_is_lost_loses_no_trial(raw: RawClient) -> None:
 
 
 def test_a_paused_sweep_gives_nothing_until_it_goes_on(raw: RawClient) -> None:
-    """What runs runs on."""
+    """Running trials continue."""
     sweep = raw.sweep(ENDLESS)
     agent = sweep.agent()
     run = agent.start()
@@ -283,7 +283,7 @@ def test_agents_of_a_deleted_sweep_get_404(raw: RawClient) -> None:
 
 
 def test_a_configuration_changes_before_the_first_trial_only(raw: RawClient) -> None:
-    """What agents were given must stay true."""
+    """Trials that were handed to agents stay as they are."""
     sweep = raw.sweep(GRID)
     changed = json.dumps({**GRID, "parameters": {"a": {"value": 7}}})
     sweep.set(config=changed, displayName="new name", description="text")

@@ -119,7 +119,7 @@ def bayes(parameters: dict[str, object], goal: str = "minimize") -> Any:
 
 
 def test_bayes_takes_nested_constant_and_weighted_parameters() -> None:
-    """Which the package alone does not; what it proposes can be written as JSON."""
+    """The package alone does not; its proposals can be written as JSON."""
     config = bayes(
         {
             "fixed": {"value": [1, 2]},

@@ -203,7 +203,7 @@ def test_quantized_values_are_multiples(name: str, step: float | None, seed: int
 
 @given(st.lists(st.integers(), min_size=1, max_size=5, unique=True), SEEDS, st.data())
 def test_listed_values_are_drawn_from(values: list[int], seed: int, data: st.DataObject) -> None:
-    """What has no probability never."""
+    """A value with probability 0 is never drawn."""
     certain = data.draw(st.integers(0, len(values) - 1))
     probabilities = [int(index == certain) for index in range(len(values))]
 

@@ -52,7 +52,7 @@ def test_the_exit_code_of_an_offline_run_is_replayed(server: DevServer, scripts:
 def test_syncing_the_log_of_a_crashed_run_adds_no_row_twice(
     server: DevServer, scripts: Scripts, tmp_path: Path
 ) -> None:
-    """What the server had already is overwritten in place."""
+    """Rows that the server had already are overwritten in place."""
     with scripts.start(
         """
 run = wandb.init(project="p", id="r")

@@ -22,7 +22,7 @@ _STREAMS = 3
 
 @dataclass(frozen=True)
 class Program:
-    """What a child executes, in the environment of a separate process."""
+    """The program of a child, in the environment of a separate process."""
 
     kind: str
     """`code`, as for `python -c`; `file`, as for `python FILE`; or `module`, as for `python -m`."""

@@ -140,7 +140,7 @@ def test_link_of_another_site_leads_through_a_page_of_ours(server: DevServer, br
 
 
 def test_open_paths_serve_no_page(server: DevServer) -> None:
-    """What needs no session ends at the static files."""
+    """Only static files need no session."""
     for path in ("/-/static/x", "/-/static/x/style.css", "/-/static/local/p", "/-/static/../../local/p"):
         response = httpx.get(server.url + path, headers=BROWSER)
 

@@ -18,7 +18,7 @@ COMMAND = [sys.executable, "-m", "wandb_devserver", "--port", "0", "--data-dir"]
 
 @dataclass(frozen=True)
 class RunningCommand:
-    """What a client needs to know of a server in another process."""
+    """The URL and the credentials of a server in another process."""
 
     url: str
     api_key: str

@@ -188,7 +188,7 @@ def test_complexity_is_measured_in_parts_of_any_size(size: int) -> None:
 
 
 def test_body_is_refused_before_its_end(raw: RawClient) -> None:
-    """What exceeds a bound is not read to the end, nor held in memory."""
+    """A body beyond a bound is not read to its end, nor held in memory."""
     sent = 0
 
     def endless() -> Iterator[bytes]:

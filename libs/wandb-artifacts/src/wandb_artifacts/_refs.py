@@ -140,7 +140,7 @@ _PAGES = {
     "runs": "a run; use download_run, or 'wandb-artifacts run'",
     "sweeps": "a sweep; use download_sweep, or 'wandb-artifacts sweep'",
 }
-"""What a page of the W&B app shows, by a part of its path."""
+"""The content of a page of the W&B app, by a part of its path."""
 
 
 class SdkObject(Protocol):

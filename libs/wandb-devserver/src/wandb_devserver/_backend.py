@@ -24,7 +24,7 @@ logger = logging.getLogger("wandb_devserver")
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """What one server serves, and who may ask for it."""
+    """The data of one server, and the credentials that open it."""
 
     entity: str
     api_key: str = field(repr=False)

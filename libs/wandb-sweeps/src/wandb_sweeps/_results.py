@@ -64,11 +64,11 @@ class SweepResult:
     metric: str = ""
     """The metric that the sweep optimizes; empty if its configuration names none."""
     goal: str = "minimize"
-    """Which values are better: "minimize" or "maximize"."""
+    """The direction of better values: "minimize" or "maximize"."""
     errors: dict[str, str] = field(default_factory=dict)
     """Why agents failed, by the agent's name."""
     warnings: list[str] = field(default_factory=list)
-    """What is probably not as intended: no trial logged the metric, for example."""
+    """Things that are probably not as intended: no trial logged the metric, for example."""
 
     @property
     def counts(self) -> dict[str, int]:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Stat(NamedTuple):
-    """What a destination knows about a file without reading it."""
+    """The facts about a file that a destination knows without reading it."""
 
     size: int
     """Bytes."""

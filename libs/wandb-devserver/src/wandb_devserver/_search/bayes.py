@@ -26,12 +26,12 @@ _lock = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a search can learn from one run."""
+    """The knowledge that a search gains from one run."""
 
     state: str
     parameters: JsonObject
     values: list[float]
-    """What it logged of the metric, in order."""
+    """The values of the metric that it logged, in order."""
 
 
 def check_installed() -> None:

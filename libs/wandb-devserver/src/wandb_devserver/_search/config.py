@@ -42,7 +42,7 @@ _Loader.add_implicit_resolver(
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """What a sweep is to make small or large."""
+    """The quantity that a sweep minimizes or maximizes."""
 
     name: str
     maximize: bool = False
@@ -74,7 +74,7 @@ class SweepConfig:
     early_terminate: Hyperband | None
     run_cap: int | None
     warnings: tuple[str, ...]
-    """What has no effect, or another than most people think."""
+    """Entries without effect, or with another effect than most people expect."""
 
     @property
     def program(self) -> str | None:

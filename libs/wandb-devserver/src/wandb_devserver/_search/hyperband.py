@@ -25,7 +25,7 @@ class Hyperband:
     """The first comparison; each later one comes after `eta` times as many steps."""
 
     max_iter: int | None = None
-    """What to count back from, `brackets` times."""
+    """The iteration to count back from, `brackets` times."""
 
     brackets: int = 0
 

@@ -38,12 +38,12 @@ class Parameter:
     distribution: str
 
     values: list[Json] = field(default_factory=list)
-    """What it is chosen from; of a constant, the one value."""
+    """The values to choose from; of a constant, the one value."""
 
     probabilities: list[float] | None = None
 
     numbers: dict[str, int | float] = field(default_factory=dict)
-    """What describes the distribution, such as `min` and `max`."""
+    """The numbers of the distribution, such as `min` and `max`."""
 
     @property
     def fits_a_grid(self) -> bool:

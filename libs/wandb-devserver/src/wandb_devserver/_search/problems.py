@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 @dataclass(slots=True)
 class Problems:
     errors: list[str] = field(default_factory=list)
-    """What makes a sweep impossible."""
+    """Problems that make a sweep impossible."""
 
     warnings: list[str] = field(default_factory=list)
-    """What has no effect, or another than most people think."""
+    """Entries without effect, or with another effect than most people expect."""
 
     def error(self, at: str, message: str) -> None:
         self.errors.append(f"{at}: {message}")

@@ -69,7 +69,7 @@ class StoredRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunChanges:
-    """What a request sets on a run; None leaves a field as it is."""
+    """The fields that a request sets on a run; None leaves a field as it is."""
 
     display_name: str | None = None
     config: str | None = None

@@ -41,14 +41,14 @@ class StoredSweep:
 
     @property
     def title(self) -> str:
-        """What to call it: the name it was given later, or at first, or its id."""
+        """The name to show: the one that it was given later, or at first, or its id."""
         configured = parse_config(self.config).document.get("name")
         return self.display_name or (configured if isinstance(configured, str) else "") or self.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepChanges:
-    """What a request sets on a sweep; None leaves a field as it is."""
+    """The fields that a request sets on a sweep; None leaves a field as it is."""
 
     display_name: str | None = None
     description: str | None = None

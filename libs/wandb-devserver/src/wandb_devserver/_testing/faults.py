@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 from wandb_devserver._errors import UsageError
 
 Kind: TypeAlias = Literal["graphql", "file_stream", "upload", "download"]
-"""What a request is for."""
+"""The purpose of a request."""
 
 KINDS: tuple[Kind, ...] = ("graphql", "file_stream", "upload", "download")
 

@@ -61,7 +61,7 @@ class RunRecord:
     """`running`, `finished`, `failed`, `crashed`, `preempting`, `preempted`, `pending` or `killed`."""
 
     exit_code: int | None
-    """What the writer's end reported; None before."""
+    """The exit code that the writer reported at its end; None before."""
 
     config: JsonObject
     """Plain values, without the SDK's own entries."""

@@ -24,7 +24,7 @@ RankScope = Literal["global", "worker"]
 """The ranks of a distributed task that a run belongs to: all of them, or those of one worker."""
 
 OnUnavailable = Literal["raise", "offline"]
-"""What a task does when W&B is unavailable: fail before its body, or log offline."""
+"""The reaction of a task to W&B being unavailable: fail before its body, or log offline."""
 
 Mode = Literal["online", "offline", "disabled", "shared"]
 """The mode of `wandb.init()`."""

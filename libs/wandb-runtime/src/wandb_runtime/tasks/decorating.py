@@ -24,7 +24,7 @@ C = TypeVar("C", bound=ContextConfig)
 
 @dataclass(frozen=True)
 class Decoration(Generic[C]):
-    """What a decorated function carries. It is pickled with the function, so it holds plain values only."""
+    """The data of a decorated function. It is pickled with the function, so it holds plain values only."""
 
     settings: C
     """The decorator's arguments."""

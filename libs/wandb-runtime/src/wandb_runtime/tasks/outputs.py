@@ -52,7 +52,7 @@ class DownloadedLogs:
     """The files of a finished run or sweep, downloaded from W&B by a trace. Base of a `TraceOutput` for each."""
 
     kind: ClassVar[str]
-    """What it is: "run" or "sweep"; also the subcommand that downloads it."""
+    """Its kind, "run" or "sweep"; also the subcommand that downloads it."""
     logger: ClassVar[logging.Logger]
 
     name: str

@@ -23,10 +23,10 @@ SweepMethod = Literal["grid", "random", "bayes"]
 """How W&B chooses the parameters of the next trial."""
 
 OnExit = Literal["leave", "stop"]
-"""What happens to a sweep when the task that created it has returned."""
+"""The treatment of a sweep when the task that created it has returned."""
 
 OnFailure = Literal["leave", "stop", "cancel"]
-"""What happens to a sweep when the task that created it has failed."""
+"""The treatment of a sweep when the task that created it has failed."""
 
 
 class SweepOptions(TypedDict, total=False):

@@ -47,7 +47,7 @@ class Sweep:
 
     @property
     def goal(self) -> str:
-        """Which values of the metric are better: "minimize" or "maximize"."""
+        """The direction of better values of the metric: "minimize" or "maximize"."""
         return str(self._metric.get("goal") or "minimize")
 
     @property
