@@ -80,26 +80,6 @@ class User(_Shape, frozen=True):
     username: str | None = None
 
 
-class Run(_Shape, frozen=True):
-    name: Name
-    state: str
-    files: PagedList[File]
-    display_name: str | None = None
-    config: str | None = None
-    tags: list[str] | None = None
-    notes: str | None = None
-    group: str | None = None
-    job_type: str | None = None
-    sweep_name: str | None = None
-    created_at: str | None = None
-    user: User | None = None
-    log_line_count: Count | None = None
-    summary_metrics: str | None = None
-    heartbeat_at: str | None = None
-    history_line_count: Count | None = None
-    history_keys: HistoryKeys | None = None
-
-
 class RunSnapshot(_Shape, frozen=True):
     state: str
     display_name: str | None = None
@@ -114,6 +94,13 @@ class RunSnapshot(_Shape, frozen=True):
     summary_metrics: str | None = None
     history_line_count: Count | None = None
     history_keys: HistoryKeys | None = None
+
+
+class Run(RunSnapshot, frozen=True, kw_only=True):
+    name: Name
+    files: PagedList[File]
+    user: User | None = None
+    log_line_count: Count | None = None
 
 
 class RunState(_Shape, frozen=True):
