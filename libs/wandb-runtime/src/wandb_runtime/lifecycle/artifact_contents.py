@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +61,7 @@ def _copy_contents(artifact: Any, folder: Path) -> None:
     for entry in artifact.manifest.contents:
         if not entry.local_path or Path(entry.local_path).parts[:2] == (folder.name, _FOLDER):
             continue
-        target = contents / f"{len(os.listdir(contents))}-{Path(entry.path).name}"  # noqa: PTH208
+        target = contents / f"{uuid.uuid4().hex}{Path(entry.path).suffix}"
         try:
             shutil.copyfile(entry.local_path, target)
         except OSError as error:

@@ -29,10 +29,13 @@ _ARTIFACT_FAILED = "failed to log artifact: "
 # Bytes. Reading a larger log would take longer than a task should wait: of such runs, only the state is verified.
 _LARGEST_LOG = 16 * 1024**2
 _FILES = """
-query RunFiles($entity: String!, $project: String!, $run: String!, $names: [String]!, $first: Int!) {
+query RunFiles($entity: String!, $project: String!, $run: String!, $names: [String]!, $cursor: String) {
   project(name: $project, entityName: $entity) {
     run(name: $run) {
-      files(names: $names, first: $first) { edges { node { name sizeBytes } } }
+      files(names: $names, first: 100, after: $cursor) {
+        edges { node { name sizeBytes } cursor }
+        pageInfo { hasNextPage endCursor }
+      }
     }
   }
 }
@@ -73,17 +76,21 @@ def _find_problem(run: RunRef, connection: Connection, directory: str) -> str | 
 def _failures_of_artifacts(directory: str) -> list[str]:
     """Return why artifacts could not be stored. The SDK reports that only in its own log."""
     log = Path(directory, "logs", "debug-internal.log")
-    lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
-    return [line.partition(_ARTIFACT_FAILED)[2].partition('"')[0] for line in lines if _ARTIFACT_FAILED in line]
+    if not log.is_file():
+        return []
+    with log.open(errors="replace") as lines:
+        return [line.partition(_ARTIFACT_FAILED)[2].partition('"')[0] for line in lines if _ARTIFACT_FAILED in line]
 
 
 def _lacking_files(run: RunRef, client: Client, directory: str) -> set[str]:
     sent = _sent_files(directory)
-    variables = {"entity": run.entity, "project": run.project, "run": run.id, "names": sorted(sent), "first": len(sent)}
-    data = client.execute(_FILES, variables, what=f"the files of run {run}") if sent else None
-    edges = data["project"]["run"]["files"]["edges"] if data else []
-    # W&B lists a file that it expects, with size 0.
-    return sent - {edge["node"]["name"] for edge in edges if edge["node"]["sizeBytes"]}
+    if not sent:
+        return sent
+    variables = {"entity": run.entity, "project": run.project, "run": run.id, "names": sorted(sent)}
+    path = ("project", "run", "files")
+    pages = client.iterate_pages(_FILES, variables, path, what=f"the files of run {run}")
+    # W&B lists a file that it expects, with size 0. It writes numbers of 64 bits as numbers or as texts.
+    return sent - {file["name"] for page in pages for file in page if int(file["sizeBytes"] or 0)}
 
 
 def _final_state(run: RunRef, client: Client) -> str:
