@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 import pytest
+import xxhash
 from wandb_devserver import DevServer, Fault
 
 from tests.wandb_devserver.support import RawClient, Scripts
@@ -55,8 +56,8 @@ class Upload:
         response = raw.data(CREATE, input={"artifactCollectionName": "ds", **given})["createArtifact"]["artifact"]
         self.id, self.state = response["id"], response["state"]
 
-    def link(self, name: str, digest: str) -> str | None:
-        given = {"artifactFiles": [{"artifactID": self.id, "name": name, "md5": digest}], "storageLayout": "V2"}
+    def link(self, name: str, md5: str, **fields: str) -> str | None:
+        given = {"artifactFiles": [{"artifactID": self.id, "name": name, "md5": md5, **fields}], "storageLayout": "V2"}
         files = self.raw.data(FILES, input=given)["createArtifactFiles"]["files"]["edges"]
         url: str | None = files[0]["node"]["uploadUrl"]
         return url
@@ -140,11 +141,20 @@ def test_an_upload_with_another_md5_is_refused(server: DevServer, raw: RawClient
     before = stored(server)
     response = httpx.put(url, content=b"fake")
 
-    assert (response.status_code, "'a.txt' arrived with the MD5" in response.text) == (400, True)
+    assert (response.status_code, "'a.txt' arrived with the digest" in response.text) == (400, True)
     assert stored(server) == before
     assert "'a.txt' was not uploaded" in error_of(artifact.commit())
     assert httpx.put(url, content=b"true").status_code == 200
     assert artifact.commit()["data"]["commitArtifact"]["artifact"]["size"] == 4
+
+
+def test_an_upload_with_another_xxh128_is_refused(raw: RawClient) -> None:
+    """The digest of an XXH128 artifact is checked by that algorithm, whatever the MD5 is."""
+    artifact = Upload(raw, digestAlgorithm="MANIFEST_XXH128")
+    digest = base64.b64encode(xxhash.xxh128_digest(b"true")).decode()
+    url = artifact.link("a.txt", md5(b"fake"), digest=digest) or ""
+
+    assert [httpx.put(url, content=content).status_code for content in (b"fake", b"true")] == [400, 200]
 
 
 def test_an_upload_that_breaks_off_leaves_nothing(server: DevServer, raw: RawClient) -> None:

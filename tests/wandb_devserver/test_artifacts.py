@@ -373,3 +373,33 @@ with wandb.init(project="p", id="r") as run:
 """)
 
     assert "coreweave-us" in seen
+
+
+def test_xxh128_artifacts_beside_md5_ones(scripts: Scripts, tmp_path: Path) -> None:
+    """The algorithm that the SDK was given; a version of an MD5 collection is hashed by MD5 again."""
+    seen = scripts.run(
+        """
+def log(run, name, algorithm, text):
+    artifact = wandb.Artifact(name, type="dataset", digest_algorithm=algorithm)
+    with artifact.new_file("a.txt") as file:
+        file.write(text)
+    with artifact.new_file("large.txt") as file:
+        file.write(text * 1000)
+    return run.log_artifact(artifact).wait()
+with wandb.init(project="p", id="r") as run:
+    log(run, "xxh", "XXH128", "one")
+    log(run, "md5", "MD5", "one")
+    log(run, "md5", "XXH128", "two")
+found = []
+for name in ("xxh:v0", "md5:v0", "md5:v1"):
+    artifact = wandb.Api().artifact("local/p/" + name)
+    artifact.verify(artifact.download(name.replace(":", "-")))
+    entry = artifact.manifest.entries["a.txt"]
+    found.append([artifact.digest_algorithm.value, entry.extra, len(artifact.digest)])
+report(found)
+""",
+        WANDB_CACHE_DIR=str(tmp_path / "other"),
+    )
+
+    assert seen == [["MANIFEST_XXH128", {"alg": "XXH128"}, 32], ["MANIFEST_MD5", {}, 32], ["MANIFEST_MD5", {}, 32]]
+    assert (tmp_path / "xxh-v0/a.txt").read_text() == "one"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ariadne import MutationType
 
+from wandb_devserver._domain.digests import MD5
 from wandb_devserver._domain.limits import (
     check_aliases,
     check_artifact_name,
@@ -18,7 +19,7 @@ from wandb_devserver._errors import NotFoundError, UsageError
 from wandb_devserver._graphql import multipart
 from wandb_devserver._graphql.artifacts import artifact_by_id, manifest, remove
 from wandb_devserver._graphql.context import DEFAULT_PROJECT, decode_id, encode_id
-from wandb_devserver._graphql.manifests import check_md5, complete_manifest, to_hex
+from wandb_devserver._graphql.manifests import check_digest, complete_manifest, to_hex
 from wandb_devserver._http import links
 from wandb_devserver._storage import artifact_files as entry_table
 from wandb_devserver._storage import artifacts as artifact_table
@@ -141,6 +142,7 @@ def refuse_unsupported(given: dict[str, Any]) -> None:
 def _new_artifact(given: dict[str, Any], run: StoredRun | None, aliases: list[str]) -> artifact_table.NewArtifact:
     return artifact_table.NewArtifact(
         digest=given["digest"],
+        digest_algorithm=given.get("digest_algorithm") or MD5,
         distributed_id=given.get("distributed_id") or None,
         run_id=run.id if run else None,
         description=given.get("description"),
@@ -163,7 +165,7 @@ def _write_manifest(context: Context, manifest_id: int, digest: str | None, base
         msg = f"artifact manifest {encode_id('ArtifactManifest', manifest_id)!r} does not exist"
         raise NotFoundError(msg)
     _check_pending(artifact_by_id(context, encode_id("Artifact", stored.artifact_id)))
-    new = check_md5(digest, "manifest") if digest else None
+    new = check_digest(digest, "manifest") if digest else None
     manifest_table.update(context.connection, stored, new, base)
     if new and stored.digest and stored.digest != new:
         context.unused_blobs += entry_table.forget_unused(context.connection, {stored.digest})
@@ -178,10 +180,10 @@ def _write_manifest(context: Context, manifest_id: int, digest: str | None, base
 
 def _announce(context: Context, given: dict[str, Any]) -> dict[str, Any]:
     artifact = artifact_by_id(context, given["artifact_id"])
-    name, md5 = check_file_name(given["name"]), check_md5(given["md_5"], given["name"])
+    name, digest = check_file_name(given["name"]), check_digest(given.get("digest") or given["md_5"], given["name"])
     _check_pending(artifact)
-    entry_table.claim(context.connection, artifact.id, md5)
-    path = links.storage_path(artifact.collection_id, artifact.id, md5)
+    entry_table.claim(context.connection, artifact.id, digest)
+    path = links.storage_path(artifact.collection_id, artifact.id, digest)
     node: dict[str, Any] = {
         "id": f"{artifact.id}:{name}",
         "name": name,
@@ -190,10 +192,12 @@ def _announce(context: Context, given: dict[str, Any]) -> dict[str, Any]:
         "upload_headers": [],
         "artifact": artifact,
     }
-    if entry_table.find_blob(context.connection, md5) is None:
-        node["upload_url"] = links.blob_upload_url(context.backend, context.base_url, md5, name, path)
+    if entry_table.find_blob(context.connection, digest) is None:
+        node["upload_url"] = links.blob_upload_url(
+            context.backend, context.base_url, digest, name, path, artifact.digest_algorithm
+        )
         if parts := given.get("upload_parts_input"):
-            node["upload_multipart_urls"] = multipart.begin(context, artifact, node | {"md5": md5}, parts)
+            node["upload_multipart_urls"] = multipart.begin(context, artifact, node | {"digest": digest}, parts)
     return node
 
 

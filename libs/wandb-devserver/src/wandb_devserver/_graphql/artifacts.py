@@ -119,11 +119,6 @@ def resolve_ttl_inherited(artifact: StoredArtifact, _: Info) -> bool:
     return artifact.ttl_seconds is None
 
 
-@artifact_type.field("digestAlgorithm")
-def resolve_digest_algorithm(_: StoredArtifact, __: Info) -> str:
-    return "MANIFEST_MD5"
-
-
 @artifact_type.field("tags")
 def resolve_tags(artifact: StoredArtifact, _: Info) -> list[dict[str, str]]:
     return [{"id": f"tag:{tag}", "name": tag} for tag in artifact.tags]

@@ -204,8 +204,8 @@ def resolve_latest(collection: StoredCollection, info: Info) -> StoredArtifact |
 
 
 @sequence_type.field("digestAlgorithm")
-def resolve_digest_algorithm(_: StoredCollection, __: Info) -> str:
-    return "MANIFEST_MD5"
+def resolve_digest_algorithm(collection: StoredCollection, info: Info) -> str | None:
+    return artifact_table.algorithm_of(info.context.connection, collection.id)
 
 
 @tag_type.field("id")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wandb_devserver._domain.digests import new_hasher
 from wandb_devserver._domain.limits import check_file_name
 from wandb_devserver._errors import UsageError
 from wandb_devserver._json import Json, JsonObject, dumps, loads_object
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wandb_devserver._storage.artifacts import StoredArtifact
     from wandb_devserver._storage.manifests import StoredManifest
 
-_MD5_SIZE = 16
+_DIGEST_SIZE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,24 +35,24 @@ class CompleteManifest:
     """The digest of the artifact, as the SDK computes it from the manifest."""
 
 
-def check_md5(text: str, name: str) -> str:
-    """Return `text` if it is the base64 of an MD5.
+def check_digest(text: str, name: str) -> str:
+    """Return `text` if it is the base64 of a digest.
 
     Raises:
         UsageError: otherwise.
     """
     try:
-        if len(base64.b64decode(text, validate=True)) == _MD5_SIZE:
+        if len(base64.b64decode(text, validate=True)) == _DIGEST_SIZE:
             return text
     except ValueError:
         pass
-    msg = f"the MD5 of {name!r} is {text!r}: use the base64 of its 16 bytes"
+    msg = f"the digest of {name!r} is {text!r}: use the base64 of its 16 bytes"
     raise UsageError(msg)
 
 
-def to_hex(md5: str) -> str:
-    """Convert the base64 of an MD5 to hexadecimal digits."""
-    return base64.b64decode(md5).hex()
+def to_hex(digest: str) -> str:
+    """Convert the base64 of a digest to hexadecimal digits."""
+    return base64.b64decode(digest).hex()
 
 
 def complete_manifest(context: Context, artifact: StoredArtifact) -> CompleteManifest:
@@ -70,7 +70,8 @@ def complete_manifest(context: Context, artifact: StoredArtifact) -> CompleteMan
         document = _read(context, full[-1].digest)
         return CompleteManifest(_entries(context, document), full[-1].digest or "", artifact.digest)
     document = _merged(context, written)
-    return CompleteManifest(_entries(context, document), _store(context, artifact, document), _digest(document))
+    digest = _digest(document, artifact.digest_algorithm)
+    return CompleteManifest(_entries(context, document), _store(context, artifact, document), digest)
 
 
 def _merged(context: Context, written: list[StoredManifest]) -> JsonObject:
@@ -117,7 +118,7 @@ def _entry(context: Context, name: str, value: Json) -> ManifestEntry:
         return ManifestEntry(check_file_name(name), digest, size if isinstance(size, int) else 0, reference)
     blob = entry_table.find_blob(context.connection, digest)
     if blob is None:
-        msg = f"{name!r} was not uploaded: the server has no contents with the MD5 {digest!r}"
+        msg = f"{name!r} was not uploaded: the server has no contents with the digest {digest!r}"
         raise UsageError(msg)
     return ManifestEntry(check_file_name(name), digest, blob.size, None)
 
@@ -128,16 +129,17 @@ def _store(context: Context, artifact: StoredArtifact, document: JsonObject) -> 
         writer.write(dumps(document).encode())
         blob = writer.commit()
     context.new_blobs.append(blob.name)
-    entry_table.claim(context.connection, artifact.id, blob.md5)
+    entry_table.claim(context.connection, artifact.id, blob.digest)
     if not entry_table.keep_blob(context.connection, blob):
         context.unused_blobs.append(blob.name)
-    return blob.md5
+    return blob.digest
 
 
-def _digest(document: JsonObject) -> str:
+def _digest(document: JsonObject, algorithm: str) -> str:
     """Compute the digest of an artifact as the SDK does."""
-    md5 = hashlib.md5(b"wandb-artifact-manifest-v1\n", usedforsecurity=False)
+    hasher = new_hasher(algorithm)
+    hasher.update(b"wandb-artifact-manifest-v1\n")
     for name, entry in sorted(_contents(document).items()):
         digest = entry.get("digest") if isinstance(entry, dict) else ""
-        md5.update(f"{name}:{digest}\n".encode())
-    return md5.hexdigest()
+        hasher.update(f"{name}:{digest}\n".encode())
+    return hasher.hexdigest()

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ariadne import MutationType
 
 from wandb_devserver._errors import NotFoundError, UsageError
-from wandb_devserver._graphql.context import decode_id
+from wandb_devserver._graphql.artifacts import artifact_by_id
+from wandb_devserver._graphql.context import decode_id, encode_id
 from wandb_devserver._graphql.manifests import to_hex
 from wandb_devserver._http import links
 from wandb_devserver._storage import artifact_files as entry_table
@@ -29,8 +30,8 @@ _READ_SIZE = 1024 * 1024
 def begin(
     context: Context, artifact: StoredArtifact, file: dict[str, Any], parts: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    """Start a multipart upload of a file (its `md5`, `name` and `storage_path`) and return the URL of each part."""
-    upload = upload_table.create(context.connection, secrets.token_hex(16), artifact.id, file["md5"])
+    """Start a multipart upload of a file (its `digest`, `name` and `storage_path`) and return the URL of each part."""
+    upload = upload_table.create(context.connection, secrets.token_hex(16), artifact.id, file["digest"])
 
     def url(part: dict[str, Any]) -> str:
         target = (upload.id, part["part_number"], part["hex_m_d_5"], file["name"], file["storage_path"])
@@ -51,7 +52,8 @@ def complete(_: object, info: Info, *, input: dict[str, Any]) -> dict[str, Any]:
     parts = upload_table.parts(context.connection, upload.id)
     if input["complete_multipart_action"] == "Complete":
         _check(upload, parts, input["completed_parts"])
-        _register(context, upload, context.slowly(lambda _: _joined(context, upload, parts)))
+        artifact = artifact_by_id(context, encode_id("Artifact", upload.artifact_id))
+        _register(context, upload, context.slowly(lambda _: _joined(context, upload, parts, artifact.digest_algorithm)))
     upload_table.delete(context.connection, upload)
     context.unused_blobs += [part.blob for part in parts]
     return {"digest": upload.md5}
@@ -77,16 +79,16 @@ def _check(upload: StoredUpload, parts: list[StoredPart], announced: list[dict[s
             raise UsageError(msg)
 
 
-def _joined(context: Context, upload: StoredUpload, parts: list[StoredPart]) -> JsonObject:
-    with context.backend.blobs.writer() as writer:
+def _joined(context: Context, upload: StoredUpload, parts: list[StoredPart], algorithm: str) -> JsonObject:
+    with context.backend.blobs.writer(algorithm) as writer:
         for part in parts:
             with context.backend.blobs.path(part.blob).open("rb") as stream:
                 while chunk := stream.read(_READ_SIZE):
                     writer.write(chunk)
         blob = writer.commit()
-    if blob.md5 != upload.md5:
+    if blob.digest != upload.md5:
         context.backend.blobs.remove(blob.name)
-        msg = f"the parts of upload {upload.id!r} together have the MD5 {blob.md5!r}, not {upload.md5!r}"
+        msg = f"the parts of upload {upload.id!r} together have the digest {blob.digest!r}, not {upload.md5!r}"
         raise UsageError(msg)
     return {"name": blob.name, "size": blob.size}
 

@@ -98,13 +98,13 @@ def resolve_type(entity: Entity, info: Info) -> str:
 @entity_type.field("readOnly")
 @entity_type.field("readOnlyAdmin")
 @entity_type.field("privateOnly")
-@entity_type.field("xxhashDigestsEnabled")
 def resolve_false(_: Entity, __: Info) -> bool:
     return False
 
 
 @entity_type.field("codeSavingEnabled")
 @entity_type.field("isPaid")
+@entity_type.field("xxhashDigestsEnabled")
 def resolve_true(_: Entity, __: Info) -> bool:
     return True
 

@@ -1,4 +1,4 @@
-"""Artifact contents over HTTP: by signed URL, or by MD5 with the API key."""
+"""Artifact contents over HTTP: by signed URL, or by digest with the API key."""
 
 from __future__ import annotations
 
@@ -35,16 +35,17 @@ async def upload(request: Request) -> Response:
     """`PUT /signed/artifacts/{token}/{path}`."""
     backend: Backend = request.app.state.backend
     try:
-        md5, name, *part = _verify(backend, request, ("artifact-upload", "artifact-part"))
+        digest, name, algorithm, *part = _verify(backend, request, ("artifact-upload", "artifact-part"))
     except UsageError as error:
         return PlainTextResponse(str(error), status_code=403)
 
     async def serve(fault: Fault | None) -> Response:  # noqa: ARG001 - faults do not change what is stored
-        with await run_sync(backend.blobs.writer) as writer:
+        with await run_sync(backend.blobs.writer, algorithm) as writer:
             blob = await receive(request, writer)
-        if blob.md5 != md5:
+        if blob.digest != digest:
             await run_sync(backend.blobs.remove, blob.name)
-            return PlainTextResponse(f"{name!r} arrived with the MD5 {blob.md5!r}, not {md5!r}: send it again", 400)
+            reason = f"{name!r} arrived with the digest {blob.digest!r}, not {digest!r}: send it again"
+            return PlainTextResponse(reason, 400)
         if part:
             return await run_sync(_keep_part, backend, blob, *part)
         return await run_sync(_keep, backend, blob)
@@ -56,14 +57,14 @@ async def download(request: Request) -> Response:
     """`GET /signed/artifacts/{token}/{path}`."""
     backend: Backend = request.app.state.backend
     try:
-        md5, name = _verify(backend, request, ("artifact-download",))
+        digest, name = _verify(backend, request, ("artifact-download",))
     except UsageError as error:
         return PlainTextResponse(str(error), status_code=403)
-    return await _send(backend, await run_sync(_find, backend, md5), name)
+    return await _send(backend, await run_sync(_find, backend, digest), name)
 
 
-async def download_by_md5(request: Request) -> Response:
-    """`GET /artifactsV2/{region}/{entity}/{project}/{collection}/{birth artifact}/{MD5 in hex}/{name}`."""
+async def download_by_digest(request: Request) -> Response:
+    """`GET /artifactsV2/{region}/{entity}/{project}/{collection}/{birth artifact}/{digest in hex}/{name}`."""
     backend: Backend = request.app.state.backend
     # The birth artifact may be empty, and the name is informational: only the digest selects the contents.
     _, _, rest = request.path_params["rest"].partition("/")
@@ -88,7 +89,7 @@ async def _send(backend: Backend, blob: Blob | None, name: str) -> Response:
 
 
 def _verify(backend: Backend, request: Request, purposes: tuple[str, ...]) -> list[Any]:
-    """Return what a signed URL is for: the MD5, the name of the file and, for a part, its upload and number."""
+    """Return what a signed URL is for: the digest and name of the file; for an upload, the algorithm and the part."""
     try:
         path, kind, *subject = backend.signer.verify(request.path_params["token"])
     except ValueError as error:
@@ -102,7 +103,7 @@ def _verify(backend: Backend, request: Request, purposes: tuple[str, ...]) -> li
 def _keep(backend: Backend, blob: Blob) -> Response:
     with _removing_on_error(backend, blob), backend.database.write() as connection:
         kept = entry_table.keep_blob(connection, blob)
-        known = entry_table.find_blob(connection, blob.md5) is not None
+        known = entry_table.find_blob(connection, blob.digest) is not None
     if not kept:
         backend.blobs.remove(blob.name)
     return Response() if known else PlainTextResponse("the artifact was deleted", 404)
@@ -116,7 +117,7 @@ def _keep_part(backend: Backend, blob: Blob, upload_id: str, number: int) -> Res
         backend.blobs.remove(replaced)
     if known is None:
         return PlainTextResponse("the upload was completed or aborted", 404)
-    return Response(headers={"ETag": f'"{base64.b64decode(blob.md5).hex()}"'})
+    return Response(headers={"ETag": f'"{base64.b64decode(blob.digest).hex()}"'})
 
 
 @contextmanager
@@ -128,9 +129,9 @@ def _removing_on_error(backend: Backend, blob: Blob) -> Iterator[None]:
         raise
 
 
-def _find(backend: Backend, md5: str) -> Blob | None:
+def _find(backend: Backend, digest: str) -> Blob | None:
     with backend.database.read() as connection:
-        return entry_table.find_blob(connection, md5)
+        return entry_table.find_blob(connection, digest)
 
 
 def _find_in_collection(backend: Backend, parts: dict[str, str], digest: str) -> Blob | None:
@@ -149,5 +150,5 @@ def _find_in_collection(backend: Backend, parts: dict[str, str], digest: str) ->
 ROUTES = [
     Route("/signed/artifacts/{token}/{path:file}", upload, methods=["PUT"]),
     Route("/signed/artifacts/{token}/{path:file}", download, methods=["GET"]),
-    Route("/artifactsV2/{region}/{entity}/{project}/{collection}/{rest:file}", download_by_md5, methods=["GET"]),
+    Route("/artifactsV2/{region}/{entity}/{project}/{collection}/{rest:file}", download_by_digest, methods=["GET"]),
 ]

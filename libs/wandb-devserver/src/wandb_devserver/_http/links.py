@@ -6,6 +6,8 @@ import base64
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from wandb_devserver._domain.digests import MD5
+
 if TYPE_CHECKING:
     from wandb_devserver._backend import Backend
 
@@ -27,14 +29,16 @@ def file_download_url(base_url: str, entity: str, project: str, run: str, name: 
     return f"{base_url}files/{path}/{quote(name)}"
 
 
-def storage_path(collection_id: int, artifact_id: int, md5: str) -> str:
+def storage_path(collection_id: int, artifact_id: int, digest: str) -> str:
     """Return the path that an artifact file has in W&B's object store."""
-    return f"wandb_artifacts/{collection_id}/{artifact_id}/{base64.b64decode(md5).hex()}"
+    return f"wandb_artifacts/{collection_id}/{artifact_id}/{base64.b64decode(digest).hex()}"
 
 
-def blob_upload_url(backend: Backend, base_url: str, md5: str, name: str, path: str) -> str:
-    """Return the absolute URL to which contents with this MD5 may be PUT, without credentials."""
-    return _signed_url(backend, base_url, ["artifact-upload", md5, name], path, UPLOAD_LIFETIME)
+def blob_upload_url(
+    backend: Backend, base_url: str, digest: str, name: str, path: str, algorithm: str = MD5
+) -> str:
+    """Return the absolute URL to which contents with this digest may be PUT, without credentials."""
+    return _signed_url(backend, base_url, ["artifact-upload", digest, name, algorithm], path, UPLOAD_LIFETIME)
 
 
 def part_upload_url(
@@ -42,12 +46,12 @@ def part_upload_url(
 ) -> str:
     """Return the absolute URL to which one part of a multipart upload may be PUT, without credentials."""
     md5 = base64.b64encode(bytes.fromhex(hex_md5)).decode()
-    return _signed_url(backend, base_url, ["artifact-part", md5, name, upload_id, number], path, UPLOAD_LIFETIME)
+    return _signed_url(backend, base_url, ["artifact-part", md5, name, MD5, upload_id, number], path, UPLOAD_LIFETIME)
 
 
-def blob_download_url(backend: Backend, base_url: str, md5: str, name: str, path: str) -> str:
+def blob_download_url(backend: Backend, base_url: str, digest: str, name: str, path: str) -> str:
     """Return the absolute URL from which contents can be fetched without credentials."""
-    return _signed_url(backend, base_url, ["artifact-download", md5, name], path, DOWNLOAD_LIFETIME)
+    return _signed_url(backend, base_url, ["artifact-download", digest, name], path, DOWNLOAD_LIFETIME)
 
 
 def _signed_url(backend: Backend, base_url: str, subject: list[str | int], path: str, lifetime: float) -> str:

@@ -54,10 +54,10 @@ def find_blob(connection: sqlite3.Connection, md5: str) -> Blob | None:
 
 def keep_blob(connection: sqlite3.Connection, blob: Blob) -> bool:
     """Register uploaded contents; return False if they are not needed: known already, or nobody's any more."""
-    if not _is_wanted(connection, blob.md5):
+    if not _is_wanted(connection, blob.digest):
         return False
     cursor = connection.execute(
-        "INSERT INTO artifact_blobs VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (blob.md5, blob.name, blob.size)
+        "INSERT INTO artifact_blobs VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (blob.digest, blob.name, blob.size)
     )
     return cursor.rowcount > 0
 

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from wandb_devserver._domain.digests import MD5
 from wandb_devserver._storage import memberships as membership_table
 from wandb_devserver._storage.memberships import ALIVE
 
@@ -22,8 +23,8 @@ COMMITTED = "COMMITTED"
 TTL_DISABLED = -2
 
 _COLUMNS = """artifacts.id, artifacts.collection_id, distributed_id, artifacts.run_id, state, artifacts.version, digest,
-    manifest_digest, description, metadata, tags, requested_aliases, history_step, commit_hash, ttl_seconds, size,
-    file_count, artifacts.created_at, updated_at"""
+    digest_algorithm, manifest_digest, description, metadata, tags, requested_aliases, history_step, commit_hash,
+    ttl_seconds, size, file_count, artifacts.created_at, updated_at"""
 _FIND = f"SELECT {_COLUMNS} FROM artifacts WHERE {ALIVE}"  # noqa: S608
 _FIND_ALL = f"SELECT {_COLUMNS} FROM artifacts"  # noqa: S608
 _FIND_BY_CLIENT = f"SELECT {_COLUMNS} FROM artifact_clients JOIN artifacts ON artifacts.id = artifact_id WHERE {ALIVE}"  # noqa: S608
@@ -41,6 +42,7 @@ class StoredArtifact:
     state: str
     version: int | None
     digest: str
+    digest_algorithm: str
     manifest_digest: str | None
     description: str | None
     metadata: str | None
@@ -60,6 +62,7 @@ class NewArtifact:
     """The fields of an artifact that a client sends before it uploads anything."""
 
     digest: str
+    digest_algorithm: str = MD5
     distributed_id: str | None = None
     run_id: int | None = None
     description: str | None = None
@@ -87,6 +90,16 @@ def find_by_digest(connection: sqlite3.Connection, collection_id: int, digest: s
         (collection_id, digest, COMMITTED),
     )
     return _stored(row.fetchone())
+
+
+def algorithm_of(connection: sqlite3.Connection, collection_id: int) -> str | None:
+    """Return the digest algorithm of the newest version of a sequence; None if it has no version."""
+    row = connection.execute(
+        f"SELECT digest_algorithm FROM artifacts WHERE {ALIVE} AND collection_id = ? AND state = ? "  # noqa: S608
+        "ORDER BY version DESC LIMIT 1",
+        (collection_id, COMMITTED),
+    ).fetchone()
+    return row["digest_algorithm"] if row else None
 
 
 def find_distributed(connection: sqlite3.Connection, collection_id: int, distributed_id: str) -> StoredArtifact | None:
@@ -128,14 +141,15 @@ def created_by(connection: sqlite3.Connection, run_id: int) -> list[StoredArtifa
 def create(connection: sqlite3.Connection, collection: StoredCollection, new: NewArtifact) -> StoredArtifact:
     now = time.time()
     cursor = connection.execute(
-        "INSERT INTO artifacts (collection_id, distributed_id, run_id, digest, description, metadata, tags, "
-        "requested_aliases, history_step, ttl_seconds, created_at, updated_at) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO artifacts (collection_id, distributed_id, run_id, digest, digest_algorithm, description, "
+        "metadata, tags, requested_aliases, history_step, ttl_seconds, created_at, updated_at) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             collection.id,
             new.distributed_id,
             new.run_id,
             new.digest,
+            new.digest_algorithm,
             new.description,
             new.metadata,
             json.dumps(new.tags),

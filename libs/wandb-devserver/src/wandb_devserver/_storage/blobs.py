@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import hashlib
 import re
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wandb_devserver._domain.digests import MD5, new_hasher
 from wandb_devserver._private_files import make_folder, private_opener
 
 if TYPE_CHECKING:
@@ -17,17 +17,20 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from wandb_devserver._domain.digests import Hasher
+
 
 _NAME = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """Stored contents: its name in the store, size in bytes and base64 MD5."""
+    """Stored contents: its name in the store, size in bytes and the base64 of its digest."""
 
     name: str
     size: int
-    md5: str
+    digest: str
+    """MD5, unless the contents of an artifact have another algorithm."""
 
 
 class BlobStore:
@@ -45,8 +48,8 @@ class BlobStore:
     def path(self, name: str) -> Path:
         return self._folder / name[:2] / name
 
-    def writer(self) -> BlobWriter:
-        return BlobWriter(self, self._incoming / secrets.token_hex(16))
+    def writer(self, algorithm: str = MD5) -> BlobWriter:
+        return BlobWriter(self, self._incoming / secrets.token_hex(16), new_hasher(algorithm))
 
     def remove(self, name: str) -> None:
         self.path(name).unlink(missing_ok=True)
@@ -62,22 +65,22 @@ class BlobStore:
 class BlobWriter:
     """Contents that are still arriving: hashed on the way, in place only once complete."""
 
-    def __init__(self, store: BlobStore, partial: Path) -> None:
+    def __init__(self, store: BlobStore, partial: Path, hasher: Hasher) -> None:
         self._store = store
         self._partial = partial
         self._stream = open(partial, "xb", opener=private_opener)  # noqa: SIM115 - closed by __exit__
-        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._hasher = hasher
         self._size = 0
 
     def write(self, chunk: bytes) -> None:
         self._stream.write(chunk)
-        self._md5.update(chunk)
+        self._hasher.update(chunk)
         self._size += len(chunk)
 
     def commit(self) -> Blob:
         """Move the contents into the store."""
         self._stream.close()
-        blob = Blob(self._partial.name, self._size, base64.b64encode(self._md5.digest()).decode())
+        blob = Blob(self._partial.name, self._size, base64.b64encode(self._hasher.digest()).decode())
         target = self._store.path(blob.name)
         make_folder(target.parent)
         self._partial.replace(target)

@@ -33,7 +33,7 @@ def put(connection: sqlite3.Connection, run_id: int, name: str, blob: Blob) -> s
         "INSERT INTO files (run_id, name, blob, size, md5, mimetype, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?) "
         "ON CONFLICT DO UPDATE SET blob = excluded.blob, size = excluded.size, md5 = excluded.md5, "
         "updated_at = excluded.updated_at",
-        (run_id, name, blob.name, blob.size, blob.md5, _mimetype(name), time.time()),
+        (run_id, name, blob.name, blob.size, blob.digest, _mimetype(name), time.time()),
     )
     return previous.blob if previous else None
 

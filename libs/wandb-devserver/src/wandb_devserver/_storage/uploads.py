@@ -51,7 +51,7 @@ def put_part(connection: sqlite3.Connection, upload_id: str, number: int, blob: 
     connection.execute(
         "INSERT INTO upload_parts VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE "
         "SET blob = excluded.blob, size = excluded.size, md5 = excluded.md5",
-        (upload_id, number, blob.name, blob.size, blob.md5),
+        (upload_id, number, blob.name, blob.size, blob.digest),
     )
     return previous["blob"] if previous else None
 

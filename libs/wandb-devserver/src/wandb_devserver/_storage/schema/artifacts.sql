@@ -33,6 +33,8 @@ CREATE TABLE IF NOT EXISTS artifacts (
     state TEXT NOT NULL DEFAULT 'PENDING',
     version INTEGER,
     digest TEXT NOT NULL,
+    -- That of the digests of its files: 'MANIFEST_MD5' or 'MANIFEST_XXH128'.
+    digest_algorithm TEXT NOT NULL,
     manifest_digest TEXT,
     description TEXT,
     metadata TEXT,
