@@ -34,9 +34,7 @@ def storage_path(collection_id: int, artifact_id: int, digest: str) -> str:
     return f"wandb_artifacts/{collection_id}/{artifact_id}/{base64.b64decode(digest).hex()}"
 
 
-def blob_upload_url(
-    backend: Backend, base_url: str, digest: str, name: str, path: str, algorithm: str = MD5
-) -> str:
+def blob_upload_url(backend: Backend, base_url: str, digest: str, name: str, path: str, algorithm: str = MD5) -> str:
     """Return the absolute URL to which contents with this digest may be PUT, without credentials."""
     return _signed_url(backend, base_url, ["artifact-upload", digest, name, algorithm], path, UPLOAD_LIFETIME)
 
