@@ -50,8 +50,11 @@ with DevServer(data_dir=Path("data"), port=0) as server:
     assert_type(server.sign_in_url(), str)
     assert_type(server.env, dict[str, str])
     assert_type(server.runs(), list[RunRecord])
+    assert_type(server.export_history("entity/project/id", rows=10, rows_per_file=5), int)
     server.faults.add(Fault("file_stream", count=2, status=503, headers={"Retry-After": "1"}))
 
+DevServer(export_after=1000)
+DevServer(export_after="1000")  # type: ignore[arg-type]
 DevServer(port="8080")  # type: ignore[arg-type]
 DevServer("data", "127.0.0.1")  # type: ignore[call-arg]
 Fault("network")  # type: ignore[arg-type]

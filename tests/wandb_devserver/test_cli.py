@@ -123,3 +123,17 @@ def test_help_suffices() -> None:
 
     for part in ("--host", "127.0.0.1", "--port", "8080", "--data-dir", "--api-key", "--entity", "300", "Ctrl-C"):
         assert part in text
+
+
+def test_export_history_without_pyarrow_is_refused(tmp_path: Path) -> None:
+    """The message names the option and what to install; nothing is started."""
+    script = "import sys; sys.modules['pyarrow'] = None; from wandb_devserver._cli import main; main()"
+    arguments = ["--port", "0", "--data-dir", str(tmp_path / "data"), "--export-history", "10"]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert done.returncode == 1
+    assert "--export-history is 10: exports need pyarrow" in done.stderr
+    assert "pip install 'wandb-devserver[parquet]'" in done.stderr
+    assert not (tmp_path / "data").exists()

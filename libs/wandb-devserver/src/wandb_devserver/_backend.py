@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -35,9 +36,21 @@ class Backend:
     faults: Faults = field(default_factory=Faults)
     requests: RequestLog = field(default_factory=RequestLog)
     connections: Connections = field(default_factory=Connections)
+    export_after: int | None = None
+    """How many of the last rows of a running run are not exported to Parquet; None for no exports."""
+    export_lock: threading.Lock = field(default_factory=threading.Lock)
+    """Held by the one thread that exports history."""
 
     @classmethod
-    def open(cls, data_dir: DataDir, *, entity: str, api_key: str | None, heartbeat_timeout: float) -> Backend:
+    def open(
+        cls,
+        data_dir: DataDir,
+        *,
+        entity: str,
+        api_key: str | None,
+        heartbeat_timeout: float,
+        export_after: int | None = None,
+    ) -> Backend:
         """Open a data directory, creating in it what is missing."""
         key, signer = api_key or data_dir.api_key(), Signer(data_dir.signing_secret())
         backend = cls(
@@ -47,6 +60,7 @@ class Backend:
             blobs=BlobStore(data_dir.blobs),
             signer=signer,
             sessions=Sessions(signer, key),
+            export_after=export_after,
         )
         with backend.database.read() as connection:
             # A server that was killed may have stored contents without their record, or deleted only the record.

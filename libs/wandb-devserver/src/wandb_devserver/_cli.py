@@ -14,6 +14,7 @@ from wandb_devserver._server import DevServer
 from wandb_devserver._settings import DEFAULT_HEARTBEAT_TIMEOUT
 from wandb_devserver._version import __version__
 
+_RENAMED = {"allowed_hosts": "allowed-host", "export_after": "export-history"}
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -48,6 +49,14 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
     metavar="NAME",
     help="Host name under which clients reach the server, beside localhost, --host and IP addresses. Repeatable.",
 )
+@click.option(
+    "--export-history",
+    "export_after",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Export history to Parquet files, as W&B does: rows older than the last N, and all once a run has ended. "
+    "Needs pyarrow.",
+)
 @click.version_option(__version__, prog_name="wandb-devserver")
 def main(
     host: str,
@@ -57,6 +66,7 @@ def main(
     entity: str,
     heartbeat_timeout: float,
     allowed_hosts: tuple[str, ...],
+    export_after: int | None,
 ) -> None:
     """Run a W&B-compatible server on this machine.
 
@@ -74,6 +84,7 @@ def main(
             entity=entity,
             heartbeat_timeout=heartbeat_timeout,
             allowed_hosts=allowed_hosts,
+            export_after=export_after,
         ) as server:
             _announce(server, host)
             signal.sigwait(_STOP_SIGNALS)
@@ -100,8 +111,7 @@ def _is_loopback(host: str) -> bool:
 
 def _with_option_names(message: str) -> str:
     """Name the options of the command where the library names its arguments."""
-    message = message.replace("allowed_hosts", "--allowed-host", 1) if message.startswith("allowed_hosts") else message
-    for argument in ("api_key", "data_dir", "heartbeat_timeout", "entity"):
+    for argument in ("api_key", "data_dir", "heartbeat_timeout", "entity", *_RENAMED):
         if message.startswith(argument):
-            return "--" + argument.replace("_", "-") + message.removeprefix(argument)
+            return "--" + _RENAMED.get(argument, argument).replace("_", "-") + message.removeprefix(argument)
     return message.replace("cannot listen on host", "cannot listen on --host").replace(", port ", ", --port ")

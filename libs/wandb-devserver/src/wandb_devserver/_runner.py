@@ -105,6 +105,7 @@ def _open_backend(data_dir: DataDir, settings: Settings) -> Backend:
             entity=settings.entity,
             api_key=settings.api_key,
             heartbeat_timeout=settings.heartbeat_timeout,
+            export_after=settings.export_after,
         )
     except (OSError, sqlite3.DatabaseError) as error:
         msg = f"data_dir {str(data_dir.path)!r} cannot be used: {error}"

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wandb_devserver._errors import DevServerError
+from wandb_devserver._domain.history_exports import ROWS_PER_FILE, check_pyarrow
 from wandb_devserver._http.auth import SIGN_IN_PATH
 from wandb_devserver._runner import RunningServer
 from wandb_devserver._settings import DEFAULT_HEARTBEAT_TIMEOUT, Settings
+from wandb_devserver._testing.exports import export_run
 from wandb_devserver._testing.records import RunRecord, read_run, read_runs, read_state
 from wandb_devserver._testing.sweep_records import SweepRecord, delete_sweep, read_sweep, read_sweep_state, read_sweeps
 
@@ -40,6 +42,9 @@ class DevServer:
             of a sweep as gone. The SDK gives a sign of life at least every 30 seconds.
         allowed_hosts: host names under which clients reach the server, beside `localhost`, `host` and IP
             addresses. Requests with another `Host` header are refused: they may come from a foreign web page.
+        export_after: export history to Parquet files, which the public API then reads: the rows of a running run
+            that are older than its last `export_after` rows, and all rows once it has ended. None for no exports.
+            Needs pyarrow (`pip install 'wandb-devserver[parquet]'`).
 
     Raises:
         UsageError: if an argument cannot be used; the message names it.
@@ -55,6 +60,7 @@ class DevServer:
         entity: str = "local",
         heartbeat_timeout: float = DEFAULT_HEARTBEAT_TIMEOUT,
         allowed_hosts: Iterable[str] = (),
+        export_after: int | None = None,
     ) -> None:
         self._settings = Settings(
             data_dir=None if data_dir is None else Path(data_dir),
@@ -64,7 +70,10 @@ class DevServer:
             entity=entity,
             heartbeat_timeout=heartbeat_timeout,
             allowed_hosts=tuple(allowed_hosts),
+            export_after=export_after,
         )
+        if export_after is not None:
+            check_pyarrow(f"export_after is {export_after!r}")
         self._running: RunningServer | None = None
 
     @property
@@ -188,6 +197,25 @@ class DevServer:
             NotFoundError: if it does not exist (a `LookupError`); the message lists the sweeps.
         """
         delete_sweep(self._live.backend, path)
+
+    def export_history(self, path: str, rows: int | None = None, *, rows_per_file: int = ROWS_PER_FILE) -> int:
+        """Export rows of the run at `entity/project/id` to Parquet files now, oldest first.
+
+        Args:
+            path: the run.
+            rows: the number of rows that are exported afterwards, in all; None for all rows.
+            rows_per_file: how many rows a file has at most.
+
+        Returns:
+            How many rows are exported now. An export ends before the first row with a value that no column of a
+            Parquet file can hold.
+
+        Raises:
+            NotFoundError: if the run does not exist (a `LookupError`); the message lists the runs.
+            UsageError: if pyarrow is not installed.
+        """
+        check_pyarrow("export_history()")
+        return export_run(self._live.backend, path, rows, rows_per_file)
 
     def start(self) -> DevServer:
         """Listen, and return once requests are served.

@@ -21,6 +21,7 @@ class Settings:
     entity: str
     heartbeat_timeout: float
     allowed_hosts: tuple[str, ...] = ()
+    export_after: int | None = None
 
     def __post_init__(self) -> None:
         if not self.entity or "/" in self.entity:
@@ -28,6 +29,9 @@ class Settings:
             raise UsageError(msg)
         if not self.heartbeat_timeout > 0:
             msg = f"heartbeat_timeout is {self.heartbeat_timeout!r}: use a number of seconds above 0"
+            raise UsageError(msg)
+        if self.export_after is not None and self.export_after < 0:
+            msg = f"export_after is {self.export_after!r}: use a number of rows, 0 or more, or None for no exports"
             raise UsageError(msg)
         for host in self.allowed_hosts:
             if not re.fullmatch(r"[A-Za-z0-9_.-]+", host):

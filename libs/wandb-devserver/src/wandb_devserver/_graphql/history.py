@@ -96,12 +96,6 @@ def resolve_sampled_history(run: StoredRun, info: Info, *, specs: list[str]) -> 
     return [_sampled_rows(run, info, loads_object(spec)) for spec in specs]
 
 
-@run_type.field("parquetHistory")
-def resolve_parquet_history(_: StoredRun, __: Info, *, live_keys: list[str]) -> dict[str, list[Json]]:  # noqa: ARG001
-    # Nothing is exported to Parquet here: all rows are to be had by pages.
-    return {"parquet_urls": [], "live_data": []}
-
-
 @run_type.field("logLines")
 def resolve_log_lines(
     run: StoredRun,

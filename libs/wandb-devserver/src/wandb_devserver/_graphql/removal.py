@@ -8,6 +8,7 @@ from wandb_devserver._graphql.artifacts import remove
 from wandb_devserver._storage import artifacts as artifact_table
 from wandb_devserver._storage import collections as collection_table
 from wandb_devserver._storage import files as file_table
+from wandb_devserver._storage import history_exports as export_table
 from wandb_devserver._storage import projects as project_table
 from wandb_devserver._storage import runs as run_table
 
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 
 
 def remove_run(context: Context, run: StoredRun, *, with_artifacts: bool) -> None:
-    """Delete a run and its files, and the artifacts that it created if `with_artifacts`."""
+    """Delete a run, its files and exports, and the artifacts that it created if `with_artifacts`."""
     context.unused_blobs += [file.blob for file in file_table.page(context.connection, run.id)]
+    context.unused_blobs += [export.blob for export in export_table.of_run(context.connection, run.id)]
     if with_artifacts:
         remove(context, artifact_table.created_by(context.connection, run.id))
     run_table.delete(context.connection, run)

@@ -15,6 +15,7 @@ from wandb_devserver._graphql import endpoint
 from wandb_devserver._http import artifact_blobs
 from wandb_devserver._http import file_stream as file_stream_route
 from wandb_devserver._http import files as http_files
+from wandb_devserver._http import history_exports
 from wandb_devserver._http.auth import RequireKey
 from wandb_devserver._http.body import RefusedBodyError, refusal, refuse_body
 from wandb_devserver._http.connections import TrackConnections
@@ -41,6 +42,7 @@ def create_app(backend: Backend, *, hosts: Iterable[str] = ()) -> Starlette:
             Route("/files/{entity}/{project}/{run}/file_stream", file_stream_route.file_stream, methods=["POST"]),
             Route("/files/{entity}/{project}/{run}/{name:file}", http_files.download, methods=["GET"]),
             *artifact_blobs.ROUTES,
+            *history_exports.ROUTES,
             Route("/signed/{token}", http_files.upload, methods=["PUT"]),
             Route("/sdk/otel/{rest:path}", _telemetry, methods=["POST"]),
             # What is open without the key ends here, so that no page below can be had through it.

@@ -52,6 +52,15 @@ def blob_download_url(backend: Backend, base_url: str, digest: str, name: str, p
     return _signed_url(backend, base_url, ["artifact-download", digest, name], path, DOWNLOAD_LIFETIME)
 
 
+def export_download_url(backend: Backend, base_url: str, path: str, export_id: int) -> str:
+    """Return the absolute URL from which a part of a history can be fetched without credentials.
+
+    As in an object store, the URL of a file changes in its query only.
+    """
+    token = backend.signer.sign(["history-export", export_id], lifetime=DOWNLOAD_LIFETIME)
+    return f"{base_url}signed/history/{quote(path)}?signature={token}"
+
+
 def _signed_url(backend: Backend, base_url: str, subject: list[str | int], path: str, lifetime: float) -> str:
     # As in an object store, the path is part of the URL: clients tell files and manifests apart by it.
     return f"{base_url}signed/artifacts/{backend.signer.sign([path, *subject], lifetime=lifetime)}/{quote(path)}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from wandb_devserver._json import Json, JsonObject, dumps, loads_object
+from wandb_devserver._storage import history_exports as export_table
 from wandb_devserver._storage import metrics as metric_table
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def clear(connection: sqlite3.Connection, run_id: int, stream: Stream) -> None:
         metric_table.clear(connection, run_id, stream)
     if stream == "history":
         set_history_base(connection, run_id, 0)
+        export_table.forget(connection, run_id)
         connection.execute("DELETE FROM history_keys WHERE run_id = ?", (run_id,))
 
 
@@ -158,6 +160,17 @@ def search_console(connection: sqlite3.Connection, run_id: int, text: str, limit
     return [(row["position"], row["text"]) for row in rows][::-1]
 
 
+def read_rows(connection: sqlite3.Connection, run_id: int, first: int, before: int) -> Iterator[tuple[int, int, str]]:
+    """Yield the history rows from position `first` up to `before` (exclusive), each with its position and step."""
+    rows = connection.execute(
+        "SELECT position, step, text FROM lines WHERE run_id = ? AND stream = 'history' "
+        "AND position >= ? AND position < ? ORDER BY position",
+        (run_id, first, before),
+    )
+    for row in rows:
+        yield row["position"], row["step"], row["text"]
+
+
 def read_steps(connection: sqlite3.Connection, run_id: int, first: int, last: int) -> Iterator[str]:
     """Yield the history rows with steps from `first` to `last`, both included, in order of steps."""
     rows = connection.execute(
@@ -219,6 +232,7 @@ def _shared_position(
 def _store(connection: sqlite3.Connection, run_id: int, chunk: Chunk) -> None:
     rows: list[JsonObject] = [loads_object(line) for line in chunk.lines] if chunk.stream == "history" else []
     if rows:
+        export_table.forget(connection, run_id, chunk.offset)
         known = count(connection, run_id, "history")
         _count_keys(connection, run_id, rows[max(known - chunk.offset, 0) :])
     steps: list[int | None] = [_step(row, chunk.offset + index) for index, row in enumerate(rows)]

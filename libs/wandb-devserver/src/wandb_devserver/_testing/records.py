@@ -105,10 +105,14 @@ def read_run(backend: Backend, url: str, path: str) -> RunRecord:
     with backend.database.read() as connection:
         run = run_table.find_by_path(connection, entity, project, name)
         if run is None:
-            known = [f"{other.entity}/{other.project}/{other.name}" for other in _all_runs(connection, None)]
-            msg = f"no run {path!r} on this server; it has {listed(known)}"
-            raise NotFoundError(msg)
+            raise missing_run(connection, path)
         return make_record(backend, connection, url, run)
+
+
+def missing_run(connection: sqlite3.Connection, path: str) -> NotFoundError:
+    """Return the error for a run that does not exist; the message lists the runs."""
+    known = [f"{other.entity}/{other.project}/{other.name}" for other in _all_runs(connection, None)]
+    return NotFoundError(f"no run {path!r} on this server; it has {listed(known)}")
 
 
 def read_runs(backend: Backend, url: str, path: str | None) -> list[RunRecord]:
