@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wandb_devserver._errors import DevServerError
 from wandb_devserver._domain.history_exports import ROWS_PER_FILE, check_pyarrow
+from wandb_devserver._errors import DevServerError
 from wandb_devserver._http.auth import SIGN_IN_PATH
 from wandb_devserver._runner import RunningServer
 from wandb_devserver._settings import DEFAULT_HEARTBEAT_TIMEOUT, Settings

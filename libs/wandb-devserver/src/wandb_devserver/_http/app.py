@@ -12,10 +12,9 @@ from starlette.routing import Route
 
 from wandb_devserver._errors import UsageError
 from wandb_devserver._graphql import endpoint
-from wandb_devserver._http import artifact_blobs
+from wandb_devserver._http import artifact_blobs, history_exports
 from wandb_devserver._http import file_stream as file_stream_route
 from wandb_devserver._http import files as http_files
-from wandb_devserver._http import history_exports
 from wandb_devserver._http.auth import RequireKey
 from wandb_devserver._http.body import RefusedBodyError, refusal, refuse_body
 from wandb_devserver._http.connections import TrackConnections
