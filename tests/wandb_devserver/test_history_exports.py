@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 pq = pytest.importorskip("pyarrow.parquet", reason="exports need pyarrow")
 
 EXPORTS = """query RunParquetHistory($run: String!, $keys: [String!]!) {
-  project(name: "p", entityName: "local") { run(name: $run) { parquetHistory(liveKeys: $keys) { parquetUrls liveData } } }
+  project(name: "p", entityName: "local") {
+    run(name: $run) { parquetHistory(liveKeys: $keys) { parquetUrls liveData } }
+  }
 }"""
 DELETE = "mutation D($input: DeleteRunInput!) { deleteRun(input: $input) { clientMutationId } }"
 READ = """
@@ -86,7 +88,7 @@ def stream(raw: RawClient, run: str, rows: list[dict[str, Any]], offset: int = 0
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(Version(wandb.__version__) < Version("0.27.1"), reason="scan_history() of this SDK reads no exports")
+@pytest.mark.skipif(Version(wandb.__version__) < Version("0.27.1"), reason="this SDK reads no exports")
 @pytest.mark.parametrize("live", [0, 4])
 def test_the_sdk_reads_exports_and_what_is_live(exporter: RawClient, tmp_path: Any, live: int) -> None:
     """Each row once, in order, by keys and whole; exports can be downloaded as files."""

@@ -38,9 +38,9 @@ def find(connection: sqlite3.Connection, export_id: int) -> StoredExport | None:
 
 
 def forget(connection: sqlite3.Connection, run_id: int, changed: int = 0) -> None:
-    """Remove the exports of a run if rows from the position `changed` on are no longer what was exported.
+    """Remove the exports of a run if one of them has rows from the position `changed` on, which have changed.
 
-    Their blobs have no record then: they are removed when the server starts again.
+    Their blobs stay, without a record, until the server starts again.
     """
     ends = 'SELECT 1 FROM history_exports WHERE run_id = ? AND "end" > ?'
     if connection.execute(ends, (run_id, changed)).fetchone():
