@@ -198,7 +198,7 @@ def test_numbers_that_are_not_finite_are_floats(exporter: RawClient) -> None:
 
 def test_a_change_of_type_begins_a_new_file(exporter: RawClient) -> None:
     """No value is changed to fit a column."""
-    rows = [{"a": 1}, {"a": 2}, {"a": "three"}, {"a": [4]}, {"a": 2**60}, {"a": 0.5}]
+    rows: list[dict[str, Any]] = [{"a": 1}, {"a": 2}, {"a": "three"}, {"a": [4]}, {"a": 2**60}, {"a": 0.5}]
     stream(exporter, "types", rows, ends=True)
     urls, live = exports_of(exporter, "types")
 
