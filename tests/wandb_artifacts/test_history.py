@@ -102,6 +102,9 @@ class Memory:
     def md5(self) -> bytes:
         raise NotImplementedError
 
+    def digest(self) -> bytes:
+        return self.md5()
+
     def commit(self) -> Stat:
         raise NotImplementedError
 

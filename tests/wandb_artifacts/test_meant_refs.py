@@ -33,7 +33,7 @@ def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
 @pytest.mark.parametrize(
     ("arguments", "meant"),
     [
-        (["run", "team/project/model:latest"], "is not a run but an artifact; .* 'wandb artifact get entity/"),
+        (["run", "team/project/model:latest"], "is not a run but an artifact; .* 'wandb-artifacts artifact'"),
         (["run", "team/project"], "If it is entity/project, 'wandb-artifacts ls' lists its runs"),
         (["run", "https://wandb.ai/t/p/sweeps/x"], "is not a run but a sweep; use 'wandb-artifacts sweep'"),
         (["sweep", "https://wandb.ai/t/p/runs/x"], "is not a sweep but a run; use 'wandb-artifacts run'"),

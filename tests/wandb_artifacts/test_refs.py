@@ -1,4 +1,4 @@
-"""References to runs and sweeps, and hosts."""
+"""References to runs, sweeps and artifacts, and hosts."""
 
 import pickle
 import string
@@ -6,7 +6,7 @@ import string
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wandb_artifacts import InvalidValueError, RunRef, SweepRef, WandbPluginError, app_url
+from wandb_artifacts import ArtifactRef, InvalidValueError, RunRef, SweepRef, WandbPluginError, app_url
 
 RUN = RunRef("team", "vision", "abc123")
 
@@ -56,7 +56,7 @@ def test_parse_completes_with_defaults() -> None:
         ("https://user:secret@wandb.ai/team/vision/runs/abc", "host", "must not contain a user name"),
         ("team/vision/", "run", "has no entity"),
         ("team/vision/a;b", "id", "does not allow ;"),
-        ("team/vision/model:latest", "run", "is not a run but an artifact"),
+        ("team/vision/model:latest", "run", "is not a run but an artifact; use download_artifact"),
         ("model:v3", "run", "is not a run but an artifact"),
         ("https://wandb.ai/team/vision/artifacts/model/m/v3", "run", "is not a run but an artifact"),
         ("https://wandb.ai/team/vision/reports/x--Vml", "run", "is not a run but a report"),
@@ -110,3 +110,79 @@ def test_error_survives_pickling() -> None:
 def test_cloud_app(host: str | None) -> None:
     """API URLs of the cloud map to its app."""
     assert app_url(host) == "https://forge.coreweave.com/wandb"
+
+
+ARTIFACT = ArtifactRef("team", "vision", "model", "v3")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("team/vision/model:v3", ARTIFACT),
+        ("/team/vision/model:v3/", ARTIFACT),
+        ("team/vision/model", ArtifactRef("team", "vision", "model", "latest")),
+        ("https://wandb.ai/team/vision/artifacts/kind/model/v3", ARTIFACT),
+        ("https://wandb.ai/team/vision/artifacts/kind/model/v3/files/a/b?nw=1#top", ARTIFACT),
+        ("https://wandb.ai/team/vision/artifacts/kind/model", ArtifactRef("team", "vision", "model")),
+        ("https://app.corp.com/team/my%20vision/artifacts/kind/a%20b/best", "api.corp.com"),
+        ("http://h/artifacts/artifacts/artifacts/artifacts/artifacts/artifacts", "http://h"),
+    ],
+)
+def test_parse_artifact(text: str, expected: ArtifactRef | str) -> None:
+    """Every form that people paste is parsed; without an alias it is the latest version."""
+    found = ArtifactRef.parse(text)
+
+    if isinstance(expected, str):
+        assert found.host is not None
+        assert expected in found.host
+    else:
+        assert found == expected
+
+
+def test_artifact_completes_with_defaults() -> None:
+    """A name alone takes what it lacks from the defaults; what it states itself wins."""
+    assert ArtifactRef.parse("model:v3", entity="team", project="vision") == ARTIFACT
+    assert ArtifactRef.parse("vision/model:v3", entity="team", project="other") == ARTIFACT
+    assert ArtifactRef.parse("a/b/c", host="http://h/") == ArtifactRef("a", "b", "c", "latest", "http://h")
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "says"),
+    [
+        ("model:v3", "artifact", "has no entity; write entity/project/name:alias"),
+        ("team/vision", "artifact", "add the name of an artifact"),
+        ("a/b/c/d", "artifact", "is not an artifact; write entity/project/name:alias"),
+        ("a/b/c:", "alias", "must not be empty"),
+        ("a/b/c:d:e", "alias", "does not allow :"),
+        ("a/b/:v3", "name", "must not be empty"),
+        ("https://wandb.ai/team/vision/runs/abc", "artifact", "is not an artifact but a run; use download_run"),
+        ("https://wandb.ai/team/vision/sweeps/abc", "artifact", "is not an artifact but a sweep"),
+        ("https://wandb.ai/team/vision/artifacts", "artifact", "is not an artifact but a page of a project"),
+        ("https://wandb.ai/team/vision/artifacts/kind", "artifact", "is not an artifact but a page of a project"),
+    ],
+)
+def test_parse_artifact_refuses(text: str, field: str, says: str) -> None:
+    """Errors have field, reason and remedy."""
+    with pytest.raises(InvalidValueError) as caught:
+        ArtifactRef.parse(text)
+
+    assert caught.value.field == field
+    assert says in str(caught.value)
+
+
+def test_artifact_version_is_not_an_alias() -> None:
+    """Only a version always leads to the same contents."""
+    refs = [ArtifactRef("e", "p", "n", alias) for alias in ("v3", "latest", "v3x", "v")]
+
+    assert [ref.version for ref in refs] == ["v3", None, None, None]
+
+
+@given(entity=parts, project=parts, name=parts, alias=parts)
+def test_artifact_round_trip(entity: str, project: str, name: str, alias: str) -> None:
+    """Printed and linked references are parsed back to the same reference; a link needs the type."""
+    artifact = ArtifactRef(entity, project, name, alias, "http://127.0.0.1:8080", "kind")
+
+    assert ArtifactRef.parse(str(artifact), host=artifact.host) == artifact
+    assert ArtifactRef.parse(artifact.url) == artifact
+    assert pickle.loads(pickle.dumps(artifact)) == artifact
+    assert ArtifactRef(entity, project, name).url.endswith("/artifacts")

@@ -8,6 +8,7 @@ loads what a download needs on first use.
 
 from typing import TYPE_CHECKING
 
+from wandb_artifacts._artifact_refs import ArtifactRef
 from wandb_artifacts._errors import (
     AccessDeniedError,
     AuthenticationError,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccessDeniedError",
+    "ArtifactRef",
     "AuthenticationError",
     "DeadlineError",
     "DestinationError",

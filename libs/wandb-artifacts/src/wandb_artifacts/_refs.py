@@ -87,7 +87,7 @@ def check_id(value: str, *, field: str = "id") -> str:
     Raises:
         InvalidValueError: It is empty, too long, padded with white space or has a character that W&B refuses.
     """
-    return _check(value, field=field, forbidden=_ID_FORBIDDEN)
+    return check_text(value, field=field, forbidden=_ID_FORBIDDEN)
 
 
 def check_project(value: str, *, field: str = "project") -> str:
@@ -96,7 +96,7 @@ def check_project(value: str, *, field: str = "project") -> str:
     Raises:
         InvalidValueError: It is empty, too long, padded with white space or has a character that W&B refuses.
     """
-    return _check(value, field=field, forbidden=_PROJECT_FORBIDDEN)
+    return check_text(value, field=field, forbidden=_PROJECT_FORBIDDEN)
 
 
 def check_entity(value: str, *, field: str = "entity") -> str:
@@ -105,10 +105,15 @@ def check_entity(value: str, *, field: str = "entity") -> str:
     Raises:
         InvalidValueError: It is empty, too long, padded with white space or has a slash.
     """
-    return _check(value, field=field, forbidden="/")
+    return check_text(value, field=field, forbidden="/")
 
 
-def _check(value: str, *, field: str, forbidden: str) -> str:
+def check_text(value: str, *, field: str, forbidden: str) -> str:
+    """Return `value` if it is a name that W&B accepts, without certain characters.
+
+    Raises:
+        InvalidValueError: It is empty, too long, padded with white space or has one of the characters.
+    """
     if not isinstance(value, str):
         raise InvalidValueError(field, value, f"must be a string, not {type(value).__name__}")
     if not value:
@@ -133,7 +138,7 @@ def _is_text(value: str) -> bool:
     return True
 
 
-_ARTIFACT = "an artifact; download it by 'wandb artifact get entity/project/name:alias'"
+_ARTIFACT = "an artifact; use download_artifact, or 'wandb-artifacts artifact'"
 _PAGES = {
     "artifacts": _ARTIFACT,
     "reports": "a report; open one of its runs, and paste the URL of that page",
@@ -141,6 +146,35 @@ _PAGES = {
     "sweeps": "a sweep; use download_sweep, or 'wandb-artifacts sweep'",
 }
 """The content of a page of the W&B app, by a part of its path."""
+
+
+def describe_page(url: str) -> str | None:
+    """Return what the page of a URL of the W&B app shows, and what to do with it; None if that is unknown."""
+    parts = urlsplit(url).path.strip("/").split("/")
+    return next((_PAGES[part] for part in parts[2:] if part in _PAGES), None)
+
+
+_FORMS = {
+    "artifact": ("entity/project/name:alias", "the name of an artifact"),
+    "run": ("entity/project/run-id", "the id of a run"),
+    "sweep": ("entity/project/sweep-id", "the id of a sweep"),
+}
+"""The full form of each kind of reference, and its last part."""
+
+
+def given_part(kind: str, field: str, value: str | None, text: str) -> str:
+    """Return a part of a reference.
+
+    Raises:
+        InvalidValueError: It is missing.
+    """
+    if value is None:
+        form, last = _FORMS[kind]
+        reason = f"has no {field}; write {form}, or pass {field}=..."
+        if text.count("/") == 1:
+            reason += f". If it is entity/project, add {last}"
+        raise InvalidValueError(kind, text, reason)
+    return value
 
 
 class SdkObject(Protocol):
@@ -203,8 +237,8 @@ class _Ref:
             raise cls._unreadable(text)
         found = dict(zip(("id", "project", "entity"), reversed(parts), strict=False))
         return cls(
-            entity=cls._given("entity", found.get("entity", entity), text),
-            project=cls._given("project", found.get("project", project), text),
+            entity=given_part(cls._kind, "entity", found.get("entity", entity), text),
+            project=given_part(cls._kind, "project", found.get("project", project), text),
             id=found["id"],
             host=host,
         )
@@ -222,22 +256,11 @@ class _Ref:
         return cls(entity=entity, project=project, id=ref_id, host=host)
 
     @classmethod
-    def _given(cls, field: str, value: str | None, text: str) -> str:
-        if value is None:
-            reason = f"has no {field}; write entity/project/{cls._kind}-id, or pass {field}=..."
-            if text.count("/") == 1:
-                reason += f". If it is entity/project, add the id of a {cls._kind}"
-            raise InvalidValueError(cls._kind, text, reason)
-        return value
-
-    @classmethod
     def _unreadable(cls, text: str) -> InvalidValueError:
         example = f"https://wandb.ai/entity/project/{cls._collection}/id"
         reason = f"is not a {cls._kind}; write entity/project/id, or paste {example}"
         if "://" in text:
-            parts = urlsplit(text).path.strip("/").split("/")
-            found = next((_PAGES[part] for part in parts[2:] if part in _PAGES), None)
-            reason = f"is not a {cls._kind} but {found or f'a page of a project; paste {example}'}"
+            reason = f"is not a {cls._kind} but {describe_page(text) or f'a page of a project; paste {example}'}"
         return InvalidValueError(cls._kind, text, reason)
 
     @property

@@ -21,6 +21,7 @@ from fsspec.utils import isfilelike
 
 from wandb_artifacts._asyncio import to_thread
 from wandb_artifacts._download.options import DEFAULT_JOBS
+from wandb_artifacts._download.sources import file_of_run
 from wandb_artifacts._errors import InvalidValueError, NotFoundError
 from wandb_artifacts._filesystem.generated import GeneratedFile, with_generated
 from wandb_artifacts._filesystem.listing import Listing, PathParts, decode_part, encode_part, folder_info
@@ -232,7 +233,7 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
         async with self._sessions.use() as session:
             if isinstance(file, GeneratedFile):
                 return await file.read(session.api)
-            await fetch(session.api, ref, file, sink)
+            await fetch(session.api, file_of_run(session.api, ref, file), sink)
         return sink.data
 
     async def _read(self, ref: RunRef, file: RemoteFile, start: int, end: int) -> bytes:
@@ -247,7 +248,7 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
             msg = f"file {file.name!r} of run {ref} was replaced at W&B while it was read; open it again"
             raise OSError(errno.ESTALE, msg)
         async with self._sessions.use() as session:
-            return await fetch_range(session.api, ref, file, start, end)
+            return await fetch_range(session.api, file_of_run(session.api, ref, file), start, end)
 
     async def _get_file(self, rpath: str, lpath: Any, callback: Any = DEFAULT_CALLBACK, **_: object) -> None:
         if not isfilelike(lpath) and await self._isdir(rpath):
@@ -256,13 +257,14 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
         ref, file, _info = await self._file(rpath)
         callback.set_size(file.size)
         async with self._sessions.use() as session:
+            source = file_of_run(session.api, ref, file)
             if isfilelike(lpath):
                 if isinstance(file, GeneratedFile):
                     lpath.write(await file.read(session.api))
                     return
                 with tempfile.TemporaryDirectory() as folder:
                     copy = Path(folder, "file")
-                    await fetch(session.api, ref, file, LocalFile(copy), callback.absolute_update)
+                    await fetch(session.api, source, LocalFile(copy), callback.absolute_update)
                     await to_thread(_copy, copy, lpath)
                 return
             final = Path(lpath)
@@ -272,7 +274,7 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
                 await to_thread(sink.write, file.name, await file.read(session.api))
                 return
             try:
-                await fetch(session.api, ref, file, sink, callback.absolute_update)
+                await fetch(session.api, source, sink, callback.absolute_update)
             finally:
                 await to_thread(sink.discard)
 
@@ -311,8 +313,8 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
             async def fetch_part(start: int, end: int) -> bytes:
                 return data[start:end]
 
-            return StreamedFile(self, {**info, "size": len(data)}, file, fetch_part, block_size or BLOCK_SIZE)
-        return StreamedFile(self, info, file, lambda s, e: self._read(ref, file, s, e), block_size or BLOCK_SIZE)
+            return StreamedFile(self, {**info, "size": len(data)}, fetch_part, block_size or BLOCK_SIZE, file.md5)
+        return StreamedFile(self, info, lambda s, e: self._read(ref, file, s, e), block_size or BLOCK_SIZE, file.md5)
 
     # Writing
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from wandb_artifacts._download.verify import Verification
 
 _GIVEN_AS = {
+    "artifact": "REF",
     "deadline": "--deadline",
     "destination": "DEST",
     "exclude": "--exclude",
@@ -67,8 +69,7 @@ def code_of(error: Exception) -> Exit:
 
 def refusal(error: InvalidValueError) -> str:
     """Return the text of an error with the names of the command's options."""
-    reason = error.reason
-    reason = reason.replace("use download_run, or ", "use ").replace("use download_sweep, or ", "use ")
+    reason = re.sub("use download_(run|sweep|artifact), or ", "use ", error.reason)
     reason = reason.replace("If it is entity/project,", "If it is entity/project, 'wandb-artifacts ls' lists its runs;")
     for name in ("entity", "project"):
         reason = reason.replace(f"or pass {name}=...", f"or set WANDB_{name.upper()}")

@@ -148,9 +148,9 @@ class Api:
                 return _remote_file(edge.node)
         raise error_for(404, what)
 
-    def is_own(self, file: RemoteFile) -> bool:
+    def is_own(self, url: str) -> bool:
         """Return whether the W&B server itself serves the file, so that a refusal is about the key."""
-        return self._http.is_own(file.url)
+        return self._http.is_own(url)
 
     async def sweep_state(self, ref: SweepRef) -> str:
         what = f"sweep {ref}"
@@ -239,11 +239,10 @@ class Api:
 
     @contextlib.asynccontextmanager
     async def get(
-        self, ref: RunRef, file: RemoteFile, *, start: int = 0, end: int | None = None
+        self, url: str, *, what: str, start: int = 0, end: int | None = None
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Make one attempt to fetch a file. The server may ignore the range: check the status."""
-        what = f"file {file.name!r} of run {ref}"
-        async with self._http.get_file(file.url, start=start, end=end, what=what) as response:
+        async with self._http.get_file(url, start=start, end=end, what=what) as response:
             yield response
 
     async def execute(

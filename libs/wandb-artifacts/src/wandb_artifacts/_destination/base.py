@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
+    from wandb_artifacts._destination.digests import Algorithm
+
 
 class Stat(NamedTuple):
     """The facts about a file that a destination knows without reading it."""
@@ -35,7 +37,11 @@ class Part(Protocol):
         ...
 
     def md5(self) -> bytes:
-        """Return the digest of the data."""
+        """Return the MD5 digest of the data."""
+        ...
+
+    def digest(self) -> bytes:
+        """Return the digest of the data by the algorithm of the part."""
         ...
 
     def commit(self) -> Stat:
@@ -54,12 +60,13 @@ class Part(Protocol):
 class Sink(Protocol):
     """Stores the files of a transfer."""
 
-    def part(self, path: str, key: str = "") -> Part:
+    def part(self, path: str, key: str = "", algorithm: Algorithm = "md5") -> Part:
         """Begin a file, or resume one that an interrupted call left under the same key.
 
         Args:
             path: Its final name.
             key: Identifies the expected contents; with an empty key nothing is resumed.
+            algorithm: The algorithm of its `digest`.
         """
         ...
 

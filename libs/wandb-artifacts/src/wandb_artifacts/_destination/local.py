@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
@@ -17,6 +18,9 @@ from wandb_artifacts._destination.no_follow import Folder, open_folder
 from wandb_artifacts._destination.part_file import PIECE, LocalPart, stat_of
 from wandb_artifacts._destination.safe_names import WORK_FOLDER
 from wandb_artifacts._errors import DestinationError
+
+if TYPE_CHECKING:
+    from wandb_artifacts._destination.digests import Algorithm
 
 _LOCK = "lock"
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ENAMETOOLONG})
@@ -55,8 +59,8 @@ class LocalTarget:
     def within(self, folder: str) -> LocalTarget:
         return LocalTarget(self._root, self._full(folder))
 
-    def part(self, path: str, key: str = "") -> LocalPart:
-        return LocalPart(self._root, self._full(path), key)
+    def part(self, path: str, key: str = "", algorithm: Algorithm = "md5") -> LocalPart:
+        return LocalPart(self._root, self._full(path), key, algorithm)
 
     def read(self, path: str) -> bytes | None:
         try:

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from wandb_artifacts._destination.base import Stat
+from wandb_artifacts._destination.digests import Algorithm, Digests
 from wandb_artifacts._destination.errors import explained, refusal
 from wandb_artifacts._destination.no_follow import Folder, open_folder
 from wandb_artifacts._destination.safe_names import WORK_FOLDER
@@ -26,15 +27,17 @@ class LocalPart:
         root: The folder of the download.
         path: The final name, below `root`.
         key: Identifies the expected contents.
+        algorithm: The algorithm of `digest`.
     """
 
-    def __init__(self, root: Path, path: str, key: str) -> None:
+    def __init__(self, root: Path, path: str, key: str, algorithm: Algorithm = "md5") -> None:
         self._root = root
         self._path = path
         self._key = key
         digest = hashlib.sha256(f"{path}\0{key}".encode("utf-8", "surrogatepass")).hexdigest()
         self._name = f"{digest[:40]}.part"
-        self._digest = hashlib.md5(usedforsecurity=False)
+        self._algorithm = algorithm
+        self._digests = Digests(algorithm)
         self._size = 0
         self._fd: int | None = None
         with self._explained(), self._parts() as parts:
@@ -49,7 +52,7 @@ class LocalPart:
         with self._explained():
             while left:
                 count = os.write(self._opened(), left)
-                self._digest.update(left[:count])
+                self._digests.update(left[:count])
                 self._size += count
                 left = left[count:]
 
@@ -58,11 +61,14 @@ class LocalPart:
             fd = self._opened()
             os.ftruncate(fd, 0)
             os.lseek(fd, 0, os.SEEK_SET)
-        self._digest = hashlib.md5(usedforsecurity=False)
+        self._digests = Digests(self._algorithm)
         self._size = 0
 
     def md5(self) -> bytes:
-        return self._digest.digest()
+        return self._digests.md5
+
+    def digest(self) -> bytes:
+        return self._digests.digest
 
     def commit(self) -> Stat:
         *folders, name = self._path.split("/")
@@ -115,7 +121,7 @@ class LocalPart:
             found = os.fstat(fd)
             if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
                 while piece := os.read(fd, PIECE):
-                    self._digest.update(piece)
+                    self._digests.update(piece)
                     self._size += len(piece)
                 return fd
         except BaseException:
@@ -163,13 +169,15 @@ class SpooledPart:
 
     Args:
         path: The final name.
-        upload: Uploads a local file to its final name. Called with its path, size and digest.
+        upload: Uploads a local file to its final name. Called with its path, size and MD5 digest.
+        algorithm: The algorithm of `digest`.
     """
 
-    def __init__(self, path: str, upload: Callable[[str, int, bytes], Stat]) -> None:
+    def __init__(self, path: str, upload: Callable[[str, int, bytes], Stat], algorithm: Algorithm = "md5") -> None:
         self._upload = upload
         self._doing = f"keep {path} in {tempfile.gettempdir()} until it is uploaded (set TMPDIR to use another folder)"
-        self._digest = hashlib.md5(usedforsecurity=False)
+        self._algorithm = algorithm
+        self._digests = Digests(algorithm)
         self._size = 0
         # Stores guess the content type from the extension. mkstemp makes the file readable by its owner only.
         suffix = PurePosixPath(path).suffix
@@ -187,7 +195,7 @@ class SpooledPart:
         with explained(self._doing):
             while left:
                 count = os.write(self._opened(), left)
-                self._digest.update(left[:count])
+                self._digests.update(left[:count])
                 self._size += count
                 left = left[count:]
 
@@ -195,11 +203,14 @@ class SpooledPart:
         with explained(self._doing):
             os.ftruncate(self._opened(), 0)
             os.lseek(self._opened(), 0, os.SEEK_SET)
-        self._digest = hashlib.md5(usedforsecurity=False)
+        self._digests = Digests(self._algorithm)
         self._size = 0
 
     def md5(self) -> bytes:
-        return self._digest.digest()
+        return self._digests.md5
+
+    def digest(self) -> bytes:
+        return self._digests.digest
 
     def commit(self) -> Stat:
         try:

@@ -14,6 +14,7 @@ from wandb_artifacts._destination.store import FileDetails, Store
 from wandb_artifacts._destination.url import DestinationUrl
 
 if TYPE_CHECKING:
+    from wandb_artifacts._destination.digests import Algorithm
     from wandb_artifacts._destination.url import FileSystem
 
 _PIECE = 4 * 1024 * 1024
@@ -53,8 +54,8 @@ class RemoteTarget:
     def within(self, folder: str) -> RemoteTarget:
         return RemoteTarget(self._store, self._full(folder), f"{self._folder}/{folder}".lstrip("/"))
 
-    def part(self, path: str, key: str = "") -> SpooledPart:  # noqa: ARG002
-        return SpooledPart(path, lambda spool, size, md5: self._upload(path, spool, size, md5))
+    def part(self, path: str, key: str = "", algorithm: Algorithm = "md5") -> SpooledPart:  # noqa: ARG002
+        return SpooledPart(path, lambda spool, size, md5: self._upload(path, spool, size, md5), algorithm)
 
     def read(self, path: str) -> bytes | None:
         try:

@@ -13,6 +13,7 @@ from wandb_artifacts._download import manifest as manifests
 from wandb_artifacts._download.manifest import MANIFEST, Entry, RunManifest
 from wandb_artifacts._download.own_files import FATAL, RESERVED, Found, OwnFiles, Work, reason_of
 from wandb_artifacts._download.results import LIVE_STATES, DownloadedFile, Failure, IncompleteDownloadError, RunDownload
+from wandb_artifacts._download.sources import file_of_run
 from wandb_artifacts._download.transfer import Transfer
 from wandb_artifacts._download.verify import read_md5
 from wandb_artifacts._errors import DownloadError
@@ -128,13 +129,14 @@ class RunJob:
 
     async def _fetch(self, file: RemoteFile, path: str) -> None:
         follower = self._work.tracker.follow(self._run.ref, file.name, file.size)
+        source = file_of_run(self._work.api, self._run.ref, file)
         try:
-            arrived = await Transfer(self._work.api, self._run.ref, file, self._target, path, follower.received_bytes)()
+            arrived = await Transfer(self._work.api, source, self._target, path, follower.received_bytes)()
         except FATAL:
             raise
         except DownloadError as error:
             follower.end("failed")
-            reason = reason_of(error, f"file {file.name!r} of run {self._run.ref}")
+            reason = reason_of(error, source.what)
             self._found.failed.append(Failure(file.name, reason))
         else:
             entry = Entry(file.name, path, arrived.size, arrived.md5.hex(), arrived.stat.stamp, file.updated_at)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from wandb_artifacts._asyncio import to_thread
 from wandb_artifacts._client.bodies import read_announced
 from wandb_artifacts._client.retry import TransientError
+from wandb_artifacts._destination.digests import Digests
 from wandb_artifacts._errors import (
     AccessDeniedError,
     AuthenticationError,
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from wandb_artifacts._client.api import Api, RemoteFile
+    from wandb_artifacts._client.api import Api
     from wandb_artifacts._destination.base import Part, Sink, Stat
-    from wandb_artifacts._refs import RunRef
+    from wandb_artifacts._download.sources import Source
 
 SMALL = 1024 * 1024
 """Bytes; a file up to this size stays in memory until it is verified, and is stored in one step."""
@@ -43,12 +43,9 @@ class Arrived(NamedTuple):
 class Transfer:
     """The attempts at one file."""
 
-    def __init__(
-        self, api: Api, run: RunRef, file: RemoteFile, target: Sink, path: str, on_bytes: Callable[[int], None]
-    ) -> None:
+    def __init__(self, api: Api, source: Source, target: Sink, path: str, on_bytes: Callable[[int], None]) -> None:
         self._api = api
-        self._run = run
-        self._file = file
+        self._source = source
         self._target = target
         self._path = path
         self._on_bytes = on_bytes
@@ -61,41 +58,42 @@ class Transfer:
         Raises:
             DownloadError: It cannot be fetched or stored.
         """
-        is_small = self._file.size is not None and self._file.size <= SMALL
+        is_small = self._source.size is not None and self._source.size <= SMALL
         attempt = self._small if is_small else self._large
-        what = f"file {self._file.name!r} of run {self._run}"
-        return await self._api.retry(attempt, what=what, progress=lambda: self._most)
+        return await self._api.retry(attempt, what=self._source.what, progress=lambda: self._most)
 
     async def _small(self) -> Arrived:
         try:
-            async with self._api.get(self._run, self._file) as response:
-                body = await read_announced(response, self._file.size or 0)
+            async with self._api.get(self._source.url, what=self._source.what) as response:
+                body = await read_announced(response, self._source.size or 0)
         except REFUSALS as error:
             await self._renew(error)
         self._on_bytes(len(body))
-        digest = hashlib.md5(body, usedforsecurity=False).digest()
-        if not self._is_right(len(body), digest):
+        digests = Digests(self._source.algorithm, body)
+        if not self._is_right(len(body), digests.digest):
             await self._check_for_update(len(body))
-        return Arrived(len(body), digest, await to_thread(self._target.write, self._path, body))
+        return Arrived(len(body), digests.md5, await to_thread(self._target.write, self._path, body))
 
     async def _large(self) -> Arrived:
-        part = await to_thread(self._target.part, self._path, self._key)
+        source = self._source
+        part = await to_thread(self._target.part, self._path, source.key, source.algorithm)
         try:
-            if part.size != self._file.size:
+            if part.size != source.size:
                 await self._append(part)
-            digest, received = await to_thread(part.md5), part.size
+            md5, received = await to_thread(part.md5), part.size
+            digest = md5 if source.algorithm == "md5" else await to_thread(part.digest)
             if not self._is_right(received, digest):
-                if self._file.size is None or part.size >= self._file.size:
+                if source.size is None or part.size >= source.size:
                     await to_thread(part.restart)
                 await self._check_for_update(received)
-            return Arrived(part.size, digest, await to_thread(part.commit))
+            return Arrived(part.size, md5, await to_thread(part.commit))
         finally:
             await to_thread(part.close)
 
     async def _append(self, part: Part) -> None:
         start = part.size
         try:
-            async with self._api.get(self._run, self._file, start=start) as response:
+            async with self._api.get(self._source.url, what=self._source.what, start=start) as response:
                 if response.status == _UNSATISFIABLE or not _begins_at(response, start):
                     await to_thread(part.restart)
                     if response.status != _OK:
@@ -112,7 +110,7 @@ class Transfer:
         """
         piece = bytearray()
         writing: asyncio.Task[None] | None = None
-        left = None if self._file.size is None else max(self._file.size + 1 - part.size, 0)
+        left = None if self._source.size is None else max(self._source.size + 1 - part.size, 0)
         try:
             async for data in response.content.iter_any():
                 piece += data[:left]
@@ -139,32 +137,27 @@ class Transfer:
         self._is_fresh = False
         self._on_bytes(part.size)
 
-    @property
-    def _key(self) -> str:
-        md5 = self._file.md5
-        return "" if md5 is None else f"{self._file.size}-{md5.hex()}"
-
     def _is_right(self, size: int, digest: bytes) -> bool:
-        expected = self._file
-        return expected.size in (None, size) and expected.md5 in (None, digest)
+        expected = self._source
+        return expected.size in (None, size) and expected.digest in (None, digest)
 
     async def _check_for_update(self, received: int) -> None:
         """Check whether the file was replaced meanwhile, as files of a running run are. Always raises."""
-        known, self._file = self._file, await self._api.file(self._run, self._file.name, retries=False)
-        if (known.size, known.md5) != (self._file.size, self._file.md5):
+        known, self._source = self._source, await self._source.renew()
+        if not known.is_same(self._source):
             msg = "the file has changed at W&B"
         elif known.size is not None and received > known.size:
             msg = f"the response is longer than the {known.size} bytes that W&B reports"
         else:
-            msg = "the received data differs in size or MD5 digest from what W&B reports"
+            msg = "the received data differs in size or digest from what W&B reports"
         raise TransientError(msg)
 
     async def _renew(self, error: DownloadError) -> None:
         """Fetch a new URL once, because a refusal may mean that the signed one has expired. Always raises."""
-        if self._is_fresh or self._api.is_own(self._file) or error.status is None:
+        if self._is_fresh or self._api.is_own(self._source.url) or error.status is None:
             raise error
         self._is_fresh = True
-        self._file = await self._api.file(self._run, self._file.name, retries=False)
+        self._source = await self._source.renew()
         msg = "the file URL has expired"
         raise TransientError(msg)
 

@@ -1,15 +1,15 @@
-"""File objects for files of runs, and requests for whole files and ranges of bytes."""
+"""File objects for files at W&B, and requests for whole files and ranges of bytes."""
 
 from __future__ import annotations
 
 import errno
-import hashlib
 from typing import TYPE_CHECKING, Any
 
 from fsspec.asyn import AbstractAsyncStreamedFile
 from fsspec.spec import AbstractBufferedFile
 
 from wandb_artifacts._client.retry import TransientError
+from wandb_artifacts._destination.digests import Digests
 from wandb_artifacts._download.transfer import REFUSALS, Transfer
 from wandb_artifacts._errors import ServerAnswerError
 
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from wandb_artifacts._client.api import Api, RemoteFile
+    from wandb_artifacts._client.api import Api
     from wandb_artifacts._destination.base import Sink
+    from wandb_artifacts._destination.digests import Algorithm
+    from wandb_artifacts._download.sources import Source
     from wandb_artifacts._filesystem.listing import Info
-    from wandb_artifacts._refs import RunRef
 
 BLOCK_SIZE = 4 * 1024 * 1024
 _BLOCKS = 16
@@ -64,14 +65,20 @@ class StreamedFile(AbstractAsyncStreamedFile):  # type: ignore[misc]  # fsspec i
     """A file that is read from start to end without blocking a loop, and verified at the end."""
 
     def __init__(
-        self, fs: object, info: Info, file: RemoteFile, fetch: Callable[[int, int], Awaitable[bytes]], block_size: int
+        self,
+        fs: object,
+        info: Info,
+        fetch: Callable[[int, int], Awaitable[bytes]],
+        block_size: int,
+        digest: bytes | None,
+        algorithm: Algorithm = "md5",
     ) -> None:
         self._details = info
-        self._file = file
+        self._expected = digest
         self._fetch = fetch
         self._block = b""
         self._block_end = 0
-        self._digest = hashlib.md5(usedforsecurity=False)
+        self._digests = Digests(algorithm)
         super().__init__(fs, info["name"], "rb", block_size=block_size, cache_type="none", size=info["size"])
 
     async def _fetch_range(self, start: int, end: int) -> bytes:
@@ -88,9 +95,9 @@ class StreamedFile(AbstractAsyncStreamedFile):  # type: ignore[misc]  # fsspec i
     async def _advance(self) -> None:
         begin, end = self._block_end, min(self._block_end + self.blocksize, self.size)
         block = await self._fetch(begin, end)
-        self._digest.update(block)
-        if end == self.size and self._file.md5 not in (None, self._digest.digest()):
-            msg = f"{self.path}: the received data has another MD5 digest than W&B reports"
+        self._digests.update(block)
+        if end == self.size and self._expected not in (None, self._digests.digest):
+            msg = f"{self.path}: the received data has another digest than W&B reports"
             raise ServerAnswerError(msg)
         self._block, self._block_end = block, end
 
@@ -98,32 +105,28 @@ class StreamedFile(AbstractAsyncStreamedFile):  # type: ignore[misc]  # fsspec i
 _WHOLE, _PARTIAL, _UNSATISFIABLE = 200, 206, 416
 
 
-async def fetch(
-    api: Api, run: RunRef, file: RemoteFile, sink: Sink, on_bytes: Callable[[int], None] = lambda _: None
-) -> None:
-    """Fetch a whole file, with retries until its size and MD5 digest are those that W&B reports.
+async def fetch(api: Api, source: Source, sink: Sink, on_bytes: Callable[[int], None] = lambda _: None) -> None:
+    """Fetch a whole file, with retries until its size and digest are those that W&B reports.
 
     Args:
         api: The session.
-        run: The run of the file.
-        file: The file.
+        source: The file.
         sink: Stores the file.
         on_bytes: Called with the number of bytes that are there.
     """
-    await Transfer(api, run, file, sink, file.name, on_bytes)()
+    await Transfer(api, source, sink, "", on_bytes)()
 
 
-async def fetch_range(api: Api, run: RunRef, file: RemoteFile, start: int, end: int) -> bytes:
+async def fetch_range(api: Api, source: Source, start: int, end: int) -> bytes:
     """Fetch bytes of a file of known size, from `start` up to `end` (not included).
 
     Raises:
         OSError: ESTALE: The file was replaced at W&B.
     """
-    what = f"file {file.name!r} of run {run}"
 
     async def attempt() -> bytes:
-        async with api.get(run, file, start=start, end=end) as response:
-            skipped = _bytes_to_skip(response, start, file, what)
+        async with api.get(source.url, what=source.what, start=start, end=end) as response:
+            skipped = _bytes_to_skip(response, start, source)
             found = await _read_slice(response, skipped, end - start)
         if len(found) < end - start:
             msg = "the response broke off"
@@ -131,32 +134,32 @@ async def fetch_range(api: Api, run: RunRef, file: RemoteFile, start: int, end: 
         return found
 
     try:
-        return await api.retry(attempt, what=what)
+        return await api.retry(attempt, what=source.what)
     except REFUSALS as error:
-        if api.is_own(file) or error.status is None:
+        if api.is_own(source.url) or error.status is None:
             raise
     # On other hosts, a refusal may mean that the signed URL has expired.
-    known, file = file, await api.file(run, file.name)
-    if (known.size, known.md5) != (file.size, file.md5):
-        raise _changed(what)
-    return await api.retry(attempt, what=what)
+    known, source = source, await api.retry(source.renew, what=source.what)
+    if not known.is_same(source):
+        raise _changed(source.what)
+    return await api.retry(attempt, what=source.what)
 
 
-def _bytes_to_skip(response: aiohttp.ClientResponse, start: int, file: RemoteFile, what: str) -> int:
+def _bytes_to_skip(response: aiohttp.ClientResponse, start: int, source: Source) -> int:
     """Return how many bytes of the response precede the requested ones."""
     if response.status == _UNSATISFIABLE:
-        raise _changed(what)
+        raise _changed(source.what)
     if response.status == _PARTIAL:
         span, _, total = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
-        if total not in (str(file.size), "*"):
-            raise _changed(what)
+        if total not in (str(source.size), "*"):
+            raise _changed(source.what)
         first = span.partition("-")[0]
         if not first.isdecimal() or int(first) > start:
             msg = "the response has another range"
             raise TransientError(msg)
         return start - int(first)
-    if response.content_length not in (None, file.size):
-        raise _changed(what)
+    if response.content_length not in (None, source.size):
+        raise _changed(source.what)
     return start
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from typing import TYPE_CHECKING
 
 from wandb_artifacts._destination.base import Stat
+from wandb_artifacts._destination.digests import Digests
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from wandb_artifacts._destination.digests import Algorithm
 
 _PIECE = 1024 * 1024
 
@@ -25,7 +27,8 @@ class Memory:
         """The received data."""
         return bytes(self._part.data)
 
-    def part(self, path: str, key: str = "") -> _MemoryPart:  # noqa: ARG002 - there is only one file
+    def part(self, path: str, key: str = "", algorithm: Algorithm = "md5") -> _MemoryPart:  # noqa: ARG002 - one file
+        self._part.algorithm = algorithm
         if not key:
             self._part.restart()
         return self._part
@@ -37,6 +40,8 @@ class Memory:
 
 
 class _MemoryPart:
+    algorithm: Algorithm = "md5"
+
     def __init__(self) -> None:
         self.data = bytearray()
 
@@ -51,7 +56,10 @@ class _MemoryPart:
         self.data = bytearray()
 
     def md5(self) -> bytes:
-        return hashlib.md5(self.data, usedforsecurity=False).digest()
+        return Digests(data=self.data).md5
+
+    def digest(self) -> bytes:
+        return Digests(self.algorithm, self.data).digest
 
     def commit(self) -> Stat:
         return Stat(self.size, "")
@@ -71,8 +79,8 @@ class LocalFile:
         # Short: the name of the file itself may be as long as the file system allows.
         self._temporary = path.with_name(f".{secrets.token_hex(8)}.part")
 
-    def part(self, path: str, key: str = "") -> _FilePart:  # noqa: ARG002 - there is only one file
-        part = _FilePart(self._temporary, self._path)
+    def part(self, path: str, key: str = "", algorithm: Algorithm = "md5") -> _FilePart:  # noqa: ARG002 - one file
+        part = _FilePart(self._temporary, self._path, algorithm)
         if not key:
             part.restart()
         return part
@@ -91,7 +99,8 @@ class LocalFile:
 
 
 class _FilePart:
-    def __init__(self, temporary: Path, final: Path) -> None:
+    def __init__(self, temporary: Path, final: Path, algorithm: Algorithm) -> None:
+        self._algorithm = algorithm
         self._temporary = temporary
         self._final = final
         self._file = temporary.open("ab")
@@ -108,12 +117,18 @@ class _FilePart:
         self._file.truncate()
 
     def md5(self) -> bytes:
+        return self._digests().md5
+
+    def digest(self) -> bytes:
+        return self._digests().digest
+
+    def _digests(self) -> Digests:
         self._file.flush()
-        digest = hashlib.md5(usedforsecurity=False)
+        digests = Digests(self._algorithm)
         with self._temporary.open("rb") as file:
             while piece := file.read(_PIECE):
-                digest.update(piece)
-        return digest.digest()
+                digests.update(piece)
+        return digests
 
     def commit(self) -> Stat:
         size = self.size
