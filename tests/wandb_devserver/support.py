@@ -63,7 +63,7 @@ class Scripts:
             return process.wait()
 
     def run(self, script: str, **extra: str) -> Any:
-        """Return what the script reported last; it must succeed."""
+        """Run a script that must succeed, and return its last report."""
         with self.start(script, **extra) as process:
             output, errors = process.communicate(timeout=90)
         assert process.returncode == 0, output + errors
@@ -80,7 +80,7 @@ class Scripts:
 
 
 class RawClient:
-    """Speaks the protocol word by word, for what the SDK only says by accident."""
+    """A client that sends single requests of the protocol, also those that the SDK sends only on failures."""
 
     def __init__(self, server: DevServer) -> None:
         self.server = server
@@ -129,7 +129,7 @@ class RawClient:
         return httpx.put(file["uploadUrl"], content=content)
 
     def sweep(self, config: object = None, project: str = "p", **fields: object) -> RawSweep:
-        """Make a sweep; of a configuration given as a mapping, JSON is YAML."""
+        """Create a sweep; a mapping is sent as JSON, which is valid YAML."""
         text = config if isinstance(config, str) else json.dumps(config)
         response = self.data(UPSERT_SWEEP, input={"config": text, "projectName": project, **fields})["upsertSweep"]
         return RawSweep(self, response["sweep"]["id"], response["sweep"]["name"], project)
@@ -137,7 +137,7 @@ class RawClient:
 
 @dataclass(frozen=True)
 class RawSweep:
-    """A sweep as agents and the command line talk to it."""
+    """A sweep, with the requests of agents and of the command line."""
 
     raw: RawClient
     node: str
@@ -165,20 +165,20 @@ class RawSweep:
 
 @dataclass(frozen=True)
 class RawAgent:
-    """An agent that does what a test says, and no more."""
+    """An agent that sends only the requests that a test makes."""
 
     sweep: RawSweep
     node: str
 
     def beat(self, *running: str) -> Any:
-        """Return the one command that the agent is given; or None."""
+        """Send a heartbeat and return the command in the response, or None."""
         given = {"id": self.node, "metrics": "{}", "runState": json.dumps(dict.fromkeys(running, True))}
         commands = json.loads(self.sweep.raw.data(HEARTBEAT, input=given)["agentHeartbeat"]["commands"])
         assert len(commands) < 2
         return commands[0] if commands else None
 
     def start(self) -> str:
-        """Ask for a trial, begin it, and return its run."""
+        """Request a trial, start it, and return its run id."""
         command = self.beat()
         assert command["type"] in ("run", "resume"), command
         self.sweep.raw.open_run(command["run_id"], self.sweep.project, sweep=self.sweep.name)

@@ -1,4 +1,4 @@
-"""How the contents of artifacts travel: links, lost responses, killed servers, names and digests that lie."""
+"""Transfer of artifact files: signed URLs, lost responses, killed servers, false names and digests."""
 
 from __future__ import annotations
 
@@ -99,8 +99,8 @@ def error_of(response: Any) -> str:
     return message
 
 
-def test_links_need_no_key_and_open_nothing_else(raw: RawClient) -> None:
-    """A link is good for one direction and one content, and only as it was signed."""
+def test_signed_url_is_valid_for_one_file_and_direction(raw: RawClient) -> None:
+    """It needs no API key; a changed URL is refused."""
     artifact = Upload(raw)
     upload = artifact.link("a.txt", md5(b"one")) or ""
     assert httpx.get(upload).status_code == 403
@@ -119,8 +119,8 @@ def test_links_need_no_key_and_open_nothing_else(raw: RawClient) -> None:
     assert raw.http.get(f"/artifactsV2/default/local/p/ds//{'0' * 32}/a.txt", auth=("api", "other")).status_code == 401
 
 
-def test_contents_by_digest_need_the_key_and_their_collection(raw: RawClient) -> None:
-    """The URL that the SDK builds for a single file of an artifact."""
+def test_file_is_found_by_digest_only_in_its_collection(raw: RawClient) -> None:
+    """The SDK builds this URL for a single file of an artifact."""
     complete(raw, b"one")
     complete(raw, b"two", artifactCollectionName="other", digest="e")
     digests = {content: hashlib.md5(content).hexdigest() for content in (b"one", b"two")}
@@ -133,8 +133,8 @@ def test_contents_by_digest_need_the_key_and_their_collection(raw: RawClient) ->
     assert raw.http.get(path.replace("/p/", "/q/").format("", digests[b"one"])).status_code == 404
 
 
-def test_an_upload_with_another_md5_is_refused(server: DevServer, raw: RawClient) -> None:
-    """Nothing of it is kept, the artifact cannot be committed, and the true contents are welcome afterwards."""
+def test_upload_with_a_wrong_md5_is_refused(server: DevServer, raw: RawClient) -> None:
+    """Nothing is stored, the artifact cannot be committed, and the right contents are accepted afterwards."""
     artifact = Upload(raw)
     url = artifact.link("a.txt", md5(b"true")) or ""
     artifact.put_manifest({"a.txt": {"digest": md5(b"true"), "size": 4}})
@@ -148,7 +148,7 @@ def test_an_upload_with_another_md5_is_refused(server: DevServer, raw: RawClient
     assert artifact.commit()["data"]["commitArtifact"]["artifact"]["size"] == 4
 
 
-def test_an_upload_with_another_xxh128_is_refused(raw: RawClient) -> None:
+def test_upload_with_a_wrong_xxh128_is_refused(raw: RawClient) -> None:
     """The digest of an XXH128 artifact is checked by that algorithm, whatever the MD5 is."""
     artifact = Upload(raw, digestAlgorithm="MANIFEST_XXH128")
     digest = base64.b64encode(xxhash.xxh128_digest(b"true")).decode()
@@ -157,8 +157,8 @@ def test_an_upload_with_another_xxh128_is_refused(raw: RawClient) -> None:
     assert [httpx.put(url, content=content).status_code for content in (b"fake", b"true")] == [400, 200]
 
 
-def test_an_upload_that_breaks_off_leaves_nothing(server: DevServer, raw: RawClient) -> None:
-    """A client that goes away in the middle of a file."""
+def test_interrupted_upload_leaves_nothing(server: DevServer, raw: RawClient) -> None:
+    """The client disconnects in the middle of the file."""
     url = Upload(raw).link("a.txt", md5(b"x" * 1000)) or ""
 
     def half() -> Any:
@@ -172,8 +172,8 @@ def test_an_upload_that_breaks_off_leaves_nothing(server: DevServer, raw: RawCli
     assert len(stored(server)) == 1
 
 
-def test_everything_may_be_said_twice(server: DevServer, raw: RawClient) -> None:
-    """The client repeats requests without a response: one artifact, one version, each content once."""
+def test_repeated_requests_make_one_artifact(server: DevServer, raw: RawClient) -> None:
+    """The client repeats requests that got no response: one artifact, one version, each file stored once."""
     artifact, again = Upload(raw, clientID="c"), Upload(raw, clientID="c")
     url = artifact.link("a.txt", md5(b"one")) or ""
     for _ in range(2):
@@ -191,7 +191,7 @@ def test_everything_may_be_said_twice(server: DevServer, raw: RawClient) -> None
 
 
 def test_known_contents_are_not_uploaded_again(server: DevServer, raw: RawClient) -> None:
-    """Not even when the artifact that brought them is deleted before the new one is committed."""
+    """This holds even if the artifact that uploaded them is deleted before the new one is committed."""
     first = complete(raw, b"one")
     second = Upload(raw, digest="e", artifactCollectionName="other")
     assert second.link("b.txt", md5(b"one")) is None
@@ -204,8 +204,8 @@ def test_known_contents_are_not_uploaded_again(server: DevServer, raw: RawClient
     assert stored(server) == set()
 
 
-def test_an_upload_for_a_deleted_artifact_is_dropped(server: DevServer, raw: RawClient) -> None:
-    """Nobody would ever remove it."""
+def test_upload_for_a_deleted_artifact_is_refused(server: DevServer, raw: RawClient) -> None:
+    """Nothing would ever remove the file."""
     artifact = Upload(raw)
     url = artifact.link("a.txt", md5(b"one")) or ""
     raw.data(DELETE, id=artifact.id)
@@ -215,8 +215,8 @@ def test_an_upload_for_a_deleted_artifact_is_dropped(server: DevServer, raw: Raw
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/../../b", "a\\..\\b", "", "nul\0"])
-def test_names_that_lead_out_of_a_folder_are_refused(raw: RawClient, name: str) -> None:
-    """In what is announced, and in the manifest."""
+def test_path_traversal_is_refused(raw: RawClient, name: str) -> None:
+    """Both the announcement of a file and the manifest are checked."""
     artifact = Upload(raw)
     given = {"artifactFiles": [{"artifactID": artifact.id, "name": name, "md5": md5(b"one")}]}
     assert "cannot be the name of a file" in error_of(raw.graphql(FILES, input=given).json())
@@ -227,15 +227,15 @@ def test_names_that_lead_out_of_a_folder_are_refused(raw: RawClient, name: str) 
 
 
 @pytest.mark.parametrize("digest", ["", "../x", md5(b"one")[:-4], "é"])
-def test_digests_are_md5s(raw: RawClient, digest: str) -> None:
-    """A digest is looked up and compared; nothing else is accepted for one."""
+def test_invalid_md5_is_refused(raw: RawClient, digest: str) -> None:
+    """A digest is 16 bytes, as base64."""
     given = {"artifactFiles": [{"artifactID": Upload(raw).id, "name": "a.txt", "md5": digest}]}
 
     assert "use the base64 of its 16 bytes" in error_of(raw.graphql(FILES, input=given).json())
 
 
-def test_a_committed_artifact_does_not_change(raw: RawClient) -> None:
-    """Neither its manifest nor its files; a collection keeps its type."""
+def test_committed_artifact_is_immutable(raw: RawClient) -> None:
+    """Neither its manifest nor its files change; a collection keeps its type."""
     artifact = complete(raw, b"one")
     manifest = {"artifactID": artifact.id, "name": "m", "digest": md5(b"two"), "type": "FULL"}
     files = {"artifactFiles": [{"artifactID": artifact.id, "name": "b.txt", "md5": md5(b"two")}]}
@@ -247,7 +247,7 @@ def test_a_committed_artifact_does_not_change(raw: RawClient) -> None:
     assert "'ds' is of type 't', not 'u'" in error_of(refused)
 
 
-def test_lost_answers_make_no_second_version(server: DevServer, scripts: Scripts) -> None:
+def test_lost_responses_make_no_second_version(server: DevServer, scripts: Scripts) -> None:
     """Each response is lost once, and one upload fails; the SDK repeats them."""
     for operation in ("CreateArtifact", "CreateArtifactManifest", "CreateArtifactFiles", "CommitArtifact"):
         server.faults.add(Fault(kind="graphql", operation=operation, applied=True, drop=True))
@@ -268,8 +268,8 @@ report([version, [a.version for a in artifacts], open(artifacts[0].file("down"))
     assert len(stored(server) - {file.path.name for file in server.run("local/p/r").files.values()}) == 2
 
 
-def test_wrong_bytes_on_the_way_down_are_noticed(server: DevServer, scripts: Scripts, tmp_path: Path) -> None:
-    """A download fault reaches artifacts too; `verify` finds it."""
+def test_verify_detects_a_corrupted_download(server: DevServer, scripts: Scripts, tmp_path: Path) -> None:
+    """Download faults apply to artifacts too."""
     scripts.run(LOG + 'with wandb.init(project="p", id="r") as run: log(run, "one")')
     server.faults.add(Fault(kind="download", target="a.txt", wrong_bytes=True))
     seen = scripts.run(
@@ -287,9 +287,9 @@ except ValueError as error:
     assert "a.txt" in seen
 
 
-def test_kill_9_loses_no_artifact(tmp_path: Path) -> None:
-    """Committed artifacts are there after a restart; others go on with the links that they had."""
-    with started(tmp_path) as (process, raw):
+def test_committed_artifacts_survive_sigkill(tmp_path: Path) -> None:
+    """Pending artifacts can be completed after a restart, with the URLs that were signed before."""
+    with server_process(tmp_path) as (process, raw):
         port = raw.http.base_url.port or 0
         done, pending = complete(raw, b"one"), Upload(raw, digest="e")
         upload = pending.link("b.txt", md5(b"two")) or ""
@@ -307,7 +307,7 @@ def test_kill_9_loses_no_artifact(tmp_path: Path) -> None:
 
 
 @contextmanager
-def started(data_dir: Path) -> Iterator[tuple[subprocess.Popen[str], RawClient]]:
+def server_process(data_dir: Path) -> Iterator[tuple[subprocess.Popen[str], RawClient]]:
     """A server in a separate process, and a client of it."""
     with subprocess.Popen([sys.executable, "-c", SERVE, data_dir], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -23,15 +23,13 @@ def log(run, text, name="ds", **options):
     return run.log_artifact(artifact, **options).wait()
 """
 
-# Links, organizations, and edits of collections beyond their description; registries and portfolios by their names.
-
 
 def stored(server: DevServer) -> set[str]:
-    """Return the names of all file contents that the server keeps."""
+    """Return the names of all file contents that the server stores."""
     return {path.name for path in (server.data_dir / "blobs").rglob("*") if path.is_file()}
 
 
-def test_an_artifact_comes_back_as_it_was_logged(scripts: Scripts, tmp_path: Path) -> None:
+def test_downloaded_artifact_equals_the_logged_one(scripts: Scripts, tmp_path: Path) -> None:
     """Odd names, folders, an empty and a large file: identical after a download to another machine's cache."""
     contents = {
         "plain.txt": b"plain",
@@ -80,8 +78,8 @@ with wandb.init(project="p", id="user") as run:
         assert found == contents
 
 
-def test_versions_follow_the_contents(scripts: Scripts) -> None:
-    """New contents are a new version and the latest; contents known already are the version that has them."""
+def test_new_contents_make_a_new_version(scripts: Scripts) -> None:
+    """New contents make a new version and move `latest`; known contents give the version that has them."""
     seen = scripts.run(
         LOG
         + """
@@ -141,8 +139,8 @@ report([moved, look("ds:new"), look("ds:v1"), sorted(collection.aliases),
     assert seen[3:] == [["best", "latest", "new"], "all of it"]
 
 
-def test_what_is_missing_is_an_error_at_once(scripts: Scripts) -> None:
-    """No such artifact, alias, version or project: the SDK's own errors, without a wait."""
+def test_missing_artifact_raises_without_retries(scripts: Scripts) -> None:
+    """A missing artifact, alias, version or project raises the SDK's own error."""
     seen = scripts.run(
         LOG
         + """
@@ -224,8 +222,8 @@ report({
     assert (seen["used"], seen["used by"], seen["logged by"]) == (["ds:v1"], ["u1", "u2"], "r")
 
 
-def test_a_deleted_version_takes_its_contents_along(server: DevServer, scripts: Scripts) -> None:
-    """Contents that another version needs stay; the number is not given again; latest is the newest one left."""
+def test_deleting_a_version_deletes_its_contents(server: DevServer, scripts: Scripts) -> None:
+    """Contents of other versions stay; the number is not reused; `latest` moves to the newest version left."""
     scripts.run(
         LOG
         + """
@@ -264,8 +262,8 @@ report([refused, latest, [a.version for a in api.artifacts("dataset", "local/p/d
 
 
 @pytest.mark.parametrize(("flag", "left"), [("", ["ds:v0"]), ("delete_artifacts=True", [])])
-def test_deleting_a_run_spares_its_artifacts_unless_told(scripts: Scripts, flag: str, left: list[str]) -> None:
-    """The flag of `run.delete`; an artifact that outlives its run was logged by nobody."""
+def test_deleting_a_run_deletes_its_artifacts_only_on_request(scripts: Scripts, flag: str, left: list[str]) -> None:
+    """An artifact that outlives its run has no `logged_by`."""
     seen = scripts.run(
         LOG
         + f"""
@@ -280,8 +278,8 @@ report([[a.name for a in artifacts], [a.logged_by() for a in artifacts], [len(a.
     assert seen == [left, [None] * len(left), [1] * len(left)]
 
 
-def test_a_draft_of_a_version_becomes_the_next(scripts: Scripts) -> None:
-    """Files that did not change are not uploaded again, and are there."""
+def test_draft_of_a_version_becomes_the_next_version(scripts: Scripts) -> None:
+    """Unchanged files are part of the new version and are not uploaded again."""
     seen = scripts.run(
         LOG
         + """
@@ -299,8 +297,8 @@ report({name: open(f"{folder}/{name}").read() for name in os.listdir(folder)})
     assert seen == {"a.txt": "one", "b.txt": "two"}
 
 
-def test_references_are_listed_not_stored(server: DevServer, scripts: Scripts, tmp_path: Path) -> None:
-    """A reference comes back as where it points to."""
+def test_references_are_listed_but_not_stored(server: DevServer, scripts: Scripts, tmp_path: Path) -> None:
+    """The entry has the URL of the reference, and a download fetches it."""
     (tmp_path / "far.txt").write_text("far away")
     seen = scripts.run("""
 with wandb.init(project="p", id="r") as run:
@@ -315,8 +313,8 @@ report([artifact.get_entry("far.txt").ref, open(artifact.download("down") + "/fa
     assert b"far away" not in [path.read_bytes() for path in (server.data_dir / "blobs").rglob("*") if path.is_file()]
 
 
-def test_tables_come_back(scripts: Scripts, tmp_path: Path) -> None:
-    """A logged table is an artifact of its run; media in it and beside it are there too."""
+def test_logged_table_is_read_back(scripts: Scripts, tmp_path: Path) -> None:
+    """A table is stored as an artifact of its run, with the media in it."""
     scripts.run("""
 with wandb.init(project="p", id="r") as run:
     table = wandb.Table(columns=["id", "text", "page"], data=[[1, "ü", wandb.Html("<b>1</b>")], [2, None, None]])
@@ -362,7 +360,7 @@ report([[a.version, sorted(a.aliases), a.logged_by().id] for a in wandb.Api().ar
     assert seen == [["v0", ["best", "latest"], "r"]]
 
 
-def test_storage_region_is_refused(scripts: Scripts) -> None:
+def test_unknown_storage_region_is_refused(scripts: Scripts) -> None:
     seen = scripts.run("""
 with wandb.init(project="p", id="r") as run:
     artifact = wandb.Artifact("ds", type="dataset", storage_region="coreweave-us")
@@ -375,8 +373,8 @@ with wandb.init(project="p", id="r") as run:
     assert "coreweave-us" in seen
 
 
-def test_xxh128_artifacts_beside_md5_ones(scripts: Scripts, tmp_path: Path) -> None:
-    """The algorithm that the SDK was given; a version of an MD5 collection is hashed by MD5 again."""
+def test_first_version_chooses_the_digest_algorithm(scripts: Scripts, tmp_path: Path) -> None:
+    """A later version of an MD5 collection is hashed with MD5 again."""
     seen = scripts.run(
         """
 def log(run, name, algorithm, text):

@@ -1,4 +1,4 @@
-"""The command."""
+"""The `wandb-devserver` command."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def read_variables(process: subprocess.Popen[str]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_serves_until_told_to_stop(tmp_path: Path, number: signal.Signals) -> None:
-    """It prints the variables, serves requests, and exits with 0 and without a traceback."""
+def test_signal_stops_the_command_with_exit_code_0(tmp_path: Path, number: signal.Signals) -> None:
+    """The command prints its variables, serves requests, and exits without a traceback."""
     arguments = ["--port", "0", "--data-dir", str(tmp_path / "data"), "--entity", "team"]
     with subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         variables = read_variables(process)
@@ -48,8 +48,8 @@ def test_it_serves_until_told_to_stop(tmp_path: Path, number: signal.Signals) ->
     assert (process.returncode, errors) == (0, "")
 
 
-def test_the_key_is_kept_and_private(tmp_path: Path) -> None:
-    """One per data directory, made up once, readable by its owner only, acceptable to the SDK."""
+def test_api_key_is_stored_once_per_data_directory(tmp_path: Path) -> None:
+    """The SDK accepts the key, and only the owner can read its file."""
     keys = []
     for _ in range(2):
         arguments = [*COMMAND, "--port", "0", "--data-dir", str(tmp_path)]
@@ -63,8 +63,7 @@ def test_the_key_is_kept_and_private(tmp_path: Path) -> None:
     assert kept.stat().st_mode & 0o777 == 0o600
 
 
-def test_it_warns_where_others_can_reach_it(tmp_path: Path) -> None:
-    """Loopback is silent, everything else is not."""
+def test_non_loopback_host_logs_a_warning(tmp_path: Path) -> None:
     arguments = [*COMMAND, "--host", "0.0.0.0", "--port", "0", "--data-dir", str(tmp_path)]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         read_variables(process)
@@ -74,8 +73,8 @@ def test_it_warns_where_others_can_reach_it(tmp_path: Path) -> None:
     assert "--host 0.0.0.0 lets other machines in" in errors
 
 
-def test_what_cannot_be_used_is_said_in_one_line(tmp_path: Path) -> None:
-    """The message has the option, its value and what to do; never the key itself."""
+def test_invalid_option_exits_1_with_one_line(tmp_path: Path) -> None:
+    """The line has the option, its value and what to do, and never the key."""
     (tmp_path / "file").write_text("")
     data = ["--data-dir", str(tmp_path / "data")]
     with socket.socket() as taken:
@@ -100,8 +99,8 @@ def test_what_cannot_be_used_is_said_in_one_line(tmp_path: Path) -> None:
             assert "secret" not in done.stderr.replace("short-secret", "secret")
 
 
-def test_the_key_is_in_no_log(tmp_path: Path) -> None:
-    """Nor in the output beyond the line to paste."""
+def test_api_key_is_not_logged(tmp_path: Path) -> None:
+    """The output has the key only in the line to paste."""
     key = "k" * 45
     arguments = [*COMMAND, "--port", "0", "--data-dir", str(tmp_path), "--api-key", key]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
@@ -117,8 +116,8 @@ def test_the_key_is_in_no_log(tmp_path: Path) -> None:
     assert key not in output + errors
 
 
-def test_help_suffices() -> None:
-    """Every option, its default, how to stop."""
+def test_help_lists_every_option_and_default() -> None:
+    """The help also states how to stop the server."""
     text = run_command("--help").stdout
 
     for part in ("--host", "127.0.0.1", "--port", "8080", "--data-dir", "--api-key", "--entity", "300", "Ctrl-C"):

@@ -15,7 +15,7 @@ PAGE = """query RunConsoleLogPage($first: Int, $after: String) { project(name: "
     edges { node { number line } } pageInfo { endCursor hasNextPage } } } } }"""
 
 
-def test_what_was_printed_is_read_back(server: DevServer, scripts: Scripts) -> None:
+def test_console_lines_are_read_back(server: DevServer, scripts: Scripts) -> None:
     """From the start, from the end, in pages, with levels and times."""
     seen = scripts.run("""
 with wandb.init(project="p", id="r") as run:
@@ -35,8 +35,8 @@ report([[line.content for line in lines], [line.content for line in run.console_
     assert server.run("local/p/r").console == whole
 
 
-def test_label_of_a_line_is_apart_from_its_text(scripts: Scripts) -> None:
-    """Each writer of a run has a label."""
+def test_line_has_the_label_of_its_writer(scripts: Scripts) -> None:
+    """The label is not part of the text."""
     lines = scripts.run("""
 with wandb.init(project="p", id="r", settings=wandb.Settings(mode="shared", x_label="rank-1")) as run:
     print('quoted "text" <&>')
@@ -46,8 +46,8 @@ report([[line.label, line.content] for line in wandb.Api().run("local/p/r").cons
     assert ["rank-1", 'quoted "text" <&>'] in lines
 
 
-def test_search_finds_the_text_of_lines(raw: RawClient) -> None:
-    """As it was printed, not as JSON holds it."""
+def test_search_matches_the_printed_text(raw: RawClient) -> None:
+    """JSON escapes and keys do not match."""
     raw.open_run("r")
     lines = [json.dumps({"ts": "2024-05-01T10:00:00", "content": text}) for text in ('say "Hi" <', "content")]
     raw.stream({"files": {"output.log": {"offset": 0, "content": lines}}})
@@ -59,15 +59,15 @@ def test_search_finds_the_text_of_lines(raw: RawClient) -> None:
     assert (found('"hi" <'), found("content"), found("ts")) == ([0], [1], [])
 
 
-def test_a_traceback_is_there(server: DevServer, scripts: Scripts) -> None:
+def test_traceback_is_in_the_console(server: DevServer, scripts: Scripts) -> None:
     """The reason of a failure can be read on the server."""
     scripts.exit_code("wandb.init(project='p', id='r'); raise ValueError('the reason')")
 
     assert "ValueError: the reason" in server.run("local/p/r").console
 
 
-def test_lines_sent_again_with_other_text_are_rewritten(raw: RawClient, server: DevServer) -> None:
-    """A progress bar rewrites its line; what follows stays."""
+def test_resent_line_replaces_its_text(raw: RawClient, server: DevServer) -> None:
+    """A progress bar rewrites its line; later lines stay."""
     raw.open_run("r")
     for offset, lines in ((0, ["10 %", "after"]), (0, ["20 %"])):
         raw.stream({"files": {"output.log": {"offset": offset, "content": lines}}})
@@ -75,8 +75,7 @@ def test_lines_sent_again_with_other_text_are_rewritten(raw: RawClient, server: 
     assert server.run("local/p/r").console == ["20 %", "after"]
 
 
-def test_pages_end_where_the_lines_end(raw: RawClient) -> None:
-    """The last page says that it is, also when it is full."""
+def test_full_last_page_has_no_next_page(raw: RawClient) -> None:
     raw.open_run("r")
     raw.stream({"files": {"output.log": {"offset": 0, "content": ["a", "b", "c", "d"]}}})
     first = raw.data(PAGE, first=2)["project"]["run"]
@@ -102,6 +101,6 @@ def test_pages_end_where_the_lines_end(raw: RawClient) -> None:
         ('{"content":"printed by the user"}', ConsoleLine('{"content":"printed by the user"}')),
     ],
 )
-def test_lines_are_taken_apart(line: str, expected: ConsoleLine) -> None:
-    """Time and level come off; the text stays as printed."""
+def test_line_is_parsed_into_time_level_and_text(line: str, expected: ConsoleLine) -> None:
+    """The text stays as printed."""
     assert parse_line(line) == expected

@@ -38,12 +38,12 @@ def free_port() -> int:
         return port
 
 
-def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+def test_acknowledged_data_survives_sigkill(tmp_path: Path) -> None:
     """Rows, summary, state, files and the key are there after a restart; links signed before still work."""
     data_dir, port = tmp_path / "data", free_port()
     with start_command(data_dir, port) as process:
         key = (data_dir / "api-key").read_text().strip()
-        client = RawClient(_Address(f"http://127.0.0.1:{port}", key))  # type: ignore[arg-type]
+        client = RawClient(_ServerProcess(f"http://127.0.0.1:{port}", key))  # type: ignore[arg-type]
         client.open_run("r", config='{"lr": {"value": 1}}')
         for step in range(50):
             assert client.stream_rows({"_step": step}, offset=step).status_code == 200
@@ -62,12 +62,12 @@ def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
         assert {name: file.read_bytes() for name, file in run.files.items()} == {"a.txt": b"kept", "b.txt": b"late"}
 
 
-def test_a_run_goes_on_across_a_killed_server(tmp_path: Path) -> None:
-    """The SDK retries until the server is back; nothing is missing, nothing is there twice."""
+def test_run_continues_after_the_server_was_killed(tmp_path: Path) -> None:
+    """The SDK retries until the server is back; no row is lost or stored twice."""
     data_dir, port = tmp_path / "data", free_port()
     with start_command(data_dir, port) as process:
         key = (data_dir / "api-key").read_text().strip()
-        scripts = Scripts(_Address(f"http://127.0.0.1:{port}", key), tmp_path)  # type: ignore[arg-type]
+        scripts = Scripts(_ServerProcess(f"http://127.0.0.1:{port}", key), tmp_path)  # type: ignore[arg-type]
         program = scripts.start("""
 run = wandb.init(project="p", id="r")
 for value in range(100):
@@ -91,8 +91,7 @@ run.finish()
     assert run.state == "finished"
 
 
-def test_uploads_that_never_ended_are_cleared_away(tmp_path: Path) -> None:
-    """On the next start."""
+def test_unfinished_uploads_are_removed_at_the_next_start(tmp_path: Path) -> None:
     with DevServer(tmp_path):
         pass
     leftover = tmp_path / "blobs" / "incoming" / "0123"
@@ -101,7 +100,7 @@ def test_uploads_that_never_ended_are_cleared_away(tmp_path: Path) -> None:
         assert not leftover.exists()
 
 
-class _Address:
+class _ServerProcess:
     """The URL and the credentials of a server in another process."""
 
     def __init__(self, url: str, api_key: str) -> None:

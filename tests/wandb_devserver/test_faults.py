@@ -1,4 +1,4 @@
-"""Faults on demand, and how the SDK takes them."""
+"""Faults on demand, and how the SDK handles them."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ with wandb.init(project="p", id="r") as run:
     ],
     ids=repr,
 )
-def test_the_sdk_survives_what_passes(server: DevServer, scripts: Scripts, fault: Fault) -> None:
-    """After a transient fault the run is complete, nothing twice."""
+def test_run_is_complete_after_a_transient_fault(server: DevServer, scripts: Scripts, fault: Fault) -> None:
+    """No row is stored twice."""
     server.faults.add(fault)
     scripts.run(LOGGING)
     run = server.run("local/p/r")
@@ -49,7 +49,7 @@ def test_the_sdk_survives_what_passes(server: DevServer, scripts: Scripts, fault
     assert {"config.yaml", "wandb-metadata.json", "wandb-summary.json"} <= set(run.files)
 
 
-def test_init_fails_at_once_when_it_is_refused(server: DevServer, scripts: Scripts) -> None:
+def test_init_raises_at_once_when_refused(server: DevServer, scripts: Scripts) -> None:
     """A 4xx is final, and the message of its body is shown."""
     body = '{"errors": [{"message": "out of quota"}]}'
     server.faults.add(Fault("graphql", operation="UpsertBucket", status=403, body=body, count=None))
@@ -63,7 +63,7 @@ except wandb.errors.CommError as error:
     assert server.runs() == []
 
 
-def test_a_dead_stream_drops_the_rest_of_the_run(server: DevServer, scripts: Scripts) -> None:
+def test_refused_stream_drops_the_rest_of_the_run(server: DevServer, scripts: Scripts) -> None:
     """After a 4xx of file_stream the SDK sends nothing more and the program does not notice."""
     fault = server.faults.add(Fault("file_stream", status=410, count=None))
     scripts.run(LOGGING)
@@ -73,7 +73,7 @@ def test_a_dead_stream_drops_the_rest_of_the_run(server: DevServer, scripts: Scr
     assert server.run("local/p/r").state == "running"
 
 
-def test_downloads_meet_their_own_faults(server: DevServer, scripts: Scripts, tmp_path: Path) -> None:
+def test_download_faults_reach_the_sdk(server: DevServer, scripts: Scripts, tmp_path: Path) -> None:
     """The SDK retries a failure, reports a body that breaks off, and does not notice a short or a wrong one."""
     (tmp_path / "data.bin").write_bytes(b"0123456789" * 100)
     scripts.run("""
@@ -106,8 +106,8 @@ except wandb.errors.CommError as error:
     assert server.faults.fired() == 4
 
 
-def test_a_wrong_md5_can_be_stated(raw: RawClient, server: DevServer) -> None:
-    """Of every file in one response."""
+def test_wrong_md5_fault_changes_one_response(raw: RawClient, server: DevServer) -> None:
+    """It changes every file in that response."""
     raw.open_run("r")
     httpx.put(upload_url(raw, "a.txt"), content=b"x")
     server.faults.add(Fault("graphql", operation="RunFiles", wrong_md5=True))
@@ -117,8 +117,8 @@ def test_a_wrong_md5_can_be_stated(raw: RawClient, server: DevServer) -> None:
     assert responses[0] != responses[1] == server.run("local/p/r").files["a.txt"].md5
 
 
-def test_a_dropped_connection_has_no_answer(raw: RawClient, server: DevServer) -> None:
-    """Whether the request was served is up to the fault."""
+def test_drop_fault_closes_the_connection(raw: RawClient, server: DevServer) -> None:
+    """`applied` decides whether the request has an effect."""
     raw.open_run("r")
     server.faults.add(Fault("file_stream", drop=True))
     server.faults.add(Fault("file_stream", drop=True, applied=True))
@@ -128,8 +128,7 @@ def test_a_dropped_connection_has_no_answer(raw: RawClient, server: DevServer) -
         assert server.run("local/p/r").state == expected
 
 
-def test_a_delay_holds_up_one_request_only(raw: RawClient, server: DevServer) -> None:
-    """Others are served meanwhile."""
+def test_delay_fault_delays_the_response(raw: RawClient, server: DevServer) -> None:
     raw.open_run("r")
     server.faults.add(Fault("file_stream", delay=0.5))
     started = time.monotonic()
@@ -140,7 +139,7 @@ def test_a_delay_holds_up_one_request_only(raw: RawClient, server: DevServer) ->
 
 
 def test_faults_count_down_and_can_be_cleared(raw: RawClient, server: DevServer) -> None:
-    """In the order they were added; None means until cleared."""
+    """Faults apply in the order they were added; `count=None` lasts until cleared."""
     raw.open_run("r")
     first = server.faults.add(Fault("file_stream", status=500, count=2))
     second = server.faults.add(Fault("file_stream", status=503, count=None))
@@ -152,8 +151,8 @@ def test_faults_count_down_and_can_be_cleared(raw: RawClient, server: DevServer)
     assert (server.faults.fired(first), server.faults.fired(second), server.faults.fired()) == (2, 2, 4)
 
 
-def test_faults_strike_what_they_name(raw: RawClient, server: DevServer) -> None:
-    """Operation, run and kind must fit."""
+def test_fault_applies_to_matching_requests_only(raw: RawClient, server: DevServer) -> None:
+    """Kind, operation and target must match."""
     raw.open_run("r")
     raw.open_run("other")
     server.faults.add(Fault("graphql", operation="Nothing", status=500))
@@ -164,8 +163,8 @@ def test_faults_strike_what_they_name(raw: RawClient, server: DevServer) -> None
     assert raw.stream({}, run="local/p/other").status_code == 500
 
 
-def test_a_test_can_wait_for_a_fault_and_for_a_request(server: DevServer, scripts: Scripts) -> None:
-    """Instead of sleeping; what does not come is a TimeoutError that says what came."""
+def test_faults_and_requests_can_be_awaited(server: DevServer, scripts: Scripts) -> None:
+    """After the timeout, the error counts what arrived."""
     fault = server.faults.add(Fault("file_stream", status=500))
     with scripts.start(LOGGING) as process:
         server.faults.wait(fault)
@@ -188,7 +187,7 @@ def test_a_test_can_wait_for_a_fault_and_for_a_request(server: DevServer, script
         ({"kind": "upload", "wrong_md5": True}, "wrong_md5"),
     ],
 )
-def test_a_fault_that_can_never_strike_is_refused(fields: dict[str, Any], named: str) -> None:
+def test_ineffective_fault_raises(fields: dict[str, Any], named: str) -> None:
     """A test that relies on it would prove nothing."""
     with pytest.raises(UsageError, match=named):
         Fault(**fields)

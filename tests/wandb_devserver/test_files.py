@@ -1,4 +1,4 @@
-"""Files of runs, up and down."""
+"""Uploads and downloads of a run's files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def upload_url(raw: RawClient, name: str) -> str:
     return url
 
 
-def test_a_run_uploads_its_files(server: DevServer, scripts: Scripts, tmp_path: Path) -> None:
+def test_run_uploads_its_files(server: DevServer, scripts: Scripts, tmp_path: Path) -> None:
     """Files that the SDK writes itself, saved files under odd names, and media."""
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "ünï code %20.txt").write_text("odd")
@@ -78,8 +78,8 @@ report({
     assert (seen["content"], seen["mimetype"]) == (True, "application/json")
 
 
-def test_upload_file_and_delete_by_the_public_api(server: DevServer, scripts: Scripts, tmp_path: Path) -> None:
-    """A finished run takes another file without being revived, and gives it up again."""
+def test_public_api_uploads_and_deletes_a_file(server: DevServer, scripts: Scripts, tmp_path: Path) -> None:
+    """The run stays finished."""
     (tmp_path / "late.txt").write_text("late")
     seen = scripts.run("""
 wandb.init(project="p", id="r").finish()
@@ -97,8 +97,8 @@ report([file.name, file.size])
     assert server.run("local/p/r").state == "finished"
 
 
-def test_a_file_uploaded_again_replaces_its_contents(raw: RawClient, server: DevServer) -> None:
-    """There is one file, and the old contents leave the disk."""
+def test_second_upload_replaces_the_file(raw: RawClient, server: DevServer) -> None:
+    """The old contents are removed from the disk."""
     raw.open_run("r")
     url = upload_url(raw, "a.txt")
     httpx.put(url, content=b"first")
@@ -110,8 +110,8 @@ def test_a_file_uploaded_again_replaces_its_contents(raw: RawClient, server: Dev
     assert not old.exists()
 
 
-def test_an_upload_needs_no_key_but_its_signature(raw: RawClient) -> None:
-    """A link that this server did not sign is refused; so is one for anything else."""
+def test_upload_needs_a_signed_url(raw: RawClient) -> None:
+    """It needs no API key; a changed URL is refused."""
     raw.open_run("r")
     url = upload_url(raw, "a.txt")
 
@@ -121,7 +121,7 @@ def test_an_upload_needs_no_key_but_its_signature(raw: RawClient) -> None:
     assert httpx.get(url).status_code == 404
 
 
-def test_a_broken_upload_leaves_nothing(raw: RawClient, server: DevServer) -> None:
+def test_interrupted_upload_leaves_nothing(raw: RawClient, server: DevServer) -> None:
     """A body that ends early does not become a file, and its bytes are removed."""
     raw.open_run("r")
     url = httpx.URL(upload_url(raw, "a.txt"))
@@ -139,7 +139,7 @@ def test_a_broken_upload_leaves_nothing(raw: RawClient, server: DevServer) -> No
 
 
 @pytest.mark.parametrize("name", ["../x", "a/../../x", "/etc/passwd", "..\\x", "", "a/..", "\\x"])
-def test_names_that_lead_out_of_a_folder_are_refused(raw: RawClient, name: str) -> None:
+def test_path_traversal_is_refused(raw: RawClient, name: str) -> None:
     """A client that downloads such a file would write outside of its folder."""
     raw.open_run("r")
     fields = {"entityName": "local", "projectName": "p", "runName": "r", "files": [name]}
@@ -151,7 +151,7 @@ def test_names_that_lead_out_of_a_folder_are_refused(raw: RawClient, name: str) 
 @pytest.mark.parametrize(
     "name", ["a b.txt", "100%.txt", "ü/ö.txt", "#?.txt", "a+b&c.txt", "...", "%2e%2e/x", "a\nb.txt", "a/b\n"]
 )
-def test_odd_names_come_back_as_they_are(raw: RawClient, server: DevServer, name: str) -> None:
+def test_special_characters_in_names_are_preserved(raw: RawClient, server: DevServer, name: str) -> None:
     """Percent-encoding in links is decoded exactly once."""
     raw.open_run("r")
     httpx.put(upload_url(raw, name), content=name.encode())
@@ -163,8 +163,8 @@ def test_odd_names_come_back_as_they_are(raw: RawClient, server: DevServer, name
     assert server.run("local/p/r").files[name].read_bytes() == name.encode()
 
 
-def test_downloads_serve_ranges_and_no_scripts(raw: RawClient) -> None:
-    """A part can be had, and a page that a run logged cannot act for its reader."""
+def test_download_serves_ranges_in_a_sandbox(raw: RawClient) -> None:
+    """A page that a run logged cannot act for its reader."""
     raw.open_run("r")
     httpx.put(upload_url(raw, "page.html"), content=b"<script>alert(1)</script>")
     response = raw.http.get("/files/local/p/r/page.html", headers={"Range": "bytes=0-6"})
@@ -175,7 +175,7 @@ def test_downloads_serve_ranges_and_no_scripts(raw: RawClient) -> None:
 
 
 def test_missing_file_has_the_md5_0(scripts: Scripts) -> None:
-    """As in W&B: by it the SDK knows, in `wandb.restore`, that the file does not exist."""
+    """`wandb.restore` recognizes a missing file by this value."""
     seen = scripts.run("""
 wandb.init(project="p", id="r").finish()
 api = wandb.Api()

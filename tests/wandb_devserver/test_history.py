@@ -1,4 +1,4 @@
-"""Rows: what goes in comes out, by scans, samples and keys."""
+"""History rows through scans, samples and keys."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HISTORY = """query Q($min: Int64, $max: Int64, $n: Int) {
 SAMPLED = 'query Q($specs: [JSONString!]!) { project(name: "p") { run(name: "r") { sampledHistory(specs: $specs) } } }'
 
 
-def test_scans_are_complete_in_every_form(scripts: Scripts) -> None:
+def test_scan_returns_every_row(scripts: Scripts) -> None:
     """All rows in order: whole, by keys (rows that have them all), between steps, in small pages."""
     seen = scripts.run("""
 with wandb.init(project="p", id="r") as run:
@@ -41,8 +41,8 @@ report({
     assert (seen["last"], seen["length"], seen["sampled"]) == (249, 100, 20)
 
 
-def test_steps_with_gaps_are_found(scripts: Scripts) -> None:
-    """A user counts steps in thousands."""
+def test_scan_finds_steps_with_gaps(scripts: Scripts) -> None:
+    """Users may count steps in thousands."""
     seen = scripts.run("""
 with wandb.init(project="p", id="r") as run:
     for step in (0, 5, 999, 1000, 25_000):
@@ -53,8 +53,8 @@ report([[row["a"] for row in run.scan_history()], [row["a"] for row in run.scan_
     assert seen == [[0, 5, 999, 1000, 25_000]] * 2
 
 
-def test_numbers_that_are_not_finite(server: DevServer, scripts: Scripts) -> None:
-    """They come back as W&B's strings through the API, and as floats through the read side."""
+def test_non_finite_numbers_are_preserved(server: DevServer, scripts: Scripts) -> None:
+    """The API returns W&B's strings; records have floats."""
     seen = scripts.run("""
 with wandb.init(project="p", id="r", config={"c": float("nan")}) as run:
     run.log({"a": float("nan"), "b": float("inf"), "c": float("-inf")})
@@ -70,8 +70,8 @@ report([[row[key] for key in "abc"] for row in rows])
     assert math.isnan(row["a"])
 
 
-def test_system_metrics_are_a_stream_of_their_own(server: DevServer, scripts: Scripts) -> None:
-    """`history(stream="system")` and `systemMetrics` have them, the history has not."""
+def test_system_metrics_are_a_separate_stream(server: DevServer, scripts: Scripts) -> None:
+    """`history(stream="system")` and `systemMetrics` have them, the history does not."""
     seen = scripts.run("""
 with wandb.init(project="p", id="r") as run:
     run.log({"a": 1})
@@ -86,8 +86,7 @@ report([run.history(stream="system", pandas=False), run.system_metrics])
     assert server.run("local/p/r").events == rows
 
 
-def test_an_empty_history_reads_as_empty(scripts: Scripts) -> None:
-    """An empty history is not an error."""
+def test_empty_history_is_not_an_error(scripts: Scripts) -> None:
     seen = scripts.run("""
 wandb.init(project="p", id="r").finish()
 run = wandb.Api().run("local/p/r")
@@ -107,8 +106,8 @@ report(len(result.paths))
     assert seen == 0
 
 
-def test_a_large_request_arrives_whole(server: DevServer, scripts: Scripts) -> None:
-    """The client splits what exceeds 10 MiB."""
+def test_large_rows_are_stored_completely(server: DevServer, scripts: Scripts) -> None:
+    """The client splits requests above 10 MiB."""
     scripts.run("""
 with wandb.init(project="p", id="r") as run:
     for index in range(6):
@@ -120,8 +119,8 @@ with wandb.init(project="p", id="r") as run:
 @pytest.mark.parametrize(
     ("minimum", "maximum", "expected"), [(0, 3, [0, 1, 2]), (2, 3, [2]), (3, 3, []), (8, 99, [8, 9])]
 )
-def test_the_end_of_a_history_page_is_excluded(raw: RawClient, minimum: int, maximum: int, expected: list[int]) -> None:
-    """And the page is never thinned out, whatever its size says."""
+def test_history_page_excludes_its_end(raw: RawClient, minimum: int, maximum: int, expected: list[int]) -> None:
+    """The page has every row of the range, whatever `samples` is."""
     raw.open_run("r")
     raw.stream_rows(*({"_step": step} for step in range(10)))
     rows = raw.data(HISTORY, min=minimum, max=maximum, n=1)["project"]["run"]["history"]
@@ -129,7 +128,7 @@ def test_the_end_of_a_history_page_is_excluded(raw: RawClient, minimum: int, max
     assert [json.loads(row)["_step"] for row in rows] == expected
 
 
-def test_the_end_of_a_sampled_page_is_included(raw: RawClient) -> None:
+def test_sampled_page_includes_its_end(raw: RawClient) -> None:
     """Keys may be listed twice, and a bare string counts as a list of one spec."""
     raw.open_run("r")
     raw.stream_rows(*({"_step": step, "a": step} if step != 2 else {"_step": 2} for step in range(10)))
@@ -139,8 +138,8 @@ def test_the_end_of_a_sampled_page_is_included(raw: RawClient) -> None:
     assert rows == [[{"_step": 1, "a": 1}, {"_step": 3, "a": 3}]]
 
 
-def test_shared_steps_do_not_hide_rows(raw: RawClient) -> None:
-    """Rows that claim the same step are all in the page of that step."""
+def test_rows_of_one_step_are_all_returned(raw: RawClient) -> None:
+    """Several rows may have the same step."""
     raw.open_run("r")
     raw.stream_rows({"_step": 0, "a": 1}, {"_step": 0, "a": 2}, {"_step": 0, "a": 3})
     rows = raw.data(HISTORY, min=0, max=1, n=1000)["project"]["run"]["history"]
@@ -148,8 +147,8 @@ def test_shared_steps_do_not_hide_rows(raw: RawClient) -> None:
     assert [json.loads(row)["a"] for row in rows] == [1, 2, 3]
 
 
-def test_a_spec_without_keys_is_refused_by_name(raw: RawClient) -> None:
-    """The message says what is missing. An empty spec, as the commands around sweeps send it, asks for nothing."""
+def test_sampling_spec_without_keys_is_refused(raw: RawClient) -> None:
+    """An empty spec, which the sweep commands send, returns nothing."""
     raw.open_run("r")
     assert raw.data(SAMPLED, specs=["{}"])["project"]["run"]["sampledHistory"] == [[]]
     response: Any = raw.graphql(SAMPLED, specs=['{"samples": 3}']).json()

@@ -1,4 +1,4 @@
-"""History exported to Parquet: read by the real SDK, served by signed URL, kept true to the rows."""
+"""History exported to Parquet: reading by the SDK, signed URLs, exports of changed rows."""
 
 from __future__ import annotations
 
@@ -90,8 +90,8 @@ def stream(raw: RawClient, run: str, rows: list[dict[str, Any]], offset: int = 0
 @pytest.mark.slow
 @pytest.mark.skipif(Version(wandb.__version__) < Version("0.27.1"), reason="this SDK reads no exports")
 @pytest.mark.parametrize("live", [0, 4])
-def test_the_sdk_reads_exports_and_what_is_live(exporter: RawClient, tmp_path: Any, live: int) -> None:
-    """Each row once, in order, by keys and whole; exports can be downloaded as files."""
+def test_sdk_reads_exported_and_live_rows(exporter: RawClient, tmp_path: Any, live: int) -> None:
+    """Each row is returned once and in order, by keys and whole; exports can be downloaded as files."""
     rows: list[dict[str, Any]] = [
         {"loss": 1 / (step + 1), "name": f"é{step}", "image": {"_type": "image-file", "size": step}, "ok": True}
         for step in range(20)
@@ -113,8 +113,8 @@ def test_the_sdk_reads_exports_and_what_is_live(exporter: RawClient, tmp_path: A
     assert (seen["paths"], seen["complete"]) == ((2, False) if live else (1, True))
 
 
-def test_rows_beyond_the_last_n_are_exported(exporter: RawClient) -> None:
-    """A running run has live rows; a run that has ended has none."""
+def test_rows_before_the_last_n_are_exported(exporter: RawClient) -> None:
+    """A running run has live rows; an ended run has only exported ones."""
     stream(exporter, "old", [{"a": step} for step in range(12)])
     urls, live = exports_of(exporter, "old")
     assert [row["_step"] for url in urls for row in fetch(url)] == list(range(7))
@@ -142,8 +142,8 @@ def test_nothing_is_exported_by_default(server: DevServer, raw: RawClient) -> No
     assert live == [{"_step": 1}]
 
 
-def test_urls_need_no_key_and_serve_ranges(exporter: RawClient) -> None:
-    """And tell the size in response to HEAD."""
+def test_export_urls_need_no_key_and_serve_ranges(exporter: RawClient) -> None:
+    """HEAD requests return the size; a changed URL is refused."""
     stream(exporter, "url", [{"a": 1}], ends=True)
     (url,) = exports_of(exporter, "url")[0]
     whole = httpx.get(url).content
@@ -154,7 +154,7 @@ def test_urls_need_no_key_and_serve_ranges(exporter: RawClient) -> None:
     assert httpx.get(url[:-1] + ("0" if url[-1] != "0" else "1")).status_code == 403
 
 
-def test_urls_expire(exporter: RawClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_expired_export_url_is_refused(exporter: RawClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new request gives valid ones."""
     stream(exporter, "expires", [{"a": 1}], ends=True)
     monkeypatch.setattr("wandb_devserver._http.links.DOWNLOAD_LIFETIME", -2.0)
@@ -181,22 +181,22 @@ VALUES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("key", VALUES)
-def test_values_survive(exporter: RawClient, key: str) -> None:
-    """Each in a column of its type; a row that lacks the key has null there."""
+def test_values_are_exported_unchanged(exporter: RawClient, key: str) -> None:
+    """Each key has a column of its type; a row without the key has null there."""
     run = f"value-{key.replace(' ', '-')}"
     stream(exporter, run, [{key: VALUES[key]}, {"other": 1}], ends=True)
     assert exported_rows(exporter, run) == [{"_step": 0, key: VALUES[key]}, {"_step": 1, "other": 1}]
 
 
-def test_numbers_that_are_not_finite_are_floats(exporter: RawClient) -> None:
-    """Beside integers too."""
+def test_non_finite_numbers_are_exported_as_floats(exporter: RawClient) -> None:
+    """Integers of the same column become floats too."""
     stream(exporter, "nan", [{"a": 1}, {"a": math.nan}, {"a": math.inf}], ends=True)
     one, nan, infinity = (row["a"] for row in exported_rows(exporter, "nan"))
     assert (one, infinity) == (1.0, math.inf)
     assert math.isnan(nan)
 
 
-def test_a_change_of_type_begins_a_new_file(exporter: RawClient) -> None:
+def test_type_change_begins_a_new_file(exporter: RawClient) -> None:
     """No value is changed to fit a column."""
     rows: list[dict[str, Any]] = [{"a": 1}, {"a": 2}, {"a": "three"}, {"a": [4]}, {"a": 2**60}, {"a": 0.5}]
     stream(exporter, "types", rows, ends=True)
@@ -206,8 +206,8 @@ def test_a_change_of_type_begins_a_new_file(exporter: RawClient) -> None:
     assert exported_rows(exporter, "types") == [{"_step": step, **row} for step, row in enumerate(rows)]
 
 
-def test_a_value_without_a_column_type_stays_live(exporter: RawClient) -> None:
-    """It is reachable by pages, and so is what follows."""
+def test_value_without_a_column_type_stays_live(exporter: RawClient) -> None:
+    """Pages have its row and the rows after it."""
     stream(exporter, "mixed", [{"a": 1}, {"a": [1, "two"]}, {"a": 3}], ends=True)
     urls, live = exports_of(exporter, "mixed")
 
@@ -216,8 +216,8 @@ def test_a_value_without_a_column_type_stays_live(exporter: RawClient) -> None:
     assert exporter.server.export_history("local/p/mixed") == 1
 
 
-def test_urls_have_no_order(exporter: RawClient) -> None:
-    """As at W&B: a client must read the steps."""
+def test_export_urls_are_unordered(exporter: RawClient) -> None:
+    """W&B's are not ordered either: a client must read the steps."""
     stream(exporter, "order", [{"a": step} for step in range(40)])
     exporter.server.export_history("local/p/order", rows_per_file=2)
     orders = {tuple(url.partition("?")[0] for url in exports_of(exporter, "order")[0]) for _ in range(5)}
@@ -226,8 +226,8 @@ def test_urls_have_no_order(exporter: RawClient) -> None:
     assert len({frozenset(order) for order in orders}) == 1
 
 
-def test_rewritten_rows_are_exported_anew(exporter: RawClient) -> None:
-    """An earlier export does not outlive what it was made of."""
+def test_rewritten_rows_are_exported_again(exporter: RawClient) -> None:
+    """Earlier exports are deleted."""
     stream(exporter, "again", [{"a": step} for step in range(3)], ends=True)
     before = exports_of(exporter, "again")[0]
     stream(exporter, "again", [{"a": -1}], offset=2, ends=True)
@@ -236,7 +236,7 @@ def test_rewritten_rows_are_exported_anew(exporter: RawClient) -> None:
     assert [httpx.get(url).status_code for url in before] == [404]
 
 
-def test_a_row_with_an_earlier_step_is_live(server: DevServer, raw: RawClient) -> None:
+def test_late_row_with_an_earlier_step_is_live(server: DevServer, raw: RawClient) -> None:
     """It came after the export, so pages begin at its step."""
     stream(raw, "r", [{"a": step} for step in range(4)])
     server.export_history("local/p/r")
@@ -247,7 +247,7 @@ def test_a_row_with_an_earlier_step_is_live(server: DevServer, raw: RawClient) -
     assert live == [{"_step": 2}]
 
 
-def test_exports_outlive_a_restart_and_end_with_their_run(tmp_path: Any) -> None:
+def test_exports_survive_a_restart_and_are_deleted_with_their_run(tmp_path: Any) -> None:
     """The files of a deleted run are removed."""
     with DevServer(tmp_path) as server, RawClient(server) as raw:
         stream(raw, "r", [{"a": 1}])
@@ -268,8 +268,8 @@ def test_faults_apply_to_exports(exporter: RawClient) -> None:
     assert [httpx.get(url).status_code for _ in range(2)] == [503, 200]
 
 
-def test_arguments_of_exports_are_checked(server: DevServer, raw: RawClient) -> None:
-    """Before anything is exported; the message names the argument."""
+def test_invalid_export_arguments_raise(server: DevServer, raw: RawClient) -> None:
+    """The error names the argument, and nothing is exported."""
     raw.open_run("r")
     with pytest.raises(UsageError, match="export_after is -1"):
         DevServer(export_after=-1)

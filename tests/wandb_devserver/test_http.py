@@ -1,4 +1,4 @@
-"""The edges of the HTTP interface."""
+"""HTTP interface: authentication, malformed requests, run ids in URLs."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ CLOSED = [
 
 @pytest.mark.parametrize(("method", "path"), CLOSED)
 @pytest.mark.parametrize("auth", [None, ("api", "wrong"), ("api", ""), ("api", "x" * 40)])
-def test_nothing_is_served_without_the_key(
+def test_request_without_the_key_is_refused(
     server: DevServer, method: str, path: str, auth: tuple[str, str] | None
 ) -> None:
-    """401, for the API with the scheme to use; the response does not depend on what is there."""
+    """The response does not reveal what exists; the API's names the scheme to use."""
     response = httpx.request(method, server.url + path, auth=auth)
 
     assert response.status_code == 401
@@ -44,21 +44,20 @@ def test_nothing_is_served_without_the_key(
 
 
 @pytest.mark.parametrize("path", ["/signed/x/runs/y", "/signed/x", "/sdk/otel", "/sdk/otel/runs/x", "/signed/"])
-def test_what_is_open_leads_to_no_page(server: DevServer, raw: RawClient, path: str) -> None:
-    """Not even to that of an entity with such a name."""
+def test_unauthenticated_path_serves_no_page(server: DevServer, raw: RawClient, path: str) -> None:
+    """This holds also where an entity is named like the path."""
     raw.open_run("y", project="x", entityName="signed")
     raw.open_run("x", project="otel", entityName="sdk")
 
     assert httpx.get(server.url + path).status_code in (401, 404, 405)
 
 
-def test_telemetry_is_taken_and_forgotten(server: DevServer) -> None:
-    """Without the key: the SDK sends none there."""
+def test_telemetry_is_accepted_without_a_key(server: DevServer) -> None:
+    """The SDK sends no key with telemetry."""
     assert httpx.post(server.url + "/sdk/otel/v1/metrics", content=b"\x00\x01").status_code == 200
 
 
-def test_the_sdk_reports_a_wrong_key(server: DevServer, scripts: Scripts) -> None:
-    """As AuthenticationError."""
+def test_wrong_key_raises_authentication_error(server: DevServer, scripts: Scripts) -> None:
     seen = scripts.run(
         """
 try:
@@ -80,10 +79,10 @@ except wandb.errors.AuthenticationError as error:
         ('query Q { project(name: "p", colour: "red") { id } }', "colour"),
     ],
 )
-def test_what_the_schema_does_not_know_is_named_and_logged(
+def test_unknown_graphql_field_is_refused_and_logged(
     raw: RawClient, caplog: pytest.LogCaptureFixture, query: str, named: str
 ) -> None:
-    """400, which no client retries."""
+    """No client retries the status 400."""
     with caplog.at_level(logging.WARNING, "wandb_devserver"):
         response = raw.graphql(query)
 
@@ -92,8 +91,8 @@ def test_what_the_schema_does_not_know_is_named_and_logged(
     assert named in caplog.text
 
 
-def test_an_unknown_input_field_is_named(raw: RawClient) -> None:
-    """Also when it comes in a variable."""
+def test_unknown_input_field_is_refused(raw: RawClient) -> None:
+    """Variables are checked too."""
     response = raw.graphql(
         "mutation U($input: UpsertBucketInput!) { upsertBucket(input: $input) { inserted } }", input={"shoeSize": 44}
     )
@@ -101,16 +100,15 @@ def test_an_unknown_input_field_is_named(raw: RawClient) -> None:
     assert "shoeSize" in response.json()["errors"][0]["message"]
 
 
-def test_an_empty_operation_name_is_none(raw: RawClient) -> None:
-    """The SDK's Python half sends one."""
+def test_empty_operation_name_is_ignored(raw: RawClient) -> None:
+    """The Python part of the SDK sends one."""
     body = {"query": "query Viewer { viewer { id entity } }", "operationName": ""}
 
     assert raw.http.post("/graphql", json=body).json()["data"]["viewer"]["entity"] == "local"
 
 
 @pytest.mark.parametrize("body", [b"", b"nonsense", b"[]", b"{}", b'{"query": 1}'])
-def test_a_body_that_is_no_question_is_refused(raw: RawClient, body: bytes) -> None:
-    """400 with a message."""
+def test_malformed_graphql_body_is_refused(raw: RawClient, body: bytes) -> None:
     response = raw.http.post("/graphql", content=body, headers={"Content-Type": "application/json"})
 
     assert response.status_code == 400
@@ -118,8 +116,8 @@ def test_a_body_that_is_no_question_is_refused(raw: RawClient, body: bytes) -> N
 
 
 @pytest.mark.parametrize("body", [b"nonsense", b"[]", b"\xff\xfe"])
-def test_a_stream_body_that_is_no_object_is_refused(raw: RawClient, body: bytes) -> None:
-    """400: sending it again would not help."""
+def test_malformed_stream_body_is_refused(raw: RawClient, body: bytes) -> None:
+    """The status 400 keeps the client from sending the body again."""
     raw.open_run("r")
 
     headers = {"Content-Type": "application/json"}
@@ -127,7 +125,7 @@ def test_a_stream_body_that_is_no_object_is_refused(raw: RawClient, body: bytes)
     assert raw.http.post("/files/local/p/r/file_stream", content=body, headers=headers).status_code == 400
 
 
-def test_compressed_streams_are_understood(raw: RawClient, server: DevServer) -> None:
+def test_compressed_stream_is_accepted(raw: RawClient, server: DevServer) -> None:
     """A setting of the SDK enables them."""
     raw.open_run("r")
     message = {"files": {"wandb-history.jsonl": {"offset": 0, "content": ['{"_step": 0, "a": NaN}']}}}
@@ -140,7 +138,7 @@ def test_compressed_streams_are_understood(raw: RawClient, server: DevServer) ->
     assert len(server.run("local/p/r").history) == 1
 
 
-def test_run_ids_with_odd_characters(server: DevServer, scripts: Scripts) -> None:
+def test_run_ids_may_have_special_characters(server: DevServer, scripts: Scripts) -> None:
     """They come percent-encoded and do not become paths on the server."""
     ids = ["a..b", "with space", 'quo"te', "back\\slash", "üñí", "x" * 128]
     scripts.run(
@@ -159,8 +157,8 @@ for run_id in json.loads(os.environ["IDS"]):
 
 
 @pytest.mark.parametrize("run_id", ["..", "50% off"])
-def test_run_ids_whose_rows_would_be_lost(scripts: Scripts, run_id: str) -> None:
-    """The SDK does not encode these in URLs: init fails instead, and says what is wrong."""
+def test_run_id_that_the_sdk_does_not_encode_is_refused(scripts: Scripts, run_id: str) -> None:
+    """The rows would be lost, so `init` fails and names the id."""
     seen = scripts.run(
         """
 try:
@@ -173,8 +171,7 @@ except wandb.errors.Error as error:
     assert repr(run_id) in seen
 
 
-def test_times_are_iso_in_utc(raw: RawClient) -> None:
-    """To the second, with a Z."""
+def test_times_are_iso_8601_in_utc(raw: RawClient) -> None:
     raw.open_run("r")
     query = 'query Q { project(name: "p") { createdAt run(name: "r") { createdAt heartbeatAt projectId } } }'
     project: Any = raw.data(query)["project"]
@@ -184,8 +181,8 @@ def test_times_are_iso_in_utc(raw: RawClient) -> None:
     assert int(project["run"]["projectId"]) > 0
 
 
-def test_a_failing_mutation_leaves_nothing_behind(raw: RawClient, server: DevServer) -> None:
-    """One transaction, undone."""
+def test_failed_mutation_is_rolled_back(raw: RawClient, server: DevServer) -> None:
+    """All fields of a document are one transaction."""
     response: Any = raw.graphql(
         """mutation Two { a: upsertBucket(input: {name: "r", modelName: "p"}) { inserted }
            b: stopRun(input: {id: "nonsense"}) { success } }"""
@@ -195,8 +192,7 @@ def test_a_failing_mutation_leaves_nothing_behind(raw: RawClient, server: DevSer
     assert server.runs() == []
 
 
-def test_links_expire() -> None:
-    """And cannot be changed."""
+def test_signed_url_expires_and_cannot_be_changed() -> None:
     signer = Signer(b"secret")
 
     assert signer.verify(signer.sign(["run-file", 1, "a"], lifetime=60)) == ["run-file", 1, "a"]

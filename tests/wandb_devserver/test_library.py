@@ -1,4 +1,4 @@
-"""`DevServer` as an object."""
+"""The `DevServer` class."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_servers_stand_side_by_side() -> None:
-    """Each with its own port, key and runs."""
+def test_servers_are_independent() -> None:
+    """Each has its own port, key and runs."""
     with DevServer() as one, DevServer() as two:
         client = RawClient(one)
         client.open_run("r")
@@ -30,8 +30,8 @@ def test_servers_stand_side_by_side() -> None:
         assert (len(one.runs()), len(two.runs())) == (1, 0)
 
 
-def test_a_temporary_data_directory_goes_a_named_one_stays(tmp_path: Path) -> None:
-    """And what is in it can be served again."""
+def test_temporary_data_directory_is_removed_at_stop(tmp_path: Path) -> None:
+    """A named directory stays and can be served again."""
     with DevServer() as server:
         temporary = server.data_dir
     with DevServer(tmp_path / "kept") as server:
@@ -44,8 +44,8 @@ def test_a_temporary_data_directory_goes_a_named_one_stays(tmp_path: Path) -> No
     assert not temporary.exists()
 
 
-def test_start_and_stop_by_hand() -> None:
-    """Twice is an error for start and nothing for stop; a stopped server can start again."""
+def test_server_can_be_stopped_and_started_again() -> None:
+    """A second start raises; a second stop does nothing."""
     server = DevServer()
     with pytest.raises(DevServerError, match="does not run"):
         _ = server.url
@@ -61,8 +61,7 @@ def test_start_and_stop_by_hand() -> None:
         assert httpx.get(server.url).status_code == 401
 
 
-def test_stopping_leaves_no_thread() -> None:
-    """Nor anything else that a strict test run would complain of."""
+def test_stop_leaves_no_thread() -> None:
     before = set(threading.enumerate())
     with DevServer() as server:
         httpx.get(server.url)
@@ -71,8 +70,8 @@ def test_stopping_leaves_no_thread() -> None:
     assert not {name for name in left if "devserver" in name}
 
 
-def test_a_missing_run_or_project_says_what_there_is(server: DevServer, raw: RawClient) -> None:
-    """A LookupError that helps to find the typing error."""
+def test_not_found_error_lists_existing_runs_and_projects(server: DevServer, raw: RawClient) -> None:
+    """The error is a LookupError."""
     with pytest.raises(NotFoundError, match="no run 'local/p/r' on this server; it has none"):
         server.run("local/p/r")
     raw.open_run("real")
@@ -84,8 +83,8 @@ def test_a_missing_run_or_project_says_what_there_is(server: DevServer, raw: Raw
         server.run("real")
 
 
-def test_records_are_values(server: DevServer, raw: RawClient) -> None:
-    """Frozen, and what they hold does not change with the run."""
+def test_records_are_immutable_snapshots(server: DevServer, raw: RawClient) -> None:
+    """They do not change with the run."""
     raw.open_run("r")
     before = server.run("local/p/r")
     raw.stream_rows({"_step": 0})
@@ -96,8 +95,8 @@ def test_records_are_values(server: DevServer, raw: RawClient) -> None:
     assert not hasattr(before, "__dict__")
 
 
-def test_waiting_for_a_state_ends_with_it(server: DevServer, raw: RawClient) -> None:
-    """Or says what came instead."""
+def test_wait_for_run_returns_at_the_state(server: DevServer, raw: RawClient) -> None:
+    """At the timeout, the error names the current state."""
     waiting = threading.Event()
     seen: list[str] = []
 
@@ -130,22 +129,21 @@ def test_waiting_for_a_state_ends_with_it(server: DevServer, raw: RawClient) -> 
         ({"heartbeat_timeout": float("nan")}, "heartbeat_timeout is nan"),
     ],
 )
-def test_arguments_are_checked_at_once(arguments: dict[str, Any], named: str) -> None:
-    """Before anything listens."""
+def test_invalid_argument_raises(arguments: dict[str, Any], named: str) -> None:
+    """It raises before the server starts."""
     with pytest.raises(UsageError, match=named):
         DevServer(**arguments)
 
 
 @pytest.mark.parametrize("key", ["x" * 40, "A" * 86, "local-" + "x" * 40, "a-" + "b-" * 30, "wandb_v1_" + "x" * 31])
-def test_every_key_the_sdk_takes_is_taken(key: str) -> None:
-    """As measured with the SDK."""
+def test_api_keys_that_the_sdk_accepts_are_accepted(key: str) -> None:
     with DevServer(api_key=key) as server:
         assert server.api_key == key
         viewer = {"query": "{ viewer { entity } }"}
         assert httpx.post(f"{server.url}/graphql", auth=("api", key), json=viewer).status_code == 200
 
 
-def test_the_key_is_in_no_representation() -> None:
+def test_repr_does_not_show_the_api_key() -> None:
     """A failing test prints its objects."""
     with DevServer(api_key="k" * 40) as server:
         texts = [repr(server), repr(server._live.backend), repr(server._settings)]
@@ -153,8 +151,8 @@ def test_the_key_is_in_no_representation() -> None:
     assert not [text for text in texts if "kkkk" in text]
 
 
-def test_answers_leave_at_once(raw: RawClient, server: DevServer) -> None:
-    """Without Nagle's algorithm, which would hold each of them back for 40 ms."""
+def test_responses_are_sent_without_delay(raw: RawClient, server: DevServer) -> None:
+    """Nagle's algorithm would delay each of them by 40 ms."""
     raw.open_run("r")
     (connection,) = server._live._uvicorn.server_state.connections
     client_socket = connection.transport.get_extra_info("socket")
@@ -171,8 +169,8 @@ def test_all_exported_names_exist() -> None:
     assert set(wandb_devserver.__all__) == public
 
 
-def test_sweeps_are_read_by_path_and_waited_for(server: DevServer, raw: RawClient) -> None:
-    """Of a project or of all; what is missing is named."""
+def test_sweeps_can_be_read_and_awaited(server: DevServer, raw: RawClient) -> None:
+    """`sweeps` lists one project or all; errors name what is missing."""
     assert server.sweeps() == []
     config = {"method": "random", "name": "first", "parameters": {"a": {"value": 1}}}
     one, two = raw.sweep(config), raw.sweep({**config, "name": ""}, project="q")
@@ -201,8 +199,7 @@ def test_sweeps_are_read_by_path_and_waited_for(server: DevServer, raw: RawClien
         server.delete_sweep("local/p/none")
 
 
-def test_what_a_sweep_record_says_can_be_changed_without_harm(server: DevServer, raw: RawClient) -> None:
-    """It is a copy."""
+def test_config_of_a_sweep_record_is_a_copy(server: DevServer, raw: RawClient) -> None:
     sweep = raw.sweep({"method": "random", "parameters": {"a": {"value": 1}}})
     server.sweep(sweep.path).config.clear()
 

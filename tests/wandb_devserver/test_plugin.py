@@ -1,4 +1,4 @@
-"""The pytest fixture, as a user of it meets it: in pytest runs of their own."""
+"""The pytest fixture, in separate pytest processes."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ def run_pytest(folder: Path, tests: str, **variables: str) -> str:
     return done.stdout + done.stderr
 
 
-def test_two_tests_of_one_process_do_not_meet(tmp_path: Path) -> None:
-    """Each has its own server, though wandb keeps settings and a service process per process."""
+def test_fixture_isolates_tests_of_one_process(tmp_path: Path) -> None:
+    """Each test has its own server, although wandb has settings and a service process per process."""
     output = run_pytest(
         tmp_path,
         """
 import pytest, wandb
 
 @pytest.mark.parametrize("value", [1, 2])
-def test_logging(wandb_devserver, value):
+def test_run_is_logged(wandb_devserver, value):
     with wandb.init(project="p", id="r") as run:
         run.log({"value": value})
     assert [row["value"] for row in wandb_devserver.run("local/p/r").history] == [value]
@@ -45,8 +45,8 @@ def test_logging(wandb_devserver, value):
     assert "2 passed" in output, output
 
 
-def test_the_environment_is_clean_and_comes_back(tmp_path: Path) -> None:
-    """Every variable of wandb is put away for the test, those that wandb sets itself afterwards."""
+def test_fixture_isolates_and_restores_the_environment(tmp_path: Path) -> None:
+    """WANDB_* variables are removed for the test; those that wandb sets are removed afterwards."""
     output = run_pytest(
         tmp_path,
         """
@@ -61,7 +61,7 @@ def check_afterwards():
     assert {n: v for n, v in after.items() if n.startswith("WANDB_")} == {
         n: v for n, v in before.items() if n.startswith("WANDB_")}
 
-def test_inside(wandb_devserver, tmp_path):
+def test_environment_names_the_server(wandb_devserver, tmp_path):
     assert "WANDB_PROJECT" not in os.environ
     assert "WANDB_MODE" not in os.environ
     assert os.environ["WANDB_BASE_URL"] == wandb_devserver.url
@@ -78,14 +78,13 @@ def test_inside(wandb_devserver, tmp_path):
     assert "1 passed" in output, output
 
 
-def test_a_test_that_does_not_import_wandb_does_not_pay_for_it(tmp_path: Path) -> None:
-    """The fixture tears down what is there and imports nothing."""
+def test_fixture_does_not_import_wandb(tmp_path: Path) -> None:
     output = run_pytest(
         tmp_path,
         """
 import sys
 
-def test_nothing(wandb_devserver):
+def test_wandb_is_not_imported(wandb_devserver):
     assert wandb_devserver.runs() == []
     assert "wandb" not in sys.modules
 """,
@@ -93,17 +92,17 @@ def test_nothing(wandb_devserver):
     assert "1 passed" in output, output
 
 
-def test_a_run_left_open_ends_with_the_test(tmp_path: Path) -> None:
-    """The next test's run is another one."""
+def test_open_run_ends_with_its_test(tmp_path: Path) -> None:
+    """The next test has a separate run."""
     output = run_pytest(
         tmp_path,
         """
 import wandb
 
-def test_forgets_to_finish(wandb_devserver):
+def test_run_stays_open(wandb_devserver):
     wandb.init(project="p", id="left").log({"a": 1})
 
-def test_starts_anew(wandb_devserver):
+def test_no_run_is_open(wandb_devserver):
     assert wandb.run is None
     with wandb.init(project="p") as run:
         assert run.id != "left"

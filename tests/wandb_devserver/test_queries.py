@@ -1,4 +1,4 @@
-"""Finding runs and projects by the public API."""
+"""Queries for runs and projects through the public API."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RUNS = """query Runs($filters: JSONString, $order: String, $cursor: String, $per
 
 
 def test_runs_are_filtered_ordered_and_paged(scripts: Scripts) -> None:
-    """Every kind of filter and order the SDK's documentation names, lazily and not, in pages of two."""
+    """Every kind of filter and order in the SDK's documentation, lazy and eager, in pages of two."""
     seen = scripts.run("""
 losses = [3, None, 1, 2, float("nan")]
 for index, loss in enumerate(losses):
@@ -65,8 +65,8 @@ report({
     assert (seen["regex"], seen["not"], seen["before"]) == (["r1", "r2"], ["bad"], [])
 
 
-def test_deleting_while_paging_misses_nothing(raw: RawClient) -> None:
-    """A cursor names a place in the order, not a number of runs."""
+def test_deleting_runs_while_paging_skips_none(raw: RawClient) -> None:
+    """A cursor is a position in the order, not a number of runs."""
     ids = [raw.open_run(f"r{number}")["id"] for number in range(6)]
     first = raw.data(RUNS, perPage=3)["project"]["runs"]
     for run_id in ids[:3]:
@@ -90,15 +90,15 @@ def test_deleting_while_paging_misses_nothing(raw: RawClient) -> None:
         ({"cursor": "nonsense"}, "'nonsense'"),
     ],
 )
-def test_what_cannot_be_filtered_or_ordered_by_is_named(raw: RawClient, variables: dict[str, str], named: str) -> None:
-    """Never a silently wrong list of runs."""
+def test_invalid_filter_or_order_is_refused(raw: RawClient, variables: dict[str, str], named: str) -> None:
+    """The list of runs is never silently wrong."""
     raw.open_run("r")
     response: Any = raw.graphql(RUNS, None, **variables).json()
 
     assert named in response["errors"][0]["message"]
 
 
-def test_what_is_missing_reads_as_missing(scripts: Scripts) -> None:
+def test_missing_run_or_project_raises(scripts: Scripts) -> None:
     """The SDK's own exceptions for a run, a project, and the runs of a project."""
     seen = scripts.run("""
 wandb.init(project="p", id="r").finish()
@@ -115,7 +115,7 @@ report(errors)
 
 
 def test_projects_are_listed_and_created(server: DevServer, scripts: Scripts) -> None:
-    """By entity; another entity has its own."""
+    """Each entity has its own projects."""
     seen = scripts.run("""
 for number in range(3):
     wandb.init(project=f"p{number}", reinit="create_new").finish()
@@ -131,8 +131,8 @@ report([[project.name for project in api.projects("local", per_page=2)], api.pro
     assert server.run("others/theirs/r").state == "finished"
 
 
-def test_names_the_sdk_would_refuse_are_refused(raw: RawClient) -> None:
-    """A run or project under such a name could not be addressed."""
+def test_invalid_run_or_project_name_is_refused(raw: RawClient) -> None:
+    """No URL could name such a run or project."""
     for fields in (
         {"name": "a/b", "modelName": "p"},
         {"name": "a", "modelName": "p/q"},

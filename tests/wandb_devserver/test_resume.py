@@ -20,8 +20,8 @@ with wandb.init(project="p", id="r", config={"first": 1}, tags=["kept"], notes="
 
 
 @pytest.mark.parametrize("resume", ["must", "allow"])
-def test_resume_goes_on_where_the_first_attempt_ended(server: DevServer, scripts: Scripts, resume: str) -> None:
-    """Rows, configuration, summary, console and labels of both attempts are there."""
+def test_resume_continues_the_first_attempt(server: DevServer, scripts: Scripts, resume: str) -> None:
+    """The run has the rows, configuration, summary, console and labels of both attempts."""
     scripts.run(FIRST)
     seen = scripts.run(f"""
 with wandb.init(project="p", id="r", config={{"second": 2}}, resume={resume!r}) as run:
@@ -42,8 +42,8 @@ with wandb.init(project="p", id="r", config={{"second": 2}}, resume={resume!r}) 
     assert "line of the second attempt" in run.console
 
 
-def test_an_attempt_that_does_not_resume_replaces(server: DevServer, scripts: Scripts) -> None:
-    """Rows, console, configuration and summary of the first attempt are gone; its labels stay."""
+def test_attempt_without_resume_replaces_the_run(server: DevServer, scripts: Scripts) -> None:
+    """Rows, console, configuration and summary of the first attempt are removed; its labels stay."""
     scripts.run(FIRST)
     scripts.run("""
 with wandb.init(project="p", id="r", config={"second": 2}) as run:
@@ -59,7 +59,7 @@ with wandb.init(project="p", id="r", config={"second": 2}) as run:
     assert run.console == ["line of the second attempt"]
 
 
-def test_never_refuses_a_run_that_exists(scripts: Scripts) -> None:
+def test_resume_never_refuses_an_existing_run(scripts: Scripts) -> None:
     """`resume="never"` wants a fresh run, and gets one under a free id."""
     scripts.run(FIRST)
     seen = scripts.run("""
@@ -74,8 +74,8 @@ with wandb.init(project="p", id="free", resume="never") as run:
     assert seen[1] is False
 
 
-def test_must_and_allow_of_a_run_that_does_not_exist(scripts: Scripts) -> None:
-    """`must` is refused, `allow` starts it."""
+def test_resume_must_refuses_a_missing_run(scripts: Scripts) -> None:
+    """`resume="allow"` starts it."""
     refused = scripts.run("""
 try:
     wandb.init(project="p", id="r", resume="must")
@@ -90,7 +90,7 @@ with wandb.init(project="p", id="r", resume="allow") as run:
     assert resumed is False
 
 
-def test_auto_resumes_what_this_folder_ran(server: DevServer, scripts: Scripts) -> None:
+def test_resume_auto_continues_the_last_run_of_the_folder(server: DevServer, scripts: Scripts) -> None:
     """`resume="auto"` finds the id of the crashed run on disk."""
     scripts.exit_code("""
 run = wandb.init(project="p", resume="auto")
@@ -108,7 +108,7 @@ with wandb.init(project="p", resume="auto") as run:
     assert [row["value"] for row in run.history] == [0, 1]
 
 
-def test_a_chunk_sent_again_is_stored_once(raw: RawClient, server: DevServer) -> None:
+def test_resent_rows_are_stored_once(raw: RawClient, server: DevServer) -> None:
     """The client sends requests without a response again."""
     raw.open_run("r")
     for _ in range(2):
@@ -123,8 +123,8 @@ def test_a_chunk_sent_again_is_stored_once(raw: RawClient, server: DevServer) ->
     assert keys["lastStep"] == 2
 
 
-def test_other_rows_at_offset_0_are_a_new_attempt(raw: RawClient, server: DevServer) -> None:
-    """Nothing of a longer first attempt stays behind a shorter second one."""
+def test_different_rows_at_offset_0_start_a_new_attempt(raw: RawClient, server: DevServer) -> None:
+    """No row of a longer first attempt remains after a shorter second one."""
     raw.open_run("r")
     raw.stream_rows(*({"_step": step, "attempt": 1} for step in range(8)))
     raw.open_run("r")
@@ -133,7 +133,7 @@ def test_other_rows_at_offset_0_are_a_new_attempt(raw: RawClient, server: DevSer
     assert [row["attempt"] for row in server.run("local/p/r").history] == [2, 2, 2]
 
 
-def test_the_line_count_is_told_only_to_whoever_resumes(raw: RawClient) -> None:
+def test_only_a_resuming_client_gets_the_line_count(raw: RawClient) -> None:
     """A plain writer must count from 0, or a second sync would append all rows again."""
     first = raw.open_run("r")
     raw.stream_rows({"_step": 0}, {"_step": 1})
@@ -142,7 +142,7 @@ def test_the_line_count_is_told_only_to_whoever_resumes(raw: RawClient) -> None:
     assert raw.open_run("r", id=first["id"])["historyLineCount"] == 2
 
 
-def test_the_resume_status_says_what_the_client_needs(raw: RawClient) -> None:
+def test_resume_status_has_counts_and_tails(raw: RawClient) -> None:
     """Counts, tails as JSON lists of strings, and whether the run was ever started."""
     raw.open_run("r", config='{"_wandb": {"value": {"t": {"1": [2]}, "m": []}}}')
     raw.stream_rows({"_step": 0}, {"_step": 7})

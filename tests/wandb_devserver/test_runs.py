@@ -1,4 +1,4 @@
-"""A run's life: opening, states, exit codes, edits, deletion."""
+"""Lifecycle of a run: opening, states, exit codes, edits, deletion."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_everything_a_run_says_of_itself_arrives(server: DevServer, scripts: Scripts) -> None:
+def test_logged_run_is_stored_completely(server: DevServer, scripts: Scripts) -> None:
     """Configuration, summary, labels and rows are what the program gave."""
     scripts.run("""
 with wandb.init(project="p", id="r", name="Nice name", config={"lr": 0.1, "net": {"depth": 3}}, tags=["a", "b"],
@@ -42,7 +42,7 @@ with wandb.init(project="p", id="r", name="Nice name", config={"lr": 0.1, "net":
     )
 
 
-def test_the_public_api_gives_back_what_was_logged(scripts: Scripts) -> None:
+def test_public_api_returns_the_logged_values(scripts: Scripts) -> None:
     """`wandb.Api()` reads the same values, and the run's URL is on the server."""
     seen = scripts.run("""
 with wandb.init(project="p", id="r", config={"lr": 0.1}, tags=["a"], notes="n", group="g", job_type="j") as run:
@@ -67,8 +67,8 @@ report([api_run.state, api_run.config, api_run.summary["loss"], api_run.tags, ap
     ]
 
 
-def test_a_run_without_name_or_project_gets_them(server: DevServer, scripts: Scripts) -> None:
-    """The server makes up a display name and takes W&B's default project; the client adopts both."""
+def test_run_gets_a_default_name_and_project(server: DevServer, scripts: Scripts) -> None:
+    """The server generates a display name and uses W&B's default project; the client adopts both."""
     seen = scripts.run("""
 with wandb.init() as run:
     report([run.entity, run.project, run.name, run.id])
@@ -93,18 +93,16 @@ with wandb.init() as run:
         ("run.mark_preempting(); run.finish()", "finished", 0),
     ],
 )
-def test_the_end_of_the_program_decides_the_state(
-    server: DevServer, scripts: Scripts, end: str, state: str, exit_code: int
-) -> None:
-    """Exit codes arrive as they are; a run announced as preempting is preempted unless it exits with 0."""
+def test_exit_code_decides_the_state(server: DevServer, scripts: Scripts, end: str, state: str, exit_code: int) -> None:
+    """Exit codes are stored unchanged; a preempting run is preempted unless it exits with 0."""
     scripts.exit_code(f"run = wandb.init(project='p', id='r')\n{end}")
     run = server.run("local/p/r")
 
     assert (run.state, run.exit_code) == (state, exit_code)
 
 
-def test_a_killed_program_is_crashed_once_its_heartbeats_are_missed(tmp_path: Path) -> None:
-    """SIGKILL sends nothing more: silence alone makes the run crashed, and the public API sees it."""
+def test_run_of_a_killed_program_crashes_without_heartbeats(tmp_path: Path) -> None:
+    """SIGKILL sends nothing: only the missing heartbeats make the run crashed."""
     with DevServer(heartbeat_timeout=2) as server:
         scripts = Scripts(server, tmp_path)
         with scripts.start("run = wandb.init(project='p', id='r'); run.log({'a': 1}); input()") as process:
@@ -120,7 +118,7 @@ def test_a_killed_program_is_crashed_once_its_heartbeats_are_missed(tmp_path: Pa
     assert seen == ["crashed", 1]
 
 
-def test_a_heartbeat_brings_a_crashed_run_back(raw: RawClient) -> None:
+def test_heartbeat_revives_a_crashed_run(raw: RawClient) -> None:
     """The writer was only slow."""
     with DevServer(heartbeat_timeout=0.2) as server:
         client = RawClient(server)
@@ -131,8 +129,8 @@ def test_a_heartbeat_brings_a_crashed_run_back(raw: RawClient) -> None:
         client.http.close()
 
 
-def test_preempting_shows_while_the_program_goes_on(server: DevServer, scripts: Scripts) -> None:
-    """`mark_preempting` is sent at once; silence afterwards means preempted."""
+def test_preempting_state_is_visible_while_the_program_runs(server: DevServer, scripts: Scripts) -> None:
+    """`mark_preempting` is sent at once."""
     with scripts.start(
         "run = wandb.init(project='p', id='r'); run.mark_preempting(); input(); run.finish()"
     ) as process:
@@ -142,8 +140,7 @@ def test_preempting_shows_while_the_program_goes_on(server: DevServer, scripts: 
     assert server.run("local/p/r").state == "finished"
 
 
-def test_silence_after_preempting_is_preempted() -> None:
-    """The machine went away as announced."""
+def test_preempting_run_without_heartbeats_is_preempted() -> None:
     with DevServer(heartbeat_timeout=0.2) as server:
         client = RawClient(server)
         client.open_run("r")
@@ -152,7 +149,7 @@ def test_silence_after_preempting_is_preempted() -> None:
         client.http.close()
 
 
-def test_stop_reaches_the_program(server: DevServer, scripts: Scripts) -> None:
+def test_stop_request_interrupts_the_program(server: DevServer, scripts: Scripts) -> None:
     """`Run.stop` of the public API raises KeyboardInterrupt in the program's main thread."""
     with scripts.start("""
 import threading
@@ -169,8 +166,8 @@ except KeyboardInterrupt:
     assert server.run("local/p/r").exit_code == 5
 
 
-def test_opening_a_stopped_run_again_forgets_the_stop(raw: RawClient) -> None:
-    """The flag belongs to one attempt."""
+def test_reopened_run_is_not_stopped(raw: RawClient) -> None:
+    """A stop request applies to one attempt."""
     run = raw.open_run("r")
     raw.data("mutation StopRun($id: ID!) { stopRun(input: {id: $id}) { success } }", id=run["id"])
     assert raw.stream({}).json() == {"stopped": True}
@@ -180,7 +177,7 @@ def test_opening_a_stopped_run_again_forgets_the_stop(raw: RawClient) -> None:
     assert raw.stream({}).json() == {}
 
 
-def test_edits_by_the_public_api_last_and_do_not_revive(server: DevServer, scripts: Scripts) -> None:
+def test_public_api_edits_do_not_revive_the_run(server: DevServer, scripts: Scripts) -> None:
     """`update` and `summary.update` change what they name; the run stays finished and can be resumed."""
     scripts.run("""
 with wandb.init(project="p", id="r", config={"lr": 1}, tags=["old"], notes="old") as run:
@@ -202,7 +199,7 @@ with wandb.init(project="p", id="r", resume="must") as run:
     assert (run.summary["loss"], run.summary["score"], run.state) == (1, 9, "finished")
 
 
-def test_an_edit_leaves_the_state_alone(raw: RawClient, server: DevServer) -> None:
+def test_edit_does_not_change_the_state(raw: RawClient, server: DevServer) -> None:
     """An upsert by id alone does not start a run."""
     run = raw.open_run("r")
     raw.stream({"complete": True, "exitcode": 1})
@@ -213,7 +210,7 @@ def test_an_edit_leaves_the_state_alone(raw: RawClient, server: DevServer) -> No
     assert (server.run("local/p/r").state, server.run("local/p/r").notes) == ("failed", "x")
 
 
-def test_a_created_run_is_pending_until_a_program_opens_it(server: DevServer, scripts: Scripts) -> None:
+def test_created_run_is_pending_until_a_program_opens_it(server: DevServer, scripts: Scripts) -> None:
     """`Run.create` makes a run that `resume="must"` refuses and `allow` starts afresh."""
     scripts.run("""
 from wandb.apis.public import Run
@@ -237,7 +234,7 @@ with wandb.init(project="p", id="r", resume="allow") as run:
 
 
 def test_update_state_follows_the_documented_transitions(server: DevServer, scripts: Scripts) -> None:
-    """Failed to pending and back is allowed; out of finished nothing is, and the error says so."""
+    """Failed to pending and back is allowed; leaving finished is an error."""
     seen = scripts.run("""
 wandb.init(project="p", id="bad").finish(exit_code=1)
 wandb.init(project="p", id="good").finish()
@@ -254,8 +251,8 @@ report(moves)
     assert server.run("local/p/bad").state == "failed"
 
 
-def test_a_deleted_run_is_gone_and_its_writer_is_told(server: DevServer, scripts: Scripts, raw: RawClient) -> None:
-    """Reads no longer find it, its contents leave the disk, file_stream responses 404."""
+def test_deleted_run_leaves_no_data_and_returns_404(server: DevServer, scripts: Scripts, raw: RawClient) -> None:
+    """Its rows and files are removed from the disk."""
     scripts.run("""
 with wandb.init(project="p", id="r") as run:
     run.log({"a": 1})
@@ -281,8 +278,8 @@ with wandb.init(project="p", id="r") as run:
     assert scripts.server.requests.count("graphql", "NotifyScriptableRunAlert") == 1
 
 
-def test_a_run_that_was_finished_is_revived_by_a_plain_writer(raw: RawClient, server: DevServer) -> None:
-    """Somebody still writes: the run is running."""
+def test_plain_writer_revives_a_finished_run(raw: RawClient, server: DevServer) -> None:
+    """Data still arrives, so the run is running."""
     raw.open_run("r")
     raw.stream({"complete": True, "exitcode": 0})
     assert server.run("local/p/r").state == "finished"
@@ -291,7 +288,7 @@ def test_a_run_that_was_finished_is_revived_by_a_plain_writer(raw: RawClient, se
     assert server.run("local/p/r").state == "running"
 
 
-def test_what_an_upsert_does_not_name_stays(raw: RawClient, server: DevServer) -> None:
+def test_upsert_keeps_fields_that_it_does_not_name(raw: RawClient, server: DevServer) -> None:
     """Null leaves a field as it is."""
     raw.open_run("r", tags=["a"], notes="n", groupName="g", config='{"x": {"value": 1}}')
     raw.open_run("r", config='{"y": {"value": 2}}')

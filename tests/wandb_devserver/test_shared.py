@@ -22,8 +22,8 @@ run.finish()
 """
 
 
-def test_two_writers_lose_nothing_of_each_other(server: DevServer, scripts: Scripts) -> None:
-    """All rows, both configurations, summaries and consoles are kept; the primary alone ends the run."""
+def test_run_has_the_data_of_both_writers(server: DevServer, scripts: Scripts) -> None:
+    """All rows, configurations, summaries and consoles are stored; the primary alone ends the run."""
     with scripts.start(WRITER, LABEL="rank0") as primary, scripts.start(WRITER, LABEL="rank1") as secondary:
         secondary.communicate("\n", timeout=60)
         after_secondary = server.wait_for_run("local/p/r", "running").state
@@ -42,7 +42,7 @@ def test_two_writers_lose_nothing_of_each_other(server: DevServer, scripts: Scri
     assert {"output_rank0.log", "output_rank1.log", "config.yaml"} <= set(run.files)
 
 
-def test_both_writers_environments_stay_in_the_configuration(raw: RawClient) -> None:
+def test_config_has_the_environments_of_both_writers(raw: RawClient) -> None:
     """The SDK's internal entries are merged as well, one per writer."""
     for client in ("one", "two"):
         config = {"_wandb": {"value": {"e": {client: {"os": "x"}}, "t": {"1": [1]}}}, client: {"value": 1}}
@@ -54,8 +54,8 @@ def test_both_writers_environments_stay_in_the_configuration(raw: RawClient) -> 
     assert set(stored["_wandb"]["value"]["e"]) == {"one", "two"}
 
 
-def test_lines_of_a_shared_writer_are_known_by_client_and_offset(raw: RawClient, server: DevServer) -> None:
-    """Sent again they are stored once; the same offset of another client is another line."""
+def test_shared_rows_are_identified_by_client_and_offset(raw: RawClient, server: DevServer) -> None:
+    """A resent row is stored once; the same offset of another client is another row."""
     raw.open_run("r", headers=_headers("one"))
     for client, value in (("one", 1), ("one", 1), ("two", 2), ("one", 1)):
         raw.stream(_rows(0, {"_step": 0, "v": value}), headers=_headers(client))
@@ -73,7 +73,7 @@ def test_console_lines_of_a_shared_writer_can_be_rewritten(raw: RawClient, serve
     assert server.run("local/p/r").console == ["20 %", "other"]
 
 
-def test_a_late_secondary_does_not_revive_the_run(raw: RawClient, server: DevServer) -> None:
+def test_late_secondary_writer_does_not_revive_the_run(raw: RawClient, server: DevServer) -> None:
     """Neither its heartbeat nor its last upsert undoes the end that the primary reported."""
     for client in ("one", "two"):
         raw.open_run("r", headers=_headers(client))
@@ -85,7 +85,7 @@ def test_a_late_secondary_does_not_revive_the_run(raw: RawClient, server: DevSer
     assert (run.state, run.config) == ("finished", {"late": 1})
 
 
-def test_a_new_shared_writer_revives_the_run(raw: RawClient, server: DevServer) -> None:
+def test_new_shared_writer_revives_the_run(raw: RawClient, server: DevServer) -> None:
     """A second attempt in shared mode is a start like any other, and its rows are added."""
     raw.open_run("r", headers=_headers("one"))
     raw.stream(_rows(0, {"_step": 0, "v": 1}), headers=_headers("one"))

@@ -1,4 +1,4 @@
-"""Commands for agents, without the SDK and without waiting."""
+"""Commands of the server to agents, without the SDK."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ LOSS = {"name": "loss", "goal": "minimize"}
 
 
 @pytest.fixture
-def impatient() -> Iterator[RawClient]:
-    """A server for which silence is death."""
+def quick_raw() -> Iterator[RawClient]:
+    """A client of a server that misses heartbeats after 50 ms."""
     with DevServer(heartbeat_timeout=0.05) as server:
         client = RawClient(server)
         with client.http:
             yield client
 
 
-def test_a_sweep_lives_from_pending_to_finished(raw: RawClient) -> None:
-    """Running with its first agent; every point once; one command in a reply, one trial at a time; then exit."""
+def test_sweep_goes_from_pending_to_finished(raw: RawClient) -> None:
+    """The first agent makes it running; every point is tried once; an agent has one trial at a time, then exits."""
     sweep = raw.sweep(GRID)
     assert sweep.state == "PENDING"
     one, two = sweep.agent(), sweep.agent()
@@ -59,8 +59,8 @@ def test_a_sweep_lives_from_pending_to_finished(raw: RawClient) -> None:
     ]
 
 
-def test_an_answer_that_is_lost_loses_no_trial(raw: RawClient) -> None:
-    """A command that was lost is sent once more; a program that ends before wandb.init() has failed then."""
+def test_lost_command_is_sent_again(raw: RawClient) -> None:
+    """A trial whose program ends before wandb.init() has failed."""
     sweep = raw.sweep(GRID)
     agent = sweep.agent()
     raw.server.faults.add(Fault("graphql", operation="Heartbeat", status=500, applied=True))
@@ -76,7 +76,7 @@ def test_an_answer_that_is_lost_loses_no_trial(raw: RawClient) -> None:
     assert [trial.state for trial in sweep.trials()] == ["failed", "failed", "pending"]
 
 
-def test_a_paused_sweep_gives_nothing_until_it_goes_on(raw: RawClient) -> None:
+def test_paused_sweep_starts_no_trial(raw: RawClient) -> None:
     """Running trials continue."""
     sweep = raw.sweep(ENDLESS)
     agent = sweep.agent()
@@ -90,8 +90,8 @@ def test_a_paused_sweep_gives_nothing_until_it_goes_on(raw: RawClient) -> None:
     assert agent.beat()["type"] == "run"
 
 
-def test_a_stopped_sweep_lets_trials_end(raw: RawClient) -> None:
-    """Then its agents leave; started again, it goes on where it was."""
+def test_stopped_sweep_lets_running_trials_end(raw: RawClient) -> None:
+    """Then its agents exit; a resumed sweep continues with the next point."""
     sweep = raw.sweep(GRID)
     agent = sweep.agent()
     run = agent.start()
@@ -104,8 +104,8 @@ def test_a_stopped_sweep_lets_trials_end(raw: RawClient) -> None:
     assert agent.beat()["args"] == {"a": {"value": 2}}
 
 
-def test_a_cancelled_sweep_stops_trials(raw: RawClient) -> None:
-    """Repeated until the agent has ended them; a run that does not report its end was killed."""
+def test_cancelled_sweep_stops_its_trials(raw: RawClient) -> None:
+    """The command is repeated until the trial has ended; a run that does not report its end is killed."""
     sweep = raw.sweep(ENDLESS)
     agent, other = sweep.agent(), sweep.agent()
     run, unheard = agent.start(), other.beat()["run_id"]
@@ -118,8 +118,8 @@ def test_a_cancelled_sweep_stops_trials(raw: RawClient) -> None:
     assert raw.server.run(f"local/p/{run}").state == "failed"
 
 
-def test_a_run_that_is_to_stop_is_stopped_by_its_agent(raw: RawClient) -> None:
-    """As requested by the public API; the agent continues with the next trial."""
+def test_stop_request_for_a_run_reaches_its_agent(raw: RawClient) -> None:
+    """The public API requests it; the agent continues with the next trial."""
     sweep = raw.sweep(GRID)
     agent = sweep.agent()
     run = agent.start()
@@ -131,7 +131,7 @@ def test_a_run_that_is_to_stop_is_stopped_by_its_agent(raw: RawClient) -> None:
 
 
 def test_run_cap_ends_a_sweep(raw: RawClient) -> None:
-    """However many agents there are."""
+    """It counts the trials of all agents."""
     sweep = raw.sweep({**ENDLESS, "run_cap": 2})
     agents = [sweep.agent() for _ in range(3)]
     runs = [agent.start() for agent in agents[:2]]
@@ -143,8 +143,7 @@ def test_run_cap_ends_a_sweep(raw: RawClient) -> None:
     assert len(sweep.trials()) == 2
 
 
-def test_a_target_ends_a_sweep(raw: RawClient) -> None:
-    """Once a run has come to it."""
+def test_reached_target_ends_a_sweep(raw: RawClient) -> None:
     sweep = raw.sweep({**ENDLESS, "metric": {**LOSS, "target": 0.1}})
     agent = sweep.agent()
     for loss, command in ((0.2, "run"), (0.05, "exit")):
@@ -158,8 +157,8 @@ def test_a_target_ends_a_sweep(raw: RawClient) -> None:
 
 
 @pytest.mark.parametrize("goal", ["minimize", "maximize"])
-def test_a_trial_that_is_worse_than_others_ends_early(raw: RawClient, goal: str) -> None:
-    """After as many values as hyperband compares by; one command stops it, and the file stream does not."""
+def test_hyperband_stops_the_worse_trial(raw: RawClient, goal: str) -> None:
+    """It compares after `min_iter` values. The agent's command stops the trial; the file stream does not."""
     sweep = raw.sweep(
         {**ENDLESS, "metric": {"name": "loss", "goal": goal}, "early_terminate": {"type": "hyperband", "min_iter": 2}}
     )
@@ -180,40 +179,39 @@ def test_a_trial_that_is_worse_than_others_ends_early(raw: RawClient, goal: str)
     assert bad.beat()["type"] == "run"
 
 
-def test_a_trial_of_an_agent_that_died_is_given_up(impatient: RawClient) -> None:
-    """Crashed, whether its program has started or not; the others do the rest, and the sweep ends."""
-    sweep = impatient.sweep(GRID)
+def test_trial_of_a_lost_agent_crashes(quick_raw: RawClient) -> None:
+    """Whether its program has started or not; other agents try the remaining points, and the sweep finishes."""
+    sweep = quick_raw.sweep(GRID)
     dead, late = sweep.agent(), sweep.agent()
     pending = dead.beat()["run_id"]
     started = late.start()
     for run in (pending, started):
-        impatient.server.wait_for_run(f"local/p/{run}", "crashed")
-    assert [agent.state for agent in impatient.server.sweep(sweep.path).agents] == ["CRASHED", "CRASHED"]
+        quick_raw.server.wait_for_run(f"local/p/{run}", "crashed")
+    assert [agent.state for agent in quick_raw.server.sweep(sweep.path).agents] == ["CRASHED", "CRASHED"]
     agent = sweep.agent()
     command = agent.beat()
 
     assert command["args"] == {"a": {"value": 3}}
-    impatient.open_run(command["run_id"], sweep=sweep.name)
+    quick_raw.open_run(command["run_id"], sweep=sweep.name)
     agent.end(command["run_id"])
     assert sweep.state == "FINISHED"
 
 
-def test_an_agent_that_was_only_slow_goes_on(impatient: RawClient) -> None:
-    """Its trial too."""
-    sweep = impatient.sweep(GRID)
+def test_slow_agent_continues_its_trial(quick_raw: RawClient) -> None:
+    sweep = quick_raw.sweep(GRID)
     agent = sweep.agent()
     run = agent.beat()["run_id"]
-    impatient.server.wait_for_run(f"local/p/{run}", "crashed")
+    quick_raw.server.wait_for_run(f"local/p/{run}", "crashed")
     assert agent.beat(run) is None
-    impatient.open_run(run, sweep=sweep.name)
+    quick_raw.open_run(run, sweep=sweep.name)
     agent.end(run)
 
-    assert impatient.server.run(f"local/p/{run}").state == "finished"
+    assert quick_raw.server.run(f"local/p/{run}").state == "finished"
     assert agent.beat()["args"] == {"a": {"value": 2}}
 
 
-def test_a_preempted_trial_goes_on_with_the_next_agent(raw: RawClient) -> None:
-    """By the command `resume`; the sweep does not end without it."""
+def test_preempted_trial_is_resumed_by_another_agent(raw: RawClient) -> None:
+    """The agent gets the command `resume`, and the sweep waits for the trial."""
     sweep = raw.sweep({**GRID, "run_cap": 1})
     agent, heir = sweep.agent(), sweep.agent()
     run = agent.start()
@@ -228,8 +226,8 @@ def test_a_preempted_trial_goes_on_with_the_next_agent(raw: RawClient) -> None:
     assert sweep.state == "FINISHED"
 
 
-def test_a_deleted_run_is_a_point_to_try_again(raw: RawClient) -> None:
-    """As W&B documents for a grid with failed runs."""
+def test_point_of_a_deleted_run_is_tried_again(raw: RawClient) -> None:
+    """W&B documents this for failed runs of a grid."""
     sweep = raw.sweep({"method": "grid", "parameters": {"a": {"values": [1]}}})
     agent = sweep.agent()
     run = agent.start()
@@ -252,8 +250,8 @@ def test_prior_runs_belong_to_the_sweep(raw: RawClient) -> None:
     assert sweep.agent().beat()["args"] == {"a": {"value": 3}}
 
 
-def test_a_bayesian_sweep_learns_while_others_write(raw: RawClient) -> None:
-    """The search is asked outside of the transaction, and its response becomes a trial."""
+def test_bayesian_sweep_proposes_trials_up_to_its_cap(raw: RawClient) -> None:
+    """The search runs outside of the transaction, and its result becomes a trial."""
     pytest.importorskip("sweeps", reason="W&B's package 'sweeps' is not installed: it needs NumPy 1")
     sweep = raw.sweep({**ENDLESS, "method": "bayes", "metric": LOSS, "run_cap": 2})
     agent = sweep.agent()
@@ -268,7 +266,7 @@ def test_a_bayesian_sweep_learns_while_others_write(raw: RawClient) -> None:
 
 
 def test_agents_of_a_deleted_sweep_get_404(raw: RawClient) -> None:
-    """By that alone the SDK's agents know. Its runs stay; what was not begun will not be."""
+    """The SDK's agents exit on this status only. Started runs stay; pending ones are killed."""
     sweep = raw.sweep(GRID)
     agent = sweep.agent()
     run, pending = agent.start(), sweep.agent().beat()["run_id"]
@@ -282,7 +280,7 @@ def test_agents_of_a_deleted_sweep_get_404(raw: RawClient) -> None:
         raw.server.sweep(sweep.path)
 
 
-def test_a_configuration_changes_before_the_first_trial_only(raw: RawClient) -> None:
+def test_config_can_change_until_the_first_trial_starts(raw: RawClient) -> None:
     """Trials that were handed to agents stay as they are."""
     sweep = raw.sweep(GRID)
     changed = json.dumps({**GRID, "parameters": {"a": {"value": 7}}})
@@ -308,16 +306,16 @@ def test_a_configuration_changes_before_the_first_trial_only(raw: RawClient) -> 
         ({"id": "U3dlZXA6OTk="}, "does not exist"),
     ],
 )
-def test_what_cannot_be_a_sweep_is_refused(raw: RawClient, given: dict[str, str], named: str) -> None:
-    """And leaves nothing behind."""
+def test_invalid_sweep_is_refused(raw: RawClient, given: dict[str, str], named: str) -> None:
+    """No sweep is created."""
     response = raw.graphql(UPSERT_SWEEP, input=given).json()
 
     assert named in response["errors"][0]["message"]
     assert raw.server.sweeps() == []
 
 
-def test_warnings_are_answered_and_the_text_comes_back_as_it_was(raw: RawClient) -> None:
-    """Comments too."""
+def test_config_text_is_stored_with_its_comments(raw: RawClient) -> None:
+    """The response has the warnings of the configuration."""
     text = "# mine\nmethod: random\nparameters: {a: {distribution: log_uniform, min: 0, max: 1}}\n"
     response = raw.data(UPSERT_SWEEP, input={"config": text, "projectName": "p"})["upsertSweep"]
     found = raw.data('{ project(name: "p") { sweeps { edges { node { config method } } } } }')

@@ -1,4 +1,4 @@
-"""The searches, beside W&B's own package `sweeps`: what it finds is what W&B's users know."""
+"""Comparison of the searches with W&B's package `sweeps`."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ SECTIONS: dict[str, dict[str, object]] = {
 
 
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
-def test_values_are_distributed_as_by_wandb(name: str) -> None:
-    """Two samples, of theirs and of ours, that a Kolmogorov-Smirnov test cannot tell apart."""
+def test_drawn_values_have_the_distribution_of_the_package(name: str) -> None:
+    """A Kolmogorov-Smirnov test cannot tell the two samples apart."""
     section = {"distribution": name, **SECTIONS[name]}
     source = random.Random(7)
     parameters = parse_config(json.dumps({"method": "random", "parameters": {"x": section}})).parameters
@@ -64,8 +64,8 @@ def test_values_are_distributed_as_by_wandb(name: str) -> None:
         {"a": {"values": [1, 1, 2]}, "b": {"values": [[1], {"k": 1}]}},
     ],
 )
-def test_a_grid_has_the_points_of_wandb(parameters: dict[str, object]) -> None:
-    """The same ones, in the same order."""
+def test_grid_has_the_points_of_the_package(parameters: dict[str, object]) -> None:
+    """The same points are in the same order."""
     document = {"method": "grid", "parameters": parameters}
     leaves = parse_config(json.dumps(document)).parameters
     ours, runs = list[Any](), list[Any]()
@@ -88,10 +88,10 @@ HISTORIES = st.lists(st.lists(st.integers(0, 20).map(float), max_size=14), min_s
     st.booleans(),
     st.booleans(),
 )
-def test_hyperband_stops_the_trials_that_wandb_stops(
+def test_hyperband_stops_the_trials_that_the_package_stops(
     histories: list[list[float]], rule: dict[str, object], strict: bool, maximize: bool
 ) -> None:
-    """Whatever was logged, with either goal, strict or not."""
+    """This holds for any logged values, for both goals, strict or not."""
     document = {
         "method": "random",
         "metric": {"name": "loss", "goal": "maximize" if maximize else "minimize"},
@@ -118,8 +118,8 @@ def bayes(parameters: dict[str, object], goal: str = "minimize") -> Any:
     return parse_config(json.dumps({"method": "bayes", "metric": metric, "parameters": parameters}))
 
 
-def test_bayes_takes_nested_constant_and_weighted_parameters() -> None:
-    """The package alone does not; its proposals can be written as JSON."""
+def test_bayes_supports_nested_constant_and_weighted_parameters() -> None:
+    """The package alone does not. Proposals can be written as JSON."""
     config = bayes(
         {
             "fixed": {"value": [1, 2]},
@@ -142,7 +142,7 @@ def test_bayes_takes_nested_constant_and_weighted_parameters() -> None:
 
 
 @pytest.mark.parametrize("goal", ["minimize", "maximize"])
-def test_bayes_learns_from_results(goal: str) -> None:
+def test_bayes_proposes_a_point_near_the_optimum(goal: str) -> None:
     """After a few trials, the next one lies at the better end of a slope."""
     config = bayes({"x": {"min": 0.0, "max": 1.0}}, goal)
     sign = 1 if goal == "minimize" else -1

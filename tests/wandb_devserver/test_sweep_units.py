@@ -1,4 +1,4 @@
-"""Configuration, parameters and search of sweeps, without a server, the SDK and the extra."""
+"""Configuration, parameters and search of sweeps, without a server, the SDK or the extra."""
 
 from __future__ import annotations
 
@@ -112,8 +112,8 @@ def grid(parameters: object) -> list[JsonObject]:
         ("method: random\nparameters: {a: {value: 2024-05-01}}", ["it is not YAML that JSON can represent"]),
     ],
 )
-def test_what_makes_a_sweep_impossible_is_named(text: str, reasons: list[str]) -> None:
-    """All of it at once, each with its place."""
+def test_invalid_config_raises_with_every_problem(text: str, reasons: list[str]) -> None:
+    """Each problem begins with the path of its key."""
     with pytest.raises(UsageError) as caught:
         parse_config(text)
     message = str(caught.value)
@@ -131,16 +131,16 @@ def test_what_makes_a_sweep_impossible_is_named(text: str, reasons: list[str]) -
         (config({"a": {"distribution": "log_uniform", "min": -3, "max": 0}}), ["parameters.a: 'min' and 'max' of"]),
     ],
 )
-def test_what_has_no_effect_is_warned_of(text: str, warnings: list[str]) -> None:
-    """The sweep is made all the same."""
+def test_ineffective_setting_is_a_warning(text: str, warnings: list[str]) -> None:
+    """The configuration is still valid."""
     found = parse_config(text).warnings
 
     assert len(found) == len(warnings)
     assert [warning for warning, start in zip(found, warnings, strict=True) if not warning.startswith(start)] == []
 
 
-def test_numbers_are_read_as_users_write_them() -> None:
-    """YAML 1.1 takes 1e-5 for a string."""
+def test_exponents_without_a_point_are_numbers() -> None:
+    """YAML 1.1 reads 1e-5 as a string."""
     text = "method: random\nparameters: {a: {min: 1e-5, max: 1E+3}, b: {value: '1e-5'}, c: {value: 0x1e}}"
     a, b, c = parse_config(text).parameters
 
@@ -157,16 +157,16 @@ SEEDS = st.integers(0, 2**32)
 
 
 @given(BOUNDS, SEEDS, st.sampled_from(["uniform", "log_uniform_values", "inv_log_uniform_values"]))
-def test_a_drawn_value_is_within_its_bounds(bounds: list[float], seed: int, name: str) -> None:
-    """Of distributions that take the bounds themselves."""
+def test_drawn_value_is_within_its_bounds(bounds: list[float], seed: int, name: str) -> None:
+    """These distributions take the bounds as they are."""
     low, high = bounds
 
     assert low <= drawn({"distribution": name, "min": low, "max": high}, seed) <= high
 
 
 @given(bounds_of(st.floats(-50, 50)), SEEDS)
-def test_exponents_bound_the_logarithm(bounds: list[float], seed: int) -> None:
-    """Of the value, or of its inverse."""
+def test_log_uniform_bounds_are_exponents(bounds: list[float], seed: int) -> None:
+    """They bound the logarithm of the value, or of its inverse."""
     low, high = bounds
     value = drawn({"distribution": "log_uniform", "min": low, "max": high}, seed)
     inverse = drawn({"distribution": "inv_log_uniform", "min": low, "max": high}, seed)
@@ -176,8 +176,8 @@ def test_exponents_bound_the_logarithm(bounds: list[float], seed: int) -> None:
 
 
 @given(bounds_of(st.integers(-1000, 1000)), SEEDS)
-def test_whole_bounds_give_whole_numbers(bounds: list[int], seed: int) -> None:
-    """Both ends included; a fraction in one of them makes it a uniform number."""
+def test_integer_bounds_draw_integers(bounds: list[int], seed: int) -> None:
+    """Both ends are included; a float bound draws floats."""
     low, high = bounds
     value, fraction = drawn({"min": low, "max": high}, seed), drawn({"min": float(low), "max": high}, seed)
 
@@ -192,8 +192,8 @@ def test_whole_bounds_give_whole_numbers(bounds: list[int], seed: int) -> None:
     st.sampled_from([1, 2, 5, 0.25, 0.5, None]),
     SEEDS,
 )
-def test_quantized_values_are_multiples(name: str, step: float | None, seed: int) -> None:
-    """Of q, or whole numbers; whole numbers stay what they are."""
+def test_quantized_values_are_multiples_of_q(name: str, step: float | None, seed: int) -> None:
+    """The default step is 1; an integer step draws integers."""
     numbers = {"min": 1, "max": 7} if "uniform" in name else {}
     value = drawn({"distribution": name, **numbers, **({} if step is None else {"q": step})}, seed)
 
@@ -202,7 +202,7 @@ def test_quantized_values_are_multiples(name: str, step: float | None, seed: int
 
 
 @given(st.lists(st.integers(), min_size=1, max_size=5, unique=True), SEEDS, st.data())
-def test_listed_values_are_drawn_from(values: list[int], seed: int, data: st.DataObject) -> None:
+def test_draw_chooses_one_of_the_values(values: list[int], seed: int, data: st.DataObject) -> None:
     """A value with probability 0 is never drawn."""
     certain = data.draw(st.integers(0, len(values) - 1))
     probabilities = [int(index == certain) for index in range(len(values))]
@@ -212,8 +212,8 @@ def test_listed_values_are_drawn_from(values: list[int], seed: int, data: st.Dat
     assert drawn({"value": {"any": values}}, seed) == {"any": values}
 
 
-def test_every_distribution_can_be_drawn_from_in_a_nested_place() -> None:
-    """With the defaults that W&B documents; what is drawn can be written as JSON."""
+def test_nested_parameters_support_every_distribution() -> None:
+    """The defaults are those that W&B documents; the drawn point can be written as JSON."""
     section = {
         name: {"distribution": name, **({"min": 1, "max": 2} if distribution.required else {})}
         for name, distribution in DISTRIBUTIONS.items()
@@ -225,8 +225,8 @@ def test_every_distribution_can_be_drawn_from_in_a_nested_place() -> None:
     json.dumps(point, allow_nan=False)
 
 
-def test_a_grid_has_every_point_once() -> None:
-    """Names in order, the last changes first; nested, with ranges, equal values counted once."""
+def test_grid_has_every_point_once() -> None:
+    """Names are in order and the last one changes first; equal values count once."""
     points = grid(
         {
             "b": {"values": [1, 1.0, "x", None]},
@@ -243,8 +243,8 @@ def test_a_grid_has_every_point_once() -> None:
     assert len({json.dumps(point) for point in points}) == len(points) == 2 * 3 * 2
 
 
-def test_a_point_is_known_by_its_values() -> None:
-    """Numbers may change their form; keys that belong to no parameter do not matter."""
+def test_tried_point_is_recognized_by_its_values() -> None:
+    """The type of a number and keys of no parameter do not matter."""
     leaves = parse_config(config({"a": {"values": [1, 2]}, "b": {"value": 0.5}}, "grid")).parameters
 
     assert next_point(leaves, [{"a": 1.0, "b": 0.5, "epochs": 3}]) == {"a": 2, "b": 0.5}
@@ -266,12 +266,12 @@ def test_a_point_is_known_by_its_values() -> None:
     ],
 )
 def test_hyperband_compares_at_its_bands(rule: Hyperband, steps: int, band: int | None) -> None:
-    """Counted up from min_iter, or back from max_iter."""
+    """Bands are counted up from min_iter or down from max_iter."""
     assert rule.band(steps) == band
 
 
-def test_hyperband_keeps_what_was_good_once_unless_strict() -> None:
-    """The best so far counts, or the value at the comparison."""
+def test_hyperband_compares_the_best_value_unless_strict() -> None:
+    """With `strict`, the value at the band is compared."""
     values = [1.0, 9.0, 9.0]
 
     def values_at(step: int) -> list[float]:
@@ -282,7 +282,7 @@ def test_hyperband_keeps_what_was_good_once_unless_strict() -> None:
 
 
 def test_bayes_names_the_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the package is not installed, which None in sys.modules stands for."""
+    """None in sys.modules makes the import fail, as for a package that is not installed."""
     monkeypatch.setitem(sys.modules, "sweeps", None)
 
     with pytest.raises(UsageError, match=r"pip install 'wandb-devserver\[bayes\]'"):

@@ -1,4 +1,4 @@
-"""Sweeps by the SDK: `wandb.sweep`, `wandb.agent`, the commands, the public API."""
+"""Sweeps through the SDK: `wandb.sweep`, `wandb.agent`, the commands, the public API."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.wandb_devserver.support import Scripts
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# The SDK's agents ask for work every five seconds.
+# The SDK's agents poll every five seconds.
 FUNCTION_AGENT = """
 from wandb.agents import pyagent
 pyagent.Agent.HEARTBEAT_SLEEP_SECONDS = 0.2
@@ -35,8 +35,8 @@ GRID = {"method": "grid", "parameters": {"a": {"values": [1, 2, 3]}}}
 
 
 @pytest.fixture
-def impatient(tmp_path: Path) -> Iterator[Scripts]:
-    """A server for which five seconds of silence are death."""
+def quick_scripts(tmp_path: Path) -> Iterator[Scripts]:
+    """Scripts for a server that misses heartbeats after five seconds."""
     with DevServer(heartbeat_timeout=5) as server:
         yield Scripts(server, tmp_path)
 
@@ -50,7 +50,7 @@ def function_agent(sweep: str, script: str) -> str:
 
 
 def test_two_agents_share_a_grid(server: DevServer, scripts: Scripts) -> None:
-    """Every point exactly once, and all of it to be read by the public API."""
+    """Every point is tried once, and the public API reads the sweep, its runs and its agents."""
     sweep = create(
         scripts,
         {
@@ -100,8 +100,8 @@ report({{
     assert seen["project"] == [[sweep, "FINISHED"]]
 
 
-def test_commands_make_run_and_steer_a_sweep(server: DevServer, scripts: Scripts) -> None:
-    """From a file, with an agent that runs a program; paused, resumed, stopped, cancelled; ended ones refuse."""
+def test_commands_create_run_and_control_a_sweep(server: DevServer, scripts: Scripts) -> None:
+    """The sweep comes from a file, its agent runs a program; a finished sweep refuses `pause` and `cancel`."""
     (scripts.folder / "train.py").write_text("""
 import argparse, wandb
 parser = argparse.ArgumentParser()
@@ -152,14 +152,14 @@ report(states)
     assert states == ["RUNNING", "PAUSED", "RUNNING", "FINISHED", *refused, "RUNNING", "CANCELED"]
 
 
-def test_early_termination_stops_a_real_trial(server: DevServer, scripts: Scripts) -> None:
-    """One that would never end; its agent goes on, the others are let be."""
+def test_early_termination_stops_a_running_trial(server: DevServer, scripts: Scripts) -> None:
+    """The trial would never end; the agent continues with the next one."""
     sweep = create(
         scripts,
         {
             "method": "grid",
             "metric": {"name": "loss", "goal": "minimize"},
-            # Compared after two values, and at no other time, however fast they come.
+            # Trials are compared after two values, and at no other time.
             "early_terminate": {"type": "hyperband", "max_iter": 6, "s": 1},
             "parameters": {"loss": {"values": [1, 9, 2]}},
         },
@@ -173,7 +173,7 @@ def train():
     with wandb.init() as run:
         while run.step < 3 or run.config.loss == 9:
             run.log({"loss": run.config.loss})
-            time.sleep(0.05)  # where Python code runs, the agent's exception can come in
+            time.sleep(0.05)  # Python code must run for the agent's exception to be raised
 agent(train, count=3)
 """,
         )
@@ -186,15 +186,15 @@ agent(train, count=3)
     ]
 
 
-def test_a_trial_of_a_killed_agent_is_given_up(impatient: Scripts) -> None:
-    """Its point is lost with it, the others are not; nothing waits for it."""
-    sweep, server = create(impatient, GRID), impatient.server
+def test_trial_of_a_killed_agent_crashes(quick_scripts: Scripts) -> None:
+    """Its point is not tried again; the sweep finishes without it."""
+    sweep, server = create(quick_scripts, GRID), quick_scripts.server
     path = f"local/p/{sweep}"
     hanging = function_agent(sweep, "import time\ndef train():\n    wandb.init()\n    time.sleep(600)\nagent(train)")
     process = subprocess.Popen(
         [sys.executable, "-c", "import wandb\n" + hanging],
-        cwd=impatient.folder,
-        env=impatient.env(),
+        cwd=quick_scripts.folder,
+        env=quick_scripts.env(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -204,7 +204,7 @@ def test_a_trial_of_a_killed_agent_is_given_up(impatient: Scripts) -> None:
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     server.wait_for_run(f"local/p/{trial.id}", "crashed")
-    impatient.run(function_agent(sweep, "agent(lambda: wandb.init().finish(), count=2)"))
+    quick_scripts.run(function_agent(sweep, "agent(lambda: wandb.init().finish(), count=2)"))
     record = server.sweep(path)
 
     assert [(trial.config["a"], trial.state) for trial in record.trials] == [
@@ -216,8 +216,8 @@ def test_a_trial_of_a_killed_agent_is_given_up(impatient: Scripts) -> None:
     assert record.agents[0].state == "CRASHED"
 
 
-def test_an_agent_whose_sweep_is_deleted_leaves(server: DevServer, scripts: Scripts) -> None:
-    """After its trial, without an error."""
+def test_agent_exits_after_its_sweep_is_deleted(server: DevServer, scripts: Scripts) -> None:
+    """It finishes its trial first and exits with 0."""
     sweep = create(scripts, GRID)
     script = """
 def train():
@@ -234,8 +234,8 @@ agent(train)
     assert server.run(f"local/p/{trial.id}").state == "finished"
 
 
-def test_the_sdk_shows_what_is_wrong(server: DevServer, scripts: Scripts) -> None:
-    """An error says why, a warning reaches the terminal; so do a sweep and an agent of nowhere."""
+def test_sdk_shows_errors_and_warnings_of_sweeps(server: DevServer, scripts: Scripts) -> None:
+    """Invalid configurations, warnings, and sweeps that do not exist."""
     seen = scripts.run(
         """
 import contextlib, io

@@ -1,4 +1,4 @@
-"""Offline runs, brought in later."""
+"""Syncing of offline runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def folder_of(tmp_path: Path, kind: str) -> str:
     return str(folder)
 
 
-def test_an_offline_run_arrives_whole_and_once(server: DevServer, scripts: Scripts, tmp_path: Path) -> None:
+def test_offline_run_is_synced_completely_and_once(server: DevServer, scripts: Scripts, tmp_path: Path) -> None:
     """Syncing twice changes nothing."""
     scripts.run(OFFLINE)
     folder = folder_of(tmp_path, "offline-run")
@@ -41,7 +41,7 @@ def test_an_offline_run_arrives_whole_and_once(server: DevServer, scripts: Scrip
     assert set(second.files) == set(first.files)
 
 
-def test_the_exit_code_of_an_offline_run_is_replayed(server: DevServer, scripts: Scripts, tmp_path: Path) -> None:
+def test_sync_replays_the_exit_code(server: DevServer, scripts: Scripts, tmp_path: Path) -> None:
     """A failed offline run is a failed run."""
     scripts.exit_code("wandb.init(project='p', id='r', mode='offline'); sys.exit(4)")
     scripts.command("sync", folder_of(tmp_path, "offline-run"))
@@ -49,10 +49,8 @@ def test_the_exit_code_of_an_offline_run_is_replayed(server: DevServer, scripts:
     assert (server.run("local/p/r").state, server.run("local/p/r").exit_code) == ("failed", 4)
 
 
-def test_syncing_the_log_of_a_crashed_run_adds_no_row_twice(
-    server: DevServer, scripts: Scripts, tmp_path: Path
-) -> None:
-    """Rows that the server had already are overwritten in place."""
+def test_syncing_a_crashed_run_duplicates_no_row(server: DevServer, scripts: Scripts, tmp_path: Path) -> None:
+    """The server overwrites rows that it has already."""
     with scripts.start(
         """
 run = wandb.init(project="p", id="r")

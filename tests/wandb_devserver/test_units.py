@@ -1,4 +1,4 @@
-"""Pure parts: filters, samples, dotted paths, orders, JSON."""
+"""Pure functions: filters, samples, dotted paths, times, JSON."""
 
 from __future__ import annotations
 
@@ -83,8 +83,7 @@ def stored_run(**fields: Any) -> StoredRun:
         ({"state": "finished", "name": "other"}, False),
     ],
 )
-def test_filters_decide(filters: dict[str, Any], expected: bool) -> None:
-    """As Mongo would."""
+def test_filter_matches_like_mongodb(filters: dict[str, Any], expected: bool) -> None:
     matches = parse_filters(json.dumps(filters))
 
     assert matches is not None
@@ -92,14 +91,13 @@ def test_filters_decide(filters: dict[str, Any], expected: bool) -> None:
 
 
 @pytest.mark.parametrize("text", [None, "", "{}", "null"])
-def test_no_filter_is_none(text: str | None) -> None:
-    """And then nothing is looked at."""
+def test_empty_filter_parses_to_none(text: str | None) -> None:
     assert parse_filters(text) is None
 
 
 @given(JSON)
-def test_filters_never_fail_otherwise_than_by_saying_so(value: Any) -> None:
-    """Whatever a client sends."""
+def test_invalid_filter_raises_only_usage_error(value: Any) -> None:
+    """Any JSON document is either a filter or a UsageError."""
     try:
         matches = parse_filters(dumps(value))
     except UsageError:
@@ -108,8 +106,8 @@ def test_filters_never_fail_otherwise_than_by_saying_so(value: Any) -> None:
 
 
 @given(st.lists(st.integers(), unique=True, max_size=300), st.integers(0, 60))
-def test_samples_are_ordered_spread_and_small(items: list[int], size: int) -> None:
-    """Everything when there is room; else the requested size, with both ends."""
+def test_sample_has_the_requested_size_and_keeps_order(items: list[int], size: int) -> None:
+    """A sample is all items if they are few; otherwise it has the first and the last one."""
     taken = sample(items, size)
 
     assert len(taken) == min(len(items), size)
@@ -119,8 +117,8 @@ def test_samples_are_ordered_spread_and_small(items: list[int], size: int) -> No
 
 
 @given(JSON)
-def test_strict_json_is_strict_and_keeps_the_rest(value: Any) -> None:
-    """No bare NaN or Infinity is left; finite values are untouched."""
+def test_strict_json_replaces_only_non_finite_numbers(value: Any) -> None:
+    """No bare NaN or Infinity is left; finite values do not change."""
     text = strict_text(dumps(value))
 
     def refuse(constant: str) -> None:
@@ -132,19 +130,18 @@ def test_strict_json_is_strict_and_keeps_the_rest(value: Any) -> None:
     assert json.loads(dumps_strict(value), parse_constant=refuse) == parsed
 
 
-def test_words_that_look_like_numbers_stay() -> None:
-    """Only numbers become strings, keys and strings stay."""
+def test_strict_json_keeps_strings_and_keys() -> None:
+    """Only numbers become strings."""
     assert loads(strict_text('{"a": "NaN", "b": NaN, "Infinity": 1}')) == {"a": "NaN", "b": "NaN", "Infinity": 1}
 
 
 @given(st.integers(0, 4102444800))
-def test_moments_survive_the_wire(moment: int) -> None:
-    """To the second."""
+def test_time_round_trips_through_iso_8601(moment: int) -> None:
     assert from_iso(to_iso(moment)) == moment
 
 
-def test_paths_lead_to_values() -> None:
-    """Also through keys with dots; nothing is not None."""
+def test_dotted_path_finds_the_value() -> None:
+    """Keys may have dots; a missing value differs from None."""
     document = loads('{"a": {"b": {"c": 1}}, "x.y": {"z": 2}, "n": null}')
     assert isinstance(document, dict)
 
@@ -155,8 +152,8 @@ def test_paths_lead_to_values() -> None:
     assert lookup_config({"k": {"value": {"value": 5}}}, "k.value.value") == 5
 
 
-def test_configurations_are_unwrapped_and_merged() -> None:
-    """Without internals for people, by key for several writers."""
+def test_configs_of_several_writers_are_merged() -> None:
+    """Entries are merged by key; `plain_config` leaves out W&B's internal ones."""
     one = {"_wandb": {"value": {"e": {"one": 1}, "t": {"1": [1]}}}, "a": {"value": 1}}
     two = {"_wandb": {"value": {"e": {"two": 2}}}, "b": {"value": None}}
     merged = merge_shared(one, two)  # type: ignore[arg-type]
@@ -166,8 +163,8 @@ def test_configurations_are_unwrapped_and_merged() -> None:
 
 
 @given(st.text(min_size=1))
-def test_accepted_file_names_stay_inside(name: str) -> None:
-    """Joined to a folder, on any system, they lead into it."""
+def test_accepted_file_name_stays_inside_its_folder(name: str) -> None:
+    """This holds for the separators of any system."""
     try:
         check_file_name(name)
     except UsageError:
@@ -178,6 +175,5 @@ def test_accepted_file_names_stay_inside(name: str) -> None:
     assert parts[0] != ""
 
 
-def test_infinite_numbers_have_names() -> None:
-    """Those that W&B uses."""
+def test_non_finite_numbers_become_strings_as_in_wandb() -> None:
     assert dumps_strict([math.nan, math.inf, -math.inf]) == '["NaN","Infinity","-Infinity"]'

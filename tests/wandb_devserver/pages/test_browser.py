@@ -1,4 +1,4 @@
-"""Pages in a browser: what is drawn, what updates, what a reader can do."""
+"""Pages in a browser: drawing, live updates, controls."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_run_page_draws_its_charts(tab: Tab, raw: RawClient) -> None:
     assert "50 points, last 0.02, from 0.02 to 1" in box.get_attribute("aria-label")
     box.hover()
     page.wait_for_selector(".hover >> text=Step")
-    assert "loss" not in page.locator(".hover").inner_text()  # the title says it; rows name the run
+    assert "loss" not in page.locator(".hover").inner_text()  # the chart's title has the metric; rows name the run
     box.focus()
     page.keyboard.press("ArrowRight")
     page.wait_for_selector("text=/Step 0, .*: 1$/", state="attached")
@@ -58,7 +58,7 @@ def test_run_page_draws_its_charts(tab: Tab, raw: RawClient) -> None:
 
 
 def test_chart_of_a_live_run_grows(tab: Tab, raw: RawClient) -> None:
-    """Without a reload, as do new metrics, the summary, the console and the state."""
+    """New metrics, the summary, the console and the state update without a reload too."""
     raw.open_run("r")
     log(raw, "r", 0, 10)
     page = tab.open("/local/p/runs/r")
@@ -79,7 +79,7 @@ def test_chart_of_a_live_run_grows(tab: Tab, raw: RawClient) -> None:
 
 
 def test_zoom_loads_every_row_of_the_range(tab: Tab, raw: RawClient) -> None:
-    """By the keyboard here; a drag with the mouse does the same."""
+    """The test uses the keyboard; a drag with the mouse does the same."""
     raw.open_run("r")
     for first in range(0, 6000, 1000):
         log(raw, "r", first, first + 1000)
@@ -172,7 +172,7 @@ def test_sweep_page_draws_its_trials(tab: Tab, raw: RawClient) -> None:
     assert nameless(page) == []
 
 
-def test_media(tab: Tab, raw: RawClient) -> None:
+def test_run_page_shows_media(tab: Tab, raw: RawClient) -> None:
     """Histograms over steps, a sorted table, an image, HTML in a frame without scripts."""
     raw.open_run("r")
     raw.upload(
@@ -209,7 +209,7 @@ def test_media(tab: Tab, raw: RawClient) -> None:
     frame = page.frame_locator("iframe")
 
     assert frame.get_by_role("heading").inner_text() == "Heading"
-    # The browser reports what it refused to execute.
+    # The browser reports scripts that it refused.
     page.wait_for_timeout(200)
     assert all("sandboxed" in problem for problem in tab.problems)
     tab.problems.clear()
@@ -229,8 +229,8 @@ with wandb.init(project="p", id="r") as run:
 """
 
 
-def test_media_that_the_sdk_logs(tab: Tab, scripts: Scripts) -> None:
-    """The slider of a key leads to the values of earlier steps."""
+def test_media_of_the_sdk_has_a_slider_over_steps(tab: Tab, scripts: Scripts) -> None:
+    """The slider of a key shows the values of earlier steps."""
     scripts.run(LOG_MEDIA)
     page = tab.open("/local/p/runs/r")
     page.wait_for_selector('[data-key="weights"] .chart[aria-label*="2 histograms"]')
@@ -262,7 +262,7 @@ with wandb.init(project="p", name="user") as run:
 
 
 def test_artifact_page_shows_versions_files_and_lineage(tab: Tab, scripts: Scripts) -> None:
-    """The project leads to it; a version leads to the runs that logged and used it."""
+    """The project page links to it; a version links to the runs that logged and used it."""
     scripts.run(LOG_VERSIONS)
     page = tab.open("/local/p")
     page.get_by_role("link", name="1 artifact").click()
@@ -287,10 +287,10 @@ HOSTILE = """<img src=x onerror="window.hacked=1"><script>window.hacked=1</scrip
 
 
 def test_hostile_run_executes_nothing(tab: Tab, raw: RawClient) -> None:
-    """Names, configuration, keys, console, tables, captions, file names: all of it is text."""
+    """Names, configuration, keys, console, tables, captions and file names are shown as text."""
     config = json.dumps({HOSTILE: {"value": {HOSTILE: HOSTILE}}, "__proto__": {"value": {"hacked": 1}}})
     texts: dict[str, Any] = dict.fromkeys(("displayName", "notes", "groupName", "host"), HOSTILE)
-    # As long as they may be.
+    # At W&B's limit of 64 characters.
     texts |= {"tags": [HOSTILE[:64]], "jobType": HOSTILE[:64]}
     raw.data(UPSERT, input={"name": "r", "modelName": "p", "config": config, **texts})
     raw.upload(
@@ -328,13 +328,13 @@ def test_hostile_run_executes_nothing(tab: Tab, raw: RawClient) -> None:
 
         assert page.evaluate("window.hacked ?? ({}).hacked ?? null") is None
         assert page.locator("img[src=x], [onerror]").count() == 0
-    # What the browser reports having refused in the frame, and the file that was never uploaded.
+    # The browser reports scripts that it refused in the frame, and the file that was never uploaded.
     refused = ("sandboxed", "/-/frame/", "404")
     tab.problems = [text for text in tab.problems if not any(reason in text for reason in refused)]
 
 
-def test_console_search_and_follow(tab: Tab, raw: RawClient) -> None:
-    """Only the last lines are sent; earlier ones and matches come on request."""
+def test_console_loads_earlier_lines_and_matches(tab: Tab, raw: RawClient) -> None:
+    """Only the last lines are sent; earlier ones and matches are loaded on request."""
     raw.open_run("r")
     lines = [f"2024-05-01T10:00:00 line {number}" for number in range(1500)]
     raw.stream({"files": {"output.log": {"offset": 0, "content": lines}}})
@@ -346,7 +346,7 @@ def test_console_search_and_follow(tab: Tab, raw: RawClient) -> None:
     page.wait_for_selector("text=111 of 1500 lines match")
 
 
-def test_trees_fold_and_search(tab: Tab, raw: RawClient) -> None:
+def test_config_search_shows_matching_leaves(tab: Tab, raw: RawClient) -> None:
     """A search shows the matching leaves of all levels."""
     config = {"net": {"value": {"layers": [{"units": 32}, {"units": 64}], "act": "relu"}}, "lr": {"value": 0.1}}
     raw.open_run("r", config=json.dumps(config))
@@ -357,7 +357,7 @@ def test_trees_fold_and_search(tab: Tab, raw: RawClient) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_phone_width_and_colour_scheme(tab: Tab, raw: RawClient, scheme: str) -> None:
+def test_page_fits_a_phone_and_follows_the_colour_scheme(tab: Tab, raw: RawClient, scheme: str) -> None:
     """Nothing sticks out of a narrow page; text stands out from its background in both schemes."""
     raw.open_run("r", displayName=("a_very_long_name_" * 12)[:128], config=json.dumps({"k" * 80: {"value": "v" * 300}}))
     log(raw, "r", 0, 5)
@@ -372,8 +372,8 @@ def test_phone_width_and_colour_scheme(tab: Tab, raw: RawClient, scheme: str) ->
         assert (sum(map(int, background[4:-1].split(","))) < 128) == (scheme == "dark")
 
 
-def test_link_of_another_site_opens_the_page(tab: Tab, raw: RawClient) -> None:
-    """As from Flyte's console: the session counts although its cookie is SameSite=Strict."""
+def test_link_on_another_site_opens_the_page(tab: Tab, raw: RawClient) -> None:
+    """The session counts although its cookie is SameSite=Strict; Flyte's console has such links."""
     raw.open_run("r")
     target = f"{tab.server.url}/local/p/runs/r"
     elsewhere = target.replace("127.0.0.1", "localhost").replace("/local/p/runs/r", "/elsewhere")

@@ -1,4 +1,4 @@
-"""Pages over HTTP: what exists, what does not, what each page is given, and how it is protected."""
+"""Pages and their data over HTTP."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def data(raw: RawClient, path: str, **parameters: object) -> Any:
     return response.json()
 
 
-def test_run_data(raw: RawClient) -> None:
-    """State and its reason, configuration, summary, metrics, labels, files."""
+def test_run_data_has_state_config_and_metrics(raw: RawClient) -> None:
+    """State and its reason, configuration, summary, metrics, labels, console."""
     config = {"lr": {"value": 0.25}, "flyte": {"value": {"attempt": 2, "url": "https://flyte.example/run"}}}
     raw.open_run(
         "r", displayName="Nice run", config=json.dumps(config), tags=["tagged"], notes="noted", groupName="g/1"
@@ -43,15 +43,15 @@ def test_run_data(raw: RawClient) -> None:
     assert data(raw, "/console/local/p/r")["lines"] == [[0, "printed", "2024-05-01T10:00:00", ""]]
 
 
-def test_link_of_a_run_is_followed_only_over_http(raw: RawClient) -> None:
-    """A script is not a link back to Flyte."""
+def test_link_to_flyte_must_be_http(raw: RawClient) -> None:
+    """A script URL is not a link back to Flyte."""
     raw.open_run("r", config=json.dumps({"flyte": {"value": {"url": "javascript:alert(1)"}}}))
 
     assert data(raw, "/run/local/p/r")["flyte"] is None
 
 
 def test_project_data_has_the_chosen_columns(raw: RawClient) -> None:
-    """Without a choice: the configuration that differs, and metrics."""
+    """The default columns are the configuration that differs, and metrics."""
     for number in range(3):
         raw.open_run(f"r{number}", config=json.dumps({"lr": {"value": number}, "same": {"value": 1}}))
         summary = json.dumps({"loss": number / 2, "note": "x"})
@@ -74,7 +74,7 @@ def test_group_data_has_its_runs_only(raw: RawClient) -> None:
     assert raw.pages.get("/local/p/groups/none").status_code == 404
 
 
-def test_sweep_data(raw: RawClient) -> None:
+def test_sweep_data_has_trials_and_agents(raw: RawClient) -> None:
     """State, configuration, trials with parameters and metric, agents."""
     config = {"method": "grid", "name": "My sweep", "metric": {"name": "loss"}, "parameters": NESTED, "run_cap": 9}
     sweep = raw.sweep(config)
@@ -104,7 +104,7 @@ with wandb.init(project="p", id="user") as run:
 """
 
 
-def test_artifact_data(raw: RawClient, scripts: Scripts) -> None:
+def test_artifact_data_has_versions_files_and_lineage(raw: RawClient, scripts: Scripts) -> None:
     """Versions, aliases, files that can be downloaded, and lineage in both directions."""
     scripts.run(LOG_AND_USE)
     (collection,) = data(raw, "/artifacts/local/p")["collections"]
@@ -136,8 +136,8 @@ def test_text_of_runs_is_escaped_in_pages(raw: RawClient) -> None:
         assert "unsafe" not in policy
 
 
-def test_scripts_are_named_in_the_page(raw: RawClient) -> None:
-    """A browser loads all modules at once; each of them exists and may be cached for good."""
+def test_page_names_all_its_scripts(raw: RawClient) -> None:
+    """A browser loads all modules at once; each of them exists and may be cached for ever."""
     raw.open_run("r")
     urls = re.findall(r'(?:href|src)="(/-/static/[^"]+)"', raw.pages.get("/local/p/runs/r").text)
     loaded = {url.split("/", 4)[-1]: httpx.get(raw.server.url + url) for url in urls}
@@ -155,7 +155,7 @@ def test_scripts_are_named_in_the_page(raw: RawClient) -> None:
     ],
 )
 def test_missing_page_is_404(raw: RawClient, path: str) -> None:
-    """It says what is missing, with a way back."""
+    """The page links back to the start page."""
     response = raw.pages.get(path)
 
     assert response.status_code == 404
@@ -163,8 +163,8 @@ def test_missing_page_is_404(raw: RawClient, path: str) -> None:
     assert "<b>" not in response.text
 
 
-def test_url_of_a_record_is_the_page(raw: RawClient) -> None:
-    """It is quoted, and needs the key or a session."""
+def test_record_url_opens_the_page(raw: RawClient) -> None:
+    """The URL is quoted, and needs the key or a session."""
     raw.open_run("a b", project="my project")
     url = raw.server.run("local/my project/a b").url
 
@@ -173,7 +173,7 @@ def test_url_of_a_record_is_the_page(raw: RawClient) -> None:
     assert httpx.get(url).status_code == 401
 
 
-def test_files_are_attachments(raw: RawClient) -> None:
+def test_files_are_served_as_attachments(raw: RawClient) -> None:
     """A browser saves what a run uploaded; it never shows it as a page of this server."""
     raw.open_run("r")
     raw.upload("x.html", b"<script>alert(1)</script>")
@@ -185,7 +185,7 @@ def test_files_are_attachments(raw: RawClient) -> None:
 
 
 def test_unchanged_data_is_not_sent_again(raw: RawClient) -> None:
-    """Pages look every two seconds."""
+    """Pages poll every two seconds."""
     raw.open_run("r")
     raw.stream({"complete": True, "exitcode": 0})
     tag = raw.pages.get("/-/data/run/local/p/r").headers["etag"]

@@ -1,4 +1,4 @@
-"""Series of metrics: what is reduced, and what never is."""
+"""Reduction of metric series."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ def test_zoom_shows_every_point(raw: RawClient) -> None:
     assert series(raw, "loss", **{"from": 3000, "to": 3500})["loss"]["steps"] == list(range(3000, 3501))
 
 
-def test_rows_sent_again_and_a_new_attempt_change_nothing_else(raw: RawClient) -> None:
-    """The index over the rows follows them."""
+def test_series_follow_resent_rows_and_new_attempts(raw: RawClient) -> None:
+    """The index of points is updated with the rows."""
     raw.open_run("r")
     log(raw, 3000)
     log(raw, LONG, batch=999, first=2000)
@@ -88,7 +88,7 @@ def test_rows_sent_again_and_a_new_attempt_change_nothing_else(raw: RawClient) -
 
 
 def test_system_metrics_are_series_too(raw: RawClient) -> None:
-    """By time stamp; they have no steps."""
+    """They have time stamps, not steps."""
     raw.open_run("r")
     lines = [json.dumps({"system.cpu": number, "_timestamp": 1e9 + number}) for number in range(300)]
     raw.stream({"files": {"wandb-events.jsonl": {"offset": 0, "content": lines}}})
@@ -98,7 +98,7 @@ def test_system_metrics_are_series_too(raw: RawClient) -> None:
     assert found["times"][1] == 1e9 + 1
 
 
-def test_values_that_are_not_finite_are_left_out(raw: RawClient) -> None:
+def test_non_finite_values_are_left_out(raw: RawClient) -> None:
     """They have no place on an axis."""
     raw.open_run("r")
     raw.stream_rows(
@@ -127,8 +127,8 @@ def test_reduce_keeps_bounds_and_order(values: list[float], size: int) -> None:
     ("values", "strength"),
     [([1, 2, 3, 4], 1.0), ([4, 3, 2, 1], 1.0), (["a", "a", "b", "b"], math.sqrt(0.8)), ([1, 1, 1, 1], None)],
 )
-def test_importance_of_a_parameter(values: list[Json], strength: float | None) -> None:
-    """Numbers by rank, other values by the spread between them; a constant says nothing."""
+def test_importance_measures_the_effect_of_a_parameter(values: list[Json], strength: float | None) -> None:
+    """Numbers are compared by rank, other values by the variance between groups; a constant has no effect."""
     found = importance(values, [0.1, 0.2, 0.5, 0.9])
 
     assert (found.strength if found else None) == (pytest.approx(strength) if strength else None)

@@ -29,7 +29,7 @@ def sign_in(browser: httpx.Client, key: str, target: str = "/") -> httpx.Respons
 
 
 def test_page_without_a_session_is_the_sign_in_page(browser: httpx.Client) -> None:
-    """No password dialog of the browser."""
+    """The browser shows no password dialog."""
     response = browser.get("/local/p/runs/r?x=1")
 
     assert response.status_code == 401
@@ -46,7 +46,7 @@ def test_api_request_without_a_key_names_the_scheme(server: DevServer) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/local/p/runs/r", "/-/data/run/local/p/r"])
-def test_pages_take_no_basic_credentials(raw: RawClient, path: str) -> None:
+def test_pages_refuse_basic_credentials(raw: RawClient, path: str) -> None:
     """A browser keeps them, and sends them along with requests that other sites make."""
     raw.open_run("r")
 
@@ -80,7 +80,7 @@ def test_link_signs_in_once(server: DevServer, browser: httpx.Client) -> None:
 
 @pytest.mark.parametrize("key", ["", "wrong", "k" * 40])
 def test_wrong_key_is_refused(browser: httpx.Client, key: str) -> None:
-    """With a message, and without a cookie."""
+    """The page has a message, and no cookie is set."""
     response = sign_in(browser, key)
 
     assert response.status_code == 401
@@ -94,7 +94,7 @@ def test_sign_in_does_not_redirect_elsewhere(server: DevServer, browser: httpx.C
     assert sign_in(browser, server.api_key, target).headers["location"] == "/"
 
 
-def test_session_reads_and_does_not_write(server: DevServer, browser: httpx.Client, raw: RawClient) -> None:
+def test_session_cannot_write(server: DevServer, browser: httpx.Client, raw: RawClient) -> None:
     """The API needs the key: a forged request of another site changes nothing."""
     raw.open_run("r")
     sign_in(browser, server.api_key)
@@ -127,19 +127,19 @@ def test_forged_cookie_is_refused(server: DevServer, browser: httpx.Client, forg
     assert httpx.get(server.url, headers={**BROWSER, "Cookie": cookie}).status_code == 401
 
 
-def test_forms_name_their_origin(browser: httpx.Client) -> None:
+def test_forms_send_their_origin(browser: httpx.Client) -> None:
     """Under "no-referrer" a browser sends the origin "null", which is refused."""
     assert browser.get("/-/sign-in").headers["referrer-policy"] == "same-origin"
 
 
-def test_link_of_another_site_leads_through_a_page_of_ours(server: DevServer, browser: httpx.Client) -> None:
-    """Browsers hold the cookie back on such a navigation; the next one, which our page starts, carries it."""
+def test_cross_site_navigation_loads_an_intermediate_page(server: DevServer, browser: httpx.Client) -> None:
+    """Browsers withhold the cookie on such a navigation; the one that this page starts carries it."""
     response = browser.get("/local/p%20x", headers={"Sec-Fetch-Site": "cross-site"})
 
     assert '<meta http-equiv="refresh" content="0; url=/local/p%20x">' in response.text
 
 
-def test_open_paths_serve_no_page(server: DevServer) -> None:
+def test_static_paths_serve_no_page(server: DevServer) -> None:
     """Only static files need no session."""
     for path in ("/-/static/x", "/-/static/x/style.css", "/-/static/local/p", "/-/static/../../local/p"):
         response = httpx.get(server.url + path, headers=BROWSER)

@@ -1,4 +1,4 @@
-"""Connections that starve others: slow heads, slow bodies, too many, and noise."""
+"""Denial of service: slow requests, many connections, invalid HTTP."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def is_closed(client: socket.socket) -> bool:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Long enough for a test that sends at once, on a busy machine.
+def short_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Long enough for a test that sends at once on a busy machine.
     monkeypatch.setattr(connections, "STRANGER_TIMEOUT", 2.0)
 
 
@@ -69,17 +69,17 @@ def few_descriptors() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("sent", [b"", HALF_A_HEAD], ids=["nothing", "half a head"])
-@pytest.mark.usefixtures("impatient")
-def test_a_head_that_does_not_come_is_not_waited_for(server: DevServer, sent: bytes) -> None:
+@pytest.mark.usefixtures("short_timeout")
+def test_connection_without_a_request_head_times_out(server: DevServer, sent: bytes) -> None:
     with connect(server.url) as client:
         client.sendall(sent)
 
         assert is_closed(client)
 
 
-@pytest.mark.usefixtures("impatient")
-def test_a_refused_request_buys_no_time(server: DevServer) -> None:
-    """After the 401 the rest of the body may not trickle in forever."""
+@pytest.mark.usefixtures("short_timeout")
+def test_refused_request_does_not_extend_the_timeout(server: DevServer) -> None:
+    """The client cannot keep the connection open by sending the body slowly after the 401."""
     with connect(server.url) as client:
         client.sendall(b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nx")
 
@@ -87,7 +87,7 @@ def test_a_refused_request_buys_no_time(server: DevServer) -> None:
         assert is_closed(client)
 
 
-def test_a_body_that_does_not_come_is_not_waited_for(server: DevServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_body_times_out(server: DevServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(body, "BODY_TIMEOUT", 0.2)
     with connect(server.url) as client:
         client.sendall(request_head(server.api_key, length=1000) + b"{")
@@ -96,8 +96,8 @@ def test_a_body_that_does_not_come_is_not_waited_for(server: DevServer, monkeypa
         assert is_closed(client)
 
 
-def test_many_strangers_leave_room_for_clients(tmp_path: Path, few_descriptors: dict[str, Any]) -> None:
-    """400 connections with half a head against a server with 256 descriptors: a client connects as before."""
+def test_unauthenticated_connections_do_not_block_clients(tmp_path: Path, few_descriptors: dict[str, Any]) -> None:
+    """A client connects despite 400 connections with half a head to a server with 256 descriptors."""
     with running_command(tmp_path, **few_descriptors) as server, ExitStack() as crowd:
         early = crowd.enter_context(connect(server.url))
         assert b"200 OK" in exchange(early, server.api_key)
@@ -110,7 +110,7 @@ def test_many_strangers_leave_room_for_clients(tmp_path: Path, few_descriptors: 
         assert late.status_code == 200
 
 
-def test_many_idle_clients_leave_room_for_clients(tmp_path: Path, few_descriptors: dict[str, Any]) -> None:
+def test_idle_connections_do_not_block_clients(tmp_path: Path, few_descriptors: dict[str, Any]) -> None:
     """The connection that was idle for longest is closed."""
     with running_command(tmp_path, **few_descriptors) as server, ExitStack() as crowd:
         clients: list[socket.socket] = []
@@ -122,7 +122,7 @@ def test_many_idle_clients_leave_room_for_clients(tmp_path: Path, few_descriptor
         assert b"200 OK" in exchange(clients[-2], server.api_key)
 
 
-def test_an_idle_client_stays_connected(server: DevServer) -> None:
+def test_idle_client_stays_connected(server: DevServer) -> None:
     """The SDK sends again after 5 s of silence: uvicorn's default of 5 s lost that request."""
     with connect(server.url) as client:
         assert b"200 OK" in exchange(client, server.api_key)
@@ -135,8 +135,8 @@ def test_an_idle_client_stays_connected(server: DevServer) -> None:
     assert connections.KEEP_ALIVE > 60
 
 
-def test_noise_of_strangers_does_not_fill_the_log(tmp_path: Path) -> None:
-    """Invalid HTTP is logged a few times a minute."""
+def test_invalid_http_does_not_fill_the_log(tmp_path: Path) -> None:
+    """It is logged a few times a minute."""
     log = tmp_path / "stderr"
     with log.open("w") as stderr, running_command(tmp_path / "data", stderr=stderr) as server:
         for _ in range(200):

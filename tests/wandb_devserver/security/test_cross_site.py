@@ -1,4 +1,4 @@
-"""Pages of other sites, which send requests through the user's browser."""
+"""Requests that pages of other sites send through the user's browser."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DELETE = 'mutation { deleteRun(input: {id: "%s"}) { clientMutationId } }'
 @pytest.mark.parametrize(
     "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", None]
 )
-def test_a_form_changes_nothing(raw: RawClient, content_type: str | None) -> None:
+def test_form_content_types_are_refused(raw: RawClient, content_type: str | None) -> None:
     """A form of a foreign page can send JSON as one of these types, with the credentials that the browser has."""
     run = raw.open_run("r")
     headers = {"Content-Type": content_type} if content_type else {}
@@ -39,7 +39,7 @@ def test_a_form_changes_nothing(raw: RawClient, content_type: str | None) -> Non
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1", "file://", ""])
 @pytest.mark.parametrize("path", ["/graphql", "/", "/signed/x", "/sdk/otel/v1/metrics"])
-def test_a_foreign_origin_is_refused(raw: RawClient, path: str, origin: str) -> None:
+def test_foreign_origin_is_refused(raw: RawClient, path: str, origin: str) -> None:
     method = "GET" if path == "/" else "PUT" if path == "/signed/x" else "POST"
     response = raw.http.request(method, path, headers={"Origin": origin})
 
@@ -47,7 +47,7 @@ def test_a_foreign_origin_is_refused(raw: RawClient, path: str, origin: str) -> 
     assert repr(origin) in response.json()["errors"][0]["message"]
 
 
-def test_the_own_origin_is_served(raw: RawClient) -> None:
+def test_own_origin_is_served(raw: RawClient) -> None:
     body = {"query": "{ viewer { entity } }"}
 
     assert raw.http.post("/graphql", json=body, headers={"Origin": raw.server.url}).status_code == 200
@@ -60,7 +60,7 @@ def test_the_own_origin_is_served(raw: RawClient) -> None:
     "host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "", "[::1", "localhost.evil"]
 )
 @pytest.mark.parametrize("path", ["/graphql", "/", "/signed/x", "/sdk/otel/v1/metrics"])
-def test_a_foreign_host_is_refused(raw: RawClient, path: str, host: str) -> None:
+def test_foreign_host_is_refused(raw: RawClient, path: str, host: str) -> None:
     """The name of a foreign page may resolve to this machine (DNS rebinding)."""
     response = raw.http.request("GET" if path == "/" else "POST", path, headers={"Host": host})
 
@@ -71,13 +71,13 @@ def test_a_foreign_host_is_refused(raw: RawClient, path: str, host: str) -> None
 @pytest.mark.parametrize(
     "host", ["localhost", "LOCALHOST:{port}", "127.0.0.1", "[::1]:{port}", "192.168.1.5:80", "localhost."]
 )
-def test_hosts_that_no_foreign_page_can_have_are_served(raw: RawClient, host: str) -> None:
+def test_localhost_and_ip_hosts_are_served(raw: RawClient, host: str) -> None:
     port = urlsplit(raw.server.url).port
 
     assert raw.pages.get("/", headers={"Host": host.format(port=port)}).status_code == 200
 
 
-def test_further_hosts_can_be_allowed() -> None:
+def test_allowed_hosts_are_served() -> None:
     with DevServer(allowed_hosts=["DevServer", "w.example"]) as server, RawClient(server) as raw:
         http = raw.pages
         assert http.get("/", headers={"Host": "devserver:8080"}).status_code == 200
@@ -85,7 +85,7 @@ def test_further_hosts_can_be_allowed() -> None:
         assert http.get("/", headers={"Host": "x.w.example"}).status_code == 421
 
 
-def test_the_command_allows_further_hosts(tmp_path: Path) -> None:
+def test_command_line_can_allow_hosts(tmp_path: Path) -> None:
     with running_command(tmp_path, "--allowed-host", "a.example", "--allowed-host", "b.example") as server:
         url = f"{server.url}/-/sign-in"
         statuses = [httpx.get(url, headers={"Host": f"{name}.example"}).status_code for name in "abc"]
@@ -94,6 +94,6 @@ def test_the_command_allows_further_hosts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("host", ["", "http://a.example", "a.example:80", "*.example", "a/b"])
-def test_an_allowed_host_is_a_name(host: str) -> None:
+def test_invalid_allowed_host_raises(host: str) -> None:
     with pytest.raises(UsageError, match="allowed_hosts"):
         DevServer(allowed_hosts=[host])

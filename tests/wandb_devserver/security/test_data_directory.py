@@ -1,4 +1,4 @@
-"""The data directory: private, complete, and used by one server."""
+"""The data directory: private files, start after failures, one server at a time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _forbid_file_contents() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
 
-def test_a_first_start_on_a_full_disk_leaves_no_empty_key(tmp_path: Path) -> None:
+def test_start_on_a_full_disk_leaves_no_empty_key(tmp_path: Path) -> None:
     """The start fails with one line; the next one generates a key and accepts no empty password."""
     full = subprocess.run(
         [*COMMAND, str(tmp_path)],
@@ -48,8 +48,8 @@ def test_a_first_start_on_a_full_disk_leaves_no_empty_key(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     "contents", [b"", b"\n", b"0123456789", b"\xff" * 64], ids=["empty", "blank", "short", "binary"]
 )
-def test_a_damaged_secret_is_refused(tmp_path: Path, name: str, contents: bytes) -> None:
-    """The error names the file and what to do, not its contents."""
+def test_damaged_secret_is_refused(tmp_path: Path, name: str, contents: bytes) -> None:
+    """The error names the file and what to do, and does not show its contents."""
     with DevServer(tmp_path):
         pass
     (tmp_path / name).write_bytes(contents)
@@ -62,14 +62,14 @@ def test_a_damaged_secret_is_refused(tmp_path: Path, name: str, contents: bytes)
         pass
 
 
-def test_everything_written_is_private(tmp_path: Path) -> None:
+def test_all_files_are_private(tmp_path: Path) -> None:
     """In an existing directory with mode 755, under the umask 0, with database, WAL, blobs, uploads and keys."""
     tmp_path.chmod(0o755)
     with subprocess.Popen([*COMMAND, str(tmp_path)], umask=0, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         url = process.stdout.readline().partition("=")[2].strip()
         key = process.stdout.readline().partition("=")[2].strip()
-        client = RawClient(_Reachable(url, key))  # type: ignore[arg-type]
+        client = RawClient(_ServerProcess(url, key))  # type: ignore[arg-type]
         with client.http:
             client.open_run("r")
             assert httpx.put(upload_url(client, "a.txt"), content=b"secret").status_code == 200
@@ -91,15 +91,15 @@ def test_files_of_an_older_version_become_private(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o770, 0o707, 0o1777])
-def test_a_directory_that_others_can_write_to_is_refused(tmp_path: Path, mode: int) -> None:
+def test_directory_that_others_can_write_to_is_refused(tmp_path: Path, mode: int) -> None:
     tmp_path.chmod(mode)
 
     with pytest.raises(UsageError, match="chmod go-w"):
         DevServer(tmp_path).start()
 
 
-def test_a_second_server_on_the_same_directory_is_refused(tmp_path: Path) -> None:
-    """Its attempt changes nothing for the first; once that stopped, the directory is free."""
+def test_second_server_on_the_same_directory_is_refused(tmp_path: Path) -> None:
+    """The first server is not affected; when it stops, the directory is free."""
     with DevServer(tmp_path) as first:
         incoming = tmp_path / "blobs" / "incoming" / "0123"
         incoming.write_bytes(b"half")
@@ -118,8 +118,8 @@ def test_a_second_server_on_the_same_directory_is_refused(tmp_path: Path) -> Non
         assert not incoming.exists()
 
 
-def test_blobs_without_a_record_are_collected(tmp_path: Path) -> None:
-    """At the next start; others stay, as do files that no server wrote."""
+def test_blobs_without_a_record_are_removed(tmp_path: Path) -> None:
+    """The next start removes them; other blobs and files stay."""
     with DevServer(tmp_path) as server:
         client = RawClient(server)
         client.open_run("r")
@@ -138,14 +138,14 @@ def test_blobs_without_a_record_are_collected(tmp_path: Path) -> None:
         assert server.run("local/p/r").files["a.txt"].read_bytes() == b"kept"
 
 
-def test_a_database_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+def test_damaged_database_raises(tmp_path: Path) -> None:
     (tmp_path / "devserver.sqlite3").write_bytes(b"not a database" * 100)
 
     with pytest.raises(UsageError, match=r"data_dir .* not a database"):
         DevServer(tmp_path).start()
 
 
-class _Reachable:
+class _ServerProcess:
     def __init__(self, url: str, api_key: str) -> None:
         self.url = url
         self.api_key = api_key

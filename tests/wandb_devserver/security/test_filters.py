@@ -1,4 +1,4 @@
-"""Filters that take long."""
+"""Expensive filters."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def find(raw: RawClient, **conditions: object) -> Any:
 
 
 @pytest.mark.parametrize("pattern", ["(a+)+$", "^(a|a)*$", "(.*a){20}$"])
-def test_no_pattern_takes_long(raw: RawClient, pattern: str) -> None:
+def test_regex_does_not_backtrack(raw: RawClient, pattern: str) -> None:
     """Each of these keeps Python's `re` busy for hours, and every other client waiting."""
     raw.open_run("r", displayName="a" * 60 + "!")
 
     assert find(raw, display_name={"$regex": pattern})["data"]["project"]["runs"]["edges"] == []
 
 
-def test_patterns_find_what_they_found(raw: RawClient) -> None:
+def test_regex_matches_names_and_tags(raw: RawClient) -> None:
     raw.open_run("r", displayName="Größe 12", tags=["one", "two"])
 
     for conditions in ({"display_name": {"$regex": "^Gr\\w*.*\\d+$"}}, {"tags": {"$regex": "t.o"}}):
@@ -34,20 +34,20 @@ def test_patterns_find_what_they_found(raw: RawClient) -> None:
 
 
 @pytest.mark.parametrize("pattern", ["(?=a)", r"(a)\1", "(a", "a" * 2000, 1, None, {}])
-def test_a_pattern_that_is_not_supported_is_named(raw: RawClient, pattern: object) -> None:
+def test_unsupported_regex_is_refused(raw: RawClient, pattern: object) -> None:
     raw.open_run("r")
 
     assert "$regex" in find(raw, name={"$regex": pattern})["errors"][0]["message"]
 
 
-def test_a_slow_filter_is_stopped(raw: RawClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_filter_is_stopped(raw: RawClient, monkeypatch: pytest.MonkeyPatch) -> None:
     raw.open_run("r")
     monkeypatch.setattr(filters, "TIME_LIMIT", -1.0)
 
     assert "stopped" in find(raw, name="r")["errors"][0]["message"]
 
 
-def test_an_endless_key_is_refused(raw: RawClient) -> None:
+def test_long_filter_key_is_refused(raw: RawClient) -> None:
     raw.open_run("r")
 
     assert "characters" in find(raw, **{"config." + "a." * 100_000: 1})["errors"][0]["message"]

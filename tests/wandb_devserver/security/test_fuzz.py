@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from graphql import GraphQLField
 
-# The same examples on every machine: a failure in CI is one here.
+# Derandomized, so that failures in CI can be reproduced.
 FUZZ = settings(
     max_examples=10,
     deadline=None,
@@ -169,7 +169,7 @@ def check(response: httpx.Response) -> None:
     if response.headers.get("content-type") == "application/json" and response.content:
         text = json.dumps(response.json())
         assert "Traceback" not in text
-        # What the database says of a value that it cannot hold.
+        # Error messages of SQLite about values that it cannot store.
         assert "too large to convert" not in text
         assert "surrogates not allowed" not in text
         assert "binding parameter" not in text.lower()
@@ -186,7 +186,7 @@ def test_fuzzed_object_exists(client: RawClient, kind: str) -> None:
 
 
 @pytest.mark.parametrize(("kind", "name"), CASES, ids=[f"{kind}-{name}" for kind, name in CASES])
-def test_no_argument_makes_the_server_fail(client: RawClient, kind: str, name: str) -> None:
+def test_fuzzed_argument_causes_no_5xx(client: RawClient, kind: str, name: str) -> None:
     field = fields(kind)[name]
     document = f"{'mutation' if kind == 'Mutation' else 'query'} {operation(name, field, OPENINGS[kind])}"
     variables = st.fixed_dictionaries({name: argument(given.type) for name, given in field.args.items()})
@@ -220,12 +220,12 @@ ROUTES = [
         st.sampled_from(["gzip", "application/json", "bytes=0-,-1", "bytes=x", "bytes=9-1", "text/html", "\x7f", ""]),
     ),
 )
-def test_no_request_makes_the_server_fail(
+def test_fuzzed_request_causes_no_5xx(
     client: RawClient, route: str, names: list[str], method: str, body: bytes, headers: dict[str, str]
 ) -> None:
     path = route.format(*(quote(name.encode("utf-8", "replace"), safe="") for name in names))
 
-    # Pages take a session, everything else takes the key.
+    # Pages need a session, all other routes the key.
     for sender in (client.http, client.pages):
         check(sender.request(method, path, content=body, headers={"Content-Type": "application/json", **headers}))
 
@@ -251,7 +251,7 @@ def test_no_request_makes_the_server_fail(
     ),
     st.sampled_from([{}, {"X-WANDB-Async-Client-Id": "one"}]),
 )
-def test_no_stream_makes_the_server_fail(client: RawClient, message: dict[str, Any], headers: dict[str, str]) -> None:
+def test_fuzzed_stream_causes_no_5xx(client: RawClient, message: dict[str, Any], headers: dict[str, str]) -> None:
     body = json.dumps(message)
     response = client.http.post(
         "/files/local/p/r/file_stream", content=body, headers={"Content-Type": "application/json", **headers}

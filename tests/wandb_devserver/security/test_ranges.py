@@ -1,4 +1,4 @@
-"""Range headers of many parts."""
+"""Range headers with many parts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     ],
     ids=["disjoint", "equal", "overlapping", "huge", "nonsense"],
 )
-def test_a_response_to_many_ranges_is_complete(raw: RawClient, ranges: str) -> None:
+def test_response_to_many_ranges_is_complete(raw: RawClient, ranges: str) -> None:
     """httpx raises where a body is shorter than its Content-Length."""
     raw.open_run("r")
     httpx.put(upload_url(raw, "a.bin"), content=bytes(100_000))
