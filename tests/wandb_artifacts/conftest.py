@@ -15,6 +15,6 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def backend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[WandbBackend]:
-    """A server of the test's own, and an environment that knows no other."""
+    """Start a server for one test, and point the environment to it."""
     with open_backend(monkeypatch, tmp_path) as backend:
         yield backend

@@ -18,36 +18,36 @@ if TYPE_CHECKING:
     from tests.wandb_artifacts.wandb_backend import WandbBackend
 
 RECORDS = frozenset({"config.json", "run.json", "summary.json"})
-"""The files that every folder of a run has beside those of the run."""
+"""The files that a download adds to those of the run."""
 LARGE = os.urandom(2 * 1024 * 1024 + 17)
 FILES = {"model.pt": LARGE, "media/a b.png": b"png", "empty": b"", "\u00fc.txt": b"text"}
 FAULTS = {
     "status": Fault("download", status=500, count=3),
-    "quiet": Fault("download", status=429, headers={"Retry-After": "0"}, count=2),
+    "too many requests": Fault("download", status=429, headers={"Retry-After": "0"}, count=2),
     "drop": Fault("download", drop=True, count=2),
-    "break": Fault("download", target="model.pt", drop_after=1_500_000),
+    "interrupted": Fault("download", target="model.pt", drop_after=1_500_000),
     "truncate": Fault("download", truncate_to=1, count=2),
     "bytes": Fault("download", wrong_bytes=True, count=3),
     "delay": Fault("download", delay=0.05, count=2),
     "digest": Fault("graphql", operation="Run", wrong_md5=True),
-    "question": Fault("graphql", status=503, count=2),
-    "lost": Fault("graphql", drop=True, applied=True),
+    "query": Fault("graphql", status=503, count=2),
+    "lost response": Fault("graphql", drop=True, applied=True),
     "page": Fault("graphql", operation="HistoryPage", drop_after=30),
 }
 
 
 @dataclass(frozen=True)
 class Place:
-    """Somewhere a download can go."""
+    """A destination of downloads, and how to read it."""
 
     destination: str
     options: dict[str, object]
     read: Callable[[], dict[str, bytes]]
-    """All files that are there, by their paths."""
+    """Return all files of the destination by path."""
 
 
 class DownloadContract:
-    """Inherited with a fixture `place`."""
+    """Tests for a class that has a fixture `place`."""
 
     @pytest.fixture(autouse=True)
     def quick_retries(self) -> Iterator[None]:
@@ -55,7 +55,7 @@ class DownloadContract:
             yield
 
     def test_second_download_fetches_nothing(self, backend: WandbBackend, place: Place) -> None:
-        """Everything arrives; a second call fetches nothing; what was read again is good."""
+        """Everything arrives the first time; a second call fetches nothing; the stored files verify."""
         path = backend.run(files=FILES, rows=[{"x": 1}, {"x": 2}], summary={"x": 2})
 
         first = download_run(path, place.destination, storage_options=place.options)
@@ -73,7 +73,7 @@ class DownloadContract:
 
     @pytest.mark.parametrize("fault", FAULTS)
     def test_transient_faults_do_not_change_the_result(self, backend: WandbBackend, place: Place, fault: str) -> None:
-        """Whatever W&B does meanwhile, what arrives is right."""
+        """The downloaded files are right, whatever W&B does."""
         path = backend.run(files=FILES, rows=[{"x": 1}])
         backend.server.faults.add(FAULTS[fault])
 
@@ -85,7 +85,7 @@ class DownloadContract:
         assert backend.server.faults.fired(FAULTS[fault])
 
     def test_one_failing_file_does_not_stop_the_others(self, backend: WandbBackend, place: Place) -> None:
-        """The rest arrives and stays; the next call brings what was missing."""
+        """The next call fetches only the missing file."""
         path = backend.run(files=FILES)
         backend.server.faults.add(Fault("download", target="model.pt", wrong_bytes=True, count=None))
 
@@ -99,7 +99,7 @@ class DownloadContract:
         assert place.read()["model.pt"] == LARGE
 
     def test_changed_files_are_replaced_and_removed_ones_are_stale(self, backend: WandbBackend, place: Place) -> None:
-        """New contents replace the old ones; what W&B has no more is stale."""
+        """A file that W&B no longer has is stale."""
         path = backend.run(files={"a": b"1", "b": b"1", "c": b"1"})
         download_run(path, place.destination, storage_options=place.options)
         backend.upload("r", {"a": b"22"})
@@ -111,7 +111,6 @@ class DownloadContract:
         assert place.read()["a"] == b"22"
 
     def test_sweep_has_one_folder_per_run(self, backend: WandbBackend, place: Place) -> None:
-        """One folder a run."""
         path = backend.sweep(["one", "two"], files={"a": b"a"}, rows=[{"x": 1}])
 
         result = download_sweep(path, place.destination, storage_options=place.options, history_format="jsonl")

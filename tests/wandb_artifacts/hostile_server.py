@@ -1,4 +1,4 @@
-"""A server that returns any bytes as W&B's responses; and valid responses to change."""
+"""A server that returns arbitrary bytes as W&B's responses, and valid responses to modify."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DEEP = "@deep@"
 
 @dataclass
 class HostileServer:
-    """A server on loopback. `respond` and `send` may be replaced at any time."""
+    """A server on loopback; a test may replace `respond` and `send` at any time."""
 
     url: str = ""
     documents: dict[str, Any] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""A front like W&B's cloud: one host for requests, another for the files, behind signed URLs that expire."""
+"""A proxy like W&B's cloud: one host for requests, another for files behind signed URLs that expire."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class SignedUrlProxy:
 
     server: DevServer
     redirects: bool = False
-    """Whether file URLs are W&B's and redirect to the storage, rather than being the storage's."""
+    """Whether file URLs point to W&B, which redirects, or directly to the storage."""
     ranges: str = "known"
     """Whether the storage supports ranges: "known", "unknown", or it returns "others" than requested."""
     signature: str = "first"
@@ -38,17 +38,17 @@ class SignedUrlProxy:
     """The storage's status for expired URLs: 403 like S3, or 400 like Google."""
     edit: Callable[[list[dict[str, Any]]], object] = len
     """Edits the files of a run in a response."""
-    seen: list[dict[str, str]] = field(default_factory=list)
+    storage_headers: list[dict[str, str]] = field(default_factory=list)
     """The headers of each request to the storage."""
     given: int = 0
     """Bytes of files that the storage has sent."""
     most: int = 0
-    """How many requests to the storage were under way at once."""
+    """The largest number of concurrent requests to the storage."""
     tls: ssl.SSLContext | None = None
     """Serves https with this context."""
     url: str = ""
     storage: str = ""
-    asked: list[dict[str, str]] = field(default_factory=list)
+    api_headers: list[dict[str, str]] = field(default_factory=list)
     """The headers of each request to W&B's own host."""
 
     _now: int = 0
@@ -72,7 +72,7 @@ class SignedUrlProxy:
             self._stop = asyncio.Event()
             async with httpx.AsyncClient(base_url=self.server.url, auth=("api", self.server.api_key)) as self._behind:
                 first, self.url = await self._listen(self._forward)
-                second, self.storage = await self._listen(self._give)
+                second, self.storage = await self._listen(self._send)
                 started.set()
                 await self._stop.wait()
                 await first.cleanup()
@@ -90,7 +90,7 @@ class SignedUrlProxy:
         return runner, f"http{'s' if self.tls else ''}://127.0.0.1:{runner.addresses[0][1]}"
 
     async def _forward(self, request: web.Request) -> web.StreamResponse:
-        self.asked.append(dict(request.headers))
+        self.api_headers.append(dict(request.headers))
         if request.method == "GET":
             raise web.HTTPFound(f"{self.storage}/{self.signature}{request.raw_path}")
         response = await self._behind.request(
@@ -108,8 +108,8 @@ class SignedUrlProxy:
             body = json.dumps(data)
         return web.Response(text=body, status=response.status_code, content_type="application/json")
 
-    async def _give(self, request: web.Request) -> web.StreamResponse:
-        self.seen.append(dict(request.headers))
+    async def _send(self, request: web.Request) -> web.StreamResponse:
+        self.storage_headers.append(dict(request.headers))
         self._now += 1
         self.most = max(self.most, self._now)
         try:
@@ -121,8 +121,8 @@ class SignedUrlProxy:
         signature, _, path = request.raw_path.lstrip("/").partition("/")
         if signature != self.signature:
             return web.Response(status=self.expired, text="<Error><Code>ExpiredToken</Code></Error>")
-        asked = request.headers.get("Range")
-        passed = {"Range": asked} if asked and self.ranges != "unknown" else {}
+        requested = request.headers.get("Range")
+        passed = {"Range": requested} if requested and self.ranges != "unknown" else {}
         if self.ranges == "others" and passed:
             passed = {"Range": "bytes=7-"}
         response = await self._behind.get(f"/{path}", headers=passed)

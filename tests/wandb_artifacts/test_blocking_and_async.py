@@ -1,4 +1,4 @@
-"""The blocking and the awaited form, and what ends a download early."""
+"""Blocking and awaited calls, and calls that end early."""
 
 from __future__ import annotations
 
@@ -26,14 +26,13 @@ LARGE = os.urandom(4 * 1024 * 1024)
 SCRIPT = """
 import sys
 from wandb_artifacts import download_run
-def say(progress):
+def report(progress):
     print(progress.name, progress.received, progress.state, flush=True)
-download_run(sys.argv[1], sys.argv[2], progress=say, jobs=1, include_history=False)
+download_run(sys.argv[1], sys.argv[2], progress=report, jobs=1, include_history=False)
 """
 
 
-def test_aio(backend: WandbBackend, tmp_path: Path) -> None:
-    """`.aio` is awaited, and leaves the loop free meanwhile."""
+def test_awaited_call_does_not_block_the_loop(backend: WandbBackend, tmp_path: Path) -> None:
     path = backend.run(files={"a": LARGE})
     backend.server.faults.add(Fault("download", delay=0.5))
 
@@ -50,8 +49,8 @@ def test_aio(backend: WandbBackend, tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == LARGE
 
 
-def test_within_a_loop(backend: WandbBackend, tmp_path: Path) -> None:
-    """The plain call works where a loop runs already, as in a notebook."""
+def test_blocking_call_works_inside_a_running_loop(backend: WandbBackend, tmp_path: Path) -> None:
+    """Notebooks run cells in such a loop."""
     path = backend.run(files={"a": b"a"})
 
     async def cell() -> None:
@@ -61,8 +60,8 @@ def test_within_a_loop(backend: WandbBackend, tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == b"a"
 
 
-def test_cancelled(backend: WandbBackend, tmp_path: Path) -> None:
-    """A cancelled call ends while the server still hangs, without a half file, and the next one goes on."""
+def test_cancelled_call_ends_and_leaves_no_partial_file(backend: WandbBackend, tmp_path: Path) -> None:
+    """It ends while the server still hangs; the next call continues the download."""
     path = backend.run(files={"a": LARGE, "b": b"b"})
     fault = backend.server.faults.add(Fault("download", target="b", delay=100.0))
 
@@ -82,8 +81,8 @@ def test_cancelled(backend: WandbBackend, tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == LARGE
 
 
-def test_cancelled_before_its_turn(backend: WandbBackend, tmp_path: Path) -> None:
-    """Waiting for a connection ends silently (a coroutine that was never awaited would cause a warning)."""
+def test_cancelled_call_leaves_no_unawaited_coroutine(backend: WandbBackend, tmp_path: Path) -> None:
+    """A coroutine that was never awaited would cause a warning."""
     path = backend.sweep(["r", "s"], files={"a": b"a", "b": b"b"}, rows=[{"x": 1}])
     backend.server.faults.add(Fault("download", delay=100.0, count=None))
 
@@ -99,10 +98,10 @@ def test_cancelled_before_its_turn(backend: WandbBackend, tmp_path: Path) -> Non
     gc.collect()
 
 
-def test_cancelled_while_the_lock_is_taken(
+def test_cancelled_call_releases_the_lock(
     backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The lock is let go of, also while somebody still looks at the exception."""
+    """The lock is released even while the exception is still referenced."""
     path = backend.run(files={"a": b"a"})
     taken, cancelled, acquire = threading.Event(), threading.Event(), FileLock.acquire
 
@@ -130,8 +129,8 @@ def test_cancelled_while_the_lock_is_taken(
     assert (tmp_path / "a").read_bytes() == b"a"
 
 
-def test_no_loop_to_be_had(backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a loop runs already and the system refuses another one, the call ends with that error."""
+def test_failed_start_of_a_loop_raises(backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system without free descriptors refuses another event loop."""
 
     def refuse() -> None:
         raise OSError(errno.EMFILE, "too many open files")
@@ -146,8 +145,8 @@ def test_no_loop_to_be_had(backend: WandbBackend, tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize("moment", range(4))
-def test_killed(backend: WandbBackend, tmp_path: Path, moment: int) -> None:
-    """kill -9 at any point leaves no half file under a final name; the next call goes on from there."""
+def test_killed_download_leaves_no_partial_file(backend: WandbBackend, tmp_path: Path, moment: int) -> None:
+    """This holds for kill -9 at any point; the next call continues the download."""
     files = {f"f{index}": os.urandom(3 * 1024 * 1024 + index) for index in range(3)}
     path = backend.run(files=files)
     backend.server.faults.add(Fault("download", drop_after=1024 * 1024 * (moment + 1), count=2))
@@ -169,8 +168,7 @@ def test_killed(backend: WandbBackend, tmp_path: Path, moment: int) -> None:
     assert not (tmp_path / "to" / ".wandb-artifacts").exists()
 
 
-def test_a_report_that_fails(backend: WandbBackend, tmp_path: Path) -> None:
-    """An error of `progress` ends the call and is what it raises."""
+def test_exception_of_the_progress_callback_is_raised(backend: WandbBackend, tmp_path: Path) -> None:
     path = backend.run(files={"a": b"a"})
 
     def fail(_: Progress) -> None:

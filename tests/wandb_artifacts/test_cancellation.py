@@ -1,4 +1,4 @@
-"""Cancelled calls: nothing that they started touches a descriptor later, and no destination can hold them up."""
+"""Cancelled calls: no use of closed descriptors, no waiting for a destination that hangs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class SlowDisk:
-    """Writes to descriptors step by step, and notices the use of one that its owner has closed."""
+    """Writes to descriptors in steps, and counts the uses of closed ones."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -33,7 +33,7 @@ class SlowDisk:
         self.writes = 0
 
     async def call(self) -> None:
-        """The steps of a download with a file."""
+        """Open a file, write to it in a thread, and close it, as a download does."""
         fd = os.open(self._path, os.O_WRONLY | os.O_CREAT)
         self._open.add(fd)
         try:
@@ -52,7 +52,7 @@ class SlowDisk:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_work_of_a_thread_ends_before_its_call_however_often_it_is_cancelled(tmp_path: Path, seed: int) -> None:
+def test_cancelled_call_waits_for_its_threads(tmp_path: Path, seed: int) -> None:
     disk, chance = SlowDisk(tmp_path / "file"), random.Random(seed)
 
     async def cancelled_often() -> None:
@@ -73,7 +73,7 @@ def test_work_of_a_thread_ends_before_its_call_however_often_it_is_cancelled(tmp
     assert disk.violations == 0
 
 
-def test_second_cancellation_does_not_abandon_a_thread() -> None:
+def test_repeated_cancellation_waits_for_the_thread() -> None:
     started, release, ended = threading.Event(), threading.Event(), threading.Event()
 
     def work() -> None:
@@ -97,7 +97,7 @@ def test_second_cancellation_does_not_abandon_a_thread() -> None:
 
 
 class StuckFileSystem(MemoryFileSystem):  # type: ignore[misc]  # fsspec is not typed
-    """Hangs in one of its methods, as a store does that accepts connections and never responds."""
+    """Hangs in one of its methods, like a store that never responds."""
 
     protocol = "stuck"
     store: ClassVar[dict[str, Any]] = {}
@@ -121,7 +121,7 @@ def stuck(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[StuckFileSystem]]:
 
 
 @pytest.mark.parametrize("method", ["_strip_protocol", "makedirs", "info", "pipe_file", "put_file", "cat_file"])
-def test_deadline_holds_for_a_destination_that_hangs(
+def test_deadline_applies_to_a_destination_that_hangs(
     stuck: type[StuckFileSystem], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, method: str
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
@@ -142,7 +142,7 @@ def large_body(server: HostileServer, handler: Any) -> None:
     send(handler, b"x" * 2_000_000 if handler.path.endswith("large") else BODY)
 
 
-def test_verification_of_a_destination_that_hangs_can_be_cancelled(
+def test_verification_of_a_hanging_destination_can_be_cancelled(
     stuck: type[StuckFileSystem], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with open_hostile_server(monkeypatch):
@@ -157,7 +157,7 @@ def test_verification_of_a_destination_that_hangs_can_be_cancelled(
 
 
 @pytest.mark.parametrize("place", ["local", "memory://sizes"])
-def test_part_that_another_process_has_changed_is_not_committed(tmp_path: Path, place: str, monkeypatch: Any) -> None:
+def test_part_changed_by_another_process_is_not_committed(tmp_path: Path, place: str, monkeypatch: Any) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     target = open_target(tmp_path / "local" if place == "local" else place, {})
     target.prepare()
@@ -177,7 +177,7 @@ def test_part_that_another_process_has_changed_is_not_committed(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("text", ["s3:bucket/folder", "ftp:host/folder", "FILE:/folder", "gs:/bucket", "https:/host"])
-def test_destination_that_is_a_url_without_slashes_is_refused(text: str) -> None:
+def test_destination_url_without_slashes_is_refused(text: str) -> None:
     with pytest.raises(InvalidValueError, match="looks like a URL without slashes"):
         open_target(text, {})
 

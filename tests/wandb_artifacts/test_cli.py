@@ -1,4 +1,4 @@
-"""The command, as far as it needs no server: what it says, what it refuses, what it loads."""
+"""The command without a server: help, errors, output, imports."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def call(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
-def moment(name: str = "a.bin", state: str = "receiving", received: int = 0, **fields: Any) -> Progress:
+def progress(name: str = "a.bin", state: str = "receiving", received: int = 0, **fields: Any) -> Progress:
     given = {"run": RUN, "name": name, "state": state, "received": received, "size": 1000, **fields}
     return Progress(**given)
 
@@ -61,7 +61,7 @@ def run_download(**fields: object) -> RunDownload:
 
 
 def test_help_lists_examples_exit_codes_and_variables() -> None:
-    """Examples, every exit code, every variable; every command and option says what it does."""
+    """Every command and every option has a help text."""
     text = call("--help").stdout
 
     for part in ("Examples", "WANDB_API_KEY", "WANDB_BASE_URL", "WANDB_ENTITY", "WANDB_PROJECT", "netrc"):
@@ -78,20 +78,18 @@ def test_help_lists_examples_exit_codes_and_variables() -> None:
 
 
 def test_no_arguments_print_help_and_exit_2() -> None:
-    """A script that forgot them notices."""
+    """A script that forgets its arguments fails."""
     done = call()
 
     assert (done.returncode, done.stderr) == (2, "")
     assert done.stdout == call("--help").stdout
 
 
-def test_version_is_that_of_the_package() -> None:
-    """The version of the package."""
+def test_version_option_prints_the_package_version() -> None:
     assert call("--version").stdout == f"wandb-artifacts, version {wandb_artifacts.__version__}\n"
 
 
-def test_help_imports_nothing_heavy() -> None:
-    """Modules for downloads are loaded by downloads only."""
+def test_help_imports_no_download_modules() -> None:
     code = (
         "import sys; from wandb_artifacts._cli.main import call; call(['--help']);"
         "print([name for name in ('aiohttp', 'asyncio', 'rich', 'fsspec', 'tenacity', 'wandb') if name in sys.modules])"
@@ -136,8 +134,8 @@ def test_invalid_arguments_exit_2_with_one_line(
 
 
 @pytest.mark.parametrize("given", ["s3cret", "=s3cret"])
-def test_a_storage_option_is_never_shown(given: str) -> None:
-    """It may be a credential."""
+def test_storage_option_is_never_shown(given: str) -> None:
+    """The value may be a credential."""
     done = call("run", "t/p/r", "--storage-option", given)
 
     assert done.returncode == 2
@@ -145,8 +143,8 @@ def test_a_storage_option_is_never_shown(given: str) -> None:
     assert "s3cret" not in done.stderr
 
 
-def test_storage_options_are_json_or_text() -> None:
-    """Numbers and nested options are what they look like; all else is text."""
+def test_storage_options_are_parsed_as_json_or_text() -> None:
+    """Numbers and nested options are parsed; everything else is text."""
     (option,) = (option for option in group.commands["run"].params if option.name == "storage_options")
     context = click.Context(group.commands["run"])
     given = ("anon=true", "key=AKIA=x", 'client_kwargs={"endpoint_url": "http://h"}', "n=3", "empty=")
@@ -158,7 +156,6 @@ def test_storage_options_are_json_or_text() -> None:
 
 
 def test_verify_without_manifest_exits_4(tmp_path: object) -> None:
-    """A folder without a manifest."""
     done = call("verify", str(tmp_path))
 
     assert done.returncode == 4
@@ -207,7 +204,6 @@ def _is_download_error(value: object) -> bool:
     ],
 )
 def test_sizes_have_three_digits(count: int, expected: str) -> None:
-    """Three digits and a unit."""
     assert output.size(count) == expected
 
 
@@ -216,7 +212,6 @@ def test_sizes_have_three_digits(count: int, expected: str) -> None:
     [(0, "0.0 s"), (59.94, "59.9 s"), (61, "1:01"), (3599.7, "1:00:00"), (7325, "2:02:05")],
 )
 def test_durations_are_formatted(number: float, expected: str) -> None:
-    """Seconds, minutes, hours."""
     assert output.seconds(number) == expected
 
 
@@ -230,24 +225,21 @@ def test_durations_are_formatted(number: float, expected: str) -> None:
     ],
 )
 def test_times_are_formatted(text: str | None, expected: str) -> None:
-    """As W&B writes them, shorter."""
     assert output.time(text) == expected
 
 
 @given(st.text())
 def test_control_characters_in_names_are_escaped(name: str) -> None:
-    """Whatever its owner called it."""
     assert output.printable(name).isprintable()
 
 
 @given(st.text(), st.integers(min_value=4, max_value=40))
-def test_a_shortened_name_fits(name: str, width: int) -> None:
-    """And keeps its ends."""
+def test_shortened_name_fits_the_width(name: str, width: int) -> None:
     assert len(output.shortened(name, width)) <= width
 
 
-def test_long_lists_are_cut() -> None:
-    """The rest is counted."""
+def test_long_lists_are_truncated() -> None:
+    """The last line counts the rest."""
     text = output.listed([str(number) for number in range(1025)])
 
     assert text.splitlines()[1] == "  0"
@@ -255,7 +247,7 @@ def test_long_lists_are_cut() -> None:
 
 
 def test_tables_are_aligned() -> None:
-    """Also where a cell is wider than its head."""
+    """A cell may be wider than its head."""
     text = output.table(("A", "LONG", "N"), [("1", "2", "x"), ("333", "4", "yy")], right=frozenset({0}))
 
     assert text.splitlines() == [
@@ -265,8 +257,8 @@ def test_tables_are_aligned() -> None:
     ]
 
 
-def test_summary_of_a_run() -> None:
-    """New and kept files, the rows, the folder, and that more may come."""
+def test_run_summary_has_files_rows_and_folder() -> None:
+    """An active run is reported as such, and stale files are listed."""
     files = (file("a", 1_000_000), file("b", 500, "kept"))
     result = run_download(files=files, history_rows=1234, run_state="running", stale=("old\x1b", "older"))
 
@@ -279,8 +271,7 @@ def test_summary_of_a_run() -> None:
     assert messages.stale(run_download()) is None
 
 
-def test_summary_of_a_sweep() -> None:
-    """All its runs together."""
+def test_sweep_summary_adds_up_its_runs() -> None:
     runs = (run_download(files=(file("a", 1),), stale=("x",)), run_download(files=(file("b", 2),), history_rows=1))
     result = SweepDownload(SWEEP, "data", "FINISHED", runs, stale=("gone",))
 
@@ -310,7 +301,7 @@ def test_summary_of_a_sweep() -> None:
     ],
 )
 def test_missing_files_are_listed(result: RunDownload | SweepDownload, expected: Sequence[str]) -> None:
-    """Each by name, with its reason."""
+    """Each is listed by name, with its reason."""
     head, *lines = messages.incomplete(result).splitlines()
 
     assert f": {expected[0]}; run the same command to fetch them" in head
@@ -318,13 +309,13 @@ def test_missing_files_are_listed(result: RunDownload | SweepDownload, expected:
 
 
 def test_progress_lines_are_limited() -> None:
-    """At most one every few seconds, of what this call fetches; what was there already does not count."""
+    """A line is logged every few seconds; files that were there already do not count."""
     times, logged = iter((0.0, 0.1, 1.0, 4.9, 5.0, 5.1, 9.9, 10.0)), list[str]()
     lines = Lines(logged.append, clock=lambda: next(times))
-    lines(moment("k", "kept", 500, size=500, files_done=1, files_known=4, bytes_done=500, bytes_known=3500))
+    lines(progress("k", "kept", 500, size=500, files_done=1, files_known=4, bytes_done=500, bytes_known=3500))
     for _ in range(5):
-        lines(moment(received=400, files_done=1, files_known=4, bytes_done=900, bytes_known=3500))
-    lines(moment("lost", "failed", files_done=1, files_known=4, bytes_done=1500, bytes_known=3500))
+        lines(progress(received=400, files_done=1, files_known=4, bytes_done=900, bytes_known=3500))
+    lines(progress("lost", "failed", files_done=1, files_known=4, bytes_done=1500, bytes_known=3500))
 
     assert logged == [
         "  5.0 s: 0 of 3 files, 400 B of 3.00 kB, 80 B/s",
@@ -333,7 +324,7 @@ def test_progress_lines_are_limited() -> None:
 
 
 def drawn(tally: Tally) -> str:
-    """All that came to the screen."""
+    """Return everything that was drawn."""
     screen = io.StringIO()
     with Bars(Console(file=screen, width=140, force_terminal=True, color_system=None)) as bars:
         bars.tally = tally
@@ -345,11 +336,11 @@ def test_bars_show_active_files() -> None:
     """Names are not markup; the history shows rows; complete files disappear."""
     tally = Tally()
     known: dict[str, Any] = {"files_known": 3, "bytes_known": 2000}
-    tally.add(moment("[red]a", received=100, bytes_done=100, **known))
-    tally.add(moment("metrics_history.json", size=None, rows=12_345, bytes_done=100, **known))
-    tally.add(moment("b\x1b[2J", received=5, bytes_done=105, **known))
+    tally.add(progress("[red]a", received=100, bytes_done=100, **known))
+    tally.add(progress("metrics_history.json", size=None, rows=12_345, bytes_done=100, **known))
+    tally.add(progress("b\x1b[2J", received=5, bytes_done=105, **known))
     text = drawn(tally)
-    tally.add(moment("[red]a", "done", 1000, files_done=1, bytes_done=1005, **known))
+    tally.add(progress("[red]a", "done", 1000, files_done=1, bytes_done=1005, **known))
     after = drawn(tally)
 
     assert "[red]a" in text
@@ -362,10 +353,10 @@ def test_bars_show_active_files() -> None:
 
 
 def test_number_of_bars_is_limited() -> None:
-    """The total stays in sight."""
+    """The total is always shown."""
     tally = Tally()
     for number in range(100):
-        tally.add(moment(f"file-{number}"))
+        tally.add(progress(f"file-{number}"))
 
     text = drawn(tally)
 

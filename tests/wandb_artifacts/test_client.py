@@ -50,13 +50,13 @@ def test_execute_returns_the_data(backend: WandbBackend) -> None:
     assert Client(backend.server.url).host == backend.server.url
 
 
-def test_nothing_is_sent_or_read_on_construction(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_construction_sends_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
 
     assert Client(Connection("http://127.0.0.1:9")).host == "http://127.0.0.1:9"
 
 
-def test_a_client_works_on_a_running_loop_and_in_threads(backend: WandbBackend) -> None:
+def test_client_works_on_a_running_loop_and_in_threads(backend: WandbBackend) -> None:
     client = Client()
 
     async def on_loop() -> tuple[Any, Any]:
@@ -98,9 +98,7 @@ def test_retries_end_with_the_timeout(backend: WandbBackend) -> None:
     assert caught.value.status == 502
 
 
-def test_a_server_that_is_down_is_an_error_without_status(
-    backend: WandbBackend, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unreachable_server_raises_without_a_status(backend: WandbBackend, monkeypatch: pytest.MonkeyPatch) -> None:
     client = Client(Connection("http://127.0.0.1:9"), timeout=2)
 
     with pytest.raises(ServerUnavailableError, match=r"no connection to the server 127\.0\.0\.1") as caught:
@@ -118,9 +116,7 @@ def test_a_server_that_is_down_is_an_error_without_status(
     ],
     ids=["lost response", "502", "429"],
 )
-def test_a_mutation_that_may_be_applied_is_not_sent_again(
-    backend: WandbBackend, fault: Fault, is_sent_again: bool
-) -> None:
+def test_mutation_that_may_be_applied_is_not_retried(backend: WandbBackend, fault: Fault, is_sent_again: bool) -> None:
     backend.server.faults.add(fault)
     client = Client()
 
@@ -134,7 +130,7 @@ def test_a_mutation_that_may_be_applied_is_not_sent_again(
     client.execute(CREATE_RUN, INPUT, what="it")
 
 
-def test_a_mutation_is_sent_again_if_it_is_repeatable(backend: WandbBackend) -> None:
+def test_repeatable_mutation_is_retried(backend: WandbBackend) -> None:
     fault = backend.server.faults.add(Fault("graphql", drop=True, applied=True))
 
     Client().execute(CREATE_RUN, INPUT, what="it")
@@ -142,7 +138,7 @@ def test_a_mutation_is_sent_again_if_it_is_repeatable(backend: WandbBackend) -> 
     assert backend.server.faults.fired(fault) == 1
 
 
-def test_key_status(backend: WandbBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_key_status_is_the_status_of_one_request(backend: WandbBackend, monkeypatch: pytest.MonkeyPatch) -> None:
     client = Client()
     assert client.key_status() == 200
 
@@ -157,7 +153,7 @@ def test_key_status(backend: WandbBackend, monkeypatch: pytest.MonkeyPatch) -> N
     assert client.key_status() == 401
 
 
-def test_find_run(backend: WandbBackend) -> None:
+def test_find_run_returns_identity_config_and_counts(backend: WandbBackend) -> None:
     config = json.dumps({"lr": {"value": 0.1}, "_wandb": {"value": {}}})
     fields: dict[str, Any] = {
         "displayName": "shown",
@@ -180,7 +176,7 @@ def test_find_run(backend: WandbBackend) -> None:
     assert client.run_state(ref) == "running"
 
 
-def test_a_run_that_does_not_exist_is_none(backend: WandbBackend) -> None:
+def test_missing_run_returns_none(backend: WandbBackend) -> None:
     backend.run("r")
     client = Client()
 
@@ -188,7 +184,7 @@ def test_a_run_that_does_not_exist_is_none(backend: WandbBackend) -> None:
     assert client.run_state(RunRef("local", "missing", "missing")) is None
 
 
-def test_iterate_pages(backend: WandbBackend) -> None:
+def test_iterate_pages_yields_every_page(backend: WandbBackend) -> None:
     for index in range(5):
         backend.run(f"r{index}")
     client = Client()
@@ -205,12 +201,12 @@ def test_iterate_pages(backend: WandbBackend) -> None:
 
 
 def test_documents_of_typed_helpers_name_their_operations() -> None:
-    """Requests can be distinguished in a server's log."""
+    """Logs of a server can then distinguish the requests."""
     assert "query RunState" in queries.RUN_STATE
     assert "query RunSnapshot" in queries.RUN_SNAPSHOT
 
 
-def test_a_client_in_a_thread_can_be_used_while_another_thread_uses_it(backend: WandbBackend) -> None:
+def test_client_can_be_used_by_two_threads_at_once(backend: WandbBackend) -> None:
     client, barrier = Client(), threading.Barrier(2)
 
     def request() -> str | None:

@@ -34,7 +34,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "global"
 
 
-def test_settings_of_the_decorator_are_read() -> None:
+def test_connection_is_read_from_sdk_settings() -> None:
     connection = Connection.from_settings(SETTINGS)
 
     assert connection == Connection(
@@ -68,9 +68,7 @@ def test_missing_fields_come_from_the_environment(monkeypatch: pytest.MonkeyPatc
     assert explicit.resolved() == explicit
 
 
-def test_environment_overrides_settings_files_and_the_local_file_the_global_one(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_environment_overrides_settings_files(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "settings").write_text("[default]\nbase_url = http://global\nhttp_proxy = http://global:1\n")
     assert Connection().resolved().host == "http://global"
 
@@ -82,7 +80,7 @@ def test_environment_overrides_settings_files_and_the_local_file_the_global_one(
     assert Connection().resolved().host == "http://env"
 
 
-def test_default_is_the_sdks_server() -> None:
+def test_default_server_is_that_of_the_sdk() -> None:
     assert Connection().resolved().host == "https://api.forge.coreweave.com"
 
 
@@ -129,7 +127,7 @@ def test_invalid_environment_variable_is_named(name: str, value: str, monkeypatc
         Connection().resolved()
 
 
-def test_use_connection_lasts_for_the_block() -> None:
+def test_use_connection_applies_inside_the_block() -> None:
     connection = Connection("http://mine")
 
     with use_connection(connection):

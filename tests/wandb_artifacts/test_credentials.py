@@ -26,7 +26,7 @@ KEY = "k" * 40
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine without credentials; returns its home directory."""
+    """Return the home directory of a machine without credentials."""
     for name in ("API_KEY", "IDENTITY_TOKEN_FILE", "CREDENTIALS_FILE", "CONFIG_DIR"):
         monkeypatch.delenv(f"WANDB_{name}", raising=False)
     monkeypatch.delenv("NETRC", raising=False)
@@ -36,7 +36,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_no_credentials_is_an_error_that_says_what_to_do(home: Path) -> None:
+def test_missing_credentials_raise_with_the_remedy(home: Path) -> None:
     assert not has_credentials()
     with pytest.raises(
         AuthenticationError, match=f"No W&B API key for {HOST}: set WANDB_API_KEY, or run 'wandb login'"
@@ -44,7 +44,7 @@ def test_no_credentials_is_an_error_that_says_what_to_do(home: Path) -> None:
         find_credentials()
 
 
-def test_key_of_the_environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_key_is_read_from_the_environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_API_KEY", f" {KEY}\n")
 
     found = find_credentials()
@@ -66,8 +66,8 @@ def test_key_of_the_environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> 
         ("http://localhost", True),
     ],
 )
-def test_key_of_netrc_is_for_one_host_and_port_over_tls(home: Path, server: str, is_found: bool) -> None:
-    """The server may be that of a link. The user's own configuration may name an http server."""
+def test_netrc_key_is_used_for_one_host_and_port_over_tls(home: Path, server: str, is_found: bool) -> None:
+    """The server may come from a URL. The user's own configuration may name an http server."""
     machines = ("wandb.example.com", "other.example.com", "127.0.0.1:8080", "localhost")
     (home / ".netrc").write_text("".join(f"machine {name} login user password {KEY}\n" for name in machines))
 
@@ -78,14 +78,14 @@ def test_key_of_netrc_is_for_one_host_and_port_over_tls(home: Path, server: str,
         find_credentials(host=server)
 
 
-def test_key_of_netrc_is_for_a_configured_http_server(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_netrc_key_is_used_for_a_configured_http_server(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_BASE_URL", "http://wandb.example.com")
     (home / ".netrc").write_text(f"machine wandb.example.com login user password {KEY}\n")
 
     assert find_credentials().api_key == KEY
 
 
-def test_key_of_netrc(home: Path) -> None:
+def test_key_is_read_from_netrc(home: Path) -> None:
     (home / ".netrc").write_text(f"machine wandb.example.com login user password {KEY}\n")
     (home / ".netrc").chmod(0o600)
 
@@ -94,7 +94,7 @@ def test_key_of_netrc(home: Path) -> None:
     assert not has_credentials(Connection("https://elsewhere.example.com"))
 
 
-def test_key_of_the_settings_file(home: Path) -> None:
+def test_key_is_read_from_the_settings_file(home: Path) -> None:
     (home / ".config/wandb").mkdir(parents=True)
     (home / ".config/wandb/settings").write_text(f"[default]\napi_key = {KEY}\n")
 
@@ -102,7 +102,7 @@ def test_key_of_the_settings_file(home: Path) -> None:
     assert "settings file" in find_credentials().source
 
 
-def test_identity_token_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_identity_token_file_is_read_from_the_environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_IDENTITY_TOKEN_FILE", "~/token")
 
     found = find_credentials()
@@ -111,7 +111,7 @@ def test_identity_token_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert found.credentials_file == home / ".config/wandb/credentials.json"
 
 
-def test_key_and_identity_token_together_are_refused_as_by_the_sdk(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_key_and_identity_token_together_are_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     monkeypatch.setenv("WANDB_IDENTITY_TOKEN_FILE", "token")
 
@@ -119,8 +119,8 @@ def test_key_and_identity_token_together_are_refused_as_by_the_sdk(home: Path, m
         find_credentials()
 
 
-def test_a_server_from_a_link_does_not_get_the_key(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only a server that is configured, or that the user's own code names, gets the key of the environment."""
+def test_key_is_not_sent_to_a_server_from_a_url(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the configured server, or one that the user's own code names, gets the key of the environment."""
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     other = "https://other.example.com"
 
@@ -133,12 +133,12 @@ def test_a_server_from_a_link_does_not_get_the_key(home: Path, monkeypatch: pyte
 
 @dataclass
 class TokenBackend:
-    """A server with W&B's token endpoint: knows one identity token, and takes the access tokens that it gave out."""
+    """A server with W&B's token endpoint, one valid identity token, and the access tokens that it issued."""
 
     identity: str = "identity"
     expires_in: int = 3600
     status: int = 200
-    given: list[str] = field(default_factory=list)
+    issued: list[str] = field(default_factory=list)
     authorizations: list[str] = field(default_factory=list)
     url: str = ""
 
@@ -147,12 +147,12 @@ class TokenBackend:
         assert form["grant_type"] == "urn:ietf:params:oauth:grant-type:jwt-bearer"
         if self.status != 200 or form["assertion"] != self.identity:
             return web.json_response({"error": "bad", "echo": str(form["assertion"])}, status=max(self.status, 400))
-        self.given.append(f"access{len(self.given)}")
-        return web.json_response({"access_token": self.given[-1], "expires_in": self.expires_in})
+        self.issued.append(f"access{len(self.issued)}")
+        return web.json_response({"access_token": self.issued[-1], "expires_in": self.expires_in})
 
     async def graphql(self, request: web.Request) -> web.Response:
         self.authorizations.append(request.headers["Authorization"])
-        is_known = self.authorizations[-1] in [f"Bearer {token}" for token in self.given]
+        is_known = self.authorizations[-1] in [f"Bearer {token}" for token in self.issued]
         return web.json_response({"data": {"viewer": {"entity": "team"}}}, status=200 if is_known else 401)
 
 
@@ -202,7 +202,7 @@ def test_identity_token_is_exchanged_once_and_cached(tokens: TokenBackend, home:
 
 
 def test_access_token_of_the_sdk_is_used(tokens: TokenBackend, home: Path) -> None:
-    tokens.given.append("of-the-sdk")
+    tokens.issued.append("of-the-sdk")
     expiry = (datetime.now(timezone.utc) + timedelta(hours=1)).strftime("%Y-%m-%d %H:%M:%S")
     entry = {"access_token": "of-the-sdk", "expires_at": expiry}
     (home / "credentials.json").write_text(json.dumps({"credentials": {tokens.url: entry}}))
@@ -224,7 +224,7 @@ def test_access_token_that_expires_soon_is_replaced(tokens: TokenBackend, home: 
     assert tokens.authorizations == ["Bearer access0", "Bearer access1"]
 
 
-def test_rejected_identity_token_is_an_authentication_error_without_the_token(tokens: TokenBackend, home: Path) -> None:
+def test_rejected_identity_token_raises_without_the_token(tokens: TokenBackend, home: Path) -> None:
     (home / "token").write_text("wrong-token")
 
     with pytest.raises(AuthenticationError, match=r"rejected the identity token \(400\)") as caught:

@@ -1,4 +1,4 @@
-"""Destinations: a folder of this machine, and memory as the nearest of all others."""
+"""Destinations: a local folder, and fsspec's memory filesystem for all others."""
 
 import errno
 import hashlib
@@ -60,7 +60,7 @@ def target(root: Path) -> Target:
 
 @pytest.fixture
 def outside(tmp_path: Path) -> Path:
-    """A folder that no download has business in, with a file that it must not change."""
+    """A folder outside of the destination, with a file that no download may change."""
     folder = tmp_path / "outside"
     folder.mkdir()
     (folder / "precious").write_bytes(b"precious")
@@ -81,7 +81,7 @@ def work_files(root: Path) -> set[str]:
 
 
 def test_part_is_resumed(root: Path, target: Target) -> None:
-    """The part of an earlier call is there, its digest as well; more is appended to it."""
+    """The part of an earlier call and its digest are found again; more is appended to it."""
     part = target.part("a/b", "key")
     part.write(b"one ")
     part.close()
@@ -98,7 +98,7 @@ def test_part_is_resumed(root: Path, target: Target) -> None:
 
 
 def test_part_without_a_key_is_never_resumed(root: Path, target: Target) -> None:
-    """Not even where a killed call left it."""
+    """This holds also for a part that a killed call left."""
     left = target.part("a")
     left.write(b"1")
 
@@ -110,8 +110,8 @@ def test_part_without_a_key_is_never_resumed(root: Path, target: Target) -> None
     assert size == 0
 
 
-def test_tidy_removes_what_is_left(root: Path, target: Target) -> None:
-    """After a complete download nothing of it but the files is there; before, its parts are."""
+def test_tidy_removes_parts_and_the_work_folder(root: Path, target: Target) -> None:
+    """After a complete download only its files are left."""
     with target.lock():
         part = target.part("a", "old key")
         part.write(b"1")
@@ -125,7 +125,7 @@ def test_tidy_removes_what_is_left(root: Path, target: Target) -> None:
     assert [path.name for path in root.iterdir()] == ["b"]
 
 
-def test_tidy_of_a_folder_keeps_the_parts_of_others(target: Target) -> None:
+def test_tidy_of_a_folder_keeps_other_parts(target: Target) -> None:
     part = target.within("a").part("x", "key")
     part.write(b"1")
     part.close()
@@ -137,8 +137,8 @@ def test_tidy_of_a_folder_keeps_the_parts_of_others(target: Target) -> None:
     assert size == 1
 
 
-def test_user_file_named_like_a_part_folder(target: Target) -> None:
-    """Paths come from `safe_names`, so the folder of parts never collides and is never listed."""
+def test_part_folder_is_not_listed(target: Target) -> None:
+    """Paths come from `safe_names`, so they never collide with the folder of parts."""
     part = target.within("run").part("x", "key")
     part.write(b"1")
     part.close()
@@ -169,8 +169,8 @@ def killed_download(root: Path, until: str = "write") -> "subprocess.Popen[str]"
 
 
 @posix
-def test_killed_between_write_and_commit(root: Path, target: Target) -> None:
-    """A part that is not committed is not under its final name; the next call has it, and the lock."""
+def test_uncommitted_part_survives_sigkill(root: Path, target: Target) -> None:
+    """It does not get its final name; the next call finds the part and takes the lock."""
     target.write("folder/file", b"old")
     with killed_download(root) as process:
         process.communicate(timeout=60)
@@ -188,8 +188,8 @@ def test_killed_between_write_and_commit(root: Path, target: Target) -> None:
 
 
 @posix
-def test_lock_keeps_another_process_out(root: Path, target: Target) -> None:
-    """As long as one is at it, and not a moment longer, even if it is killed."""
+def test_lock_excludes_another_process(root: Path, target: Target) -> None:
+    """A killed process releases it."""
     with killed_download(root, "lock") as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -202,8 +202,7 @@ def test_lock_keeps_another_process_out(root: Path, target: Target) -> None:
         pass
 
 
-def test_lock_of_the_same_process(root: Path, target: Target) -> None:
-    """Two calls in two threads are two downloads as well."""
+def test_lock_excludes_another_call_of_the_process(root: Path, target: Target) -> None:
     with target.lock():
         with pytest.raises(DestinationError) as caught, open_target(root, {}).lock():
             pass
@@ -224,12 +223,11 @@ def test_lock_file_is_removed_only_after_a_complete_download(root: Path, target:
         assert [path.name for path in root.iterdir()] == ([] if tidy else [".wandb-artifacts"])
 
 
-# Links and what else is in the way
+# Links and files in place of folders
 
 
 @posix
-def test_root_may_be_a_link(tmp_path: Path, root: Path) -> None:
-    """The user named it."""
+def test_destination_may_be_a_link(tmp_path: Path, root: Path) -> None:
     real = tmp_path / "real"
     real.mkdir()
     root.symlink_to(real)
@@ -267,7 +265,7 @@ def test_link_in_place_of_a_file_is_replaced(root: Path, target: Target, outside
 
 @posix
 def test_link_in_place_of_a_folder_is_refused(root: Path, target: Target, outside: Path) -> None:
-    """However deep; nothing is read through it either."""
+    """Nothing is read or written through it, at any depth."""
     (root / "a").mkdir()
     (root / "a" / "link").symlink_to(outside)
 
@@ -310,8 +308,8 @@ def test_linked_lock_is_refused(root: Path, target: Target, outside: Path) -> No
 
 @posix
 @pytest.mark.parametrize("kind", ["symbolic", "hard", "pipe"])
-def test_part_that_somebody_else_made(root: Path, target: Target, outside: Path, kind: str) -> None:
-    """A part is gone on with only if it is a file of this folder."""
+def test_foreign_file_in_place_of_a_part_is_not_resumed(root: Path, target: Target, outside: Path, kind: str) -> None:
+    """Only a regular file of this folder is resumed."""
     part = target.part("a", "key")
     part.write(b"1")
     part.close()
@@ -336,8 +334,8 @@ def test_part_that_somebody_else_made(root: Path, target: Target, outside: Path,
 
 
 @posix
-def test_folder_exchanged_for_a_link_meanwhile(root: Path, target: Target, outside: Path) -> None:
-    """Between the beginning of a file and its end."""
+def test_folder_replaced_by_a_link_is_refused(root: Path, target: Target, outside: Path) -> None:
+    """The link appears between the beginning of a file and its end."""
     target.write("a/x", b"1")
     part = target.part("a/b", "key")
     part.write(b"2")
@@ -351,8 +349,8 @@ def test_folder_exchanged_for_a_link_meanwhile(root: Path, target: Target, outsi
 
 
 @posix
-def test_pipe_is_no_file(root: Path, target: Target) -> None:
-    """Reading does not wait for somebody to write to it."""
+def test_pipe_is_not_a_file(root: Path, target: Target) -> None:
+    """Reading does not wait for a writer."""
     os.mkfifo(root / "a")
 
     assert target.stat("a") is None
@@ -360,7 +358,7 @@ def test_pipe_is_no_file(root: Path, target: Target) -> None:
     assert target.paths() == []
 
 
-def test_folder_in_place_of_a_file(root: Path, target: Target) -> None:
+def test_folder_in_place_of_a_file_is_refused(root: Path, target: Target) -> None:
     (root / "a").mkdir()
 
     with pytest.raises(DestinationError, match="a folder has the name of the file") as caught:
@@ -369,7 +367,7 @@ def test_folder_in_place_of_a_file(root: Path, target: Target) -> None:
     assert (root / "a").is_dir()
 
 
-def test_file_in_place_of_a_folder(root: Path, target: Target) -> None:
+def test_file_in_place_of_a_folder_is_refused(root: Path, target: Target) -> None:
     target.write("a", b"1")
 
     with pytest.raises(DestinationError, match="it is a file, not a folder") as caught:
@@ -378,7 +376,7 @@ def test_file_in_place_of_a_folder(root: Path, target: Target) -> None:
     assert target.read("a") == b"1"
 
 
-def test_file_in_place_of_the_root(root: Path) -> None:
+def test_file_in_place_of_the_destination_is_refused(root: Path) -> None:
     root.write_bytes(b"1")
 
     with pytest.raises(DestinationError, match="a file has the name of the folder"):
@@ -387,7 +385,7 @@ def test_file_in_place_of_the_root(root: Path) -> None:
         open_target(root / "below", {}).prepare()
 
 
-# What the system refuses
+# Errors of the operating system
 
 
 @pytest.fixture
@@ -405,8 +403,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(disk)], check=True, timeout=30)
 
 
-def test_disk_full(small_disk: Path) -> None:
-    """One line says so; what was there stays, and the part counts what really fitted."""
+def test_full_disk_raises_and_keeps_existing_files(small_disk: Path) -> None:
+    """The error is one line, and the part counts the bytes that were written."""
     target = open_target(small_disk, {})
     target.prepare()
     target.write("a", b"old")
@@ -446,8 +444,8 @@ part.close()
 
 
 @posix
-def test_file_too_large(root: Path) -> None:
-    """The limit of a process, which is a limit like a quota: met in the middle of a write."""
+def test_file_size_limit_raises(root: Path) -> None:
+    """The limit of a process stands for a quota; it is reached in the middle of a write."""
     command = [sys.executable, "-c", TOO_LARGE, str(root)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
 
@@ -456,7 +454,7 @@ def test_file_too_large(root: Path) -> None:
 
 
 @unprivileged
-def test_no_permission(root: Path) -> None:
+def test_missing_permission_raises(root: Path) -> None:
     root.mkdir(mode=0o500)
 
     with pytest.raises(DestinationError, match="permission denied") as caught:
@@ -479,17 +477,17 @@ def test_permissions_follow_the_umask(root: Path) -> None:
     assert (root / "a" / "b").stat().st_mode & 0o777 == 0o640
 
 
-def test_absurd_paths_of_a_manifest_are_not_there(target: Target) -> None:
-    """A manifest may be anybody's."""
+def test_impossible_paths_of_a_manifest_do_not_exist(target: Target) -> None:
+    """Anybody may have written the manifest."""
     for path in ("half\ud800", "x" * 300, "/".join(["x" * 200] * 30)):
         assert target.stat(path) is None
         assert target.read(path) is None
 
 
-# Which destination is meant
+# Parsing of destinations
 
 
-def test_local_forms(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_local_paths_are_resolved(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A path is relative to the current folder, and '~' is the home directory."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -505,7 +503,7 @@ def test_local_forms(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("destination", "says"),
+    ("destination", "message"),
     [
         ("", "must be a path"),
         (" ", "must be a path"),
@@ -517,15 +515,14 @@ def test_local_forms(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("file://host/x", "has a host"),
     ],
 )
-def test_refused_destinations(destination: str, says: str) -> None:
-    with pytest.raises(InvalidValueError, match=says) as caught:
+def test_invalid_destination_is_refused(destination: str, message: str) -> None:
+    with pytest.raises(InvalidValueError, match=message) as caught:
         open_target(destination, {})
 
     assert caught.value.field == "destination"
 
 
-def test_missing_driver(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The advice names what to install."""
+def test_missing_driver_raises_with_the_package_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     from fsspec.registry import known_implementations
 
     monkeypatch.setitem(known_implementations, "absent", {"class": "no_such_module.X", "err": "Install absentfs"})
@@ -534,8 +531,8 @@ def test_missing_driver(monkeypatch: pytest.MonkeyPatch) -> None:
         open_target("absent://bucket/x", {})
 
 
-def test_credentials_are_not_shown() -> None:
-    """Neither those of the URL nor those of the options, in no text of an error."""
+def test_errors_do_not_show_credentials() -> None:
+    """Neither credentials of the URL nor those of the options."""
     url = "ftp://user:p%40ss@127.0.0.1:1/x"
     with pytest.raises(DestinationError, match=r"Cannot open ftp://127.0.0.1:1/x: ") as caught:
         open_target(url, {})
@@ -551,7 +548,7 @@ def test_credentials_are_not_shown() -> None:
     assert parsed.is_leaked_by(OSError("with S3CRET"))
 
 
-def test_address_opens_its_file_system() -> None:
+def test_url_opens_its_filesystem() -> None:
     file_system, path = DestinationUrl("memory://a/b/", {}).open()
 
     assert path == "/a/b"
@@ -562,7 +559,7 @@ def test_address_opens_its_file_system() -> None:
 
 
 def test_spool_is_private_and_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file that waits for its upload is readable by the user only, and removed with its part however that ends."""
+    """Only the user can read the file that waits for its upload; it is removed with its part."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     target = open_target(f"memory://{uuid.uuid4().hex}", {})
     for end in ("commit", "close", "discard"):
@@ -576,8 +573,8 @@ def test_spool_is_private_and_removed(tmp_path: Path, monkeypatch: pytest.Monkey
         assert list(tmp_path.iterdir()) == []
 
 
-def test_spool_without_room(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is text which disk is full: not the destination's."""
+def test_full_temporary_folder_is_named(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error distinguishes it from a full destination."""
     monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
     part = open_target(f"memory://{uuid.uuid4().hex}", {}).part("a")
     with pytest.raises(DestinationError, match=r"\(set TMPDIR to use another folder\): no space left"):
@@ -601,8 +598,10 @@ MD5 = hashlib.md5(b"x")
         ({}, None, "3-"),
     ],
 )
-def test_file_details_of_different_drivers(details: dict[str, object], md5: bytes | None, stamp: str | None) -> None:
-    """Each file system tells of a file in its own words."""
+def test_file_details_are_read_from_any_driver(
+    details: dict[str, object], md5: bytes | None, stamp: str | None
+) -> None:
+    """Drivers use different names for digests and times."""
     found = FileDetails({"name": "a", "size": 3, "type": "file", **details})
 
     assert found.md5 == md5
@@ -621,8 +620,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @posix
-def test_private_folder(temporary: Path) -> None:
-    """It is the documented one, and only its user can look into it."""
+def test_private_folder_is_readable_by_its_user_only(temporary: Path) -> None:
     before = os.umask(0)
     try:
         folder = private_folder("abc")
@@ -638,8 +636,8 @@ def test_private_folder(temporary: Path) -> None:
 
 @posix
 @pytest.mark.parametrize("kind", ["link", "file", "open", "dangling"])
-def test_private_folder_that_is_taken(temporary: Path, outside: Path, kind: str) -> None:
-    """Another one of one's own is taken then."""
+def test_unsafe_default_folder_is_not_used(temporary: Path, outside: Path, kind: str) -> None:
+    """A folder with the user's id in its name is used instead."""
     taken = temporary / "wandb_runs"
     if kind == "link":
         taken.symlink_to(outside)
@@ -659,7 +657,7 @@ def test_private_folder_that_is_taken(temporary: Path, outside: Path, kind: str)
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can give a folder to another user")
-def test_private_folder_of_another_user(temporary: Path) -> None:
+def test_default_folder_of_another_user_is_not_used(temporary: Path) -> None:
     (temporary / "wandb_runs").mkdir(mode=0o755)
     os.chown(temporary / "wandb_runs", 12345, -1)
 
@@ -667,7 +665,7 @@ def test_private_folder_of_another_user(temporary: Path) -> None:
 
 
 @posix
-def test_private_folder_with_both_names_taken(temporary: Path, outside: Path) -> None:
+def test_unsafe_default_folders_raise(temporary: Path, outside: Path) -> None:
     for name in ("wandb_runs", f"wandb_runs-{os.getuid()}"):
         (temporary / name).symlink_to(outside)
 
@@ -677,7 +675,7 @@ def test_private_folder_with_both_names_taken(temporary: Path, outside: Path) ->
 
 
 @posix
-def test_private_folder_with_a_link_inside(temporary: Path, outside: Path) -> None:
+def test_link_in_the_default_folder_raises(temporary: Path, outside: Path) -> None:
     private_folder()
     (temporary / "wandb_runs" / "abc").symlink_to(outside)
 

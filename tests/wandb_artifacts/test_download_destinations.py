@@ -1,4 +1,4 @@
-"""The contract of downloads, in a folder and in memory."""
+"""The contract of downloads, for a folder and for memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""download_run against a real server."""
+"""`download_run` against a real server."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def strict(data: bytes) -> Any:
 
 
 def short(value: object) -> str:
-    """A fault as what it changes."""
+    """Return a test id: the fields of a fault that differ from the default."""
     if not isinstance(value, Fault):
         return getattr(value, "__name__", str(value))
     plain = Fault(value.kind, delay=1.0)
@@ -76,8 +76,8 @@ def states(result: RunDownload) -> dict[str, str]:
     return {file.path: file.state for file in result.files}
 
 
-def test_everything_of_a_run(backend: WandbBackend, tmp_path: Path) -> None:
-    """All files, the summary with nested values, every row of the history, and a manifest that says so."""
+def test_download_has_files_summary_history_and_manifest(backend: WandbBackend, tmp_path: Path) -> None:
+    """Nested values and special characters are preserved; the summary and the history are strict JSON."""
     files = {"model.pt": LARGE, "media/images/a b.png": b"png", "empty.txt": b"", "übung.txt": "ä".encode()}
     rows: list[dict[str, object]] = [{"loss": 1.5, "nested": {"a": [1, 2]}}, {"loss": math.nan}, {"acc": math.inf}]
     path = backend.run(files=files, rows=rows, summary={"best": {"loss": 0.5}, "bad": math.nan})
@@ -105,7 +105,7 @@ def test_everything_of_a_run(backend: WandbBackend, tmp_path: Path) -> None:
     assert manifest["history"]["rows"] == 3
 
 
-def test_a_second_call_fetches_nothing(backend: WandbBackend, tmp_path: Path) -> None:
+def test_second_download_fetches_nothing(backend: WandbBackend, tmp_path: Path) -> None:
     """Complete and unchanged files are kept."""
     path = backend.run(files={"a.txt": b"a", "b.bin": LARGE}, rows=[{"x": 1}])
     first = download_run(path, tmp_path)
@@ -120,8 +120,8 @@ def test_a_second_call_fetches_nothing(backend: WandbBackend, tmp_path: Path) ->
     assert second.history_rows == 1
 
 
-def test_what_changed_is_fetched_again(backend: WandbBackend, tmp_path: Path) -> None:
-    """A file that is new, changed at W&B, or changed at the destination."""
+def test_changed_files_are_fetched_again(backend: WandbBackend, tmp_path: Path) -> None:
+    """A file may be new, changed at W&B, or changed at the destination."""
     path = backend.run(files={"same": b"same", "there": b"1", "here": b"here", "cut": b"cut"}, rows=[{"x": 1}])
     download_run(path, tmp_path)
     backend.upload("r", {"there": b"2", "more": b"more"})
@@ -146,8 +146,8 @@ def test_what_changed_is_fetched_again(backend: WandbBackend, tmp_path: Path) ->
     assert tree(tmp_path)["here"] == b"here"
 
 
-def test_files_without_a_manifest_are_known_by_their_digest(backend: WandbBackend, tmp_path: Path) -> None:
-    """As after a kill in the midst."""
+def test_files_without_a_manifest_are_recognized_by_digest(backend: WandbBackend, tmp_path: Path) -> None:
+    """A killed download leaves no manifest."""
     path = backend.run(files={"a": b"a", "b": b"b"})
     (tmp_path / "a").write_bytes(b"a")
     (tmp_path / "b").write_bytes(b"x")
@@ -169,8 +169,8 @@ def test_stale_files_are_reported(backend: WandbBackend, tmp_path: Path) -> None
     assert download_run(path, tmp_path).stale == ()
 
 
-def test_include_and_exclude(backend: WandbBackend, tmp_path: Path) -> None:
-    """Patterns match names at W&B; what is left out is neither fetched nor stale, and not forgotten."""
+def test_include_and_exclude_select_files(backend: WandbBackend, tmp_path: Path) -> None:
+    """Patterns match names at W&B; files that are left out are neither fetched nor stale."""
     path = backend.run(files={"a.pt": b"1", "b.pt": b"2", "media/c.pt": b"3", "d.txt": b"4"})
     download_run(path, tmp_path)
 
@@ -182,8 +182,7 @@ def test_include_and_exclude(backend: WandbBackend, tmp_path: Path) -> None:
     assert set(states(again).values()) == {"kept"}
 
 
-def test_what_was_left_out_is_not_forgotten(backend: WandbBackend, tmp_path: Path) -> None:
-    """The manifest keeps what is there and good, though the last call did not ask for it."""
+def test_manifest_keeps_files_that_were_left_out(backend: WandbBackend, tmp_path: Path) -> None:
     path = backend.run(files={"a.pt": b"1", "d.txt": b"4"})
     download_run(path, tmp_path)
 
@@ -192,8 +191,8 @@ def test_what_was_left_out_is_not_forgotten(backend: WandbBackend, tmp_path: Pat
     assert [file["name"] for file in strict(tree(tmp_path)["manifest.json"])["files"]] == ["a.pt", "d.txt"]
 
 
-def test_a_manifest_is_taken_back_first(backend: WandbBackend, tmp_path: Path) -> None:
-    """From the moment that something changes until it is all there, the destination does not say it is complete."""
+def test_interrupted_download_is_marked_incomplete(backend: WandbBackend, tmp_path: Path) -> None:
+    """The manifest is marked before the first file changes."""
     path = backend.run(files={"a": b"1"})
     download_run(path, tmp_path)
     backend.upload("r", {"a": b"2"})
@@ -208,8 +207,8 @@ def test_a_manifest_is_taken_back_first(backend: WandbBackend, tmp_path: Path) -
     assert not strict(tree(tmp_path)["manifest.json"])["is_complete"]
 
 
-def test_a_file_that_fails_is_not_stale(backend: WandbBackend, tmp_path: Path) -> None:
-    """The file in the folder is old, but W&B has such a file."""
+def test_failed_file_is_not_stale(backend: WandbBackend, tmp_path: Path) -> None:
+    """The file in the folder is old, but W&B has a file of that name."""
     path = backend.run(files={"a": b"1"})
     download_run(path, tmp_path)
     backend.upload("r", {"a": b"2"})
@@ -221,8 +220,8 @@ def test_a_file_that_fails_is_not_stale(backend: WandbBackend, tmp_path: Path) -
     assert caught.value.result.stale == ()
 
 
-def test_a_file_that_changes_meanwhile(backend: WandbBackend, tmp_path: Path) -> None:
-    """A file that is replaced between the list and its turn arrives as it is then."""
+def test_file_replaced_during_the_download_has_its_new_contents(backend: WandbBackend, tmp_path: Path) -> None:
+    """The file is replaced between the listing and its turn."""
     path = backend.run(files={"a": b"a", "b": b"old"}, ends=False)
 
     def replace(progress: Progress) -> None:
@@ -235,7 +234,7 @@ def test_a_file_that_changes_meanwhile(backend: WandbBackend, tmp_path: Path) ->
     assert {file.path: file.size for file in result.files}["b"] == 5
 
 
-def test_a_history_is_exported_again(backend: WandbBackend, tmp_path: Path) -> None:
+def test_changed_history_is_exported_again(backend: WandbBackend, tmp_path: Path) -> None:
     """After a change of the file, for another format, and always while the run is active."""
     path = backend.run(rows=[{"x": 1}], ends=False)
     assert states(download_run(path, tmp_path))["metrics_history.json"] == "new"
@@ -252,8 +251,8 @@ def test_a_history_is_exported_again(backend: WandbBackend, tmp_path: Path) -> N
     assert strict(tree(tmp_path)["metrics_history.jsonl"]) == {"_step": 0, "x": 1}
 
 
-def test_the_folder_of_another_run(backend: WandbBackend, tmp_path: Path) -> None:
-    """Files that the runs have in common are kept, no others are mixed up; runs may end at the same moment."""
+def test_folder_of_another_run_can_be_reused(backend: WandbBackend, tmp_path: Path) -> None:
+    """Files that both runs have are kept, all others are fetched, even if both runs ended at the same moment."""
     first = backend.run("first", rows=[{"x": 1}], files={"both": b"same", "mine": b"1"})
     second = backend.run("second", rows=[{"x": 2}], files={"both": b"same"})
     here, there = tmp_path / "here", tmp_path / "there"
@@ -272,19 +271,21 @@ def test_the_folder_of_another_run(backend: WandbBackend, tmp_path: Path) -> Non
     assert result.stale == ("mine",)
 
 
-def test_parquet_without_pyarrow(backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Refused before anything is asked, with what to install."""
+def test_parquet_without_pyarrow_raises_before_any_request(
+    backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error names the package to install."""
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-    asked = backend.server.requests.count("graphql")
+    requests = backend.server.requests.count("graphql")
 
     with pytest.raises(InvalidValueError, match="parquet"):
         download_run(backend.path("r"), tmp_path, history_format="parquet")
 
-    assert backend.server.requests.count("graphql") == asked
+    assert backend.server.requests.count("graphql") == requests
 
 
-def test_a_live_run(backend: WandbBackend, tmp_path: Path) -> None:
+def test_live_run_is_reported_and_completed_later(backend: WandbBackend, tmp_path: Path) -> None:
     """An active run is reported as live; the next call fetches what was logged since."""
     path = backend.run(files={"output.log": b"1"}, rows=[{"x": 1}], ends=False)
     first = download_run(path, tmp_path)
@@ -299,8 +300,8 @@ def test_a_live_run(backend: WandbBackend, tmp_path: Path) -> None:
     assert tree(tmp_path)["output.log"] == b"12"
 
 
-def test_a_run_that_logs_meanwhile(backend: WandbBackend, tmp_path: Path) -> None:
-    """Each download of a run that goes on has its rows up to some moment, every one of them; the last one has all."""
+def test_download_of_a_running_run_has_no_gaps(backend: WandbBackend, tmp_path: Path) -> None:
+    """Each download has every row up to some moment; the last one has all rows."""
     path = backend.run(rows=[{"x": 0}], ends=False)
     is_over = threading.Event()
 
@@ -328,8 +329,8 @@ def test_a_run_that_logs_meanwhile(backend: WandbBackend, tmp_path: Path) -> Non
     assert rows() == list(range(200))
 
 
-def test_names_that_lead_elsewhere(backend: WandbBackend, tmp_path: Path) -> None:
-    """Names that the download uses itself, and names that no system takes."""
+def test_reserved_and_colliding_names_get_separate_files(backend: WandbBackend, tmp_path: Path) -> None:
+    """Names that the download itself uses, and names that differ only in case."""
     path = backend.run(files={"summary.json": b"mine", "manifest.json": b"mine too", "A": b"1", "a": b"2", "a/b": b"3"})
 
     result = download_run(path, tmp_path, include_history=False)
@@ -372,8 +373,8 @@ def test_transient_faults_do_not_change_the_result(backend: WandbBackend, tmp_pa
     assert result.history_rows == 1
 
 
-def test_a_broken_answer_is_gone_on_with(backend: WandbBackend, tmp_path: Path) -> None:
-    """Bytes that have arrived are not fetched again: the second request asks for the rest."""
+def test_interrupted_response_is_resumed(backend: WandbBackend, tmp_path: Path) -> None:
+    """Received bytes are not fetched again: the second request is for the rest."""
     path = backend.run(files={"large": LARGE})
     backend.server.faults.add(Fault("download", target="large", drop_after=2 * 1024 * 1024))
     received: list[int] = []
@@ -401,9 +402,7 @@ def test_a_broken_answer_is_gone_on_with(backend: WandbBackend, tmp_path: Path) 
     ],
     ids=short,
 )
-def test_faults_that_do_not_pass(
-    backend: WandbBackend, tmp_path: Path, fault: Fault, expected: type[Exception]
-) -> None:
+def test_permanent_fault_raises(backend: WandbBackend, tmp_path: Path, fault: Fault, expected: type[Exception]) -> None:
     """Each status has its exception; only transient ones are retried; the key is not shown."""
     path = backend.run(files={"a": b"a"})
     backend.server.faults.add(fault)
@@ -418,7 +417,7 @@ def test_faults_that_do_not_pass(
 
 @pytest.mark.parametrize("status", [403, 404, 500])
 def test_one_failing_file_does_not_stop_the_others(backend: WandbBackend, tmp_path: Path, status: int) -> None:
-    """The rest arrives; the error lists exactly what is missing; the next call fetches only that."""
+    """The error lists exactly what is missing; the next call fetches only that."""
     path = backend.run(files={f"f{index}": b"x" for index in range(5)}, rows=[{"x": 1}])
     backend.server.faults.add(Fault("download", target="f3", status=status, count=None))
 
@@ -436,8 +435,7 @@ def test_one_failing_file_does_not_stop_the_others(backend: WandbBackend, tmp_pa
     assert strict(tree(tmp_path)["manifest.json"])["is_complete"]
 
 
-def test_a_wrong_digest_for_good(backend: WandbBackend, tmp_path: Path) -> None:
-    """Bytes that never match are not given a final name."""
+def test_file_with_a_wrong_digest_is_not_stored(backend: WandbBackend, tmp_path: Path) -> None:
     path = backend.run(files={"a": b"a", "large": LARGE})
     backend.server.faults.add(Fault("download", wrong_bytes=True, count=None))
 
@@ -449,8 +447,8 @@ def test_a_wrong_digest_for_good(backend: WandbBackend, tmp_path: Path) -> None:
     assert {name for name in tree(tmp_path) if not name.startswith(".")} == {*RECORDS, "manifest.json"}
 
 
-def test_the_deadline(backend: WandbBackend, tmp_path: Path) -> None:
-    """A server that hangs does not hold the call longer than it was given."""
+def test_deadline_ends_the_download(backend: WandbBackend, tmp_path: Path) -> None:
+    """The server hangs for longer."""
     path = backend.run(files={"a": b"a", "b": b"b"})
     backend.server.faults.add(Fault("download", target="b", delay=60.0))
 
@@ -468,7 +466,9 @@ def test_deadline_error_names_the_last_failure(backend: WandbBackend, tmp_path: 
         download_run(path, tmp_path, deadline=1.0)
 
 
-def test_addresses(backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_form_of_reference_is_accepted(
+    backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A RunRef, a path, the URL of a page, and a bare id with defaults in the environment."""
     backend.run(files={"a": b"a"})
     ref = RunRef("local", "p", "r")
@@ -479,27 +479,29 @@ def test_addresses(backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.Mo
         assert (result.run.id, result.run.host) == ("r", backend.server.url)
 
 
-def test_a_page_of_the_cloud(backend: WandbBackend, tmp_path: Path) -> None:
-    """It is not looked for on another server, nor is the key of that one sent to the cloud."""
+def test_cloud_url_is_not_sent_the_key_of_another_server(backend: WandbBackend, tmp_path: Path) -> None:
+    """Nor is the run searched on the configured server."""
     backend.run(files={"a": b"a"})
 
     with pytest.raises(AuthenticationError, match="another server"):
         download_run("https://wandb.ai/local/p/runs/r", tmp_path)
 
 
-def test_no_key(backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a key nothing is asked, and the error says what to do."""
+def test_missing_key_raises_before_any_request(
+    backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error names the variable to set."""
     path = backend.run()
-    asked = backend.server.requests.count("graphql")
+    requests = backend.server.requests.count("graphql")
     monkeypatch.delenv("WANDB_API_KEY")
 
     with pytest.raises(AuthenticationError, match="WANDB_API_KEY"):
         download_run(path, tmp_path)
 
-    assert backend.server.requests.count("graphql") == asked
+    assert backend.server.requests.count("graphql") == requests
 
 
-def test_the_key_is_for_the_configured_server(
+def test_key_is_sent_to_the_configured_server_only(
     backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server of a pasted URL does not get the key; netrc may have one for it."""
@@ -533,12 +535,14 @@ def test_the_key_is_for_the_configured_server(
     ],
     ids=short,
 )
-def test_bad_values(backend: WandbBackend, tmp_path: Path, arguments: dict[str, Any], field: str) -> None:
-    """Each is refused by name, before anything is asked."""
-    asked = backend.server.requests.count("graphql")
+def test_invalid_argument_raises_before_any_request(
+    backend: WandbBackend, tmp_path: Path, arguments: dict[str, Any], field: str
+) -> None:
+    """The error names the argument."""
+    requests = backend.server.requests.count("graphql")
 
     with pytest.raises(InvalidValueError) as caught:
         download_run(**{"run": "local/p/r", "destination": tmp_path, **arguments})
 
     assert caught.value.field == field
-    assert backend.server.requests.count("graphql") == asked
+    assert backend.server.requests.count("graphql") == requests

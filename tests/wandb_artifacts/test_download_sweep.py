@@ -1,4 +1,4 @@
-"""download_sweep against a real server."""
+"""`download_sweep` against a real server."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def quick_retries() -> Iterator[None]:
         yield
 
 
-def test_all_runs_of_a_sweep(backend: WandbBackend, tmp_path: Path) -> None:
-    """One folder a run, in the order of their creation, also when they come in several pages; no other run."""
+def test_sweep_has_one_folder_per_run(backend: WandbBackend, tmp_path: Path) -> None:
+    """In the order of creation, also over several pages; other runs are left out."""
     names = ["e", "d", "c", "b", "a"]
     files = {f"f{index}": bytes([index]) for index in range(5)}
     path = backend.sweep(names, files=files, rows=[{"x": 1}, {"x": 2}])
@@ -45,7 +45,7 @@ def test_all_runs_of_a_sweep(backend: WandbBackend, tmp_path: Path) -> None:
     assert json.loads(json.dumps(result.to_dict()))["runs"][0]["run"]["id"] == "e"
 
 
-def test_a_second_call_fetches_nothing(backend: WandbBackend, tmp_path: Path) -> None:
+def test_second_download_fetches_nothing(backend: WandbBackend, tmp_path: Path) -> None:
     """Only the list is requested."""
     path = backend.sweep(["a", "b"], files={"f": b"f"}, rows=[{"x": 1}])
     download_sweep(path, tmp_path)
@@ -53,13 +53,13 @@ def test_a_second_call_fetches_nothing(backend: WandbBackend, tmp_path: Path) ->
 
     result = download_sweep(path, tmp_path)
 
-    downloads, questions = backend.server.requests.count("download"), backend.server.requests.count("graphql")
-    assert (downloads, questions) == (before[0], before[1] + 1)
+    downloads, queries = backend.server.requests.count("download"), backend.server.requests.count("graphql")
+    assert (downloads, queries) == (before[0], before[1] + 1)
     assert {file.state for run in result.runs for file in run.files} == {"kept"}
 
 
-def test_one_run_of_many(backend: WandbBackend, tmp_path: Path) -> None:
-    """The others arrive; the error names the run and the file; the next call brings the rest."""
+def test_one_failing_file_does_not_stop_the_other_runs(backend: WandbBackend, tmp_path: Path) -> None:
+    """The error names the run and the file; the next call fetches the rest."""
     path = backend.sweep(["a", "b"], files={"f": b"f"})
     backend.upload("b", {"bad": b"bad"})
     backend.server.faults.add(Fault("download", target="bad", status=404, count=None))
@@ -78,8 +78,8 @@ def test_one_run_of_many(backend: WandbBackend, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "manifest.json").read_text())["is_complete"]
 
 
-def test_a_run_that_the_sweep_no_longer_has(backend: WandbBackend, tmp_path: Path) -> None:
-    """Its folder stays, and is reported until it is deleted."""
+def test_folder_of_a_deleted_run_is_stale(backend: WandbBackend, tmp_path: Path) -> None:
+    """It stays, and is reported until it is deleted."""
     path = backend.sweep(["a", "b"], files={"f": b"f"})
     download_sweep(path, tmp_path)
     backend.delete_run("a")
@@ -89,22 +89,21 @@ def test_a_run_that_the_sweep_no_longer_has(backend: WandbBackend, tmp_path: Pat
         assert ([run.run.id for run in result.runs], result.stale) == (["b"], ("a",))
 
 
-def test_no_such_sweep(backend: WandbBackend, tmp_path: Path) -> None:
+def test_missing_sweep_raises(backend: WandbBackend, tmp_path: Path) -> None:
     backend.run()
 
     with pytest.raises(NotFoundError, match="sweep local/p/nosuch"):
         download_sweep("local/p/nosuch", tmp_path)
 
 
-def test_an_empty_sweep(backend: WandbBackend, tmp_path: Path) -> None:
-    """A sweep without runs is complete with nothing in it."""
+def test_empty_sweep_is_complete(backend: WandbBackend, tmp_path: Path) -> None:
     path = backend.sweep()
 
     assert download_sweep(SweepRef.parse(path), tmp_path).runs == ()
 
 
-def test_progress_adds_up(backend: WandbBackend, tmp_path: Path) -> None:
-    """At the end everything that is known is done, files and bytes; and no count ever falls."""
+def test_progress_counts_end_complete(backend: WandbBackend, tmp_path: Path) -> None:
+    """At the end all known files and bytes are done; no count ever falls."""
     path = backend.sweep(["a", "b", "c"], files={"f": b"12345", "g": b"1"}, rows=[{"x": 1}])
     seen: list[Progress] = []
 

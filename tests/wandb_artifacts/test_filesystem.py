@@ -1,4 +1,4 @@
-"""`wandb://` against a real server: what it reads, what it refuses, and what it does when the server misbehaves."""
+"""`wandb://` against a real server: reading, refused writes, faults."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ FILES = {"a.txt": b"alpha", "sub/b.txt": b"beta", "sub/deep/c.bin": bytes(range(
 
 @pytest.fixture(autouse=True)
 def no_instances() -> Iterator[None]:
-    """fsspec keeps instances for good: each test has its own."""
+    """Clear fsspec's cache of instances, which otherwise lasts as long as the process."""
     yield
     WandbFileSystem.clear_instance_cache()
 
@@ -64,8 +64,8 @@ def test_slashes_in_names_make_folders(fs: Any, run: str) -> None:
     assert fs.du(run) == sum(map(len, FILES.values()))
 
 
-def test_details_of_a_file(fs: Any, run: str) -> None:
-    """Details have size, digest and time of W&B, but not the URL."""
+def test_info_has_size_digest_and_time(fs: Any, run: str) -> None:
+    """It does not have the URL."""
     info = fs.info(f"{run}/a.txt")
 
     assert info.pop("mtime") == fs.modified(f"{run}/a.txt")
@@ -79,8 +79,8 @@ def test_details_of_a_file(fs: Any, run: str) -> None:
     assert fs.isfile(f"{run}/sub/b.txt")
 
 
-def test_projects_and_runs(fs: Any, backend: WandbBackend, run: str) -> None:
-    """A project lists its runs, an entity its projects; what is above has no list."""
+def test_projects_and_runs_are_folders(fs: Any, backend: WandbBackend, run: str) -> None:
+    """A project lists its runs, an entity its projects; entities cannot be listed."""
     backend.run("other", files={"x": b"x"})
 
     assert fs.ls("wandb://local", detail=False) == ["local/p"]
@@ -93,8 +93,7 @@ def test_projects_and_runs(fs: Any, backend: WandbBackend, run: str) -> None:
         fs.ls("wandb://")
 
 
-def test_listings_span_pages(fs: Any, backend: WandbBackend) -> None:
-    """Listings are complete however many responses they take."""
+def test_listings_of_several_pages_are_complete(fs: Any, backend: WandbBackend) -> None:
     names = [f"f{number}" for number in range(10)]
     backend.run(files=dict.fromkeys(names, b""))
     for number in range(4):
@@ -104,8 +103,8 @@ def test_listings_span_pages(fs: Any, backend: WandbBackend) -> None:
     assert len(fs.ls("local/p")) == 5
 
 
-def test_reading(fs: Any, run: str) -> None:
-    """Whole, in part, counted from the end, as text, by the library function, and of many files together."""
+def test_reading_supports_ranges_text_and_many_files(fs: Any, run: str) -> None:
+    """Whole, in part, counted from the end, as text, through fsspec.open, and many files at once."""
     path = f"{run}/sub/deep/c.bin"
     contents = FILES["sub/deep/c.bin"]
 
@@ -122,8 +121,8 @@ def test_reading(fs: Any, run: str) -> None:
         assert file.read() == b""
 
 
-def test_random_access(fs: Any, backend: WandbBackend) -> None:
-    """Only the blocks that are read are fetched, and each once."""
+def test_only_the_blocks_that_are_read_are_fetched(fs: Any, backend: WandbBackend) -> None:
+    """Each block is fetched once."""
     path = backend.run(files={"big": BIG})
     fs.info(f"{path}/big")
 
@@ -137,7 +136,7 @@ def test_random_access(fs: Any, backend: WandbBackend) -> None:
     assert backend.server.requests.count("download") == 3
 
 
-def test_get(fs: Any, run: str, tmp_path: Path) -> None:
+def test_get_copies_trees_and_files(fs: Any, run: str, tmp_path: Path) -> None:
     """A tree arrives as a tree, one file as a file, and nothing else is there."""
     fs.get(f"{run}/", str(tmp_path / "all"), recursive=True)
     fs.get_file(f"wandb://{run}/a.txt", tmp_path / "new" / "one")
@@ -150,8 +149,8 @@ def test_get(fs: Any, run: str, tmp_path: Path) -> None:
     assert buffer.getvalue() == b"beta"
 
 
-def test_copy_to_another_filesystem(fs: Any, run: str) -> None:
-    """fsspec's own copy knows what is there already."""
+def test_rsync_copies_only_once(fs: Any, run: str) -> None:
+    """`fsspec.generic.rsync` recognizes the files that exist."""
     target = f"memory://{run}"
 
     rsync(f"wandb://{run}", target)
@@ -201,7 +200,7 @@ def test_whole_files_are_verified(fs: Any, backend: WandbBackend, fault: Fault, 
     ids=["503", "drop_after", "drop"],
 )
 def test_ranges_are_retried(fs: Any, backend: WandbBackend, fault: Fault) -> None:
-    """A part of a file is complete, too."""
+    """A part of a file is complete too."""
     path = backend.run(files={"f": BIG}) + "/f"
     backend.server.faults.add(fault)
 
@@ -211,7 +210,7 @@ def test_ranges_are_retried(fs: Any, backend: WandbBackend, fault: Fault) -> Non
 
 @pytest.mark.parametrize("size", [1_000, 2_000_000])
 def test_wrong_bytes_raise_and_leave_the_old_file(fs: Any, backend: WandbBackend, size: int, tmp_path: Path) -> None:
-    """An error in the end, what was there before stays, and nothing half is left."""
+    """No partial file is left."""
     (tmp_path / "f").write_bytes(b"before")
     path = backend.run(files={"f": BIG[:size]}) + "/f"
     backend.server.faults.add(Fault("download", wrong_bytes=True, count=None))
@@ -234,7 +233,7 @@ def test_filesystem_recovers_after_an_outage(fs: Any, backend: WandbBackend, run
     assert fs.cat(f"{run}/a.txt") == b"alpha"
 
 
-def test_listing_that_fails_is_not_an_empty_one(fs: Any, backend: WandbBackend, run: str, tmp_path: Path) -> None:
+def test_failed_listing_raises(fs: Any, backend: WandbBackend, run: str, tmp_path: Path) -> None:
     """A tree of which a part cannot be listed is an error, not a smaller tree."""
     backend.server.faults.add(Fault("graphql", operation="Run", status=403, count=None))
 
@@ -245,8 +244,8 @@ def test_listing_that_fails_is_not_an_empty_one(fs: Any, backend: WandbBackend, 
     assert fs.find("local/p", on_error="omit") == []
 
 
-def test_what_is_not_there(fs: Any, run: str) -> None:
-    """The errors are those of any filesystem."""
+def test_missing_files_raise_file_not_found(fs: Any, run: str) -> None:
+    """A folder in place of a file raises too."""
     for path in (f"{run}/nope", f"{run}/a.txt/x", "local/p/unknown/x", "local/unknown/r/x"):
         assert not fs.exists(path)
         with pytest.raises(FileNotFoundError):
@@ -265,8 +264,8 @@ def test_what_is_not_there(fs: Any, run: str) -> None:
             fs.cat_file(folder)
 
 
-def test_refused_access(fs: Any, run: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wrong key and a missing one are refused access; the right one works in the same instance."""
+def test_wrong_or_missing_key_is_refused(fs: Any, run: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The right key works in the same instance."""
     key = os.environ["WANDB_API_KEY"]
     for wrong in ("x" * 40, ""):
         monkeypatch.setenv("WANDB_API_KEY", wrong)
@@ -279,8 +278,8 @@ def test_refused_access(fs: Any, run: str, monkeypatch: pytest.MonkeyPatch) -> N
     assert fs.exists(f"{run}/a.txt")
 
 
-def test_another_server(fs: Any, run: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Caches of different servers are separate."""
+def test_servers_have_separate_caches(fs: Any, run: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pinned host does not get another server's key."""
     assert fs.exists(f"{run}/a.txt")
     first = os.environ["WANDB_BASE_URL"]
     pinned = fsspec.filesystem("wandb", host=f"{first}/")
@@ -317,7 +316,7 @@ REFUSED: dict[str, Any] = {
 
 @pytest.mark.parametrize("way", REFUSED)
 def test_writing_is_refused(fs: Any, run: str, way: str) -> None:
-    """Clearly, and before anything is sent."""
+    """It is refused before anything is sent."""
     with pytest.raises(OSError, match="wandb:// is read-only") as caught:
         REFUSED[way](fs, f"{run}/a.txt")
 
@@ -328,8 +327,8 @@ def test_writing_is_refused(fs: Any, run: str, way: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["key", "api_key", "token", "hots", "block_size"])
-def test_options_are_checked(name: str) -> None:
-    """A key is not taken, and never shown; a slip of the pen does not lead to another server."""
+def test_unknown_option_is_refused_without_its_value(name: str) -> None:
+    """A key is not an option; a misspelled option must not lead to another server."""
     with pytest.raises(InvalidValueError, match=name) as caught:
         fsspec.open("wandb://e/p/r/f", **{name: "hush-hush"})
 
@@ -338,16 +337,16 @@ def test_options_are_checked(name: str) -> None:
         fsspec.filesystem("wandb", host="example.com")
 
 
-def test_live_run(backend: WandbBackend) -> None:
-    """Listings are cached; a missing name or refresh=True sends a request."""
+def test_listing_is_cached_until_refreshed(backend: WandbBackend) -> None:
+    """A missing name or refresh=True sends a request."""
     fs: Any = fsspec.filesystem("wandb", listings_expiry_time=1000)
     path = backend.run(files={"a": b"1"}, ends=False)
     assert fs.info(f"{path}/a")["size"] == 1
-    asked = backend.server.requests.count("graphql", "Run")
+    requests = backend.server.requests.count("graphql", "Run")
 
     backend.upload("r", {"a": b"12"})
     assert fs.info(f"{path}/a")["size"] == 1
-    assert backend.server.requests.count("graphql", "Run") == asked
+    assert backend.server.requests.count("graphql", "Run") == requests
     assert fs.ls(path, refresh=True)[0]["size"] == 2
 
     backend.upload("r", {"b": b"b"})
@@ -359,8 +358,8 @@ def test_live_run(backend: WandbBackend) -> None:
 
 
 @pytest.mark.parametrize("options", [{"listings_expiry_time": 0.0}, {"use_listings_cache": False}], ids=str)
-def test_no_cache(backend: WandbBackend, options: dict[str, Any]) -> None:
-    """Listings expire, or are not kept at all."""
+def test_listing_cache_can_be_disabled(backend: WandbBackend, options: dict[str, Any]) -> None:
+    """Listings expire, or are not stored at all."""
     fs: Any = fsspec.filesystem("wandb", **options)
     path = backend.run(files={"a": b"1"}, ends=False)
     assert fs.info(f"{path}/a")["size"] == 1
@@ -370,8 +369,8 @@ def test_no_cache(backend: WandbBackend, options: dict[str, Any]) -> None:
     assert fs.info(f"{path}/a")["size"] == 2
 
 
-def test_file_that_changes_while_it_is_open(fs: Any, backend: WandbBackend) -> None:
-    """Blocks of two versions are never put together."""
+def test_file_replaced_while_open_raises(fs: Any, backend: WandbBackend) -> None:
+    """Blocks of two versions are never combined."""
     path = backend.run(files={"f": BIG}, ends=False) + "/f"
     with fs.open(path, block_size=1_000_000) as file:
         assert file.read(10) == BIG[:10]
@@ -383,8 +382,7 @@ def test_file_that_changes_while_it_is_open(fs: Any, backend: WandbBackend) -> N
     assert caught.value.errno == errno.ESTALE
 
 
-def test_one_question_for_many_readers(fs: Any, backend: WandbBackend) -> None:
-    """Threads that read a run at the same time share one listing."""
+def test_concurrent_readers_share_one_listing(fs: Any, backend: WandbBackend) -> None:
     files = {f"f{number}": bytes([number]) for number in range(40)}
     path = backend.run(files=files)
     found: dict[str, bytes] = {}
@@ -400,8 +398,8 @@ def test_one_question_for_many_readers(fs: Any, backend: WandbBackend) -> None:
     assert backend.server.requests.count("graphql", "Run") == 1
 
 
-def test_pickle(fs: Any, backend: WandbBackend, run: str) -> None:
-    """Instances and open files go to other processes; the key does not go with them."""
+def test_instances_and_open_files_can_be_pickled(fs: Any, backend: WandbBackend, run: str) -> None:
+    """The key is not part of the data."""
     with fs.open(f"{run}/sub/deep/c.bin") as file:
         file.read(100)
         data = pickle.dumps((fs, fsspec.filesystem("wandb", host=backend.server.url), file))
@@ -417,8 +415,8 @@ def test_pickle(fs: Any, backend: WandbBackend, run: str) -> None:
     reopened.close()
 
 
-def test_asynchronous(backend: WandbBackend, run: str, tmp_path: Path) -> None:
-    """The coroutines run on the caller's loop, on one after the other if need be."""
+def test_coroutines_run_on_the_loop_of_the_caller(backend: WandbBackend, run: str, tmp_path: Path) -> None:
+    """One instance can be used on two loops in turn."""
     fs: Any = WandbFileSystem(asynchronous=True, skip_instance_cache=True)
     big = backend.run("big", files={"f": BIG})
 
@@ -439,8 +437,8 @@ def test_asynchronous(backend: WandbBackend, run: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_forgotten_to_close(run: str) -> None:
-    """A loop that ended with connections open does not spoil the next one."""
+def test_unclosed_loop_does_not_affect_the_next(run: str) -> None:
+    """The first loop ends with open connections."""
     fs: Any = WandbFileSystem(asynchronous=True, skip_instance_cache=True)
 
     async def again() -> int:
@@ -456,8 +454,8 @@ def test_forgotten_to_close(run: str) -> None:
     gc.collect()
 
 
-def test_a_stream_is_verified(backend: WandbBackend) -> None:
-    """The digest of what was read block by block is known at its end."""
+def test_stream_is_verified_at_its_end(backend: WandbBackend) -> None:
+    """The file is read block by block."""
     fs: Any = WandbFileSystem(asynchronous=True, skip_instance_cache=True)
     path = backend.run(files={"f": BIG}) + "/f"
     backend.server.faults.add(Fault("download", wrong_bytes=True))
@@ -472,7 +470,7 @@ def test_a_stream_is_verified(backend: WandbBackend) -> None:
 
 
 class Hostile(SignedUrlProxy):
-    """Gives files names that the server here would not take, and knows no ranges."""
+    """Renames files in ways that the server here would refuse, and ignores ranges."""
 
     names: dict[str, str]
 
@@ -486,7 +484,7 @@ class Hostile(SignedUrlProxy):
                 text = text.replace(form.format(name), form.format(json.dumps(shown)[1:-1]))
         return web.Response(text=text, status=response.status, content_type="application/json")
 
-    async def _give(self, request: web.Request) -> web.StreamResponse:
+    async def _send(self, request: web.Request) -> web.StreamResponse:
         path = request.raw_path.lstrip("/").partition("/")[2]
         return web.Response(body=(await self._behind.get(f"/{path}")).content)
 
@@ -512,8 +510,8 @@ def hostile(backend: WandbBackend, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         yield path
 
 
-def test_names_that_lead_elsewhere(hostile: str, tmp_path: Path) -> None:
-    """Every file arrives, within the folder; W&B's own name leads to it as well."""
+def test_path_traversal_stays_inside_the_folder(hostile: str, tmp_path: Path) -> None:
+    """Every file arrives, and W&B's own name finds it too."""
     fs: Any = fsspec.filesystem("wandb")
     target = tmp_path / "one" / "two" / "three"
 
@@ -526,8 +524,7 @@ def test_names_that_lead_elsewhere(hostile: str, tmp_path: Path) -> None:
     assert fs.cat_file(f"{hostile}/a//b") == b"n2" * 1000
 
 
-def test_server_without_ranges(hostile: str) -> None:
-    """Parts of a file are right even where a server sends all of it."""
+def test_ranges_are_right_if_the_server_ignores_them(hostile: str) -> None:
     fs: Any = fsspec.filesystem("wandb")
 
     assert fs.cat_file(f"{hostile}/a//b", 501, 507) == b"2n2n2n"
@@ -549,8 +546,7 @@ def test_expired_url_is_renewed(backend: WandbBackend, tmp_path: Path, monkeypat
     assert (tmp_path / "f").read_bytes() == BIG
 
 
-def test_connections_are_closed(run: str) -> None:
-    """An instance that nobody has any more leaves no connection open."""
+def test_garbage_collected_instance_closes_its_connections(run: str) -> None:
     fs: Any = WandbFileSystem(skip_instance_cache=True)
     assert fs.exists(run)
     sessions = fs._sessions
@@ -565,8 +561,8 @@ def test_connections_are_closed(run: str) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
-def test_in_a_forked_process(fs: Any, run: str) -> None:
-    """As data loaders do: the forked process reads, and so does the first one after it."""
+def test_forked_process_can_read(fs: Any, run: str) -> None:
+    """Data loaders fork; the parent can read afterwards too."""
     assert fs.cat(f"{run}/a.txt") == b"alpha"
     child = os.fork()
     if not child:

@@ -1,4 +1,4 @@
-"""The export of a history, from a source that behaves like W&B's server."""
+"""Export of a history, from a source that behaves like W&B's server."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FORMATS: tuple[HistoryFormat, ...] = ("json", "jsonl", "parquet")
 
 @dataclass
 class Source:
-    """Rows by their steps. A range with more rows than requested is thinned out evenly."""
+    """Rows by step. A range with more rows than requested is sampled evenly."""
 
     steps: list[int]
     texts: list[str] | None = None
@@ -40,7 +40,7 @@ class Source:
     row_size: int = 30
     most: int | None = None
     """The maximum number of rows per response."""
-    asked: list[tuple[int, int, int]] = field(default_factory=list)
+    requests: list[tuple[int, int, int]] = field(default_factory=list)
     given: int = 0
     now: int = 0
     most_at_once: int = 0
@@ -57,12 +57,12 @@ class Source:
     async def page(self, first: int, end: int, samples: int) -> list[str]:
         assert 0 <= first < end < 2**63
         assert 0 < samples < 2**31
-        self.asked.append((first, end, samples))
+        self.requests.append((first, end, samples))
         self.now += 1
         self.most_at_once = max(self.most_at_once, self.now)
         try:
             # Later requests get earlier responses.
-            for _ in range(7 - len(self.asked) % 7):
+            for _ in range(7 - len(self.requests) % 7):
                 await asyncio.sleep(0)
         finally:
             self.now -= 1
@@ -84,7 +84,7 @@ class Source:
 
 @dataclass
 class Memory:
-    """A part that is kept in memory."""
+    """A part file in memory."""
 
     data: bytearray = field(default_factory=bytearray)
 
@@ -131,7 +131,7 @@ def export(source: Source, form: HistoryFormat, **options: Any) -> tuple[int, by
 
 
 def exported(form: HistoryFormat, *texts: str) -> list[dict[str, Any]]:
-    """The rows of an exported file, read by the strictest reader there is."""
+    """Return the rows of an exported file, read by a strict parser."""
     need(form)
     count, data = export(Source(list(range(len(texts))), list(texts)), form)
     rows = read(form, data)
@@ -188,7 +188,7 @@ def layouts(draw: st.DrawFn) -> list[int]:
     knows_step=st.booleans(),
     is_careful=st.booleans(),
 )
-def test_every_row_comes_once_and_in_order(
+def test_scan_returns_every_row_once_and_in_order(
     steps: list[int], ahead: int, knows_count: bool, knows_step: bool, is_careful: bool
 ) -> None:
     source = Source(steps, line_count=-1 if knows_count else None, last_step=-2 if knows_step else -1)
@@ -198,28 +198,28 @@ def test_every_row_comes_once_and_in_order(
     assert source.now == 0
 
 
-def test_long_rows_come_few_at_a_time() -> None:
-    """A first page of rows that are long is not larger than the others are to be."""
+def test_pages_of_long_rows_are_small() -> None:
+    """The first page is not larger than the others."""
     source = Source(list(range(10_000)), row_size=100_000)
 
     assert scanned(source) == source.expected
-    assert source.asked[0][1] <= 20
+    assert source.requests[0][1] <= 20
 
 
 @settings(deadline=None, max_examples=40)
 @given(steps=layouts(), line_count=st.integers(0, 10_000))
-def test_a_wrong_count_loses_no_row(steps: list[int], line_count: int) -> None:
+def test_wrong_count_loses_no_row(steps: list[int], line_count: int) -> None:
     source = Source(steps, line_count=line_count)
 
     assert scanned(source) == source.expected
 
 
 @pytest.mark.parametrize("knows_count", [True, False])
-def test_a_dense_run_takes_pages_of_thousands_of_rows(knows_count: bool) -> None:
+def test_dense_run_takes_few_requests(knows_count: bool) -> None:
     source = Source(list(range(100_000)), line_count=-1 if knows_count else None)
 
     assert scanned(source) == source.expected
-    assert len(source.asked) < 20
+    assert len(source.requests) < 20
     assert source.given == 100_000
 
 
@@ -229,33 +229,33 @@ def test_sparse_steps_take_few_requests(gap: int, knows_count: bool) -> None:
     source = Source([1 + index * gap for index in range(10_000)], line_count=-1 if knows_count else None)
 
     assert scanned(source) == source.expected
-    assert len(source.asked) < 30
+    assert len(source.requests) < 30
     assert source.given < 30_000
 
 
-def test_rows_far_from_all_others_are_found_in_few_requests() -> None:
+def test_distant_rows_take_few_requests() -> None:
     source = Source([*range(5_000), *range(10**12, 10**12 + 20_000), 10**15])
 
     assert scanned(source) == source.expected
-    assert len(source.asked) < 120
+    assert len(source.requests) < 120
 
 
-def test_pages_of_long_rows_have_few_of_them() -> None:
+def test_pages_adapt_to_the_length_of_rows() -> None:
     texts = [f'{{"_step": {step}, "x": "{"x" * 10_000}"}}' for step in range(5_000)]
     source = Source(list(range(5_000)), texts)
 
     assert scanned(source) == texts
-    assert max(end - first for first, end, _ in source.asked[1:]) <= 200
+    assert max(end - first for first, end, _ in source.requests[1:]) <= 200
 
 
-def test_one_step_with_many_rows_is_asked_for_with_more_samples() -> None:
+def test_step_with_many_rows_is_requested_with_more_samples() -> None:
     source = Source([0, *[7] * 30_000, 9, 10**12], line_count=None)
 
     assert scanned(source) == source.expected
-    assert len(source.asked) < 40
+    assert len(source.requests) < 40
 
 
-def test_rows_whose_step_is_unknown_are_kept() -> None:
+def test_rows_without_a_valid_step_are_kept() -> None:
     texts = ['{"loss": 1}', '{"_step": null}', '{"_step": "x"}', '{"_step": true}', '{"_step": NaN}', "{"] * 1_500
     source = Source([index // 3 for index in range(9_000)], texts)
 
@@ -273,7 +273,7 @@ def test_rows_whose_step_is_unknown_are_kept() -> None:
         (['{"_step": 1e300}'], "in a page"),
     ],
 )
-def test_rows_that_were_not_requested_are_refused(rows: list[str], reason: str) -> None:
+def test_unrequested_rows_are_refused(rows: list[str], reason: str) -> None:
     async def page(*_: int) -> list[str]:
         return rows
 
@@ -324,25 +324,25 @@ def export_of(source: HistorySource) -> int:
     return asyncio.run(export_history(source, Memory(), "jsonl", ahead=2))
 
 
-def test_no_request_for_a_run_without_rows() -> None:
+def test_run_without_rows_takes_no_request() -> None:
     source = Source([])
 
     assert scanned(source) == []
-    assert source.asked == []
+    assert source.requests == []
 
 
-def test_rows_are_found_where_no_last_step_is_known() -> None:
+def test_rows_are_found_without_a_last_step() -> None:
     source = Source([3, 10**9, 10**12], last_step=-1)
 
     assert scanned(source) == source.expected
-    assert len(source.asked) == 1
+    assert len(source.requests) == 1
 
 
-def test_rows_beyond_the_last_step_are_looked_for_where_the_count_says_so() -> None:
+def test_count_reveals_rows_beyond_the_last_step() -> None:
     source = Source([0, 1, 2, 3, 4], last_step=2)
 
     assert scanned(source) == source.expected
-    assert source.asked[0][:2] == (0, 3)
+    assert source.requests[0][:2] == (0, 3)
 
 
 def test_pages_are_requested_while_the_caller_works() -> None:
@@ -358,7 +358,7 @@ def test_pages_are_requested_while_the_caller_works() -> None:
     assert source.now == 0
 
 
-def test_who_stops_early_leaves_no_request_behind() -> None:
+def test_cancelled_scan_leaves_no_request() -> None:
     class Stuck(Source):
         async def page(self, first: int, end: int, samples: int) -> list[str]:
             if first == 0:
@@ -386,7 +386,7 @@ def test_who_stops_early_leaves_no_request_behind() -> None:
     assert source.now == 0
 
 
-def test_the_error_of_a_page_ends_the_scan_after_the_pages_before_it() -> None:
+def test_failed_page_ends_the_scan_after_earlier_pages() -> None:
     class Broken(Source):
         async def page(self, first: int, end: int, samples: int) -> list[str]:
             if first > 10_000:
@@ -409,7 +409,7 @@ def test_the_error_of_a_page_ends_the_scan_after_the_pages_before_it() -> None:
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_an_export_has_every_row_and_tells_how_many(form: HistoryFormat) -> None:
+def test_export_has_and_counts_every_row(form: HistoryFormat) -> None:
     need(form)
     source, reported = Source(list(range(0, 70_000, 3))), list[int]()
 
@@ -421,11 +421,11 @@ def test_an_export_has_every_row_and_tells_how_many(form: HistoryFormat) -> None
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_no_rows_are_a_file_too(form: HistoryFormat) -> None:
+def test_empty_history_is_exported_as_a_file(form: HistoryFormat) -> None:
     assert exported(form) == []
 
 
-def test_a_server_that_thins_out_early_is_asked_again_with_care() -> None:
+def test_sampled_pages_are_requested_again_in_parts() -> None:
     source = Source(list(range(20_000)), most=900)
 
     count, data = export(source, "jsonl")
@@ -434,17 +434,17 @@ def test_a_server_that_thins_out_early_is_asked_again_with_care() -> None:
     assert data.decode().splitlines() == source.expected
 
 
-def test_care_does_not_believe_a_page_that_is_fuller_than_awaited() -> None:
+def test_careful_scan_checks_pages_that_are_larger_than_expected() -> None:
     source = Source([*range(5_000), *range(10**6, 10**6 + 5_000)], most=900)
 
     assert scanned(source, is_careful=True) == source.expected
 
 
-def test_rows_that_show_late_are_waited_for() -> None:
+def test_late_rows_are_awaited() -> None:
     class Late(Source):
         async def page(self, first: int, end: int, samples: int) -> list[str]:
             rows = await super().page(first, end, samples)
-            return rows if len(self.asked) > 2 else []
+            return rows if len(self.requests) > 2 else []
 
     with use_options(history_pauses=(0, 0, 0)):
         count, _ = export(Late([0, 1, 2], last_step=-1), "json")
@@ -452,7 +452,7 @@ def test_rows_that_show_late_are_waited_for() -> None:
     assert count == 3
 
 
-def test_missing_rows_are_an_error_with_the_rest_in_the_file() -> None:
+def test_missing_rows_raise_and_the_rest_is_exported() -> None:
     source, part = Source(list(range(5_000)), line_count=5_003), Memory()
 
     with pytest.raises(IncompleteHistoryError, match=r"5003 rows .* returned 5000") as caught:
@@ -464,13 +464,13 @@ def test_missing_rows_are_an_error_with_the_rest_in_the_file() -> None:
     assert (copy.expected, copy.found, str(copy)) == (5_003, 5_000, str(caught.value))
 
 
-def test_more_rows_than_counted_are_fine() -> None:
+def test_more_rows_than_counted_are_exported() -> None:
     count, _ = export(Source(list(range(100)), line_count=60), "json")
 
     assert count == 100
 
 
-def test_what_a_part_had_before_is_dropped() -> None:
+def test_export_replaces_the_contents_of_the_part() -> None:
     part = Memory(bytearray(b"old"))
 
     asyncio.run(export_history(Source([1]).pages, part, "jsonl", ahead=1))
@@ -495,7 +495,7 @@ def test_what_a_part_had_before_is_dropped() -> None:
         ("{}", "{}"),
     ],
 )
-def test_rows_become_strict(given: str, expected: str) -> None:
+def test_non_finite_numbers_become_null(given: str, expected: str) -> None:
     before, after = '{"before": 1.50}', '{"after": 1E5}'
 
     assert strict_rows([before, given, after]) == [before, expected, after]
@@ -519,7 +519,7 @@ def test_rows_become_strict(given: str, expected: str) -> None:
         {},
     ],
 )
-def test_a_row_that_is_no_object_is_an_error(row: Any) -> None:
+def test_row_that_is_not_an_object_raises(row: Any) -> None:
     with pytest.raises(ServerAnswerError, match="not a JSON object"):
         strict_rows(['{"a": 1}', row])
 
@@ -600,7 +600,7 @@ def broken(draw: st.DrawFn) -> str:
 
 @settings(max_examples=500, deadline=None)
 @given(rows=st.lists(broken(), min_size=1, max_size=3))
-def test_rows_are_accepted_as_a_parser_does(rows: list[str]) -> None:
+def test_strict_rows_accepts_what_a_json_parser_accepts(rows: list[str]) -> None:
     if not all(map(accepts, rows)):
         with pytest.raises(ServerAnswerError):
             strict_rows(rows)
@@ -613,7 +613,7 @@ def test_rows_are_accepted_as_a_parser_does(rows: list[str]) -> None:
 
 @settings(deadline=None)
 @given(rows=st.lists(records, max_size=8), ascii_only=st.booleans())
-def test_json_is_strict_and_else_the_same(rows: list[dict[str, Any]], ascii_only: bool) -> None:
+def test_exported_json_is_strict_and_otherwise_unchanged(rows: list[dict[str, Any]], ascii_only: bool) -> None:
     texts = [json.dumps(row, ensure_ascii=ascii_only) for row in rows]
 
     for form in ("json", "jsonl"):
@@ -621,7 +621,7 @@ def test_json_is_strict_and_else_the_same(rows: list[dict[str, Any]], ascii_only
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_half_a_surrogate_pair_can_be_written(form: HistoryFormat) -> None:
+def test_lone_surrogates_can_be_exported(form: HistoryFormat) -> None:
     rows = exported(form, '{"a": "x\ud800", "k\udfff": 1}', r'{"a": "x\ud800", "k\udfff": 1}')
 
     assert len(rows) == 2
@@ -629,7 +629,7 @@ def test_half_a_surrogate_pair_can_be_written(form: HistoryFormat) -> None:
 
 @settings(deadline=None)
 @given(rows=st.lists(records, max_size=8), per_page=st.integers(1, 8))
-def test_parquet_keeps_every_value(rows: list[dict[str, Any]], per_page: int) -> None:
+def test_parquet_preserves_every_value(rows: list[dict[str, Any]], per_page: int) -> None:
     need("parquet")
     from wandb_artifacts._history.parquet import ParquetWriter
 
@@ -691,7 +691,7 @@ def test_parquet_has_null_for_numbers_beyond_a_double() -> None:
     assert rows == [{"_step": None, "a": None, "b": "[null, 2]"}, {"_step": None, "a": 1.5, "b": None}]
 
 
-def test_parquet_brings_pages_of_different_columns_together() -> None:
+def test_parquet_merges_pages_with_different_columns() -> None:
     texts = [
         json.dumps({"_step": n, "a": n if n < 5_000 else n + 0.5, **({"late": "x"} if n == 19_999 else {})})
         for n in range(20_000)
@@ -703,11 +703,11 @@ def test_parquet_brings_pages_of_different_columns_together() -> None:
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_the_names_of_the_files(form: HistoryFormat) -> None:
+def test_history_file_is_named_after_its_format(form: HistoryFormat) -> None:
     assert history_file(form) == f"metrics_history.{form}"
 
 
-def test_formats_are_checked_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_format_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for form in ("json", "jsonl"):
         check_format(form)
     with pytest.raises(InvalidValueError, match="history_format='csv': must be 'json', 'jsonl' or 'parquet'"):
@@ -717,7 +717,7 @@ def test_formats_are_checked_before_any_work(monkeypatch: pytest.MonkeyPatch) ->
         check_format("parquet")
 
 
-def test_neither_pandas_nor_pyarrow_is_loaded_for_json() -> None:
+def test_json_export_imports_neither_pandas_nor_pyarrow() -> None:
     code = (
         "import sys, wandb_artifacts._history.export as h; h.check_format('json')\n"
         "assert not {'pandas', 'pyarrow', 'aiohttp', 'numpy'} & set(sys.modules), sorted(sys.modules)"

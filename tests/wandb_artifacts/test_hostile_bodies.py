@@ -1,4 +1,4 @@
-"""Servers that send too much, or echo the request: memory is bounded, and no secret appears anywhere."""
+"""Servers that send too much or echo the request: memory is limited, and no secret is shown."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 PATH = "e/p/r"
 MB = 2**20
 BUFFERS = 32 * MB
-"""The bytes that the sockets of a connection and their readers may hold."""
+"""The number of bytes that the sockets of a connection and their readers may buffer."""
 SECRET_HEADER = "hunter2-hunter2"
 
 
@@ -93,8 +93,8 @@ def test_compressed_responses_are_read_to_their_end(server: HostileServer, tmp_p
 
 
 @pytest.mark.parametrize("size", [5, 3 * MB])
-def test_body_is_read_as_far_as_announced(server: HostileServer, tmp_path: Path, size: int) -> None:
-    """In downloads and by fsspec."""
+def test_body_is_read_up_to_its_announced_size(server: HostileServer, tmp_path: Path, size: int) -> None:
+    """This holds in downloads and through fsspec."""
     sent = SimpleQueue[int]()
     server.documents["Run"]["project"]["run"]["files"] = page({**file_node(server.url), "sizeBytes": size})
     server.documents["RunFiles"]["project"]["run"]["files"] = page({**file_node(server.url), "sizeBytes": size})
@@ -141,7 +141,7 @@ def test_echoed_secrets_are_redacted(
     echo: Callable[[str], Callable[[BaseHTTPRequestHandler], None]],
     length: int,
 ) -> None:
-    """Also where the text of the server is cut within one."""
+    """Also where the server's text is truncated within a secret."""
     monkeypatch.setenv("WANDB_X_EXTRA_HTTP_HEADERS", json.dumps({"X-Team": SECRET_HEADER}))
     server.respond_raw = echo("x" * length)
 
@@ -153,7 +153,7 @@ def test_echoed_secrets_are_redacted(
         assert secret[:8] not in shown
 
 
-def test_redaction_of_every_form() -> None:
+def test_every_encoding_of_a_secret_is_redacted() -> None:
     secret = 'a"b/c d\\'
     redact = Redactor([secret, "abc", None])
 
@@ -162,7 +162,7 @@ def test_redaction_of_every_form() -> None:
     assert redact("abc") == "abc"
 
 
-def test_valid_bodies_arrive(server: HostileServer, tmp_path: Path) -> None:
+def test_valid_body_is_stored(server: HostileServer, tmp_path: Path) -> None:
     download_run(PATH, tmp_path)
 
     assert (tmp_path / "a.txt").read_bytes() == BODY

@@ -1,4 +1,4 @@
-"""`is_transient`."""
+"""Classification of errors as transient or permanent."""
 
 from types import SimpleNamespace
 
@@ -8,7 +8,7 @@ from wandb_artifacts import InvalidValueError, is_transient
 
 
 class CommError(Exception):
-    """Shaped like wandb.errors.CommError: the error behind it is in `exc`."""
+    """Like wandb.errors.CommError, with the original error in `exc`."""
 
     def __init__(self, exc: Exception | None) -> None:
         super().__init__("<no message>")
@@ -65,6 +65,6 @@ def endless() -> Exception:
     ],
     ids=repr,
 )
-def test_is_transient(error: BaseException, expected: bool) -> None:
-    """Server trouble and broken connections pass; a refusal does not."""
+def test_is_transient_classifies_errors(error: BaseException, expected: bool) -> None:
+    """Server errors and broken connections are transient; a refusal is permanent."""
     assert is_transient(error) is expected

@@ -1,4 +1,4 @@
-"""References that mean something else than the function or command they are given to, and objects of the SDK."""
+"""References of another kind than the function or command expects, and objects of the SDK."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
         (["sweep", "https://wandb.ai/t/p/runs/x"], "is not a sweep but a run; use 'wandb-artifacts run'"),
     ],
 )
-def test_command_names_what_was_meant(arguments: list[str], meant: str) -> None:
+def test_command_names_the_right_command(arguments: list[str], meant: str) -> None:
     done = command(*arguments, WANDB_ENTITY="")
 
     assert done.returncode == 2
@@ -47,7 +47,7 @@ def test_command_names_what_was_meant(arguments: list[str], meant: str) -> None:
         raise ValueError(done.stderr)
 
 
-def test_sweep_in_place_of_a_run_is_named(backend: WandbBackend, tmp_path: Path) -> None:
+def test_sweep_in_place_of_a_run_is_reported(backend: WandbBackend, tmp_path: Path) -> None:
     sweep, run = backend.sweep(["one"]), backend.path("one")
 
     with pytest.raises(NotFoundError, match="It is a sweep; use download_sweep"):
@@ -69,7 +69,7 @@ def test_list_recognizes_sweeps_and_projects(backend: WandbBackend) -> None:
 
 @dataclass
 class FromSdk:
-    """The attributes that runs and sweeps of the wandb SDK have in common."""
+    """The common attributes of the wandb SDK's runs and sweeps."""
 
     entity: str = "team"
     project: str = "a b"
@@ -105,7 +105,7 @@ def test_run_of_the_sdk_is_downloaded(backend: WandbBackend, tmp_path: Path) -> 
     assert [run.run.id for run in download_sweep(sweep, tmp_path / "sweep").runs] == ["one"]
 
 
-def test_error_about_the_cloud_names_the_host_that_users_know(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_error_about_the_cloud_names_wandb_ai(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("WANDB_API_KEY", "WANDB_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))

@@ -1,4 +1,4 @@
-"""The rule for paged lists: a page that is not valid raises."""
+"""Pages of lists: an invalid page raises."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EDGE: dict[str, Any] = {"node": {"name": "a"}, "cursor": "1"}
         ({"edges": [EDGE], "pageInfo": {"hasNextPage": True, "endCursor": "2"}}, "2"),
     ],
 )
-def test_valid_pages(connection: Mapping[str, Any], expected: str | None) -> None:
+def test_valid_page_has_the_next_cursor(connection: Mapping[str, Any], expected: str | None) -> None:
     assert read_page(connection, "it").next_cursor == expected
 
 
@@ -46,7 +46,7 @@ def test_valid_pages(connection: Mapping[str, Any], expected: str | None) -> Non
         ({"edges": [{"node": {}, "cursor": ""}], "pageInfo": {"hasNextPage": True}}, "no cursor"),
     ],
 )
-def test_invalid_pages_raise(connection: object, reason: str) -> None:
+def test_invalid_page_raises(connection: object, reason: str) -> None:
     with pytest.raises(ServerAnswerError, match=rf"^it: W&B returned an invalid .*{reason}"):
         read_page(connection, "it")
 
@@ -73,7 +73,7 @@ def test_all_pages_are_requested_in_order() -> None:
 
 
 @pytest.mark.parametrize(
-    "cursors", [{None: "a", "a": "a"}, {None: "a", "a": "b", "b": "a"}], ids=["same cursor", "two in turns"]
+    "cursors", [{None: "a", "a": "a"}, {None: "a", "a": "b", "b": "a"}], ids=["same cursor", "alternating cursors"]
 )
 def test_stalled_pagination_raises(cursors: Mapping[str | None, str | None]) -> None:
     with pytest.raises(ServerAnswerError, match="pagination stalled"):

@@ -1,4 +1,4 @@
-"""Proxies, extra headers and certificates: for requests, for file downloads, for `wandb://`."""
+"""Proxies, extra headers and certificates, for requests, file downloads and `wandb://`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HEADERS = {"X-Team": "hidden-header"}
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No proxies or certificates but those of the test."""
+    """Remove proxies and certificates from the environment."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "WANDB_HTTP_PROXY", "WANDB_HTTPS_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
@@ -41,7 +41,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def proxy(backend: WandbBackend) -> Iterator[ForwardProxy]:
-    """A proxy that alone resolves the host name `wandb.test`, which is the server."""
+    """Start a proxy that resolves `wandb.test` to the server; nothing else resolves it."""
     url = urlsplit(backend.server.url)
     with ForwardProxy(hosts={"wandb.test": (url.hostname or "", url.port or 0)}) as proxy:
         yield proxy
@@ -60,10 +60,10 @@ def read_as_filesystem(path: str) -> bytes:
 
 
 @pytest.mark.parametrize("how", ["WANDB_HTTP_PROXY", "settings"])
-def test_downloads_and_requests_go_through_the_proxy_of_wandb(
+def test_downloads_and_requests_use_the_proxy_of_wandb(
     backend: WandbBackend, proxy: ForwardProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    """The SDK's own proxy settings also hold for a server on loopback."""
+    """The SDK's own proxy settings apply to loopback too."""
     run, sweep = backend.run(files=FILES), backend.sweep(["s"], files=FILES)
     connection = None
     if how == "settings":
@@ -84,8 +84,10 @@ def test_downloads_and_requests_go_through_the_proxy_of_wandb(
     assert len([path for path in paths if path != "/graphql"]) == 5
 
 
-def test_proxy_of_the_environment(backend: WandbBackend, proxy: ForwardProxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in the SDK, HTTP_PROXY is not used for loopback, nor for hosts in NO_PROXY."""
+def test_environment_proxy_is_used_except_for_loopback(
+    backend: WandbBackend, proxy: ForwardProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in the SDK, hosts in NO_PROXY are excluded too."""
     monkeypatch.setenv("HTTP_PROXY", proxy.url)
 
     assert Client().default_entity() == "local"
@@ -103,7 +105,7 @@ def test_proxy_of_the_environment(backend: WandbBackend, proxy: ForwardProxy, mo
 @pytest.mark.parametrize(
     ("no_proxy", "is_direct"), [("10.0.0.0/8", True), ("10.1.2.3", True), ("11.0.0.0/8", False), ("rubbish/8", False)]
 )
-def test_no_proxy_takes_networks(
+def test_no_proxy_supports_networks(
     proxy: ForwardProxy, monkeypatch: pytest.MonkeyPatch, no_proxy: str, is_direct: bool
 ) -> None:
     from wandb_artifacts._client.http import _environment_proxy
@@ -115,7 +117,7 @@ def test_no_proxy_takes_networks(
     assert (_environment_proxy(URL("http://10.1.2.3/")) is None) == is_direct
 
 
-def test_credentials_of_the_proxy_go_to_the_proxy_only(backend: WandbBackend, tmp_path: Path) -> None:
+def test_proxy_credentials_are_sent_to_the_proxy_only(backend: WandbBackend, tmp_path: Path) -> None:
     run = backend.run(files=FILES)
     with ForwardProxy(credentials="user:password") as proxy:
         in_url = Connection(http_proxy=proxy.url.replace("//", "//user:password@"))
@@ -129,7 +131,7 @@ def test_credentials_of_the_proxy_go_to_the_proxy_only(backend: WandbBackend, tm
     assert caught.value.status == 407
 
 
-def test_a_proxy_that_is_down_is_named_without_its_password(backend: WandbBackend) -> None:
+def test_unreachable_proxy_is_named_without_its_password(backend: WandbBackend) -> None:
     client = Client(Connection(http_proxy="http://user:hidden@127.0.0.1:9"), timeout=0.3)
 
     with pytest.raises(ServerUnavailableError, match=r"no connection to the proxy 127\.0\.0\.1") as caught:
@@ -139,22 +141,22 @@ def test_a_proxy_that_is_down_is_named_without_its_password(backend: WandbBacken
 
 
 @pytest.mark.parametrize("redirects", [False, True], ids=["signed", "redirected"])
-def test_extra_headers_go_to_wandb_only(
+def test_extra_headers_are_sent_to_wandb_only(
     backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, redirects: bool
 ) -> None:
-    """Neither a signed URL nor a redirect takes them to another host; nor does a link to another server."""
+    """Neither a signed URL nor a redirect sends them to another host."""
     run = backend.run(files=FILES)
     with SignedUrlProxy(backend.server, redirects=redirects) as front:
         monkeypatch.setenv("WANDB_BASE_URL", front.url)
         monkeypatch.setenv("WANDB_X_EXTRA_HTTP_HEADERS", '{"X-Team": "hidden-header"}')
         download_run(run, tmp_path)
 
-    assert {headers.get("X-Team") for headers in front.asked} == {"hidden-header"}
-    assert len(front.seen) == 2
-    assert "hidden-header" not in str(front.seen)
+    assert {headers.get("X-Team") for headers in front.api_headers} == {"hidden-header"}
+    assert len(front.storage_headers) == 2
+    assert "hidden-header" not in str(front.storage_headers)
 
 
-def test_extra_headers_do_not_follow_a_link_to_another_server(
+def test_extra_headers_are_not_sent_to_a_server_from_a_url(
     backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backend.run(files=FILES)
@@ -164,8 +166,8 @@ def test_extra_headers_do_not_follow_a_link_to_another_server(
         monkeypatch.setenv("WANDB_X_EXTRA_HTTP_HEADERS", '{"X-Team": "hidden-header"}')
         download_run(f"{front.url}/local/p/runs/r", tmp_path / "to")
 
-    assert front.asked
-    assert "hidden-header" not in str(front.asked)
+    assert front.api_headers
+    assert "hidden-header" not in str(front.api_headers)
 
 
 def test_extra_headers_are_redacted_in_errors(backend: WandbBackend) -> None:
@@ -205,7 +207,7 @@ def trust_settings(how: str, authority: trustme.CA, folder: Path) -> tuple[dict[
 
 
 @pytest.mark.parametrize("how", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "WANDB_INSECURE_DISABLE_SSL", "settings"])
-def test_a_private_certificate(
+def test_private_certificate_can_be_trusted(
     backend: WandbBackend,
     secure: SignedUrlProxy,
     authority: trustme.CA,
@@ -228,21 +230,21 @@ def test_a_private_certificate(
     assert (content, entity) == (b"a", "local")
 
 
-def test_a_certificate_that_is_not_trusted_is_a_permanent_error(
+def test_untrusted_certificate_is_a_permanent_error(
     backend: WandbBackend, secure: SignedUrlProxy, tmp_path: Path
 ) -> None:
     with pytest.raises(ServerAnswerError, match=r"certificate of 127\.0\.0\.1 is not trusted; set SSL_CERT_FILE"):
         download_run(backend.run(), tmp_path)
 
 
-def test_a_bundle_that_cannot_be_read_is_named(secure: SignedUrlProxy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_bundle_is_named(secure: SignedUrlProxy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")
 
     with pytest.raises(InvalidValueError, match=r"REQUESTS_CA_BUNDLE='/nowhere/ca\.pem': cannot be read"):
         Client().default_entity()
 
 
-def test_https_goes_through_a_tunnel_of_the_proxy(
+def test_https_uses_a_tunnel_through_the_proxy(
     backend: WandbBackend,
     secure: SignedUrlProxy,
     authority: trustme.CA,
@@ -263,4 +265,4 @@ def test_https_goes_through_a_tunnel_of_the_proxy(
     assert {request.method for request in proxy.requests} == {"CONNECT"}
     assert hosts(proxy) == {urlsplit(secure.url).netloc, urlsplit(secure.storage).netloc}
     assert not [request for request in proxy.requests if {"authorization", "x-team"} & set(request.headers)]
-    assert {headers.get("X-Team") for headers in secure.asked} == {"hidden-header"}
+    assert {headers.get("X-Team") for headers in secure.api_headers} == {"hidden-header"}

@@ -1,4 +1,4 @@
-"""Files that a download makes of a run beside its own: identity, config, summary and console output."""
+"""Records that a download adds to a run's files: identity, config, summary and console output."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def read(path: Path) -> Any:
     return json.loads(path.read_text())
 
 
-def test_identity_and_config_of_a_run(backend: WandbBackend, tmp_path: Path) -> None:
+def test_records_have_identity_and_config(backend: WandbBackend, tmp_path: Path) -> None:
     metadata = {"wandb-metadata.json": b'{"host": "node-7"}'}
     path = backend.run(
         files=metadata,
@@ -81,8 +81,8 @@ def log_console(backend: WandbBackend, *lines: str) -> None:
 
 
 @pytest.mark.parametrize("ends", [True, False])
-def test_console_lines_become_a_file(backend: WandbBackend, tmp_path: Path, ends: bool) -> None:
-    """Of a run that was killed, or that still runs, the SDK has uploaded no `output.log`."""
+def test_console_lines_are_stored_as_a_file(backend: WandbBackend, tmp_path: Path, ends: bool) -> None:
+    """The SDK uploads `output.log` only when a run ends normally."""
     path = backend.run(ends=False)
     lines = [f"line {number}" for number in range(7)]
     log_console(backend, *lines)
@@ -101,7 +101,7 @@ def test_console_lines_become_a_file(backend: WandbBackend, tmp_path: Path, ends
 
 
 @pytest.mark.parametrize("name", ["output.log", "output_rank0.log", "Output.log"])
-def test_file_of_the_run_is_its_console_output(backend: WandbBackend, tmp_path: Path, name: str) -> None:
+def test_uploaded_log_replaces_console_lines(backend: WandbBackend, tmp_path: Path, name: str) -> None:
     path = backend.run(files={name: b"of the SDK\n"}, ends=False)
     log_console(backend, "a line")
 
@@ -139,7 +139,7 @@ def test_listing_has_config_and_console_output(backend: WandbBackend, tmp_path: 
     assert read(tmp_path / "copy" / "config.json")["lr"] == 0.1
 
 
-def test_files_of_the_run_hide_generated_ones_in_a_listing(backend: WandbBackend) -> None:
+def test_uploaded_files_hide_generated_ones_in_a_listing(backend: WandbBackend) -> None:
     path = backend.run(files={"config.json": b"mine", "output.log": b"mine"}, config=json.dumps(CONFIG))
     fs = WandbFileSystem(skip_instance_cache=True)
 
@@ -150,7 +150,7 @@ NAMES = ("config.json", "run.json", "summary.json", "manifest.json")
 
 
 @pytest.mark.parametrize("place", ["local", "memory://preserved"])
-def test_files_that_no_download_wrote_are_preserved(backend: WandbBackend, tmp_path: Path, place: str) -> None:
+def test_foreign_files_are_preserved(backend: WandbBackend, tmp_path: Path, place: str) -> None:
     import fsspec
 
     path = backend.run(config=json.dumps(CONFIG))
@@ -168,7 +168,7 @@ def test_files_that_no_download_wrote_are_preserved(backend: WandbBackend, tmp_p
     assert second.preserved == ()
 
 
-def test_changed_record_is_preserved_and_own_ones_are_replaced(backend: WandbBackend, tmp_path: Path) -> None:
+def test_edited_record_is_preserved_and_others_are_replaced(backend: WandbBackend, tmp_path: Path) -> None:
     path = backend.run(summary={"x": 1}, ends=False)
     download_run(path, tmp_path)
     (tmp_path / "config.json").write_text("edited")
@@ -200,7 +200,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[HostileServer]:
         ({"logLineCount": 3}, "output.log"),
     ],
 )
-def test_records_that_cannot_be_made_are_missing(
+def test_invalid_records_are_reported_as_missing(
     server: HostileServer, tmp_path: Path, changes: dict[str, Any], name: str
 ) -> None:
     server.documents["Run"]["project"]["run"].update(changes)
@@ -214,7 +214,7 @@ def test_records_that_cannot_be_made_are_missing(
     assert (tmp_path / "a.txt").exists()
 
 
-def test_server_without_pages_of_console_lines(server: HostileServer, tmp_path: Path) -> None:
+def test_console_is_read_from_a_server_without_paging(server: HostileServer, tmp_path: Path) -> None:
     server.documents["Run"]["project"]["run"]["logLineCount"] = 2
 
     def respond(operation: str, variables: dict[str, Any]) -> object:
@@ -233,7 +233,7 @@ def test_server_without_pages_of_console_lines(server: HostileServer, tmp_path: 
     assert (tmp_path / "output.log").read_text() == "one\n[rank1] two \\ud800\n"
 
 
-def test_names_with_half_a_surrogate_pair_are_encoded(server: HostileServer, tmp_path: Path) -> None:
+def test_names_with_a_lone_surrogate_are_encoded(server: HostileServer, tmp_path: Path) -> None:
     node = {**file_node(server.url), "name": "a\ud800.txt"}
     server.documents["Run"]["project"]["run"]["files"] = page(node)
 

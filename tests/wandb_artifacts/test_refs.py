@@ -33,20 +33,20 @@ parts = st.text(string.ascii_letters + string.digits + "-_. üß%", min_size=1, 
         ("http://h/runs/runs/runs/runs", RunRef("runs", "runs", "runs", "http://h")),
     ],
 )
-def test_parse_run(text: str, expected: RunRef) -> None:
-    """Every form that people paste is parsed."""
+def test_every_form_of_run_reference_is_parsed(text: str, expected: RunRef) -> None:
+    """These are the forms that people paste."""
     assert RunRef.parse(text) == expected
 
 
-def test_parse_completes_with_defaults() -> None:
-    """A bare id takes what it lacks from the defaults; what it says itself wins."""
+def test_bare_run_id_is_completed_with_defaults() -> None:
+    """Parts that the reference has win over the defaults."""
     assert RunRef.parse("abc123", entity="team", project="vision") == RUN
     assert RunRef.parse("vision/abc123", entity="team", project="other") == RUN
     assert RunRef.parse("a/b/c", host="http://h/") == RunRef("a", "b", "c", "http://h")
 
 
 @pytest.mark.parametrize(
-    ("text", "field", "says"),
+    ("text", "field", "message"),
     [
         ("abc123", "run", "has no entity"),
         ("vision/abc123", "run", "has no entity"),
@@ -65,18 +65,17 @@ def test_parse_completes_with_defaults() -> None:
         ("", "run", "has no entity"),
     ],
 )
-def test_parse_refuses(text: str, field: str, says: str) -> None:
+def test_invalid_run_reference_raises(text: str, field: str, message: str) -> None:
     """Errors have field, reason and remedy; passwords are not shown."""
     with pytest.raises(InvalidValueError) as caught:
         RunRef.parse(text)
 
     assert caught.value.field == field
-    assert says in str(caught.value)
+    assert message in str(caught.value)
     assert "secret" not in str(caught.value)
 
 
-def test_sweep_and_run_differ() -> None:
-    """A sweep is not a run, whatever its parts."""
+def test_sweep_and_run_are_not_equal() -> None:
     sweep = SweepRef.parse("https://wandb.ai/team/vision/sweeps/abc123")
 
     assert sweep == SweepRef("team", "vision", "abc123")
@@ -86,7 +85,7 @@ def test_sweep_and_run_differ() -> None:
 
 
 @given(entity=parts, project=parts, run_id=parts)
-def test_round_trip(entity: str, project: str, run_id: str) -> None:
+def test_run_reference_round_trips(entity: str, project: str, run_id: str) -> None:
     """Printed and linked references are parsed back to the same reference."""
     run = RunRef(entity, project, run_id, "http://127.0.0.1:8080")
 
@@ -107,8 +106,7 @@ def test_error_survives_pickling() -> None:
 
 
 @pytest.mark.parametrize("host", ["https://api.wandb.ai", "https://api.wandb.ai/", None])
-def test_cloud_app(host: str | None) -> None:
-    """API URLs of the cloud map to its app."""
+def test_cloud_api_maps_to_its_app(host: str | None) -> None:
     assert app_url(host) == "https://forge.coreweave.com/wandb"
 
 
@@ -128,7 +126,7 @@ ARTIFACT = ArtifactRef("team", "vision", "model", "v3")
         ("http://h/artifacts/artifacts/artifacts/artifacts/artifacts/artifacts", "http://h"),
     ],
 )
-def test_parse_artifact(text: str, expected: ArtifactRef | str) -> None:
+def test_every_form_of_artifact_reference_is_parsed(text: str, expected: ArtifactRef | str) -> None:
     """Every form that people paste is parsed; without an alias it is the latest version."""
     found = ArtifactRef.parse(text)
 
@@ -139,7 +137,7 @@ def test_parse_artifact(text: str, expected: ArtifactRef | str) -> None:
         assert found == expected
 
 
-def test_artifact_completes_with_defaults() -> None:
+def test_artifact_name_is_completed_with_defaults() -> None:
     """A name alone takes what it lacks from the defaults; what it states itself wins."""
     assert ArtifactRef.parse("model:v3", entity="team", project="vision") == ARTIFACT
     assert ArtifactRef.parse("vision/model:v3", entity="team", project="other") == ARTIFACT
@@ -147,7 +145,7 @@ def test_artifact_completes_with_defaults() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "field", "says"),
+    ("text", "field", "message"),
     [
         ("model:v3", "artifact", "has no entity; write entity/project/name:alias"),
         ("team/vision", "artifact", "add the name of an artifact"),
@@ -161,13 +159,13 @@ def test_artifact_completes_with_defaults() -> None:
         ("https://wandb.ai/team/vision/artifacts/kind", "artifact", "is not an artifact but a page of a project"),
     ],
 )
-def test_parse_artifact_refuses(text: str, field: str, says: str) -> None:
+def test_invalid_artifact_reference_raises(text: str, field: str, message: str) -> None:
     """Errors have field, reason and remedy."""
     with pytest.raises(InvalidValueError) as caught:
         ArtifactRef.parse(text)
 
     assert caught.value.field == field
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_artifact_version_is_not_an_alias() -> None:
@@ -178,7 +176,7 @@ def test_artifact_version_is_not_an_alias() -> None:
 
 
 @given(entity=parts, project=parts, name=parts, alias=parts)
-def test_artifact_round_trip(entity: str, project: str, name: str, alias: str) -> None:
+def test_artifact_reference_round_trips(entity: str, project: str, name: str, alias: str) -> None:
     """Printed and linked references are parsed back to the same reference; a link needs the type."""
     artifact = ArtifactRef(entity, project, name, alias, "http://127.0.0.1:8080", "kind")
 

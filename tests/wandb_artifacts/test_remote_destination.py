@@ -1,4 +1,4 @@
-"""A file system that fails as others do, in memory: what is sent to it is checked, and tried again."""
+"""Remote destinations that fail: uploads are verified and retried."""
 
 import hashlib
 import threading
@@ -18,7 +18,7 @@ from wandb_artifacts._errors import DestinationError
 
 
 class Faulty(MemoryFileSystem):  # type: ignore[misc]
-    """A store with tags; what it does wrong next is in `faults`."""
+    """A store with tags, which applies one of `faults` to each upload."""
 
     protocol = "faulty"
     faults: ClassVar[deque[Callable[[bytes], bytes]]] = deque()
@@ -119,7 +119,7 @@ def test_failed_uploads_are_retried(
 
 @ways
 @pytest.mark.parametrize(
-    ("fault", "attempts", "says"),
+    ("fault", "attempts", "message"),
     [
         (corrupted, 3, "the stored data differs from what was sent"),
         (cut, 3, "3 bytes were stored of 4 sent"),
@@ -127,21 +127,21 @@ def test_failed_uploads_are_retried(
         (forbidden, 1, "access denied; check the credentials and storage_options"),
     ],
 )
-def test_permanent_store_errors_are_not_retried(
-    target: Target, send: Callable[[Target], Stat], fault: Callable[[bytes], bytes], attempts: int, says: str
+def test_failed_upload_raises_after_its_attempts(
+    target: Target, send: Callable[[Target], Stat], fault: Callable[[bytes], bytes], attempts: int, message: str
 ) -> None:
-    """Not for ever, and not at all where it would not help."""
+    """A permanent error is not retried."""
     Faulty.faults.extend([fault] * 5)
 
-    with pytest.raises(DestinationError, match=says) as caught:
+    with pytest.raises(DestinationError, match=message) as caught:
         send(target)
 
     assert len(Faulty.sent) == attempts
     assert f"{target.url}/a" in str(caught.value)
 
 
-def test_tags_that_only_look_like_digests(target: Target) -> None:
-    """A store that encrypts has such: the first file is read back, and then it is known."""
+def test_tags_that_are_not_digests_are_detected_once(target: Target) -> None:
+    """A store that encrypts has such tags: the first file is read back, the others are not."""
     Faulty.tag = staticmethod(lambda data: hashlib.md5(b"secret" + data).hexdigest())
     target.write("a", b"1")
     assert len(Faulty.opened) == 1
@@ -150,8 +150,8 @@ def test_tags_that_only_look_like_digests(target: Target) -> None:
     assert len(Faulty.opened) == 1
 
 
-def test_one_request_at_a_time(target: Target) -> None:
-    """A file system that is not asynchronous may keep one connection."""
+def test_synchronous_store_gets_one_request_at_a_time(target: Target) -> None:
+    """Such a filesystem may have a single connection."""
     never = threading.Event()
 
     def slow(data: bytes) -> bytes:

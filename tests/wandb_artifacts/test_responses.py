@@ -1,4 +1,4 @@
-"""Responses of the wrong shape: a failure is a DownloadError that names the field, and nothing passes as complete."""
+"""Malformed responses: the error is a DownloadError that names the field, and nothing passes as complete."""
 
 from __future__ import annotations
 
@@ -128,7 +128,9 @@ CALLS: Mapping[str, tuple[str, Callable[[Path], Awaitable[object]]]] = {
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_wrong_shapes_raise_only_errors_of_this_package(server: HostileServer, tmp_path: Path, call: str) -> None:
+def test_malformed_responses_raise_only_errors_of_this_package(
+    server: HostileServer, tmp_path: Path, call: str
+) -> None:
     operation, work = CALLS[call]
     valid = {"data": server.documents[operation]}
 
@@ -164,7 +166,7 @@ def test_wrong_shapes_raise_only_errors_of_this_package(server: HostileServer, t
     "body",
     [b"", b"<html>", b"null", b"[]", b'"x"', b"\xff", b'{"data":', encode(DEEP), b'{"data": null}', b'{"errors": [1]}'],
 )
-def test_bodies_that_are_no_response_are_refused(server: HostileServer, tmp_path: Path, body: bytes) -> None:
+def test_invalid_bodies_are_refused(server: HostileServer, tmp_path: Path, body: bytes) -> None:
     server.respond = lambda _, __: body
 
     with pytest.raises(ServerAnswerError, match=rf"^run {PATH}: "):
@@ -180,7 +182,7 @@ def test_errors_name_the_field_and_not_its_value(server: HostileServer, tmp_path
     assert "hidden" not in str(caught.value)
 
 
-def test_numeric_strings_are_sizes(server: HostileServer, tmp_path: Path) -> None:
+def test_size_may_be_a_numeric_string(server: HostileServer, tmp_path: Path) -> None:
     server.documents["Run"]["project"]["run"]["files"]["edges"][0]["node"]["sizeBytes"] = "5"
 
     assert download_run(PATH, tmp_path).files[0].size == 5
@@ -204,13 +206,13 @@ def broken_lists(url: str) -> dict[str, list[Any]]:
         "null pageInfo": [{"edges": edges, "pageInfo": None}],
         "unknown end": [{"edges": edges, "pageInfo": {"hasNextPage": None}}],
         "empty page that continues": [{"edges": [], "pageInfo": more}],
-        "cursors in turns": [page(one, following="A"), page(two, following="B"), page(one, following="A")] * 3,
+        "alternating cursors": [page(one, following="A"), page(two, following="B"), page(one, following="A")] * 3,
     }
 
 
 @pytest.mark.parametrize("case", broken_lists(""))
-def test_lists_without_a_consistent_end_are_refused(server: HostileServer, tmp_path: Path, case: str) -> None:
-    """By downloads of runs and sweeps and by listings."""
+def test_inconsistent_pagination_is_refused(server: HostileServer, tmp_path: Path, case: str) -> None:
+    """Downloads of runs and sweeps and listings refuse it."""
     pages = broken_lists(server.url)[case]
 
     def files_of(left: list[Any]) -> Callable[[str, dict[str, Any]], object]:
@@ -260,7 +262,7 @@ def test_lists_without_a_consistent_end_are_refused(server: HostileServer, tmp_p
 
 
 @pytest.mark.parametrize("field", ["project", "run"])
-def test_null_means_not_found(server: HostileServer, tmp_path: Path, field: str) -> None:
+def test_null_run_raises_not_found(server: HostileServer, tmp_path: Path, field: str) -> None:
     server.documents["Run"] = {"project": None if field == "project" else {"run": None}}
 
     with pytest.raises(NotFoundError):
@@ -268,7 +270,7 @@ def test_null_means_not_found(server: HostileServer, tmp_path: Path, field: str)
 
 
 def test_hostile_manifests_raise_only_errors_of_this_package(server: HostileServer, tmp_path: Path) -> None:
-    """In verifications and in downloads, which read the manifest of an earlier call."""
+    """Verifications and downloads read the manifest of an earlier call."""
     download_run(PATH, tmp_path / "run")
     download_sweep("e/p/s", tmp_path / "sweep")
 
@@ -297,15 +299,15 @@ def test_hostile_manifests_raise_only_errors_of_this_package(server: HostileServ
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"\xff\xfe", b"[]", b"null", encode(DEEP), b"1e999", b'{"version": 1}'])
-def test_files_that_are_no_manifest_are_not_found(tmp_path: Path, text: bytes) -> None:
+def test_invalid_manifest_raises_not_found(tmp_path: Path, text: bytes) -> None:
     (tmp_path / "manifest.json").write_bytes(text)
 
     with pytest.raises(NotFoundError):
         verify_download(tmp_path)
 
 
-def test_results_of_valid_responses(server: HostileServer, tmp_path: Path) -> None:
-    """The responses that these tests change are valid as they are."""
+def test_unmodified_responses_are_valid(server: HostileServer, tmp_path: Path) -> None:
+    """The other tests modify these responses."""
     result = download_run(PATH, tmp_path)
 
     assert dataclasses.replace(result, files=()).failed == ()

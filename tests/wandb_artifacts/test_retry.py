@@ -1,4 +1,4 @@
-"""When something is tried again, and when no more."""
+"""Retries and their limits."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def quick_retries() -> Iterator[None]:
 
 
 def failing(*errors: TransientError | None) -> Callable[[], Awaitable[float]]:
-    """Fails so, one error after the other, and then tells the time."""
+    """Return a call that raises these errors in turn, and then returns the time."""
     left = list(errors)
 
     async def attempt() -> float:
@@ -41,8 +41,7 @@ def failing(*errors: TransientError | None) -> Callable[[], Awaitable[float]]:
     return attempt
 
 
-def test_progress_begins_the_count_anew() -> None:
-    """An attempt that got somewhere is not one of those in vain."""
+def test_progress_resets_the_attempts() -> None:
     gained = 0
 
     async def attempt() -> int:
@@ -57,7 +56,7 @@ def test_progress_begins_the_count_anew() -> None:
 
 
 def test_attempts_are_limited() -> None:
-    """The error says what was attempted, what happened and how often; nothing hangs on it that could tell more."""
+    """The error has what failed, why and how often; it has no cause that could leak more."""
     attempt = failing(*[TransientError("W&B responded with 500")] * 100)
 
     with pytest.raises(ServerUnavailableError, match=r"the list: W&B responded with 500 \(8 attempts\)") as caught:
@@ -66,8 +65,7 @@ def test_attempts_are_limited() -> None:
     assert caught.value.__cause__ is None
 
 
-def test_a_server_that_asks_for_quiet_gets_it() -> None:
-    """While one request waits for Retry-After, no other is sent."""
+def test_retry_after_pauses_all_requests() -> None:
     limited = TransientError("W&B responded with 429", retry_after=0.3, pauses_all=True)
 
     async def main() -> tuple[float, float]:
@@ -82,8 +80,8 @@ def test_a_server_that_asks_for_quiet_gets_it() -> None:
     assert min(asyncio.run(main())) >= 0.3
 
 
-def test_retry_after_is_obeyed() -> None:
-    """Also where it concerns one request alone."""
+def test_retry_after_delays_the_retry() -> None:
+    """This holds also where it concerns a single request."""
     begin = time.monotonic()
 
     end = asyncio.run(Retrier()(failing(TransientError("W&B responded with 500", retry_after=0.2)), what="it"))
@@ -91,8 +89,8 @@ def test_retry_after_is_obeyed() -> None:
     assert end - begin >= 0.2
 
 
-def test_too_long_a_quiet_is_not_waited_for() -> None:
-    """A server that is to be left alone for a day is not there."""
+def test_long_retry_after_raises_at_once() -> None:
+    """A server that is unavailable for a day is down."""
     attempt = failing(TransientError("W&B responded with 503", retry_after=86400.0))
 
     with pytest.raises(ServerUnavailableError):
@@ -102,20 +100,19 @@ def test_too_long_a_quiet_is_not_waited_for() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"), [(None, None), ("3", 3.0), ("-1", 0.0), ("soon", None), ("", None), ("nan", None)]
 )
-def test_retry_after(text: str | None, expected: float | None) -> None:
+def test_retry_after_in_seconds_is_parsed(text: str | None, expected: float | None) -> None:
     assert read_retry_after(text) == expected
 
 
-def test_retry_after_as_a_date() -> None:
-    """The header may name the moment."""
+def test_retry_after_date_is_parsed() -> None:
     found = read_retry_after(email.utils.formatdate(time.time() + 100, usegmt=True))
 
     assert found is not None
     assert 50 < found <= 100
 
 
-def test_a_server_that_is_down_is_not_asked_for_each_file(backend: WandbBackend, tmp_path: Path) -> None:
-    """Once something was given up while nothing else got through, the rest fails at once; all of it is listed."""
+def test_unreachable_server_fails_the_remaining_files_at_once(backend: WandbBackend, tmp_path: Path) -> None:
+    """After one file failed while nothing else succeeded, the others fail without a retry; all are listed."""
     path = backend.run(files={f"f{index}": b"x" for index in range(5)})
     fault = backend.server.faults.add(Fault("download", status=500, count=None))
 
@@ -126,7 +123,7 @@ def test_a_server_that_is_down_is_not_asked_for_each_file(backend: WandbBackend,
     assert backend.server.faults.fired(fault) == ATTEMPTS
 
 
-def test_a_file_that_stays_wrong_does_not_stand_for_the_server(backend: WandbBackend, tmp_path: Path) -> None:
+def test_wrong_bytes_do_not_affect_other_files(backend: WandbBackend, tmp_path: Path) -> None:
     """Wrong bytes are not an outage: the next file has its own attempts."""
     path = backend.run(files={"a": b"a", "b": b"b"})
     backend.server.faults.add(Fault("download", target="a", wrong_bytes=True, count=None))

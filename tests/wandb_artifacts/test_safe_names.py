@@ -1,4 +1,4 @@
-"""Names from the server as paths."""
+"""Names from the server as safe paths."""
 
 import re
 import unicodedata
@@ -28,7 +28,7 @@ ordinary = st.lists(
 
 
 def folded(path: str) -> str:
-    """As a file system may compare it that ignores case and normal forms."""
+    """Return the path as a file system compares it that ignores case and normal forms."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())
 
 
@@ -49,8 +49,8 @@ def assert_safe(path: str) -> None:
 @given(names)
 @example("")
 @example("/".join("a" * 1000))
-def test_safe(name: str) -> None:
-    """No name leads out of its folder, nor is it anything but a file name on any system."""
+def test_safe_path_stays_inside_its_folder(name: str) -> None:
+    """The path is a valid file name on any system."""
     assert_safe(safe_path(name))
 
 
@@ -61,8 +61,7 @@ def test_safe(name: str) -> None:
 @example("a//b", "a/%~/b")
 @example("%2", "%\x32")
 @example("con", "%63on")
-def test_injective(one: str, other: str) -> None:
-    """Two names never have one path."""
+def test_different_names_have_different_paths(one: str, other: str) -> None:
     assert (safe_path(one) == safe_path(other)) is (one == other)
 
 
@@ -73,7 +72,7 @@ def test_injective(one: str, other: str) -> None:
 @example("config.yaml")
 @example("console.log")
 @example("wandb-metadata.json")
-def test_ordinary_names_stay(name: str) -> None:
+def test_ordinary_names_do_not_change(name: str) -> None:
     assert safe_path(name) == name
     assert safe_paths([name, "another/file"])[name] == name
 
@@ -95,13 +94,13 @@ def test_ordinary_names_stay(name: str) -> None:
         ("bell\a", "bell%07"),
     ],
 )
-def test_encoded(name: str, path: str) -> None:
-    """These are stable: a later version finds what an earlier one stored."""
+def test_special_characters_are_encoded(name: str, path: str) -> None:
+    """The encoding is stable: a later version finds the files of an earlier one."""
     assert safe_path(name) == path
 
 
-def test_long_names() -> None:
-    """They are cut, keep their extension, and differ where the names do."""
+def test_long_names_are_truncated() -> None:
+    """They keep their extension, and differ where the names differ."""
     one, other = safe_path("x" * 300 + "1.pt"), safe_path("x" * 300 + "2.pt")
     assert one != other
     assert one.endswith(".pt")
@@ -120,8 +119,8 @@ sets = st.lists(names | ordinary | st.sampled_from(["a", "A", "a/b", "A/b", "a/B
 @example(["a/x", "A/y", "a"])
 @example(["summary.json", "SUMMARY.JSON", "summary.json/x", "x/summary.json"])
 @example(["straße", "STRASSE", "strasse"])
-def test_together(names: list[str]) -> None:
-    """In any folder, each name has a separate file, and a file never has the name of a folder."""
+def test_names_have_separate_files_in_one_folder(names: list[str]) -> None:
+    """A file never has the name of a folder or of a reserved file."""
     paths = safe_paths(names, reserved=RESERVED)
 
     assert set(paths) == set(names)
@@ -135,23 +134,22 @@ def test_together(names: list[str]) -> None:
 
 
 @given(st.data(), sets)
-def test_order_does_not_matter(data: st.DataObject, names: list[str]) -> None:
+def test_paths_do_not_depend_on_the_order(data: st.DataObject, names: list[str]) -> None:
     shuffled = data.draw(st.permutations(names))
 
     assert safe_paths(names, reserved=RESERVED) == safe_paths(shuffled, reserved=RESERVED)
 
 
 @given(sets, ordinary)
-def test_independent_of_others(names: list[str], name: str) -> None:
-    """A name has the path it has alone, unless another one really meets it."""
+def test_path_depends_only_on_colliding_names(names: list[str], name: str) -> None:
     top = name.split("/", maxsplit=1)[0]
     others = [other for other in names if folded(other.split("/")[0]) != folded(top)]
 
     assert safe_paths([*others, name])[name] == safe_path(name) == name
 
 
-def test_marks() -> None:
-    """Only those that meet get one, before the extension."""
+def test_colliding_names_get_a_suffix() -> None:
+    """The suffix is before the extension."""
     paths = safe_paths(["a", "a/b", "Log.txt", "log.txt", "x/log.txt", "summary.json", "media/x"], reserved=RESERVED)
 
     assert {name for name, path in paths.items() if path != name} == {"a", "Log.txt", "log.txt", "summary.json"}
@@ -162,14 +160,14 @@ def test_marks() -> None:
 
 
 @pytest.mark.parametrize("other", ["a\u200cb", "\ufeffab", "AB", "aB"])
-def test_names_that_some_file_system_takes_for_the_same(other: str) -> None:
-    """HFS+ overlooks some characters."""
+def test_names_equal_on_some_file_system_get_suffixes(other: str) -> None:
+    """HFS+ ignores some characters."""
     paths = safe_paths(["ab", other])
 
     assert all("%~" in path for path in paths.values())
 
 
-def test_marks_in_every_folder_stay_short_enough() -> None:
+def test_suffixes_in_every_folder_stay_short() -> None:
     deep = "a/" * 300
     paths = safe_paths([deep + "x", deep.upper() + "x", deep + "X"])
 

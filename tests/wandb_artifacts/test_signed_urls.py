@@ -1,4 +1,4 @@
-"""Files on another host: it gets no key, and its URLs expire."""
+"""Files on another host, with signed URLs that expire."""
 
 from __future__ import annotations
 
@@ -29,28 +29,30 @@ def proxy(
 
 
 def test_key_is_not_sent_to_other_hosts(backend: WandbBackend, proxy: SignedUrlProxy, tmp_path: Path) -> None:
-    """Another host than W&B's is sent neither the key nor a cookie, whether W&B names it or leads to it."""
+    """Neither the key nor a cookie is sent there, whether W&B names the host or redirects to it."""
     path = backend.run(files={"a": b"a", "sub/b": b"b"})
 
     result = download_run(path, tmp_path)
 
     assert (tmp_path / "sub/b").read_bytes() == b"b"
-    assert len(proxy.seen) == 2
-    assert not [headers for headers in proxy.seen if {"authorization", "cookie"} & {name.lower() for name in headers}]
-    assert {headers["Accept-Encoding"] for headers in proxy.seen} == {"identity"}
+    assert len(proxy.storage_headers) == 2
+    assert not [
+        headers for headers in proxy.storage_headers if {"authorization", "cookie"} & {name.lower() for name in headers}
+    ]
+    assert {headers["Accept-Encoding"] for headers in proxy.storage_headers} == {"identity"}
     assert proxy.signature not in (tmp_path / "manifest.json").read_text()
     assert proxy.signature not in repr(result)
 
 
 def test_jobs_limits_connections(backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Across the files and the runs of a sweep."""
+    """The limit applies across the files and the runs of a sweep."""
     path = backend.sweep(["a", "b", "c", "d"], files={f"f{index}": os.urandom(10_000) for index in range(6)})
 
     with SignedUrlProxy(backend.server) as proxy:
         monkeypatch.setenv("WANDB_BASE_URL", proxy.url)
         download_sweep(path, tmp_path, jobs=3)
 
-    assert len(proxy.seen) == 24
+    assert len(proxy.storage_headers) == 24
     assert 1 < proxy.most <= 3
 
 
@@ -78,7 +80,7 @@ def test_expired_url_is_renewed(
 def test_interrupted_file_is_resumed_if_ranges_are_supported(
     backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ranges: str
 ) -> None:
-    """The next call goes on where the server knows ranges, and begins anew where it does not."""
+    """Otherwise the next call fetches the whole file."""
     data = os.urandom(4 * 1024 * 1024)
     path = backend.run(files={"large": data})
 
@@ -93,14 +95,14 @@ def test_interrupted_file_is_resumed_if_ranges_are_supported(
         download_run(path, tmp_path, include_history=False)
 
     assert (tmp_path / "large").read_bytes() == data
-    assert proxy.seen[0]["Range"].startswith("bytes=")
+    assert proxy.storage_headers[0]["Range"].startswith("bytes=")
     assert (proxy.given < len(data) - 1_000_000) == (ranges == "known")
 
 
 def test_file_listed_twice_is_fetched_once(
     backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As happens where files come between two pages of a list: it is one file."""
+    """This happens if files are added between two pages of a list."""
     path = backend.run(files={"a": b"a", "b": b"b"})
 
     with SignedUrlProxy(backend.server, edit=lambda edges: edges.extend(edges[:])) as proxy:
@@ -108,14 +110,14 @@ def test_file_listed_twice_is_fetched_once(
         result = download_run(path, tmp_path, include_history=False)
 
     assert [file.name for file in result.files] == ["a", "b", "config.json", "run.json", "summary.json"]
-    assert len(proxy.seen) == 2
+    assert len(proxy.storage_headers) == 2
 
 
 @pytest.mark.parametrize("url", ["", None, "http://[::1", "http://host:999999/a", "data:a"])
 def test_invalid_file_url_fails_only_that_file(
     backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str | None
 ) -> None:
-    """The other files arrive; what the server says on its own page is not taken for the file."""
+    """The other files arrive."""
     path = backend.run(files={"a": b"a", "b": b"b"})
 
     def spoil(edges: list[dict[str, Any]]) -> None:
@@ -135,7 +137,7 @@ def test_invalid_file_url_fails_only_that_file(
 
 
 def test_unencoded_url_is_encoded(backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The SDK takes it too."""
+    """The SDK accepts such a URL too."""
     path = backend.run(files={"a b\u00e9": b"a"})
 
     def decode(edges: list[dict[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""verify_download: reading again what was downloaded."""
+"""`verify_download`: verification of stored files against the manifest."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def failures(found: Verification) -> dict[str, str]:
     return {failure.name: failure.reason for failure in found.failed}
 
 
-def test_a_good_run(backend: WandbBackend, tmp_path: Path) -> None:
-    """Every file is read; W&B is not asked."""
+def test_unchanged_download_is_good(backend: WandbBackend, tmp_path: Path) -> None:
+    """Every file is read; no request is sent."""
     download_run(backend.run(files={"a": b"aaaa", "sub/b": b"b"}, rows=[{"x": 1}], summary={}), tmp_path)
-    asked = backend.server.requests.count("graphql")
+    requests = backend.server.requests.count("graphql")
 
     found = verify_download(tmp_path)
 
@@ -29,11 +29,11 @@ def test_a_good_run(backend: WandbBackend, tmp_path: Path) -> None:
     assert found.is_good
     assert (found.checked, found.bytes) == (6, sum(sizes.values()) - sizes["manifest.json"])
     assert found.stale == ()
-    assert backend.server.requests.count("graphql") == asked
+    assert backend.server.requests.count("graphql") == requests
 
 
-def test_a_bad_run(backend: WandbBackend, tmp_path: Path) -> None:
-    """Missing, truncated and changed files are distinguished; unknown files are listed."""
+def test_missing_and_changed_files_are_distinguished(backend: WandbBackend, tmp_path: Path) -> None:
+    """Truncated files are reported as such; unknown files are listed."""
     download_run(backend.run(files={"gone": b"1", "cut": b"123", "other": b"1"}), tmp_path, include_history=False)
     (tmp_path / "gone").unlink()
     (tmp_path / "cut").write_bytes(b"1")
@@ -51,8 +51,8 @@ def test_a_bad_run(backend: WandbBackend, tmp_path: Path) -> None:
     assert not found.is_good
 
 
-def test_sweep_has_one_folder_per_run(backend: WandbBackend, tmp_path: Path) -> None:
-    """All runs of it; a run whose manifest is gone is missing."""
+def test_sweep_verification_covers_every_run(backend: WandbBackend, tmp_path: Path) -> None:
+    """A run without a manifest is missing."""
     download_sweep(backend.sweep(["a", "b"], files={"f": b"f"}), tmp_path, include_history=False)
     assert (verify_download(tmp_path).checked, verify_download(tmp_path).is_good) == (8, True)
 
@@ -62,8 +62,7 @@ def test_sweep_has_one_folder_per_run(backend: WandbBackend, tmp_path: Path) -> 
     assert set(failures(verify_download(tmp_path))) == {"a/f", "b/manifest.json"}
 
 
-def test_an_incomplete_run(backend: WandbBackend, tmp_path: Path) -> None:
-    """A download that never ended is not good, whatever is there."""
+def test_incomplete_download_is_not_good(backend: WandbBackend, tmp_path: Path) -> None:
     download_run(backend.run(files={"a": b"a"}), tmp_path)
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     (tmp_path / "manifest.json").write_text(json.dumps({**manifest, "is_complete": False}))
@@ -72,8 +71,8 @@ def test_an_incomplete_run(backend: WandbBackend, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["../secret", "/etc/passwd", "a/../../secret", "..\\secret", ""])
-def test_a_manifest_that_leads_elsewhere(backend: WandbBackend, tmp_path: Path, path: str) -> None:
-    """A manifest with an unsafe path is rejected, because anybody may have written it."""
+def test_manifest_with_an_unsafe_path_is_refused(backend: WandbBackend, tmp_path: Path, path: str) -> None:
+    """Anybody may have written the manifest."""
     download_run(backend.run(files={"a": b"a"}), tmp_path / "to")
     (tmp_path / "secret").write_bytes(b"a")
     manifest = json.loads((tmp_path / "to/manifest.json").read_text())
@@ -85,6 +84,6 @@ def test_a_manifest_that_leads_elsewhere(backend: WandbBackend, tmp_path: Path, 
     assert download_run("local/p/r", tmp_path / "to").stale == ()
 
 
-def test_nothing_was_downloaded(tmp_path: Path) -> None:
+def test_folder_without_a_manifest_raises(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match=r"manifest\.json"):
         verify_download(tmp_path)

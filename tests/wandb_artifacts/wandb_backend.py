@@ -1,4 +1,4 @@
-"""Runs and sweeps on a real server, made by the requests that the SDK would send, in milliseconds."""
+"""Runs and sweeps on a real server, made by the SDK's requests without the SDK."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ENTITY, PROJECT = "local", "p"
 
 @dataclass(frozen=True)
 class WandbBackend:
-    """The behavior of W&B in a test."""
+    """A server, and the requests of a training program to it."""
 
     server: DevServer
     http: httpx.Client
@@ -52,7 +52,7 @@ class WandbBackend:
         ends: bool = True,
         **fields: object,
     ) -> str:
-        """Makes a run, or goes on with it; returns its path."""
+        """Create a run, or continue it; return its path."""
         self.ask(_UPSERT, input={"name": name, "modelName": PROJECT, "entityName": ENTITY, **fields})
         if files:
             self.upload(name, files)
@@ -77,7 +77,7 @@ class WandbBackend:
         offset: int = 0,
         summary: Mapping[str, object] | str | None = None,
     ) -> None:
-        """Adds rows; those that are mappings get a `_step` where they have none."""
+        """Add rows; a mapping without `_step` gets one."""
         lines = [
             row if isinstance(row, str) else json.dumps({"_step": offset + index, **row})
             for index, row in enumerate(rows)
@@ -106,7 +106,7 @@ class WandbBackend:
         self.ask(_DELETE_RUN, input={"id": node["upsertBucket"]["bucket"]["id"]})
 
     def sweep(self, runs: Sequence[str] = (), **run: Any) -> str:
-        """Makes a sweep and runs of it, all alike; returns its path."""
+        """Create a sweep with equal runs; return its path."""
         config = json.dumps({"method": "random", "parameters": {"lr": {"min": 0.0, "max": 1.0}}})
         made = self.ask(_SWEEP, input={"config": config, "projectName": PROJECT, "entityName": ENTITY})
         name = made["upsertSweep"]["sweep"]["name"]
@@ -117,7 +117,7 @@ class WandbBackend:
 
 @contextmanager
 def open_backend(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[WandbBackend]:
-    """A server of the test's own, and an environment that knows no other."""
+    """Start a server, and point the environment to it."""
     for name in ("WANDB_ENTITY", "WANDB_PROJECT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("WANDB_CONFIG_DIR", str(folder / "config"))
