@@ -1,5 +1,6 @@
 """wandb-artifacts on its own: mypy reads this file, nobody executes it."""
 
+from datetime import date
 from pathlib import Path
 
 import wandb
@@ -9,12 +10,15 @@ from wandb_artifacts import (
     Failure,
     IncompleteDownloadError,
     Progress,
+    ProjectRef,
     RunDownload,
     RunRef,
+    RunsDownload,
     SweepDownload,
     SweepRef,
     Verification,
     download_run,
+    download_runs,
     download_sweep,
     verify_download,
 )
@@ -41,12 +45,26 @@ def blocking(run: RunRef, sweep: SweepRef) -> None:
     verify_download("data", jobs=4)  # type: ignore[call-arg]
 
 
+def of_a_project(project: ProjectRef) -> None:
+    result = download_runs(project, "data", tags=["paper"], states=("finished",), created_after=date(2026, 1, 31))
+    assert_type(result, RunsDownload)
+    assert_type((result.matched, result.files, result.bytes, result.dry_run), tuple[int, int, int, bool])
+    assert_type(result.runs, tuple[RunDownload, ...])
+    assert_type(download_runs("e/p", Path("data"), filters={"config.lr": {"$gt": 0.1}}, dry_run=True), RunsDownload)
+    download_runs(RunRef("e", "p", "x"), "data")  # type: ignore[arg-type]
+    download_runs("e/p", "data", limit="3")  # type: ignore[arg-type]
+    download_runs("e/p", "data", filters=["state"])  # type: ignore[arg-type]
+    download_runs("e/p", "data", created_after=2026)  # type: ignore[arg-type]
+    ProjectRef("e", "p", "x", "y")  # type: ignore[call-arg]
+
+
 async def awaited(run: RunRef) -> None:
     result = await download_run.aio(run, "data")
     assert_type(result, RunDownload)
     assert_type(result.failed, tuple[Failure, ...])
     result.failed = ()  # type: ignore[misc]
     assert_type((await download_sweep.aio("e/p/x", "data")).runs, tuple[RunDownload, ...])
+    assert_type(await download_runs.aio("e/p", "data", history_format="parquet"), RunsDownload)
     assert_type(await verify_download.aio("data"), Verification)
     await download_run(run, "data")  # type: ignore[misc]
 
@@ -55,7 +73,7 @@ def failing(run: RunRef) -> None:
     try:
         download_run(run, "data")
     except IncompleteDownloadError as error:
-        assert_type(error.result, RunDownload | SweepDownload)
+        assert_type(error.result, RunDownload | SweepDownload | RunsDownload)
     except DownloadError:
         pass
 

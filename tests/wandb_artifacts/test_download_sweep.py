@@ -31,7 +31,7 @@ def test_sweep_has_one_folder_per_run(backend: WandbBackend, tmp_path: Path) -> 
     path = backend.sweep(names, files=files, rows=[{"x": 1}, {"x": 2}])
     backend.run("other", files={"o": b"o"})
 
-    with use_options(pages=PageSizes(runs=2, sweep_files=2)):
+    with use_options(pages=PageSizes(runs=2, files_of_each=2)):
         result = download_sweep(path, tmp_path)
 
     assert [run.run.id for run in result.runs] == names

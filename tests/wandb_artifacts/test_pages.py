@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from wandb_artifacts import NotFoundError, ServerAnswerError
 from wandb_artifacts._client.bodies import ResponseTooLargeError
-from wandb_artifacts._client.pages import Node, Page, fetch_fitting, iterate_pages, read_page
+from wandb_artifacts._client.pages import Fitting, Node, Page, iterate_pages, read_page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,8 +108,19 @@ def test_fewer_items_are_requested_if_a_response_is_too_large() -> None:
         return count
 
     fits = 1
-    assert asyncio.run(fetch_fitting(50, fetch)) == 1
-    assert requested == [50, 6, 1]
+    fitting = Fitting(50)
+    assert asyncio.run(fitting(fetch)) == 1
+    assert asyncio.run(fitting(fetch)) == 1
+    assert requested == [50, 6, 1, 1]
     fits = 0
     with pytest.raises(ResponseTooLargeError):
-        asyncio.run(fetch_fitting(50, fetch))
+        asyncio.run(fitting(fetch))
+
+
+def test_no_more_items_are_requested_than_are_needed() -> None:
+    async def fetch(count: int) -> int:
+        return count
+
+    fitting = Fitting(50)
+    assert asyncio.run(fitting(fetch, limit=3)) == 3
+    assert asyncio.run(fitting(fetch)) == 50

@@ -20,14 +20,15 @@ _UPSERT = "mutation U($input: UpsertBucketInput!) { upsertBucket(input: $input) 
 _CREATE_FILES = (
     "mutation C($input: CreateRunFilesInput!) { createRunFiles(input: $input) { files { name uploadUrl } } }"
 )
-_LIST_FILES = """query L($run: String!) {
-  project(name: "p", entityName: "local") { run(name: $run) { files(first: 1000) { edges { node { id name } } } } }
+_LIST_FILES = """query L($project: String!, $run: String!) {
+  project(name: $project, entityName: "local") { run(name: $run) { files(first: 1000) { edges { node { id name } } } } }
 }"""
 _DELETE_FILES = "mutation D($input: DeleteFilesInput!) { deleteFiles(input: $input) { success } }"
 _DELETE_RUN = "mutation D($input: DeleteRunInput!) { deleteRun(input: $input) { clientMutationId } }"
 _SWEEP = "mutation S($input: UpsertSweepInput!) { upsertSweep(input: $input) { sweep { id name } } }"
 
 ENTITY, PROJECT = "local", "p"
+_AT_ONCE = 100
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class WandbBackend:
 
     server: DevServer
     http: httpx.Client
+    project: str = PROJECT
 
     def ask(self, query: str, **variables: object) -> Any:
         response = self.http.post("/graphql", json={"query": query, "variables": variables}).json()
@@ -53,7 +55,7 @@ class WandbBackend:
         **fields: object,
     ) -> str:
         """Create a run, or continue it; return its path."""
-        self.ask(_UPSERT, input={"name": name, "modelName": PROJECT, "entityName": ENTITY, **fields})
+        self.ask(_UPSERT, input={"name": name, "modelName": self.project, "entityName": ENTITY, **fields})
         if files:
             self.upload(name, files)
         self.log(name, rows, summary=summary)
@@ -61,11 +63,26 @@ class WandbBackend:
             self.end(name)
         return self.path(name)
 
+    def runs(self, names: Iterable[str]) -> None:
+        """Create many failed runs without data, with few requests."""
+        names = list(names)
+        for first in range(0, len(names), _AT_ONCE):
+            ids = [
+                f'r{number}: upsertBucket(input: {{name: "{name}", modelName: "{self.project}", entityName: "{ENTITY}"}})'
+                for number, name in enumerate(names[first : first + _AT_ONCE])
+            ]
+            made = self.ask(f"mutation M {{ {' '.join(f'{each} {{ bucket {{ id }} }}' for each in ids)} }}")
+            ends = [
+                f'{alias}: updateRunState(input: {{id: "{found["bucket"]["id"]}", state: "failed"}}) {{ success }}'
+                for alias, found in made.items()
+            ]
+            self.ask(f"mutation M {{ {' '.join(ends)} }}")
+
     def path(self, name: str) -> str:
-        return f"{ENTITY}/{PROJECT}/{name}"
+        return f"{ENTITY}/{self.project}/{name}"
 
     def upload(self, run: str, files: Mapping[str, bytes]) -> None:
-        given = {"entityName": ENTITY, "projectName": PROJECT, "runName": run, "files": list(files)}
+        given = {"entityName": ENTITY, "projectName": self.project, "runName": run, "files": list(files)}
         for target in self.ask(_CREATE_FILES, input=given)["createRunFiles"]["files"]:
             self.http.put(target["uploadUrl"], content=files[target["name"]]).raise_for_status()
 
@@ -94,21 +111,21 @@ class WandbBackend:
         self._stream(run, {"complete": True, "exitcode": exit_code})
 
     def _stream(self, run: str, message: Mapping[str, object]) -> None:
-        self.http.post(f"/files/{ENTITY}/{PROJECT}/{run}/file_stream", json=message).raise_for_status()
+        self.http.post(f"/files/{ENTITY}/{self.project}/{run}/file_stream", json=message).raise_for_status()
 
     def delete_files(self, run: str, *names: str) -> None:
-        edges = self.ask(_LIST_FILES, run=run)["project"]["run"]["files"]["edges"]
+        edges = self.ask(_LIST_FILES, project=self.project, run=run)["project"]["run"]["files"]["edges"]
         ids = [edge["node"]["id"] for edge in edges if edge["node"]["name"] in names]
         self.ask(_DELETE_FILES, input={"files": ids})
 
     def delete_run(self, run: str) -> None:
-        node = self.ask(_UPSERT, input={"name": run, "modelName": PROJECT, "entityName": ENTITY})
+        node = self.ask(_UPSERT, input={"name": run, "modelName": self.project, "entityName": ENTITY})
         self.ask(_DELETE_RUN, input={"id": node["upsertBucket"]["bucket"]["id"]})
 
     def sweep(self, runs: Sequence[str] = (), **run: Any) -> str:
         """Create a sweep with equal runs; return its path."""
         config = json.dumps({"method": "random", "parameters": {"lr": {"min": 0.0, "max": 1.0}}})
-        made = self.ask(_SWEEP, input={"config": config, "projectName": PROJECT, "entityName": ENTITY})
+        made = self.ask(_SWEEP, input={"config": config, "projectName": self.project, "entityName": ENTITY})
         name = made["upsertSweep"]["sweep"]["name"]
         for each in runs:
             self.run(each, sweep=name, **run)
@@ -118,12 +135,21 @@ class WandbBackend:
 @contextmanager
 def open_backend(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[WandbBackend]:
     """Start a server, and point the environment to it."""
+    with DevServer(allowed_hosts=["wandb.test"]) as server, open_project(monkeypatch, folder, server) as backend:
+        yield backend
+
+
+@contextmanager
+def open_project(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, server: DevServer, project: str = PROJECT
+) -> Iterator[WandbBackend]:
+    """Use a project on a server, and point the environment to the server."""
     for name in ("WANDB_ENTITY", "WANDB_PROJECT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("WANDB_CONFIG_DIR", str(folder / "config"))
     monkeypatch.setenv("NETRC", str(folder / "netrc"))
-    with DevServer(allowed_hosts=["wandb.test"]) as server:
-        monkeypatch.setenv("WANDB_BASE_URL", server.url)
-        monkeypatch.setenv("WANDB_API_KEY", server.api_key)
-        with httpx.Client(base_url=server.url, auth=("api", server.api_key), timeout=30) as http:
-            yield WandbBackend(server, http)
+    monkeypatch.setenv("WANDB_BASE_URL", server.url)
+    monkeypatch.setenv("WANDB_API_KEY", server.api_key)
+    with httpx.Client(base_url=server.url, auth=("api", server.api_key), timeout=30) as http:
+        yield WandbBackend(server, http, project)
+    server.faults.clear()

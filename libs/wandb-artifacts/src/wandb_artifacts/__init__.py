@@ -1,9 +1,9 @@
-"""Verified download of W&B runs and sweeps, and the base of the packages for W&B in Flyte.
+"""Verified download of W&B runs, sweeps and projects, and the base of the packages for W&B in Flyte.
 
-`download_run` and `download_sweep` download to any fsspec URL, and `verify_download` checks the result. `RunRef` and
-`SweepRef` parse and print references; the `check_*` functions apply W&B's rules for names. `is_transient` classifies
-errors. `WandbPluginError` is the root of all exceptions. Importing this package imports neither wandb nor Flyte, and
-loads what a download needs on first use.
+`download_run`, `download_sweep` and `download_runs` download to any fsspec URL, and `verify_download` checks the
+result. `RunRef`, `SweepRef` and `ProjectRef` parse and print references; the `check_*` functions apply W&B's rules for
+names. `is_transient` classifies errors. `WandbPluginError` is the root of all exceptions. Importing this package
+imports neither wandb nor Flyte, and loads what a download needs on first use.
 """
 
 from typing import TYPE_CHECKING
@@ -21,12 +21,13 @@ from wandb_artifacts._errors import (
     ServerUnavailableError,
     WandbPluginError,
 )
+from wandb_artifacts._project_ref import ProjectRef
 from wandb_artifacts._refs import RunRef, SweepRef, app_url, check_entity, check_host, check_id, check_project
 from wandb_artifacts._version import __version__
 
 if TYPE_CHECKING:
     from wandb_artifacts._client.retry import is_transient
-    from wandb_artifacts._download.api import download_run, download_sweep
+    from wandb_artifacts._download.api import download_run, download_runs, download_sweep
     from wandb_artifacts._download.results import (
         DownloadedFile,
         Failure,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         OnProgress,
         Progress,
         RunDownload,
+        RunsDownload,
         SweepDownload,
     )
     from wandb_artifacts._download.verify import Verification, verify_download
@@ -54,8 +56,10 @@ __all__ = [
     "NotFoundError",
     "OnProgress",
     "Progress",
+    "ProjectRef",
     "RunDownload",
     "RunRef",
+    "RunsDownload",
     "ServerAnswerError",
     "ServerUnavailableError",
     "SweepDownload",
@@ -69,6 +73,7 @@ __all__ = [
     "check_id",
     "check_project",
     "download_run",
+    "download_runs",
     "download_sweep",
     "is_transient",
     "verify_download",
@@ -76,7 +81,7 @@ __all__ = [
 
 _LAZY = {
     "is_transient": "wandb_artifacts._client.retry",
-    **dict.fromkeys(("download_run", "download_sweep"), "wandb_artifacts._download.api"),
+    **dict.fromkeys(("download_run", "download_runs", "download_sweep"), "wandb_artifacts._download.api"),
     **dict.fromkeys(("Verification", "verify_download"), "wandb_artifacts._download.verify"),
     **dict.fromkeys(
         (
@@ -87,6 +92,7 @@ _LAZY = {
             "OnProgress",
             "Progress",
             "RunDownload",
+            "RunsDownload",
             "SweepDownload",
         ),
         "wandb_artifacts._download.results",

@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import os
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache, partial, update_wrapper
@@ -192,3 +192,20 @@ async def for_each(items: Iterable[T], work: Callable[[T], Awaitable[object]], *
             await work(item)
 
     await run_all(*(worker() for _ in range(workers)))
+
+
+async def for_each_arriving(items: AsyncIterator[T], work: Callable[[T], Awaitable[object]], *, workers: int) -> None:
+    """Process items with a pool of workers while the next ones arrive; at most one per worker waits for its turn."""
+    waiting: asyncio.Queue[tuple[T] | None] = asyncio.Queue(workers)
+
+    async def receive() -> None:
+        async for item in items:
+            await waiting.put((item,))
+        for _ in range(workers):
+            await waiting.put(None)
+
+    async def worker() -> None:
+        while (found := await waiting.get()) is not None:
+            await work(*found)
+
+    await run_all(receive(), *(worker() for _ in range(workers)))

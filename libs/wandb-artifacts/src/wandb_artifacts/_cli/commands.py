@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
 
-from wandb_artifacts._download.options import DEFAULT_JOBS, Ref, read_ref
+from wandb_artifacts._download.options import DEFAULT_JOBS, Ref, read_project, read_ref
 from wandb_artifacts._errors import InvalidValueError
 from wandb_artifacts._refs import RunRef, SweepRef, app_url, check_host
 from wandb_artifacts._version import __version__
@@ -22,6 +22,7 @@ Examples:
   wandb-artifacts run https://wandb.ai/my-team/my-project/runs/abc123 data
   wandb-artifacts run abc123 --include '*.pt' --no-history
   wandb-artifacts sweep my-team/my-project/x7k2 s3://bucket/sweep
+  wandb-artifacts runs my-team/my-project data --tag paper --state finished
   wandb-artifacts ls my-team/my-project/abc123
   wandb-artifacts verify data
 
@@ -41,10 +42,10 @@ Environment:
 \b
 Exit codes:
     0  complete
-    1  files are missing (run, sweep) or differ (verify)
+    1  files are missing (run, sweep, runs) or differ (verify)
     2  invalid option or value
     3  no API key, a rejected key, or no access
-    4  run or sweep not found; nothing to verify
+    4  run, sweep or project not found; nothing to verify
     5  W&B is unreachable, timed out, or returned an invalid response
     6  the destination is not writable: full, not permitted, in use
    70  a bug in this program
@@ -60,7 +61,7 @@ and the same command resumes.
 )
 @click.version_option(__version__, prog_name="wandb-artifacts")
 def group() -> None:
-    """Download W&B runs and sweeps, verified and resumable."""
+    """Download W&B runs, sweeps and projects, verified and resumable."""
 
 
 def _storage_options(_: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, object]:
@@ -78,6 +79,20 @@ def _storage_options(_: click.Context, parameter: click.Parameter, given: tuple[
     return found
 
 
+def _json_object(_: click.Context, parameter: click.Parameter, text: str | None) -> dict[str, object] | None:
+    if text is None:
+        return None
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        msg = f"{text!r} is not JSON: {error}"
+        raise click.BadParameter(msg, param=parameter) from None
+    if not isinstance(found, dict):
+        msg = f"""{text!r} is not a JSON object, such as '{{"config.lr": {{"$gt": 0.1}}}}'"""
+        raise click.BadParameter(msg, param=parameter)
+    return found
+
+
 _HOST = click.option(
     "--host", metavar="URL", help="API base URL of the W&B server; gets the API key, like WANDB_BASE_URL."
 )
@@ -91,7 +106,28 @@ _STORAGE = click.option(
     callback=_storage_options,
     help="fsspec option for DEST; VALUE is JSON, or else text. Repeatable.",
 )
-_OPTIONS = (
+_SELECTION = (
+    click.option(
+        "--filter",
+        "filters",
+        metavar="JSON",
+        callback=_json_object,
+        help="""W&B's own filters, such as '{"config.lr": {"$gt": 0.1}}'.""",
+    ),
+    click.option(
+        "--tag", "tags", multiple=True, metavar="TAG", help="Only runs with this tag; repeatable: any of them."
+    ),
+    click.option(
+        "--state", "states", multiple=True, metavar="STATE", help="Only runs in this state; repeatable: any of them."
+    ),
+    click.option("--group", metavar="NAME", help="Only runs of this group."),
+    click.option("--job-type", metavar="NAME", help="Only runs of this job type."),
+    click.option("--created-after", metavar="ISO", help="Only runs created at this date or time (UTC), or later."),
+    click.option("--created-before", metavar="ISO", help="Only runs created at this date or time (UTC), or earlier."),
+    click.option("--limit", type=int, metavar="N", help="At most N runs, the oldest first."),
+    click.option("--dry-run", is_flag=True, help="Count runs, files and bytes; download nothing."),
+)
+_DOWNLOAD = (
     click.option(
         "--include", multiple=True, metavar="PATTERN", help="Only files that match; '*' also matches '/'. Repeatable."
     ),
@@ -115,16 +151,19 @@ _OPTIONS = (
 )
 
 
-def _download_options(command: F) -> F:
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+def _options(options: Sequence[Callable[[F], F]]) -> Callable[[F], F]:
+    def decorate(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 @group.command(short_help="Download a run.")
 @click.argument("ref")
 @click.argument("dest", required=False)
-@_download_options
+@_options(_DOWNLOAD)
 def run(ref: str, host: str | None, **given: Any) -> int:
     """Download a run to the folder DEST: a path or an fsspec URL; default: ./ID.
 
@@ -139,7 +178,7 @@ def run(ref: str, host: str | None, **given: Any) -> int:
 @group.command(short_help="Download all runs of a sweep.")
 @click.argument("ref")
 @click.argument("dest", required=False)
-@_download_options
+@_options(_DOWNLOAD)
 def sweep(ref: str, host: str | None, **given: Any) -> int:
     """Download all runs of a sweep, each to a folder in DEST that is named by its id.
 
@@ -148,6 +187,26 @@ def sweep(ref: str, host: str | None, **given: Any) -> int:
     from wandb_artifacts._cli.download import download_sweep_to
 
     return download_sweep_to(_read_ref(SweepRef, ref, host), **given)
+
+
+@group.command(short_help="Download the runs of a project.")
+@click.argument("project", metavar="ENTITY/PROJECT")
+@click.argument("dest", required=False)
+@_options(_SELECTION)
+@_options(_DOWNLOAD)
+def runs(project: str, host: str | None, **given: Any) -> int:
+    """Download the runs of a project, each to a folder in DEST that is named by its id, and an index of them.
+
+    DEST is a path or an fsspec URL; default: ./PROJECT. It gets runs.jsonl (with --history-format parquet:
+    runs.parquet) with one row per run: its name, state, times, user, tags, config, summary and folder. The same
+    command later fetches what has changed.
+    """
+    from wandb_artifacts._cli.download import download_runs_to
+
+    _use_host(host)
+    ref = read_project(project)
+    _check_host(host, project, ref.host)
+    return download_runs_to(ref, **given)
 
 
 @group.command()
@@ -203,7 +262,11 @@ def _read_ref(kind: type[Ref], text: str, host: str | None) -> Ref:
     """
     _use_host(host)
     parsed = read_ref(kind, text)
-    if host is not None and "://" in text and app_url(parsed.host) != app_url(host):
-        reason = f"REF is a page of {app_url(parsed.host)}; omit one of them"
-        raise InvalidValueError(field="host", value=host, reason=reason)
+    _check_host(host, text, parsed.host)
     return parsed
+
+
+def _check_host(host: str | None, text: str, found: str | None) -> None:
+    if host is not None and "://" in text and app_url(found) != app_url(host):
+        reason = f"REF is a page of {app_url(found)}; omit one of them"
+        raise InvalidValueError(field="host", value=host, reason=reason)

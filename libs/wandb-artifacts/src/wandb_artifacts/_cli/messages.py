@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from wandb_artifacts._cli.output import count, listed, printable, seconds, size
-from wandb_artifacts._download.results import RunDownload, SweepDownload
+from wandb_artifacts._download.results import RunDownload, RunsDownload, describe, failures
 from wandb_artifacts._errors import (
     AccessDeniedError,
     AuthenticationError,
@@ -22,21 +21,29 @@ from wandb_artifacts._errors import (
 )
 
 if TYPE_CHECKING:
-    from wandb_artifacts._download.results import DownloadedFile
+    from wandb_artifacts._download.results import AnyDownload, DownloadedFile, SweepDownload
     from wandb_artifacts._download.verify import Verification
 
 _GIVEN_AS = {
     "artifact": "REF",
+    "created_after": "--created-after",
+    "created_before": "--created-before",
     "deadline": "--deadline",
     "destination": "DEST",
     "exclude": "--exclude",
+    "filters": "--filter",
+    "group": "--group",
     "history_format": "--history-format",
     "host": "--host",
     "include": "--include",
+    "job_type": "--job-type",
     "jobs": "--jobs",
+    "limit": "--limit",
     "run": "REF",
+    "states": "--state",
     "storage_options": "--storage-option",
     "sweep": "REF",
+    "tags": "--tag",
 }
 """Options of the command for parameters of the library."""
 
@@ -81,51 +88,63 @@ def one_line(text: str) -> str:
     return printable(" ".join(text.split()))
 
 
-def incomplete(result: RunDownload | SweepDownload) -> str:
-    if isinstance(result, RunDownload):
-        what, runs = f"run {result.run}", list[str]()
-        files = [f"{failure.name}: {failure.reason}" for failure in result.failed]
-    else:
-        what, runs = f"sweep {result.sweep}", [f"{failure.name}: {failure.reason}" for failure in result.failed]
-        files = [f"{run.run.id}/{failure.name}: {failure.reason}" for run in result.runs for failure in run.failed]
+def incomplete(result: AnyDownload) -> str:
+    runs, files = ([f"{failure.name}: {failure.reason}" for failure in each] for each in failures(result))
     lost = " and ".join(count(len(names), kind) for names, kind in ((runs, "run"), (files, "file")) if names)
     verb = "is" if len(runs + files) == 1 else "are"
-    head = f"{one_line(what)} is incomplete in {printable(result.destination)}: {lost} {verb} missing"
+    head = f"{one_line(describe(result))} is incomplete in {printable(result.destination)}: {lost} {verb} missing"
     return f"{head}; run the same command to fetch them{listed(runs + files)}"
 
 
-def summary(result: RunDownload | SweepDownload, elapsed: float) -> str:
-    if isinstance(result, RunDownload):
-        runs: Sequence[RunDownload] = (result,)
-        head = f"run {result.run} ({result.run_state})"
-    else:
-        runs = result.runs
-        head = f"sweep {result.sweep} ({result.sweep_state}, {count(len(runs), 'run')})"
-    files = [file for run in runs for file in run.files]
+def summary(result: AnyDownload, elapsed: float) -> str:
+    if isinstance(result, RunsDownload) and result.dry_run:
+        what = f"{count(result.matched, 'run')} with {count(result.files, 'file')} ({size(result.bytes)})"
+        return f"{one_line(describe(result))}: {what} to download; dry run, nothing was downloaded"
+    runs = [result] if isinstance(result, RunDownload) else result.runs
     rows = [run.history_rows for run in runs if run.history_rows is not None]
-    parts = [f"{count(len(files), 'file')}: {', '.join(_sums(files))}"]
+    parts = [_files(result)]
     parts += [f"{count(sum(rows), 'row')} of history"] if rows else []
     parts += [seconds(elapsed)]
-    lines = [f"{one_line(head)} is complete in {printable(result.destination)}", f"  {'; '.join(parts)}"]
+    lines = [f"{one_line(_head(result))} is complete in {printable(result.destination)}", f"  {'; '.join(parts)}"]
     if result.is_live:
         active = "it was" if isinstance(result, RunDownload) else "some of its runs were"
         lines.append(f"  {active} still active; the same command fetches what is logged later")
     return "\n".join(lines)
 
 
-def _sums(files: Sequence[DownloadedFile]) -> Iterator[str]:
-    for state in ("new", "kept"):
-        found = [file.size for file in files if file.state == state]
-        if found or not files:
-            yield f"{len(found):,} {state} ({size(sum(found))})"
+def _head(result: AnyDownload) -> str:
+    if isinstance(result, RunDownload):
+        return f"{describe(result)} ({result.run_state})"
+    if isinstance(result, RunsDownload):
+        return f"{describe(result)} ({count(result.matched, 'run')})"
+    return f"{describe(result)} ({result.sweep_state}, {count(len(result.runs), 'run')})"
 
 
-def stale(result: RunDownload | SweepDownload) -> str | None:
+def _files(result: AnyDownload) -> str:
+    if isinstance(result, RunsDownload):
+        total, new, new_size = result.files, result.new_files, result.new_bytes
+        kept_size = result.bytes - new_size
+    else:
+        files = _all_files(result)
+        sizes = [file.size for file in files if file.state == "new"]
+        total, new, new_size = len(files), len(sizes), sum(sizes)
+        kept_size = sum(file.size for file in files) - new_size
+    sums = ((new, "new", new_size), (total - new, "kept", kept_size))
+    shown = [f"{number:,} {state} ({size(amount)})" for number, state, amount in sums if number or not total]
+    return f"{count(total, 'file')}: {', '.join(shown)}"
+
+
+def _all_files(result: RunDownload | SweepDownload) -> list[DownloadedFile]:
+    runs = [result] if isinstance(result, RunDownload) else result.runs
+    return [file for run in runs for file in run.files]
+
+
+def stale(result: AnyDownload) -> str | None:
     """Return a warning about files of an earlier download."""
     if isinstance(result, RunDownload):
         left = list(result.stale)
     else:
-        folders = [f"{folder}/" for folder in result.stale]
+        folders = [] if isinstance(result, RunsDownload) else [f"{folder}/" for folder in result.stale]
         left = folders + [f"{run.run.id}/{path}" for run in result.runs for path in run.stale]
     if not left:
         return None
@@ -133,12 +152,13 @@ def stale(result: RunDownload | SweepDownload) -> str | None:
     return head + listed(left)
 
 
-def preserved(result: RunDownload | SweepDownload) -> str | None:
+def preserved(result: AnyDownload) -> str | None:
     """Return a warning about files of the user under names of the download's own files."""
     if isinstance(result, RunDownload):
         kept = list(result.preserved)
     else:
         kept = [f"{run.run.id}/{path}" for run in result.runs for path in run.preserved]
+        kept += result.preserved if isinstance(result, RunsDownload) else ()
     if not kept:
         return None
     return f"Warning: {printable(result.destination)} had files that no download wrote; copies of them:{listed(kept)}"

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from wandb_artifacts._asyncio import to_thread
 from wandb_artifacts._client import queries, responses
-from wandb_artifacts._client.http import Http, error_for, open_http
+from wandb_artifacts._client.http import Http, RequestRefusedError, error_for, open_http
 from wandb_artifacts._client.options import ClientOptions, current_options
-from wandb_artifacts._client.pages import Page, fetch_fitting, iterate_pages, to_page
+from wandb_artifacts._client.pages import Fitting, Page, iterate_pages, to_page
 from wandb_artifacts._client.responses import OfProject, OfRun, invalid, read, read_json
 from wandb_artifacts._client.retry import Retrier
 from wandb_artifacts._errors import DownloadError, InvalidValueError, NotFoundError, ServerAnswerError
+from wandb_artifacts._project_ref import ProjectRef
 from wandb_artifacts._refs import RunRef, SweepRef
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ class RemoteRun:
     """The cursor of the next page."""
     log_line_count: int | None = None
     """The number of console lines."""
+    file_count: int | None = None
+    """The number of files; None if it was not requested."""
     config: str | None = None
     """JSON in W&B's form."""
     name: str | None = None
@@ -118,6 +121,16 @@ class Api:
         variables = _variables(ref, run=ref.id, fileLimit=self._pages.files)
         return _remote_run(ref, await self._run(OfRun[responses.Run], queries.RUN, what, variables))
 
+    async def has_run(self, ref: RunRef) -> bool:
+        """Return whether a run exists; True if W&B does not say so clearly."""
+        try:
+            await self._run(OfRun[responses.RunState], queries.RUN_STATE, f"run {ref}", _variables(ref, run=ref.id))
+        except NotFoundError as error:
+            return not error.is_absent
+        except DownloadError:
+            return True
+        return True
+
     async def files(self, run: RemoteRun) -> list[RemoteFile]:
         """Fetch all files of a run."""
         what = f"the files of run {run.ref}"
@@ -161,27 +174,56 @@ class Api:
     async def runs(self, ref: SweepRef) -> AsyncIterator[tuple[str, list[RemoteRun]]]:
         """Yield the runs of a sweep by pages, in the order of creation; with each page, the state of the sweep."""
         what, state = f"sweep {ref}", ""
+        variables = _variables(ref, sweep=ref.id, filters=json.dumps({"$and": [{"sweep": ref.id}]}))
 
-        async def fetch(cursor: str | None) -> Page[responses.Run]:
+        async def fetch(variables: dict[str, object]) -> responses.PagedList[responses.Run]:
             nonlocal state
-            variables = _variables(
-                ref,
-                sweep=ref.id,
-                filters=json.dumps({"$and": [{"sweep": ref.id}]}),
-                after=cursor,
-                fileLimit=self._pages.sweep_files,
+            found = await self._project(
+                OfProject[responses.ProjectWithSweepRuns], queries.SWEEP_RUNS, what, variables
             )
-            shape = OfProject[responses.ProjectWithSweepRuns]
-            # The configs of runs may be as large as 15 MB.
-            project = await fetch_fitting(
-                self._pages.runs,
-                lambda count: self._project(shape, queries.SWEEP_RUNS, what, {**variables, "first": count}),
-            )
-            state = _existing(project.sweep, what).state
-            return to_page(project.runs, f"the runs of {what}")
+            state = _existing(found.sweep, what).state
+            return found.runs
 
-        async for nodes in iterate_pages(fetch, what=f"the runs of {what}"):
-            yield state, [_remote_run(_run_ref(ref, node.name, what), node) for node in nodes]
+        async for runs in self._runs_by_pages(ref, variables, fetch, what):
+            yield state, runs
+
+    async def project_runs(
+        self, ref: ProjectRef, filters: Mapping[str, object], *, limit: int | None = None
+    ) -> AsyncIterator[list[RemoteRun]]:
+        """Yield the runs of a project that match W&B's filters by pages, in the order of creation."""
+        what = f"project {ref}"
+        shape = OfProject[responses.ProjectWithRuns[responses.Run]]
+
+        async def fetch(variables: dict[str, object]) -> responses.PagedList[responses.Run]:
+            return (await self._project(shape, queries.PROJECT_RUNS, what, variables)).runs
+
+        variables = _variables(ref, filters=json.dumps(filters))
+        async for runs in self._runs_by_pages(ref, variables, fetch, what, limit=limit):
+            yield runs
+
+    async def _runs_by_pages(
+        self,
+        ref: SweepRef | ProjectRef,
+        variables: dict[str, object],
+        fetch: Callable[[dict[str, object]], Awaitable[responses.PagedList[responses.Run]]],
+        what: str,
+        *,
+        limit: int | None = None,
+    ) -> AsyncIterator[list[RemoteRun]]:
+        # The configs of runs may be as large as 15 MB.
+        fitting, left = Fitting(self._pages.runs), limit
+
+        async def page(cursor: str | None) -> Page[responses.Run]:
+            given = {**variables, "after": cursor, "fileLimit": self._pages.files_of_each}
+            return to_page(await fitting(lambda count: fetch({**given, "first": count}), limit=left), listed)
+
+        listed = f"the runs of {what}"
+        async for nodes in iterate_pages(page, what=listed):
+            runs = [_remote_run(_run_ref(ref, node.name, what), node) for node in nodes[:left]]
+            left = None if left is None else left - len(runs)
+            yield runs
+            if left == 0:
+                return
 
     async def project_names(self, entity: str, *, limit: int | None = None) -> list[str]:
         """Fetch the names of an entity's projects: all, or so many."""
@@ -201,7 +243,8 @@ class Api:
         async def fetch(cursor: str | None) -> Page[responses.Named]:
             wanted = limit or self._pages.names
             variables = {"entity": entity, "project": project, "cursor": cursor, "perPage": wanted}
-            found = await self._project(OfProject[responses.ProjectWithRuns], queries.RUNS, what, variables)
+            shape = OfProject[responses.ProjectWithRuns[responses.Named]]
+            found = await self._project(shape, queries.RUNS, what, variables)
             return to_page(found.runs, what)
 
         return await _names(fetch, what, limit)
@@ -218,13 +261,12 @@ class Api:
 
         async def fetch(cursor: str | None) -> Page[responses.LogLine]:
             variables = _variables(run.ref, run=run.ref.id, after=cursor)
-            found = await fetch_fitting(
-                self._pages.lines,
-                lambda count: self._run(shape, queries.CONSOLE_PAGE, what, {**variables, "first": count}),
+            found = await fitting(
+                lambda count: self._run(shape, queries.CONSOLE_PAGE, what, {**variables, "first": count})
             )
             return to_page(found.log_lines, what)
 
-        shape = OfRun[responses.RunConsole]
+        shape, fitting = OfRun[responses.RunConsole], Fitting(self._pages.lines)
         try:
             first = await fetch(None)
         except ServerAnswerError as error:
@@ -309,10 +351,10 @@ class Api:
             return _absent(what, text)
         if "permission" in text.lower() or "access denied" in text.lower():
             return error_for(403, what, text)
-        return ServerAnswerError(f"{what}: W&B refused the request ({text})")
+        return RequestRefusedError(f"{what}: W&B refused the request ({text})")
 
 
-def _variables(ref: RunRef | SweepRef, **more: object) -> dict[str, object]:
+def _variables(ref: RunRef | SweepRef | ProjectRef, **more: object) -> dict[str, object]:
     return {"entity": ref.entity, "project": ref.project, **more}
 
 
@@ -345,9 +387,9 @@ async def _names(
     return list(names)
 
 
-def _run_ref(sweep: SweepRef, name: str, what: str) -> RunRef:
+def _run_ref(ref: SweepRef | ProjectRef, name: str, what: str) -> RunRef:
     try:
-        return RunRef(sweep.entity, sweep.project, name, sweep.host)
+        return RunRef(ref.entity, ref.project, name, ref.host)
     except InvalidValueError as error:
         raise invalid(what, f"the id of a run: {error.reason}") from None
 
@@ -365,6 +407,7 @@ def _remote_run(ref: RunRef, found: responses.Run) -> RemoteRun:
         files=tuple(map(_remote_file, page.nodes)),
         more_files=page.next_cursor,
         log_line_count=found.log_line_count,
+        file_count=found.file_count,
         config=found.config,
         name=found.display_name,
         notes=found.notes,

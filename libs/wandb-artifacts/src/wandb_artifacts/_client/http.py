@@ -36,7 +36,19 @@ if TYPE_CHECKING:
 
 _AGENT = f"wandb-artifacts/{__version__}"
 _BUFFER = 1024 * 1024
-_ERRORS: dict[int, type[DownloadError]] = {401: AuthenticationError, 403: AccessDeniedError, 404: NotFoundError}
+
+
+class RequestRefusedError(ServerAnswerError):
+    """W&B refused the contents of a request."""
+
+
+_ERRORS: dict[int, type[DownloadError]] = {
+    400: RequestRefusedError,
+    401: AuthenticationError,
+    403: AccessDeniedError,
+    404: NotFoundError,
+    422: RequestRefusedError,
+}
 _EXCERPT = 300
 _MAX_REDIRECTS = 10
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})

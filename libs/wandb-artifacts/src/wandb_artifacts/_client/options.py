@@ -37,9 +37,9 @@ class PageSizes:
 
     files: int = 1000
     """Files of one run."""
-    sweep_files: int = 100
+    files_of_each: int = 50
     """Files of each run in a page of runs."""
-    runs: int = 50
+    runs: int = 100
     """Runs with their details."""
     lines: int = 5_000
     """Console lines."""

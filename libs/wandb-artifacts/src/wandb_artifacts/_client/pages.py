@@ -87,22 +87,34 @@ async def fetch_page(fetch: Callable[[str | None], Awaitable[Page[N]]], cursor: 
         raise _invalid(what, f"W&B announced another page, and does not have it ({error})") from None
 
 
-async def fetch_fitting(count: int, fetch: Callable[[int], Awaitable[T]]) -> T:
-    """Fetch so many items, or fewer if they are larger than a response may be.
+class Fitting:
+    """Fetches pages of so many items; of fewer from then on, if they are larger than a response may be.
 
     Args:
         count: The number of items to request.
-        fetch: Requests up to so many items.
-
-    Raises:
-        ResponseTooLargeError: A single item is too large.
     """
-    try:
-        return await fetch(count)
-    except ResponseTooLargeError:
-        if count <= 1:
-            raise
-    return await fetch_fitting(max(count // _REDUCTION, 1), fetch)
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    async def __call__(self, fetch: Callable[[int], Awaitable[T]], *, limit: int | None = None) -> T:
+        """Fetch a page.
+
+        Args:
+            fetch: Requests up to so many items.
+            limit: How many items are needed at most.
+
+        Raises:
+            ResponseTooLargeError: A single item is too large.
+        """
+        while True:
+            count = self._count if limit is None else min(self._count, limit)
+            try:
+                return await fetch(count)
+            except ResponseTooLargeError:
+                if count <= 1:
+                    raise
+            self._count = max(count // _REDUCTION, 1)
 
 
 class Cursors:

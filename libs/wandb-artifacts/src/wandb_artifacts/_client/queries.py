@@ -42,18 +42,28 @@ query GetSweep($entity: String!, $project: String!, $sweep: String!) {
 }
 """
 
+_RUNS = f"""
+runs(filters: $filters, order: "+created_at", first: $first, after: $after) {{
+  edges {{ node {{ {_RUN} fileCount {_FILES} }} cursor }}
+  pageInfo {{ hasNextPage }}
+}}
+"""
+
+PROJECT_RUNS = f"""
+query Runs(
+  $entity: String!, $project: String!, $filters: JSONString!,
+  $first: Int!, $after: String, $fileLimit: Int!, $fileCursor: String
+) {{
+  project(name: $project, entityName: $entity) {{ {_RUNS} }}
+}}
+"""
+
 SWEEP_RUNS = f"""
 query Runs(
   $entity: String!, $project: String!, $sweep: String!, $filters: JSONString!,
   $first: Int!, $after: String, $fileLimit: Int!, $fileCursor: String
 ) {{
-  project(name: $project, entityName: $entity) {{
-    sweep(sweepName: $sweep) {{ name state }}
-    runs(filters: $filters, order: "+created_at", first: $first, after: $after) {{
-      edges {{ node {{ {_RUN} {_FILES} }} cursor }}
-      pageInfo {{ hasNextPage }}
-    }}
-  }}
+  project(name: $project, entityName: $entity) {{ sweep(sweepName: $sweep) {{ name state }} {_RUNS} }}
 }}
 """
 

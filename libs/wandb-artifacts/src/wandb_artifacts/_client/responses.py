@@ -101,6 +101,7 @@ class Run(RunSnapshot, frozen=True, kw_only=True):
     files: PagedList[File]
     user: User | None = None
     log_line_count: Count | None = None
+    file_count: Count | None = None
 
 
 class RunState(_Shape, frozen=True):
@@ -145,8 +146,8 @@ class ProjectWithSweepRuns(_Shape, frozen=True):
     runs: PagedList[Run]
 
 
-class ProjectWithRuns(_Shape, frozen=True):
-    runs: PagedList[Named]
+class ProjectWithRuns(_Shape, Generic[N], frozen=True):
+    runs: PagedList[N]
 
 
 class OfProject(_Shape, Generic[N], frozen=True):

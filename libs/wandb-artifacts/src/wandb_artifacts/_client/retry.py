@@ -126,7 +126,7 @@ class Retrier:
             # The other requests of a download need not each find out that the server is down.
             raise unavailable(str(self._outage[1]), self._outage[1].status)
         start = time.monotonic()
-        attempts = _Attempts(self.policy, progress)
+        attempts = _Attempts(self.policy, progress, lambda: self._last_response)
         retrying = AsyncRetrying(
             sleep=asyncio.sleep,
             retry=retry_if_exception(lambda error: _should_retry(error, is_repeatable=is_repeatable)),
@@ -168,22 +168,34 @@ class Retrier:
 class _Attempts:
     """The number of attempts, and the waits between them."""
 
-    def __init__(self, policy: RetryPolicy, progress: Callable[[], object] | None) -> None:
+    def __init__(
+        self, policy: RetryPolicy, progress: Callable[[], object] | None, last_response: Callable[[], float]
+    ) -> None:
         self._policy = policy
         self._progress = progress
         self._last_progress = progress() if progress else None
+        self._last_response = last_response
+        self._served_at = last_response()
         self._without_progress = 0
         self.count = 0
 
     def stop(self, state: RetryCallState) -> bool:
         self.count += 1
-        progress = self._progress() if self._progress else None
-        self._without_progress = self._without_progress + 1 if progress == self._last_progress else 1
-        self._last_progress = progress
         error = state.outcome.exception() if state.outcome else None
+        self._without_progress = 1 if self._has_progressed(error) else self._without_progress + 1
         is_too_long = isinstance(error, TransientError) and (error.retry_after or 0) > self._policy.longest_retry_after
         limit = self._policy.attempts
         return is_too_long or (limit is not None and self._without_progress >= limit)
+
+    def _has_progressed(self, error: BaseException | None) -> bool:
+        before, self._last_progress = self._last_progress, self._progress() if self._progress else None
+        if self._last_progress != before:
+            return True
+        if not (isinstance(error, TransientError) and error.pauses_all):
+            return False
+        # A rate limit is not a failure while the server serves other requests: the turn of this one will come.
+        served_at, self._served_at = self._served_at, self._last_response()
+        return self._served_at != served_at
 
     def wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None

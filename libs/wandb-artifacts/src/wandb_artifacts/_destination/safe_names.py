@@ -75,6 +75,29 @@ def safe_paths(names: Iterable[str], *, reserved: Collection[str] = ()) -> dict[
     }
 
 
+class SafeFolders:
+    """Folders for names without slashes that arrive one by one; a name that collides with an earlier one gets a mark.
+
+    Args:
+        taken: Folders of an earlier call, which keep their names.
+        reserved: Names that are not available.
+    """
+
+    def __init__(self, taken: Iterable[str] = (), *, reserved: Collection[str] = ()) -> None:
+        self._taken = frozenset(taken)
+        self._owners = {_fold(name): _OTHER[0] for name in reserved}
+        for folder in self._taken:
+            self._owners.setdefault(_fold(folder), folder)
+
+    def folder(self, name: str) -> str:
+        """Return the folder of a name: the same on every call with the same earlier names."""
+        path = safe_path(name)
+        marked = _fit(_marked(path, f"file:{path}"), name)
+        if marked in self._taken or self._owners.setdefault(_fold(path), path) != path:
+            return marked
+        return path
+
+
 def _steps(path: str) -> Iterator[tuple[str, str, bool]]:
     """Yield each component of a path with its folder, and whether it is the file."""
     start = 0

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 
 from wandb_artifacts._asyncio import syncify
 from wandb_artifacts._download.call import Call
-from wandb_artifacts._download.options import DEFAULT_JOBS, check_storage_options, make_options, read_ref
+from wandb_artifacts._download.options import DEFAULT_JOBS, check_storage_options, make_options, read_project, read_ref
+from wandb_artifacts._download.selection import make_selection
 from wandb_artifacts._refs import RunRef, SdkObject, SweepRef
 
 if TYPE_CHECKING:
-    from wandb_artifacts._download.results import HistoryFormat, OnProgress, RunDownload, SweepDownload
+    from datetime import date, datetime
+
+    from wandb_artifacts._download.results import HistoryFormat, OnProgress, RunDownload, RunsDownload, SweepDownload
+    from wandb_artifacts._project_ref import ProjectRef
 
 
 @syncify
@@ -136,3 +140,99 @@ async def download_sweep(
     )
     call = Call(destination, check_storage_options(storage_options), options)
     return await call.sweep(read_ref(SweepRef, sweep))
+
+
+@syncify
+async def download_runs(
+    project: ProjectRef | str,
+    destination: str | os.PathLike[str],
+    *,
+    filters: Mapping[str, object] | None = None,
+    tags: Sequence[str] | None = None,
+    states: Sequence[str] | None = None,
+    group: str | None = None,
+    job_type: str | None = None,
+    created_after: datetime | date | str | None = None,
+    created_before: datetime | date | str | None = None,
+    limit: int | None = None,
+    dry_run: bool = False,
+    include_history: bool = True,
+    include: Sequence[str] | str | None = None,
+    exclude: Sequence[str] | str | None = None,
+    jobs: int = DEFAULT_JOBS,
+    deadline: float | None = None,
+    progress: OnProgress | None = None,
+    history_format: HistoryFormat = "json",
+    storage_options: Mapping[str, object] | None = None,
+) -> RunsDownload:
+    """Download the runs of a project, each like `download_run`, to a folder that is named by its id; and an index.
+
+    The index is `runs.jsonl`, or `runs.parquet` with `history_format="parquet"`: one row per run with its id, name,
+    state, created_at, updated_at, user, tags, group, job_type, sweep, config, summary, history_rows and path. Another
+    call sends one request per 100 runs, and skips runs that have ended, are complete, and are unchanged.
+
+    `download_runs(...)` blocks; `await download_runs.aio(...)` does not.
+
+    Args:
+        project: The project: a `ProjectRef`, `entity/project`, or the URL of its page. `WANDB_ENTITY` is the default
+            for a missing entity.
+        destination: The folder for the folders of the runs: a path, or an fsspec URL such as `s3://bucket/path`,
+            `gs://...`, `memory://...`. It must not hold another project.
+        filters: W&B's own filters, as for `wandb.Api().runs()`: `{"config.lr": {"$gt": 0.1}}`. The following arguments
+            add to them; a run must match all.
+        tags: Only runs that have one of these tags.
+        states: Only runs in one of these states: running, finished, failed, crashed, killed, ...
+        group: Only runs of this group.
+        job_type: Only runs of this job type.
+        created_after: Only runs created at this time or later: a `datetime`, a `date`, or ISO 8601 text; UTC without a
+            zone. A date stands for its beginning.
+        created_before: Only runs created at this time or earlier.
+        limit: At most so many runs, the oldest first; None for all.
+        dry_run: Whether to count the runs, and their files and bytes at W&B, and download nothing.
+        include_history: Whether to store all logged rows.
+        include: Patterns (`fnmatch`; `*` also matches `/`) of the files to fetch, by their names at W&B; None for all.
+            The summary is always stored.
+        exclude: Patterns of files to skip, even if `include` matches them.
+        jobs: The number of connections, 1 to 128.
+        deadline: Seconds that the whole call may take; None for no limit. Each single request has its own timeout.
+        progress: Called with a `Progress` when bytes arrive and files are complete.
+        history_format: `json` (an array of objects), `jsonl` (one row per line) or `parquet` (needs
+            `wandb-artifacts[parquet]`).
+        storage_options: fsspec options for the destination, such as credentials of an object store.
+
+    Returns:
+        The runs as they are at the destination now.
+
+    Raises:
+        InvalidValueError: An argument is invalid, W&B refuses the filters, or the destination holds another project;
+            nothing was downloaded.
+        AuthenticationError: No API key was found, or W&B rejected it.
+        AccessDeniedError: The API key has no access.
+        NotFoundError: W&B has no such project.
+        ServerUnavailableError: W&B is unreachable.
+        ServerAnswerError: W&B returned an invalid response, or refused the request.
+        IncompleteDownloadError: Files are missing; its `result` lists what is there and what is not.
+        DeadlineError: The deadline has passed.
+        DestinationError: The destination is not writable.
+    """
+    options = make_options(
+        include_history=include_history,
+        history_format=history_format,
+        include=include,
+        exclude=exclude,
+        jobs=jobs,
+        deadline=deadline,
+        progress=progress,
+    )
+    selection = make_selection(
+        filters=filters,
+        tags=tags,
+        states=states,
+        group=group,
+        job_type=job_type,
+        created_after=created_after,
+        created_before=created_before,
+        limit=limit,
+    )
+    call = Call(destination, check_storage_options(storage_options), options)
+    return await call.project(read_project(project), selection, dry_run=dry_run)

@@ -13,6 +13,7 @@ from wandb_artifacts._client.api import Api
 from wandb_artifacts._destination.open import open_target
 from wandb_artifacts._download.own_files import Work
 from wandb_artifacts._download.progress import Tracker
+from wandb_artifacts._download.project import ProjectJob, check_destination, count_runs, list_runs
 from wandb_artifacts._download.run import RunJob, check_complete
 from wandb_artifacts._download.sweep import download_runs_of
 from wandb_artifacts._errors import DeadlineError, DownloadError, NotFoundError
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from wandb_artifacts._client.retry import Retrier
     from wandb_artifacts._destination.base import Target
     from wandb_artifacts._download.options import Options
-    from wandb_artifacts._download.results import RunDownload, SweepDownload
+    from wandb_artifacts._download.results import RunDownload, RunsDownload, SweepDownload
+    from wandb_artifacts._download.selection import Selection
+    from wandb_artifacts._project_ref import ProjectRef
 
 R = TypeVar("R")
 
@@ -41,31 +44,52 @@ class Call:
         self._options = options
 
     async def run(self, ref: RunRef) -> RunDownload:
-        async def work(work: Work, target: Target) -> RunDownload:
-            at = _with_host(ref, work.api.host)
-            try:
-                run = await work.api.run(at)
-            except NotFoundError as error:
-                if error.is_absent and await is_sweep(work.api, at):
-                    raise _other_kind(error, "a sweep; use download_sweep, or 'wandb-artifacts sweep'") from None
-                raise
-            return check_complete(await RunJob(work, run, target)())
+        async def work(api: Api, target: Target) -> RunDownload:
+            at = _with_host(ref, api.host)
+            async with self._prepared(api, target) as work:
+                try:
+                    run = await api.run(at)
+                except NotFoundError as error:
+                    if error.is_absent and await is_sweep(api, at):
+                        raise _other_kind(error, "a sweep; use download_sweep, or 'wandb-artifacts sweep'") from None
+                    raise
+                return check_complete(await RunJob(work, run, target)())
 
         return await self._within(ref.host, work)
 
     async def sweep(self, ref: SweepRef) -> SweepDownload:
-        async def work(work: Work, target: Target) -> SweepDownload:
-            at = _with_host(ref, work.api.host)
-            try:
-                return await download_runs_of(work, at, target)
-            except NotFoundError as error:
-                if error.is_absent and await is_run(work.api, at):
-                    raise _other_kind(error, "a run; use download_run, or 'wandb-artifacts run'") from None
-                raise
+        async def work(api: Api, target: Target) -> SweepDownload:
+            at = _with_host(ref, api.host)
+            async with self._prepared(api, target) as work:
+                try:
+                    return await download_runs_of(work, at, target)
+                except NotFoundError as error:
+                    if error.is_absent and await is_run(api, at):
+                        raise _other_kind(error, "a run; use download_run, or 'wandb-artifacts run'") from None
+                    raise
 
         return await self._within(ref.host, work)
 
-    async def _within(self, host: str | None, work: Callable[[Work, Target], Awaitable[R]]) -> R:
+    async def project(self, ref: ProjectRef, selection: Selection, *, dry_run: bool) -> RunsDownload:
+        async def work(api: Api, target: Target) -> RunsDownload:
+            at = _with_host(ref, api.host)
+            await to_thread(check_destination, target, at)
+            pages = await list_runs(api, at, selection)
+            if dry_run:
+                return await count_runs(api, at, pages, target, self._options)
+            async with self._prepared(api, target) as work:
+                return await ProjectJob(work, at, target)(pages)
+
+        return await self._within(ref.host, work)
+
+    @asynccontextmanager
+    async def _prepared(self, api: Api, target: Target) -> AsyncIterator[Work]:
+        """Make and lock the destination."""
+        async with _locked(target):
+            yield Work(api, self._options, Tracker(self._options.progress))
+            await to_thread(target.tidy)
+
+    async def _within(self, host: str | None, work: Callable[[Api, Target], Awaitable[R]]) -> R:
         check_format(self._options.history_format)
         retrier: Retrier | None = None
 
@@ -74,10 +98,7 @@ class Call:
             target = await to_thread(open_target, self._destination, self._storage_options)
             async with await Api.open(host, jobs=self._options.jobs) as api:
                 retrier = api.retry
-                async with _locked(target):
-                    found = await work(Work(api, self._options, Tracker(self._options.progress)), target)
-                    await to_thread(target.tidy)
-                    return found
+                return await work(api, target)
 
         try:
             return await asyncio.wait_for(whole(), self._options.deadline)

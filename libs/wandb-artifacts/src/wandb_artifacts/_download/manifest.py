@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
@@ -61,6 +61,8 @@ class RunManifest:
     stale: tuple[str, ...] = ()
     other: tuple[Entry, ...] = ()
     """Files of another run whose folder it was; only while a download replaces them."""
+    fingerprint: str | None = None
+    """See `unchanged.fingerprint`."""
 
     def entries(self) -> list[Entry]:
         extra = [entry for entry in (self.summary, self.history) if entry]
@@ -79,18 +81,34 @@ class SweepManifest:
     stale: tuple[str, ...] = ()
 
 
-def store(target: Target, manifest: RunManifest | SweepManifest) -> None:
+@dataclass(frozen=True)
+class ProjectManifest:
+    project: str
+    url: str
+    is_live: bool
+    downloaded_at: str
+    is_complete: bool
+    folders: tuple[str, ...]
+    index: Entry | None = None
+    other_index: Entry | None = None
+    """The index of an earlier download in another format."""
+
+
+Manifest: TypeAlias = RunManifest | SweepManifest | ProjectManifest
+
+
+def store(target: Target, manifest: Manifest) -> None:
     document = {"version": _VERSION, **asdict(manifest)}
     target.write(MANIFEST, dump(document, indent=1) + b"\n")
 
 
-def mark_incomplete(target: Target, manifest: RunManifest | SweepManifest | None) -> None:
+def mark_incomplete(target: Target, manifest: Manifest | None) -> None:
     """Mark the destination as incomplete, before anything in it changes."""
     if manifest and manifest.is_complete:
         store(target, replace(manifest, is_complete=False))
 
 
-def load(target: Target) -> RunManifest | SweepManifest | None:
+def load(target: Target) -> Manifest | None:
     """Return the manifest of a destination; None if it is missing or not readable by this version."""
     text = target.read(MANIFEST)
     try:
@@ -105,12 +123,22 @@ def load_run(target: Target) -> RunManifest | None:
     return found if isinstance(found, RunManifest) else None
 
 
+def load_project(target: Target) -> ProjectManifest | None:
+    found = load(target)
+    return found if isinstance(found, ProjectManifest) else None
+
+
 def load_sweep(target: Target) -> SweepManifest | None:
     found = load(target)
     return found if isinstance(found, SweepManifest) else None
 
 
-def _read(document: dict[str, object]) -> RunManifest | SweepManifest:
+def _read(document: dict[str, object]) -> Manifest:
+    if "project" in document:
+        project = msgspec.convert(document, ProjectManifest)
+        if project.index and not _is_valid(project.index):
+            raise ValueError(MANIFEST)
+        return replace(project, folders=_safe(project.folders))
     if "sweep" in document:
         sweep = msgspec.convert(document, SweepManifest)
         return replace(sweep, folders=_safe(sweep.folders), stale=_safe(sweep.stale))

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from wandb_artifacts._download.results import HistoryFormat, OnProgress
 from wandb_artifacts._errors import InvalidValueError
+from wandb_artifacts._project_ref import ProjectRef
 from wandb_artifacts._refs import DEFAULT_HOST, RunRef, SdkObject, SweepRef
 
 Ref = TypeVar("Ref", RunRef, SweepRef)
@@ -126,6 +127,21 @@ def read_ref(kind: type[Ref], value: Ref | str | Sequence[str] | SdkObject) -> R
     ref = kind.parse(text, entity=entity, project=project)
     # The URL of a page of W&B's cloud names that server, whichever server is configured.
     return replace(ref, host=DEFAULT_HOST) if "://" in text and ref.host is None else ref
+
+
+def read_project(value: ProjectRef | str) -> ProjectRef:
+    """Return the project of a call.
+
+    Raises:
+        InvalidValueError: The value is not a reference to a project.
+    """
+    if isinstance(value, ProjectRef):
+        return value
+    if not isinstance(value, str):
+        reason = "must be a ProjectRef, entity/project, or the URL of its page"
+        raise InvalidValueError(field="project", value=value, reason=reason)
+    ref = ProjectRef.parse(value, entity=os.environ.get("WANDB_ENTITY") or None)
+    return replace(ref, host=DEFAULT_HOST) if "://" in value and ref.host is None else ref
 
 
 def _text_of(value: object) -> str | None:

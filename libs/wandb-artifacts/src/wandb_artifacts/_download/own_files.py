@@ -232,10 +232,7 @@ class OwnFiles:
         ours = [*self._before.entries(), *self._before.other] if self._before else []
         if stat is None or any(entry.path == name and entry.stamp == stat.stamp for entry in ours):
             return
-        data = self._target.read(name)
-        if data is not None:
-            copy = records.preserved_path(name, data)
-            self._target.write(copy, data)
+        if copy := records.preserve(self._target, name):
             self._found.preserved.append(copy)
 
     def _own_name(self, name: str) -> str:

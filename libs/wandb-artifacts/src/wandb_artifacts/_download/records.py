@@ -15,6 +15,7 @@ from wandb_artifacts._json import dump, to_strict
 
 if TYPE_CHECKING:
     from wandb_artifacts._client.api import RemoteRun
+    from wandb_artifacts._destination.base import Target
 
 SUMMARY = "summary.json"
 CONFIG = "config.json"
@@ -61,19 +62,10 @@ def identity_json(run: RemoteRun, metadata: bytes | None) -> bytes:
     document = {
         "entity": run.ref.entity,
         "project": run.ref.project,
-        "id": run.ref.id,
-        "name": run.name,
+        **facts(run),
         "notes": run.notes,
-        "tags": list(run.tags),
-        "group": run.group,
-        "job_type": run.job_type,
-        "sweep": run.sweep,
-        "state": run.state,
         # W&B's API returns no exit code; only that of a finished run is known.
         "exit_code": 0 if run.state == "finished" else None,
-        "created_at": run.created_at,
-        "updated_at": run.heartbeat_at,
-        "user": run.user,
         "host": _host(metadata),
         "config": read_config(run.config, f"run {run.ref}"),
         "url": run.ref.url,
@@ -81,10 +73,31 @@ def identity_json(run: RemoteRun, metadata: bytes | None) -> bytes:
     return _encode(document, "the config")
 
 
-def preserved_path(name: str, data: bytes) -> str:
-    """Return the path under which a file of somebody else is kept beside the download's own file of that name."""
+def facts(run: RemoteRun) -> dict[str, object]:
+    """Return the facts about a run that `run.json` and the index of a project have in common."""
+    return {
+        "id": run.ref.id,
+        "name": run.name,
+        "state": run.state,
+        "created_at": run.created_at,
+        "updated_at": run.heartbeat_at,
+        "user": run.user,
+        "tags": list(run.tags),
+        "group": run.group,
+        "job_type": run.job_type,
+        "sweep": run.sweep,
+    }
+
+
+def preserve(target: Target, name: str) -> str | None:
+    """Copy a file that is about to be replaced, if it exists, and return the path of the copy."""
+    data = target.read(name)
+    if data is None:
+        return None
     path = PurePosixPath(name)
-    return f"{path.stem}.preserved-{hashlib.sha256(data).hexdigest()[:8]}{path.suffix}"
+    copy = f"{path.stem}.preserved-{hashlib.sha256(data).hexdigest()[:8]}{path.suffix}"
+    target.write(copy, data)
+    return copy
 
 
 def _host(metadata: bytes | None) -> str | None:

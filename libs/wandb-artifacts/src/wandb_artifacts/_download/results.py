@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal, TypeAlias
 
 from wandb_artifacts._errors import DownloadError
+from wandb_artifacts._project_ref import ProjectRef
 from wandb_artifacts._refs import RunRef, SweepRef
 
 HistoryFormat: TypeAlias = Literal["json", "jsonl", "parquet"]
@@ -101,8 +102,57 @@ class SweepDownload:
         return {**asdict(self), "runs": runs, "is_live": self.is_live}
 
 
+@dataclass(frozen=True)
+class RunsDownload:
+    """The runs of a project that matched, as they are at the destination now: one folder per run."""
+
+    project: ProjectRef
+    destination: str
+    """The folder: a path, or an fsspec URL. `RunDownload.destination` names the folder of each run in it."""
+    matched: int
+    """The number of runs that matched."""
+    files: int
+    """The number of their files at the destination, including those that the download makes.
+
+    In a dry run: of those that W&B lists; a download makes more.
+    """
+    bytes: int
+    """The size of these files."""
+    runs: tuple[RunDownload, ...] = ()
+    """In the order in which W&B created them. Without their `files`: a project may have millions."""
+    failed: tuple[Failure, ...] = ()
+    """Runs that failed as a whole; missing files of single runs are in `RunDownload.failed`."""
+    stale: tuple[str, ...] = ()
+    """Folders of earlier downloads whose runs did not match this time. They are not removed."""
+    dry_run: bool = False
+    """Whether nothing was downloaded."""
+    new_files: int = 0
+    """How many of the files this call fetched."""
+    new_bytes: int = 0
+    """Their size."""
+    index_path: str | None = None
+    """The path of the index below the destination; None in a dry run."""
+    preserved: tuple[str, ...] = ()
+    """Paths of copies of files that somebody else had stored under names of the download's own files."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether one of the runs was still active, so that a later download may find more."""
+        return any(run.is_live for run in self.runs)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the fields as values for JSON."""
+        runs = [run.to_dict() for run in self.runs]
+        return {**asdict(replace(self, runs=())), "runs": runs, "is_live": self.is_live}
+
+
+AnyDownload: TypeAlias = RunDownload | SweepDownload | RunsDownload
+"""The result of a download."""
+
 LIVE_STATES = frozenset({"running", "pending", "preempting"})
 """States of a run that has not ended."""
+_MOST_LINES = 100
+"""Of an error message."""
 
 
 @dataclass(frozen=True)
@@ -140,20 +190,33 @@ class IncompleteDownloadError(DownloadError):
         result: The files that are there and, in `failed`, those that are missing.
     """
 
-    def __init__(self, result: RunDownload | SweepDownload) -> None:
+    def __init__(self, result: AnyDownload) -> None:
         self.result = result
         super().__init__(_missing(result))
 
-    def __reduce__(self) -> tuple[type[IncompleteDownloadError], tuple[RunDownload | SweepDownload]]:
+    def __reduce__(self) -> tuple[type[IncompleteDownloadError], tuple[AnyDownload]]:
         return type(self), (self.result,)
 
 
-def _missing(result: RunDownload | SweepDownload) -> str:
+def describe(result: AnyDownload) -> str:
+    """Return what was downloaded, such as `run team/project/id`."""
+    if isinstance(result, RunsDownload):
+        return f"project {result.project}"
+    return f"run {result.run}" if isinstance(result, RunDownload) else f"sweep {result.sweep}"
+
+
+def failures(result: AnyDownload) -> tuple[list[Failure], list[Failure]]:
+    """Return the missing runs, and the missing files; those of several runs with their run's id before the name."""
     if isinstance(result, RunDownload):
-        what, failures = f"run {result.run}", [(failure.name, failure.reason) for failure in result.failed]
-    else:
-        what = f"sweep {result.sweep}"
-        failures = [(failure.name, failure.reason) for failure in result.failed]
-        failures += [(f"{run.run.id}/{lost.name}", lost.reason) for run in result.runs for lost in run.failed]
-    lines = "".join(f"\n  {name}: {reason}" for name, reason in failures)
-    return f"{what} is incomplete in {result.destination}; call again to fetch the missing files:{lines}"
+        return [], list(result.failed)
+    files = [Failure(f"{run.run.id}/{lost.name}", lost.reason) for run in result.runs for lost in run.failed]
+    return list(result.failed), files
+
+
+def _missing(result: AnyDownload) -> str:
+    runs, files = failures(result)
+    lines = [f"\n  {failure.name}: {failure.reason}" for failure in runs + files]
+    more = len(lines) - _MOST_LINES
+    lines[_MOST_LINES:] = [f"\n  ... and {more:,} more"] if more > 0 else []
+    where = f"{describe(result)} is incomplete in {result.destination}"
+    return f"{where}; call again to fetch the missing files:{''.join(lines)}"

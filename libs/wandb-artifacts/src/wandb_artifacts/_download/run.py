@@ -15,6 +15,7 @@ from wandb_artifacts._download.own_files import FATAL, RESERVED, Found, OwnFiles
 from wandb_artifacts._download.results import LIVE_STATES, DownloadedFile, Failure, IncompleteDownloadError, RunDownload
 from wandb_artifacts._download.sources import file_of_run
 from wandb_artifacts._download.transfer import Transfer
+from wandb_artifacts._download.unchanged import find_unchanged, fingerprint
 from wandb_artifacts._download.verify import read_md5
 from wandb_artifacts._errors import DownloadError
 
@@ -51,6 +52,12 @@ class RunJob:
         Raises:
             DownloadError: An error that affects all files, such as a rejected key.
         """
+        if unchanged := await to_thread(self._find_unchanged):
+            self._report_kept()
+            if unchanged.history_path:
+                self._work.tracker.expect(1, 0)
+                self._work.tracker.follow(self._run.ref, unchanged.history_path, None).end("kept")
+            return unchanged
         self._before = await to_thread(self._prepare)
         files = await self._work.api.files(self._run)
         paths = safe_paths([file.name for file in files], reserved=RESERVED)
@@ -84,6 +91,14 @@ class RunJob:
             own.console(),
         )
         return await to_thread(self._conclude, own)
+
+    def _find_unchanged(self) -> RunDownload | None:
+        before = manifests.load_run(self._target)
+        found = find_unchanged(self._run, self._target, self._work.options, before)
+        if found is None or before is None:
+            return None
+        self._found = found
+        return self._result(replace(before, stale=tuple(path for path in before.stale if self._target.stat(path))))
 
     def _prepare(self) -> RunManifest | None:
         self._target.prepare()
@@ -157,6 +172,7 @@ class RunJob:
             summary=found.summary,
             history=found.history,
             made=_by_path(found.made),
+            fingerprint=fingerprint(run),
         )
         manifest = replace(manifest, stale=self._stale(manifest))
         manifests.store(self._target, manifest)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from wandb_artifacts._asyncio import syncify, to_thread
 from wandb_artifacts._destination.open import open_target
 from wandb_artifacts._download import manifest as manifests
-from wandb_artifacts._download.manifest import MANIFEST, Entry, RunManifest, SweepManifest
+from wandb_artifacts._download.manifest import MANIFEST, Entry, Manifest, ProjectManifest, RunManifest
 from wandb_artifacts._download.options import check_storage_options
 from wandb_artifacts._download.results import Failure
 from wandb_artifacts._errors import NotFoundError
@@ -55,7 +55,7 @@ async def verify_download(
     `verify_download(...)` blocks; `await verify_download.aio(...)` does not.
 
     Args:
-        destination: The destination of a run or sweep.
+        destination: The destination of a run, sweep or project.
         storage_options: fsspec options for it.
 
     Returns:
@@ -68,34 +68,40 @@ async def verify_download(
     """
     target = await to_thread(open_target, destination, check_storage_options(storage_options))
     checked, size, failed, known = 0, 0, list[Failure](), set[str]()
-    for prefix, folder, manifest in await to_thread(_manifests, target):
+    found = _manifests(target)
+    while (each := await to_thread(next, found, None)) is not None:
+        prefix, folder, manifest = each
         known.add(f"{prefix}{MANIFEST}")
         if isinstance(manifest, Failure):
             failed.append(manifest)
             continue
         if not manifest.is_complete:
             failed.append(Failure(f"{prefix}{MANIFEST}", "the download is incomplete; run it again"))
-        if isinstance(manifest, RunManifest):
-            for entry in manifest.entries():
-                known.add(f"{prefix}{entry.path}")
-                checked, size = checked + 1, size + entry.size
-                if reason := await _difference(folder, entry):
-                    failed.append(Failure(f"{prefix}{entry.path}", reason))
+        for entry in _entries(manifest):
+            known.add(f"{prefix}{entry.path}")
+            checked, size = checked + 1, size + entry.size
+            if reason := await _difference(folder, entry):
+                failed.append(Failure(f"{prefix}{entry.path}", reason))
     stale = tuple(path for path in await to_thread(target.paths) if path not in known)
     return Verification(target.url, checked, size, tuple(failed), stale)
 
 
-def _manifests(target: Target) -> list[tuple[str, Target, RunManifest | SweepManifest | Failure]]:
+def _manifests(target: Target) -> Iterator[tuple[str, Target, Manifest | Failure]]:
     manifest = manifests.load(target)
     if manifest is None:
-        msg = f"{target.url} has no {MANIFEST} of a download; pass the destination of a run or sweep"
+        msg = f"{target.url} has no {MANIFEST} of a download; pass the destination of a run, sweep or project"
         raise NotFoundError(msg)
-    found: list[tuple[str, Target, RunManifest | SweepManifest | Failure]] = [("", target, manifest)]
-    for folder in manifest.folders if isinstance(manifest, SweepManifest) else ():
+    yield "", target, manifest
+    for folder in () if isinstance(manifest, RunManifest) else manifest.folders:
         run = target.within(folder)
         path = f"{folder}/"
-        found.append((path, run, manifests.load_run(run) or Failure(f"{path}{MANIFEST}", "is missing")))
-    return found
+        yield path, run, manifests.load_run(run) or Failure(f"{path}{MANIFEST}", "is missing")
+
+
+def _entries(manifest: Manifest) -> list[Entry]:
+    if isinstance(manifest, RunManifest):
+        return manifest.entries()
+    return [manifest.index] if isinstance(manifest, ProjectManifest) and manifest.index else []
 
 
 async def _difference(target: Target, entry: Entry) -> str | None:

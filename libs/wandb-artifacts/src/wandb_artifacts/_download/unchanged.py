@@ -1,0 +1,77 @@
+"""Runs that have not changed since an earlier download, found without a request."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from wandb_artifacts._download.own_files import Found
+from wandb_artifacts._download.records import CONSOLE, has_console_file
+from wandb_artifacts._download.results import LIVE_STATES
+
+if TYPE_CHECKING:
+    from wandb_artifacts._client.api import RemoteFile, RemoteRun
+    from wandb_artifacts._destination.base import Target
+    from wandb_artifacts._download.manifest import Entry, RunManifest
+    from wandb_artifacts._download.options import Options
+
+
+def fingerprint(run: RemoteRun) -> str:
+    """Return a digest of everything that W&B reports of a run and its first files, except for URLs."""
+    files = sorted((file.name, file.size, file.md5, file.updated_at) for file in run.files)
+    facts = replace(run, files=(), more_files=None)
+    return hashlib.sha256(f"{facts!r}{files!r}".encode()).hexdigest()
+
+
+def find_unchanged(run: RemoteRun, target: Target, options: Options, before: RunManifest | None) -> Found | None:
+    """Return the files of a complete download of a run, if neither the run nor the folder has changed since.
+
+    Of a run with more files than were listed with it, W&B's number of files and the time of the last heartbeat decide
+    about the others.
+
+    Args:
+        run: The run as W&B reports it now.
+        target: Its folder.
+        options: What is requested.
+        before: The manifest in the folder.
+
+    Returns:
+        The files; None if they have to be compared one by one.
+    """
+    if before is None or not before.is_complete or before.fingerprint != fingerprint(run) or run.state in LIVE_STATES:
+        return None
+    history = before.history
+    if options.include_history and (history is None or history.format != options.history_format):
+        return None
+    if run.heartbeat_at is None or not _has_all(run, before, options) or not _are_there(target, before):
+        return None
+    wanted = [entry for entry in before.files if options.wants(entry.name)]
+    carried = [entry for entry in before.files if not options.wants(entry.name)]
+    return Found(
+        wanted, carried, set(), [], summary=before.summary, history=history, made=[*before.made]
+    )
+
+
+def _has_all(run: RemoteRun, before: RunManifest, options: Options) -> bool:
+    if run.more_files is not None and run.file_count != len(before.files):
+        return False
+    known = {entry.name for entry in before.files}
+    has_console = has_console_file(known) or not run.log_line_count or any(made.path == CONSOLE for made in before.made)
+    return (has_console or not options.wants(CONSOLE)) and all(
+        file.name in known and _is_identified(file) for file in run.files if options.wants(file.name)
+    )
+
+
+def _is_identified(file: RemoteFile) -> bool:
+    """Return whether the fingerprint shows a change of the contents."""
+    return file.md5 is not None or file.updated_at is not None
+
+
+def _are_there(target: Target, before: RunManifest) -> bool:
+    return all(_is_there(target, entry) for entry in before.entries())
+
+
+def _is_there(target: Target, entry: Entry) -> bool:
+    stat = target.stat(entry.path)
+    return stat is not None and stat.stamp == entry.stamp
