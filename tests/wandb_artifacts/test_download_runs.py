@@ -75,7 +75,7 @@ def ids(result: RunsDownload) -> list[str]:
 def test_runs_and_their_index(project: WandbBackend, tmp_path: Path) -> None:
     """One folder a run, in the order of their creation, also when they come in several pages; no other project."""
     names = ["e", "d", "c", "b", "a"]
-    given = {"tags": ["x", "y"], "groupName": "g", "jobType": "train", "displayName": "Run"}
+    given: dict[str, Any] = {"tags": ["x", "y"], "groupName": "g", "jobType": "train", "displayName": "Run"}
     for number, name in enumerate(names):
         project.run(name, files={"f": b"f", "g": b"g"}, rows=[{"x": 1}] * number, summary={"x": 1}, **given)
     project.run("a", config=config(lr=0.1, net={"depth": 3}))
@@ -95,9 +95,18 @@ def test_runs_and_their_index(project: WandbBackend, tmp_path: Path) -> None:
     last = rows[-1]
     assert last.pop("created_at") <= last.pop("updated_at")
     assert last == {
-        **{"id": "a", "name": "Run", "state": "finished", "user": "local", "tags": ["x", "y"], "group": "g"},
-        **{"job_type": "train", "sweep": None, "config": {"lr": 0.1, "net": {"depth": 3}}, "summary": {"x": 1}},
-        **{"history_rows": 4, "path": "a"},
+        "id": "a",
+        "name": "Run",
+        "state": "finished",
+        "user": "local",
+        "tags": ["x", "y"],
+        "group": "g",
+        "job_type": "train",
+        "sweep": None,
+        "config": {"lr": 0.1, "net": {"depth": 3}},
+        "summary": {"x": 1},
+        "history_rows": 4,
+        "path": "a",
     }
     manifest = json.loads((tmp_path / "to/manifest.json").read_text())
     assert (manifest["project"], manifest["folders"], manifest["is_complete"]) == (name_of(project), names, True)
@@ -324,7 +333,6 @@ def test_pages_are_requested_while_runs_download(project: WandbBackend, tmp_path
     for number in range(6):
         project.run(f"r{number}", files={"first" if number == 0 else "f": b"f"})
     hold = project.server.faults.add(Fault("download", target="first", delay=60.0))
-    seen: list[str] = []
     before = project.server.requests.count("graphql", "Runs")
     last_page = threading.Thread(
         target=lambda: project.server.requests.wait("graphql", "Runs", count=before + 3), daemon=True
@@ -333,9 +341,7 @@ def test_pages_are_requested_while_runs_download(project: WandbBackend, tmp_path
 
     async def main() -> None:
         with use_options(pages=PageSizes(runs=2)):
-            work = asyncio.ensure_future(
-                download_runs.aio(name_of(project), tmp_path, jobs=2, progress=lambda moment: seen.append(moment.run.id))
-            )
+            work = asyncio.ensure_future(download_runs.aio(name_of(project), tmp_path, jobs=2))
             await asyncio.to_thread(last_page.join, 30)
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
@@ -348,7 +354,7 @@ def test_pages_are_requested_while_runs_download(project: WandbBackend, tmp_path
 
 
 def test_interrupted_download_goes_on(project: WandbBackend, tmp_path: Path) -> None:
-    """What is complete is not fetched again."""
+    """The next call fetches only what is not complete."""
     for number in range(4):
         project.run(f"r{number}", files={f"f{number}": b"f"}, rows=[{"x": 1}])
 
@@ -436,7 +442,7 @@ def test_remote_destination(project: WandbBackend) -> None:
 
 INVALID: dict[str, tuple[dict[str, Any], str]] = {
     "an artifact": ({"project": "local/p/model:v1"}, "is not a project but an artifact"),
-    "a run": ({"project": "local/p/abc"}, "is not a project but a run or sweep"),
+    "a run": ({"project": "local/p/abc"}, "is not a project but a run or sweep of one"),
     "a page of a run": ({"project": "https://wandb.ai/local/p/runs/abc"}, "use download_run"),
     "a page of an artifact": ({"project": "https://wandb.ai/local/p/artifacts/model/m/v1"}, "an artifact"),
     "no entity": ({"project": "p"}, "has no entity"),
@@ -445,7 +451,10 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
     "filters without JSON": ({"filters": {"config.x": {1, 2}}}, "filters=.*cannot be encoded as JSON"),
     "not a date": ({"created_after": "yesterday"}, "created_after='yesterday': must be an ISO 8601"),
     "a number as date": ({"created_before": 2026}, "created_before=2026: must be an ISO 8601"),
-    "dates in reverse": ({"created_after": "2026-02-01", "created_before": "2026-01-01"}, "is later than created_before"),
+    "dates in reverse": (
+        {"created_after": "2026-02-01", "created_before": "2026-01-01"},
+        "created_after='2026-02-01': is later than created_before='2026-01-01'",
+    ),
     "limit 0": ({"limit": 0}, "limit=0: must be 1 or more"),
     "a negative limit": ({"limit": -1}, "limit=-1: must be 1 or more"),
     "unknown state": ({"states": ["finished", "done"]}, "states='done': is not a state of a run; use crashed"),

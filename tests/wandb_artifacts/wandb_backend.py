@@ -67,8 +67,9 @@ class WandbBackend:
         """Create many failed runs without data, with few requests."""
         names = list(names)
         for first in range(0, len(names), _AT_ONCE):
+            place = f'modelName: "{self.project}", entityName: "{ENTITY}"'
             ids = [
-                f'r{number}: upsertBucket(input: {{name: "{name}", modelName: "{self.project}", entityName: "{ENTITY}"}})'
+                f'r{number}: upsertBucket(input: {{name: "{name}", {place}}})'
                 for number, name in enumerate(names[first : first + _AT_ONCE])
             ]
             made = self.ask(f"mutation M {{ {' '.join(f'{each} {{ bucket {{ id }} }}' for each in ids)} }}")

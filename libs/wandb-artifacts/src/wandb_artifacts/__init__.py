@@ -21,7 +21,7 @@ from wandb_artifacts._errors import (
     ServerUnavailableError,
     WandbPluginError,
 )
-from wandb_artifacts._project_ref import ProjectRef
+from wandb_artifacts._project_refs import ProjectRef
 from wandb_artifacts._refs import RunRef, SweepRef, app_url, check_entity, check_host, check_id, check_project
 from wandb_artifacts._version import __version__
 

@@ -139,6 +139,7 @@ def _is_text(value: str) -> bool:
 
 
 _ARTIFACT = "an artifact; use download_artifact, or 'wandb-artifacts artifact'"
+_PROJECT = "use download_runs, or 'wandb-artifacts runs'"
 _PAGES = {
     "artifacts": _ARTIFACT,
     "reports": "a report; open one of its runs, and paste the URL of that page",
@@ -156,6 +157,7 @@ def describe_page(url: str) -> str | None:
 
 _FORMS = {
     "artifact": ("entity/project/name:alias", "the name of an artifact"),
+    "project": ("entity/project", ""),
     "run": ("entity/project/run-id", "the id of a run"),
     "sweep": ("entity/project/sweep-id", "the id of a sweep"),
 }
@@ -171,8 +173,8 @@ def given_part(kind: str, field: str, value: str | None, text: str) -> str:
     if value is None:
         form, last = _FORMS[kind]
         reason = f"has no {field}; write {form}, or pass {field}=..."
-        if text.count("/") == 1:
-            reason += f". If it is entity/project, add {last}"
+        if last and text.count("/") == 1:
+            reason += f". If it is entity/project, add {last}, or {_PROJECT}"
         raise InvalidValueError(kind, text, reason)
     return value
 
@@ -260,7 +262,8 @@ class _Ref:
         example = f"https://wandb.ai/entity/project/{cls._collection}/id"
         reason = f"is not a {cls._kind}; write entity/project/id, or paste {example}"
         if "://" in text:
-            reason = f"is not a {cls._kind} but {describe_page(text) or f'a page of a project; paste {example}'}"
+            page = describe_page(text) or f"a page of a project; {_PROJECT}, or paste {example}"
+            reason = f"is not a {cls._kind} but {page}"
         return InvalidValueError(cls._kind, text, reason)
 
     @property

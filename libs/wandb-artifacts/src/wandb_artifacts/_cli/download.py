@@ -23,7 +23,7 @@ from wandb_artifacts._download.selection import make_selection
 
 if TYPE_CHECKING:
     from wandb_artifacts._download.results import OnProgress
-    from wandb_artifacts._project_ref import ProjectRef
+    from wandb_artifacts._project_refs import ProjectRef
     from wandb_artifacts._refs import RunRef, SweepRef
 
 D = TypeVar("D", RunDownload, SweepDownload, RunsDownload)

@@ -76,7 +76,7 @@ def code_of(error: Exception) -> Exit:
 
 def refusal(error: InvalidValueError) -> str:
     """Return the text of an error with the names of the command's options."""
-    reason = re.sub("use download_(run|sweep|artifact), or ", "use ", error.reason)
+    reason = re.sub("use download_(run|runs|sweep|artifact), or ", "use ", error.reason)
     reason = reason.replace("If it is entity/project,", "If it is entity/project, 'wandb-artifacts ls' lists its runs;")
     for name in ("entity", "project"):
         reason = reason.replace(f"or pass {name}=...", f"or set WANDB_{name.upper()}")

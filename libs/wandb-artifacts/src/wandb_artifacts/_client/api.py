@@ -16,7 +16,7 @@ from wandb_artifacts._client.pages import Fitting, Page, iterate_pages, to_page
 from wandb_artifacts._client.responses import OfProject, OfRun, invalid, read, read_json
 from wandb_artifacts._client.retry import Retrier
 from wandb_artifacts._errors import DownloadError, InvalidValueError, NotFoundError, ServerAnswerError
-from wandb_artifacts._project_ref import ProjectRef
+from wandb_artifacts._project_refs import ProjectRef
 from wandb_artifacts._refs import RunRef, SweepRef
 
 if TYPE_CHECKING:
@@ -178,9 +178,7 @@ class Api:
 
         async def fetch(variables: dict[str, object]) -> responses.PagedList[responses.Run]:
             nonlocal state
-            found = await self._project(
-                OfProject[responses.ProjectWithSweepRuns], queries.SWEEP_RUNS, what, variables
-            )
+            found = await self._project(OfProject[responses.ProjectWithSweepRuns], queries.SWEEP_RUNS, what, variables)
             state = _existing(found.sweep, what).state
             return found.runs
 

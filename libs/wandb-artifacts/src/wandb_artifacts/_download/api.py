@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from wandb_artifacts._download.results import HistoryFormat, OnProgress, RunDownload, RunsDownload, SweepDownload
-    from wandb_artifacts._project_ref import ProjectRef
+    from wandb_artifacts._project_refs import ProjectRef
 
 
 @syncify

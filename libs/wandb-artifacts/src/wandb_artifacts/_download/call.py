@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from wandb_artifacts._download.options import Options
     from wandb_artifacts._download.results import RunDownload, RunsDownload, SweepDownload
     from wandb_artifacts._download.selection import Selection
-    from wandb_artifacts._project_ref import ProjectRef
+    from wandb_artifacts._project_refs import ProjectRef
 
 R = TypeVar("R")
 

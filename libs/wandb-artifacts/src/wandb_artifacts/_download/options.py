@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from wandb_artifacts._download.results import HistoryFormat, OnProgress
 from wandb_artifacts._errors import InvalidValueError
-from wandb_artifacts._project_ref import ProjectRef
+from wandb_artifacts._project_refs import ProjectRef
 from wandb_artifacts._refs import DEFAULT_HOST, RunRef, SdkObject, SweepRef
 
 Ref = TypeVar("Ref", RunRef, SweepRef)
@@ -129,7 +129,7 @@ def read_ref(kind: type[Ref], value: Ref | str | Sequence[str] | SdkObject) -> R
     return replace(ref, host=DEFAULT_HOST) if "://" in text and ref.host is None else ref
 
 
-def read_project(value: ProjectRef | str) -> ProjectRef:
+def read_project(value: object) -> ProjectRef:
     """Return the project of a call.
 
     Raises:

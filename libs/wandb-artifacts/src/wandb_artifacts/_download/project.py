@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from wandb_artifacts._download.options import Options
     from wandb_artifacts._download.own_files import Work
     from wandb_artifacts._download.selection import Selection
-    from wandb_artifacts._project_ref import ProjectRef
+    from wandb_artifacts._project_refs import ProjectRef
 
 
 def check_destination(target: Target, ref: ProjectRef) -> None:

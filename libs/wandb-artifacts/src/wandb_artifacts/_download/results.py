@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Literal, TypeAlias
 
 from wandb_artifacts._errors import DownloadError
-from wandb_artifacts._project_ref import ProjectRef
+from wandb_artifacts._project_refs import ProjectRef
 from wandb_artifacts._refs import RunRef, SweepRef
 
 HistoryFormat: TypeAlias = Literal["json", "jsonl", "parquet"]

@@ -48,9 +48,7 @@ def find_unchanged(run: RemoteRun, target: Target, options: Options, before: Run
         return None
     wanted = [entry for entry in before.files if options.wants(entry.name)]
     carried = [entry for entry in before.files if not options.wants(entry.name)]
-    return Found(
-        wanted, carried, set(), [], summary=before.summary, history=history, made=[*before.made]
-    )
+    return Found(wanted, carried, set(), [], summary=before.summary, history=history, made=[*before.made])
 
 
 def _has_all(run: RemoteRun, before: RunManifest, options: Options) -> bool:

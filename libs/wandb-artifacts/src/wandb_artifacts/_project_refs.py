@@ -7,20 +7,22 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
 
 from wandb_artifacts._errors import InvalidValueError
-from wandb_artifacts._refs import api_url, app_url, check_entity, check_host, check_project
+from wandb_artifacts._refs import (
+    api_url,
+    app_url,
+    check_entity,
+    check_host,
+    check_project,
+    describe_page,
+    given_part,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-_FIELD = "project"
-_THINGS = {
-    "artifacts": "an artifact; use download_artifact, or 'wandb-artifacts artifact'",
-    "groups": "a group of runs; pass its project and group=..., or --group",
-    "reports": "a report; paste the URL of its project",
-    "runs": "a run; use download_run, or 'wandb-artifacts run'",
-    "sweeps": "a sweep; use download_sweep, or 'wandb-artifacts sweep'",
-}
-"""What a page of the W&B app shows if its path goes on after one of these parts."""
+_KIND = "project"
+_THINGS = frozenset({"artifacts", "groups", "reports", "runs", "sweeps"})
+"""Parts of a path that are followed by something that is not a project."""
 _PAGES = frozenset({*_THINGS, "workspace", "table", "overview", "jobs", "launch", "automations", "weave"})
 """Parts of a path that follow a project."""
 
@@ -64,26 +66,22 @@ class ProjectRef:
         if "://" in text:
             return cls._parse_url(text)
         parts = text.strip("/").split("/")
-        if ":" in parts[-1]:
-            raise InvalidValueError(_FIELD, text, f"is not a project but {_THINGS['artifacts']}")
-        if len(parts) > 2:
-            kind = next((_THINGS[part] for part in parts[2:-1] if part in _THINGS), "a run or sweep of one")
-            raise InvalidValueError(_FIELD, text, f"is not a project but {kind}; a project is entity/project")
+        if ":" in parts[-1] or len(parts) > 2:
+            page = f"//host/{text}/artifacts" if ":" in parts[-1] else f"//host/{text}"
+            raise _other(text, describe_page(page) or "a run or sweep of one")
         found = parts[0] if len(parts) == 2 else entity
-        if not found:
-            raise InvalidValueError(_FIELD, text, "has no entity; write entity/project, or set WANDB_ENTITY")
-        return cls(found, parts[-1], host)
+        return cls(given_part(_KIND, "entity", found, text), parts[-1], host)
 
     @classmethod
     def _parse_url(cls, text: str) -> Self:
         url = urlsplit(text)
         parts = [unquote(part) for part in url.path.split("/") if part]
         end = next((at for at, part in enumerate(parts) if at >= 2 and part in _PAGES), len(parts))
-        if end < len(parts) - 1 and (kind := _THINGS.get(parts[end])):
-            raise InvalidValueError(_FIELD, text, f"is not a project but {kind}")
         if end < 2:
             reason = "is not a project; write entity/project, or paste https://wandb.ai/entity/project"
-            raise InvalidValueError(_FIELD, text, reason)
+            raise InvalidValueError(_KIND, text, reason)
+        if parts[end:-1] and parts[end] in _THINGS:
+            raise _other(text, describe_page(text) or "a page of one")
         prefix = "".join(f"/{part}" for part in parts[: end - 2])
         host = api_url(check_host(f"{url.scheme}://{url.netloc}{prefix}"))
         return cls(parts[end - 2], parts[end - 1], host)
@@ -95,3 +93,7 @@ class ProjectRef:
 
     def __str__(self) -> str:
         return f"{self.entity}/{self.project}"
+
+
+def _other(text: str, what: str) -> InvalidValueError:
+    return InvalidValueError(_KIND, text, f"is not a project but {what}; a project is entity/project")
