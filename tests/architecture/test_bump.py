@@ -37,8 +37,8 @@ def changelog_file(tree: Path, package: Package) -> Path:
 @pytest.mark.parametrize(
     ("part", "version"), [("major", "1.0.0"), ("minor", "0.2.0"), ("patch", "0.1.1"), ("current", "0.1.0")]
 )
-def test_version_and_changelog(part: str, version: str, tree: Path) -> None:
-    """The version is written and the unreleased changes get it as their heading, with the day; older ones stay."""
+def test_bump_writes_version_and_changelog(part: str, version: str, tree: Path) -> None:
+    """The unreleased changes get the version and the date as their heading; older ones do not change."""
     main([RUNTIME.dist, part], tree)
 
     assert version_file(tree, RUNTIME).read_text() == f'__version__ = "{version}"\n'
@@ -46,7 +46,7 @@ def test_version_and_changelog(part: str, version: str, tree: Path) -> None:
     assert changelog == CHANGELOG.replace("## Unreleased", f"## {version} (day)")
 
 
-def test_other_packages_stay(tree: Path) -> None:
+def test_bump_changes_one_package(tree: Path) -> None:
     """Packages are released one at a time."""
     main([RUNTIME.dist, "minor"], tree)
 
@@ -54,8 +54,7 @@ def test_other_packages_stay(tree: Path) -> None:
     assert "## Unreleased" in changelog_file(tree, SWEEPS).read_text()
 
 
-def test_heading_of_a_first_version(tree: Path) -> None:
-    """A version that was announced but not released yet is dated too."""
+def test_unreleased_first_version_is_dated(tree: Path) -> None:
     changelog_file(tree, RUNTIME).write_text("# Changelog\n\n## 0.1.0 (unreleased)\n\n- First.\n")
 
     main([RUNTIME.dist, "current"], tree)
@@ -63,8 +62,8 @@ def test_heading_of_a_first_version(tree: Path) -> None:
     assert re.search(rf"^## 0\.1\.0 \({DAY}\)$", changelog_file(tree, RUNTIME).read_text(), re.MULTILINE)
 
 
-def test_prints_ranges_and_tag(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A minor version of a 0.x leaves the siblings' ranges: each is named, with the line to change."""
+def test_bump_prints_ranges_and_tag(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A minor version of a 0.x leaves the siblings' ranges: each is printed, with the line to change."""
     main([RUNTIME.dist, "minor"], tree)
 
     printed = capsys.readouterr().out
@@ -73,15 +72,14 @@ def test_prints_ranges_and_tag(tree: Path, capsys: pytest.CaptureFixture[str]) -
     assert "git tag wandb-runtime-v0.2.0" in printed
 
 
-def test_patch_moves_no_range(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A patch is within every range."""
+def test_patch_is_within_every_range(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main([RUNTIME.dist, "patch"], tree)
 
     assert "range" not in capsys.readouterr().out
 
 
-def test_nothing_to_release(tree: Path) -> None:
-    """Without unreleased changes nothing is written."""
+def test_bump_without_changes_is_refused(tree: Path) -> None:
+    """Nothing is written."""
     changelog_file(tree, RUNTIME).write_text("# Changelog\n\n## 0.1.0 (2026-01-01)\n")
 
     with pytest.raises(SystemExit, match="nothing to release"):
@@ -90,8 +88,8 @@ def test_nothing_to_release(tree: Path) -> None:
     assert version_file(tree, RUNTIME).read_text() == '__version__ = "0.1.0"\n'
 
 
-def test_unknown_package(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A wrong name is refused, with the right ones."""
+def test_unknown_package_is_refused(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The error lists the known packages."""
     with pytest.raises(SystemExit):
         main(["wandb", "minor"], tree)
 

@@ -40,23 +40,23 @@ def exported(module: ModuleType) -> list[str]:
 
 
 @each_package
-def test_all_is_complete(package: Package) -> None:
-    """`__all__` names everything public that the package binds, `__version__`, and nothing twice."""
+def test_all_lists_every_public_name(package: Package) -> None:
+    """It lists `__version__` too, and nothing twice."""
     names = exported(importlib.import_module(package.module))
 
     assert sorted(names) == sorted({*bound_names(package), "__version__"})
 
 
 @each_package
-def test_all_is_there(package: Package) -> None:
-    """Every name in `__all__` can be had, also those that a module-level `__getattr__` serves."""
+def test_names_in_all_exist(package: Package) -> None:
+    """A module-level `__getattr__` serves some of them."""
     module = importlib.import_module(package.module)
 
     assert not [name for name in exported(module) if not hasattr(module, name)]
 
 
-def test_help_of_the_facade_describes_what_users_call() -> None:
-    """Also what is loaded on first use; exceptions are in the text of the module."""
+def test_help_of_the_facade_describes_every_name() -> None:
+    """Names that are loaded on first use too; exceptions are in the text of the module."""
     module = importlib.import_module(FACADE.module)
     described = pydoc.plain(pydoc.render_doc(module))
 
@@ -66,14 +66,13 @@ def test_help_of_the_facade_describes_what_users_call() -> None:
 
 
 @each_package
-def test_version(package: Package) -> None:
-    """`__version__` is the version in the tree."""
+def test_version_is_that_of_the_tree(package: Package) -> None:
     assert importlib.import_module(package.module).__version__ == package.version
 
 
 @pytest.mark.parametrize("package", [RUNTIME, SWEEPS], ids=lambda package: package.dist)
-def test_facade_re_exports(package: Package) -> None:
-    """Users import from one place: the facade has every public name of the Flyte libraries, the same object."""
+def test_facade_re_exports_every_name(package: Package) -> None:
+    """Users import from one place: the facade has every public name of the Flyte libraries, as the same object."""
     facade = importlib.import_module(FACADE.module)
     library = importlib.import_module(package.module)
 
@@ -96,8 +95,8 @@ def test_facade_re_exports(package: Package) -> None:
         ("wandb_devserver", {"flyte", "wandb", "flyteplugins"}),
     ],
 )
-def test_import_weight(module: str, unwanted: set[str]) -> None:
-    """Importing a package does not import what is only needed once a run, a sweep or a download starts."""
+def test_package_imports_no_heavy_library(module: str, unwanted: set[str]) -> None:
+    """Modules that only a run, a sweep or a download needs are imported on first use."""
     code = f"import sys, {module}; print(*(set(sys.modules) & {unwanted!r}))"
 
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -53,14 +53,14 @@ def is_within(name: str, module: str) -> bool:
         ("importlib.import_module('a')", {"a"}),
     ],
 )
-def test_imports_are_seen(source: str, expected: set[str]) -> None:
-    """The reader below does not miss imports in functions, in branches, or by name."""
+def test_imports_of_every_form_are_found(source: str, expected: set[str]) -> None:
+    """An import may be in a function, in a branch, or by name."""
     assert imported(source) == expected
 
 
 @each_package
-def test_imports_only_to_the_left(package: Package) -> None:
-    """The packages form one line, and an import goes to the left of it only; the devserver stands beside."""
+def test_packages_import_only_to_the_left(package: Package) -> None:
+    """The devserver imports no other package."""
     forbidden = {other.module for other in PACKAGES} - {package.module, *package.may_import}
 
     offenders = {
@@ -75,7 +75,7 @@ def test_imports_only_to_the_left(package: Package) -> None:
 
 @each_package
 def test_siblings_are_used_by_their_public_names(package: Package) -> None:
-    """Nothing reaches into the private modules of a sibling: each can be released by itself."""
+    """No private module of a sibling is imported: each package can be released alone."""
     offenders = {
         f"{path.relative_to(package.source)}: {name}"
         for path in package.files()
@@ -97,8 +97,8 @@ def test_siblings_are_used_by_their_public_names(package: Package) -> None:
     ],
     ids=lambda value: getattr(value, "dist", value),
 )
-def test_heavy_imports(package: Package, forbidden: str, but: str | None) -> None:
-    """The leaf and the devserver serve people without Flyte; the facade only re-exports; the server needs no SDK."""
+def test_libraries_import_no_heavy_package(package: Package, forbidden: str, but: str | None) -> None:
+    """The artifacts and the devserver work without Flyte, the facade only re-exports, the server needs no SDK."""
     offenders = {
         f"{path.relative_to(package.source)}: {name}"
         for path in package.files()
@@ -114,7 +114,7 @@ KNOWN_TO_TYPE_CHECKERS = {"typing_extensions"}
 
 
 class RuntimeOnly(ast.NodeTransformer):
-    """Drops what only type checkers execute."""
+    """Remove code that only type checkers execute."""
 
     def visit_If(self, node: ast.If) -> ast.AST:
         if "TYPE_CHECKING" in ast.unparse(node.test):

@@ -35,7 +35,6 @@ def owning_module(name: str, modules: Collection[str]) -> str | None:
 
 @each_package
 def test_modules_import_without_cycles(package: Package) -> None:
-    """No module imports, at any depth, a module that imports it."""
     graph = module_graph(package)
     # `from package import module` names the package too, whose `__init__` imports its public names.
     root = graph.pop(package.module)

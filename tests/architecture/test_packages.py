@@ -12,7 +12,7 @@ each_package = pytest.mark.parametrize("package", PACKAGES, ids=lambda package: 
 
 
 def test_every_pyproject_in_the_tree_is_listed() -> None:
-    """A package that is added to the tree is added to the table that all these checks go by."""
+    """A package that is added to the tree must be added to the table of these tests."""
     found = {path.parent for pattern in ("*/pyproject.toml", "libs/*/pyproject.toml") for path in ROOT.glob(pattern)}
 
     assert {package.folder for package in PACKAGES} == found
@@ -20,32 +20,27 @@ def test_every_pyproject_in_the_tree_is_listed() -> None:
 
 @each_package
 @pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml"])
-def test_package_files(package: Package, name: str) -> None:
-    """Every package has a README, a changelog and a licence."""
+def test_package_has_its_files(package: Package, name: str) -> None:
     assert (package.folder / name).read_text().strip()
 
 
 @each_package
-def test_is_typed(package: Package) -> None:
-    """Type checkers use what the package says about itself."""
+def test_package_is_typed(package: Package) -> None:
     assert (package.source / "py.typed").is_file()
 
 
 @each_package
-def test_name_matches(package: Package) -> None:
-    """The distribution in pyproject.toml is the one in the table."""
+def test_distribution_name_matches_the_table(package: Package) -> None:
     assert package.project["name"] == package.dist
 
 
 @each_package
-def test_license_is_the_repository_s(package: Package) -> None:
-    """The licence text of a package is the one at the root."""
+def test_license_is_that_of_the_repository(package: Package) -> None:
     assert (package.folder / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
 
 
 @each_package
 def test_changelog_has_the_version(package: Package) -> None:
-    """The changelog has a heading for the version in the tree."""
     text = (package.folder / "CHANGELOG.md").read_text()
 
     assert re.search(rf"^## {re.escape(package.version)}( |$)", text, re.MULTILINE), text
@@ -58,8 +53,8 @@ def sibling_requirements() -> list[tuple[str, Requirement]]:
 
 
 @pytest.mark.parametrize(("dist", "requirement"), sibling_requirements(), ids=str)
-def test_sibling_range(dist: str, requirement: Requirement) -> None:
-    """The range for a sibling admits the sibling's version in the tree, and no incompatible later one."""
+def test_sibling_range_excludes_incompatible_versions(dist: str, requirement: Requirement) -> None:
+    """It includes the sibling's version in the tree."""
     version = next(package.version for package in PACKAGES if package.dist == requirement.name)
     major, minor, _ = map(int, version.split("."))
     incompatible = f"{major + 1}.0.0" if major else f"0.{minor + 1}.0"
@@ -69,8 +64,8 @@ def test_sibling_range(dist: str, requirement: Requirement) -> None:
 
 
 @each_package
-def test_declares_its_siblings(package: Package) -> None:
-    """A package that may import a sibling requires it by itself, not through a third one."""
+def test_siblings_are_declared(package: Package) -> None:
+    """A package requires its siblings itself, not through a third one."""
     required = {Requirement(line).name for line in package.project["dependencies"]}
     siblings = {sibling.dist for sibling in PACKAGES if sibling.module in package.may_import}
 
@@ -99,7 +94,7 @@ PUBLIC_MODULES = {
 
 @each_package
 def test_modules_are_private(package: Package) -> None:
-    """Public is what a package's `__all__` names; every other module or folder starts with an underscore."""
+    """A package's `__all__` names its public API; other modules and folders start with an underscore."""
     assert public_modules(package) == PUBLIC_MODULES.get(package.dist, [])
 
 
@@ -107,13 +102,12 @@ MOCKS = re.compile(r"^\s*(from|import) (unittest\.mock|unittest import mock|mock
 
 
 @pytest.mark.parametrize("line", ["import unittest.mock", "    from unittest import mock", "def test(mocker): ..."])
-def test_mocks_are_seen(line: str) -> None:
-    """The pattern below finds mocks."""
+def test_mocks_are_found(line: str) -> None:
     assert MOCKS.search(line)
 
 
 def test_tests_mock_nothing() -> None:
-    """The tests drive the real things; a test of wiring would pin the wiring."""
+    """Tests use the real libraries; a mock would only test the calls between modules."""
     tests = sorted(path for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__))
 
     assert [str(path.relative_to(ROOT)) for path in tests if MOCKS.search(path.read_text())] == []

@@ -146,7 +146,7 @@ def open_fields(name: str, thing: object) -> set[str]:
 
 
 @libraries
-def test_no_any_leaks(package: Package) -> None:
+def test_public_signatures_have_no_any(package: Package) -> None:
     """No public signature, field or alias mentions `Any`, except where a field is open on purpose."""
     module = importlib.import_module(package.module)
 
@@ -186,7 +186,7 @@ class Leaky:
         return value
 
 
-def test_leaks_are_seen() -> None:
+def test_any_in_a_signature_is_found() -> None:
     """The inspection finds `Any` in fields, properties, parameters and inside other types."""
     expected = {"L.field", "L.described", "L.__init__.options", "L.item.return", "L.make.call"}
 

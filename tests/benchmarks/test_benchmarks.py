@@ -30,8 +30,8 @@ def run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
         ("setting_resolution.py", ("--calls", 3), 1),
     ],
 )
-def test_benchmark(script: str, sizes: tuple[object, ...], goals: int) -> None:
-    """A benchmark prints figures, baselines and whether the goal is met."""
+def test_benchmark_prints_figures_and_meets_its_goal(script: str, sizes: tuple[object, ...], goals: int) -> None:
+    """It prints baselines too."""
     done = run(script, *sizes, "--rounds", 1, "--goal", 1e9)
 
     assert done.returncode == 0, done.stderr
@@ -39,8 +39,8 @@ def test_benchmark(script: str, sizes: tuple[object, ...], goals: int) -> None:
     assert len(re.findall(r"^met: .+ goal at most 1e\+09", done.stdout, MANY)) == goals
 
 
-def test_sweep_agents() -> None:
-    """The benchmark of sweep agents has each agent run its trials."""
+def test_sweep_agents_benchmark_runs() -> None:
+    """Each agent runs its trials."""
     sizes = ("--agents", 1, "--trials", 1, "--seconds", 0.01, "--sdk_trials", 1, "--parallel", 1, "--sleep", 0.01)
     done = run("sweep_agents.py", *sizes, "--rounds", 1, "--goal", 1e9, "--times_less", 1e-9, "--speedup", 1e-9)
 
@@ -48,16 +48,16 @@ def test_sweep_agents() -> None:
     assert len(re.findall(r"^met: ", done.stdout, MANY)) == 3
 
 
-def test_a_missed_goal() -> None:
-    """A benchmark that misses its goal fails and names it."""
+def test_missed_goal_fails_the_benchmark() -> None:
+    """The output names the goal."""
     done = run("setting_resolution.py", "--calls", 3, "--rounds", 1, "--goal", 1e-9)
 
     assert (done.returncode, done.stderr) == (1, "")
     assert "MISSED: setting resolution" in done.stdout
 
 
-def test_artifact_downloads() -> None:
-    """The benchmark of downloads has all four clients fetch the same."""
+def test_artifact_downloads_benchmark_runs() -> None:
+    """All four clients fetch the same files."""
     sizes = ("--runs", 2, "--rows", 10, "--latency", 0.001, "--megabytes", 2, "--rounds", 1, "--large_rounds", 1)
     done = run("artifact_downloads.py", *sizes, "--goal", 1e9, "--times_faster", 1e-9, "--large_goal", 1e9)
 
@@ -66,24 +66,24 @@ def test_artifact_downloads() -> None:
     assert len(re.findall(r"^met: ", done.stdout, MANY)) == 3
 
 
-def test_artifact_history() -> None:
-    """The benchmark of long exports gets every row, in both forms."""
+def test_artifact_history_benchmark_runs() -> None:
+    """It exports every row in both formats."""
     done = run("artifact_history.py", "--rows", 30, "--goal", 1e9)
 
     assert done.returncode == 0, done.stderr
     assert re.findall(r"^met: more memory for 30 rows as (\w+)", done.stdout, MANY) == ["json", "parquet"]
 
 
-def test_devserver_history() -> None:
-    """The benchmark of long histories reads back what it has logged."""
+def test_devserver_history_benchmark_runs() -> None:
+    """It reads back the rows that it logged."""
     done = run("devserver_history.py", 500)
 
     assert done.returncode == 0, done.stderr
     assert "scan_history(): 500 rows" in done.stdout
 
 
-def test_devserver_pages() -> None:
-    """The benchmark of pages measures the server, and the browser where there is one."""
+def test_devserver_pages_benchmark_runs() -> None:
+    """It measures the server, and the browser if one is installed."""
     done = run("devserver_pages.py", "--rows", 300, "--metrics", 2, "--runs", 3, "--goal", 1e9)
 
     assert done.returncode == 0, done.stderr

@@ -59,7 +59,7 @@ def test_link_needs_a_committed_artifact_of_the_portfolios_type(raw: RawClient) 
     assert "is of type 't', not 'other'" in error_of(raw.graphql(LINK, input=given).json())
 
 
-def test_a_name_is_either_a_sequence_or_a_portfolio(raw: RawClient) -> None:
+def test_name_is_either_a_sequence_or_a_portfolio(raw: RawClient) -> None:
     artifact = complete(raw, b"one")
     given = {"artifactID": artifact.id, "artifactPortfolioName": "ds", "entityName": "local", "projectName": "p"}
 

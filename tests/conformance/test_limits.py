@@ -4,8 +4,8 @@ from wandb_devserver._domain import limits as server
 from wandb_runtime.config.limits import LONGEST
 
 
-def test_limits_are_the_same() -> None:
-    """A value that a task may set is one that the server accepts."""
+def test_limits_of_server_and_runtime_are_equal() -> None:
+    """The server accepts every value that a task may set."""
     of_server = {
         "id": server.MAX_RUN_ID,
         "job_type": server.MAX_JOB_TYPE,

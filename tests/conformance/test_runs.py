@@ -55,7 +55,7 @@ def test_rewinding_removes_later_rows(raw: RawClient) -> None:
 
 
 @pytest.mark.parametrize(("name", "metric"), [("missing", "_step"), ("r", "loss")])
-def test_rewinding_what_cannot_be_rewound_fails(raw: RawClient, name: str, metric: str) -> None:
+def test_invalid_rewind_fails(raw: RawClient, name: str, metric: str) -> None:
     raw.open_run("r")
     given = {"runName": name, "projectName": "p", "metricName": metric, "metricValue": 1.0}
 
@@ -112,7 +112,7 @@ def test_segments_of_a_resumed_run_are_joined_though_each_counts_from_0(raw: Raw
         assert steps(raw) == [(0, "a"), (1, "a"), (2, "b"), (3, "b"), (4, "c"), (5, "c")]
 
 
-def test_attempt_that_does_not_resume_starts_the_history_anew(raw: RawClient) -> None:
+def test_attempt_without_resume_starts_a_new_history(raw: RawClient) -> None:
     raw.open_run("r")
     raw.stream_rows(*rows("a", "b", "c"))
     raw.open_run("r")

@@ -117,7 +117,7 @@ def test_sigterm_as_first_process_of_a_container(
 
 
 def test_wait_error_shows_the_output_of_the_pod(plane: ControlPlane) -> None:
-    """And what was expected."""
+    """It names the expected state too."""
     run = plane.start("tasks:sleeping")
     plane.wait_for_output(run.root, "asleep")
 

@@ -57,7 +57,7 @@ def test_cached_child_runs_once(plane: ControlPlane) -> None:
 
 
 def test_link_variables_are_replaced(plane: ControlPlane) -> None:
-    """Also in a link of a child, which its parent creates."""
+    """The link of a child, which its parent creates, has them too."""
     run = plane.run("tasks:linked", context={"k": "outer"})
 
     (child,) = plane.actions(run, "linked_child")

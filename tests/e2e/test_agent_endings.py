@@ -206,13 +206,13 @@ def test_success_resets_the_failure_count(wandb_devserver: DevServer) -> None:
 
 
 def exiting() -> None:
-    """By SystemExit, with the run open."""
+    """Exit by SystemExit while the run is open."""
     wandb.init()
     sys.exit(wandb.config["how"])
 
 
 def test_system_exit_sets_the_exit_code_of_the_trial(wandb_devserver: DevServer) -> None:
-    """As for a script: None and 0 are successes, a string is a failure, a number is the exit code."""
+    """It follows the rules for scripts: None and 0 are successes, a string is a failure, a number is the code."""
     result: AgentResult = run_locally(agent_of, "exiting", sweep_of(0, 3, "no data"))
 
     assert [trial.error for trial in result.trials] == ["", "SystemExit: 3", "SystemExit: no data"]
@@ -429,7 +429,7 @@ async def agents_of_undecorated(sweep: str) -> list[AgentResult]:
     return [await run_sweep_agent(each, sweep_id=sweep, count=1) for each in (calling_init, calling_init_async)]
 
 
-def test_current_run_of_an_undecorated_objective(wandb_devserver: DevServer) -> None:
+def test_undecorated_objective_has_the_run_of_its_trial(wandb_devserver: DevServer) -> None:
     """`get_wandb_run` finds it from its opening to its end, as for a decorated objective."""
     sweep = sweep_of(1, 2)
     results: list[AgentResult] = run_locally(agents_of_undecorated, sweep, context=wandb_config(project="e2e"))

@@ -226,7 +226,7 @@ async def agent_of(objective: str, sweep: str, max_failures: int | None = None) 
 
 
 def test_killed_trials_fail_and_the_next_trial_runs(wandb_devserver: DevServer) -> None:
-    """The reason is reported, and W&B shows them as failed."""
+    """The reason is reported, and W&B shows the trials as failed."""
     result: AgentResult = run_locally(agent_of, "dying", sweep_of("raise", "exit", "kill", "segfault", "return"), None)
 
     errors = {trial.config["how"]: trial.error for trial in result.trials}
@@ -289,7 +289,7 @@ async def trial_has_logged(sweep: str) -> None:
 
 @pytest.mark.parametrize("objective", ["waiting", "stubborn"])
 def test_stopped_trial_ends_and_keeps_its_rows(objective: str, wandb_devserver: DevServer) -> None:
-    """Whatever the objective does; being stopped does not count as a failure of the objective."""
+    """The objective may ignore the request; a stopped trial does not count as failed."""
     result: AgentResult = run_locally(cancelled_sweep, objective, sweep_of(1, 2))
 
     (trial,) = result.trials
@@ -311,7 +311,7 @@ async def cancelling(sweep: str) -> str:
 
 
 def test_cancelled_agent_ends_its_trial_first(wandb_devserver: DevServer) -> None:
-    """So that W&B gives the trial to another agent."""
+    """W&B then gives the trial to another agent."""
     assert run_locally(cancelling, sweep_of(1)) == "cancelled"
 
     (run,) = wandb_devserver.runs()

@@ -103,7 +103,7 @@ def test_run_of_the_sdk_is_downloaded_and_verified(
 
 
 def test_output_without_a_terminal_is_plain(command: Command, backend: WandbBackend) -> None:
-    """One line names source and destination; no control sequences. With --quiet, nothing."""
+    """One line names source and destination, without control sequences. --quiet prints nothing."""
     path = backend.run(files={"a": b"1"})
     done = command("run", path, "data")
     quiet = command("run", path, "data", "--quiet")
@@ -114,7 +114,7 @@ def test_output_without_a_terminal_is_plain(command: Command, backend: WandbBack
 
 
 def test_json_output_is_one_document(command: Command, backend: WandbBackend) -> None:
-    """It contains results and errors."""
+    """The document has results or errors."""
     path = backend.run(files={"a": b"1", "b": b"2"}, rows=[{"x": 1}], ends=False)
     backend.server.faults.add(Fault("download", target="b", status=404, count=None))
     partial = command("run", path, "--json")
@@ -136,7 +136,7 @@ def test_json_output_is_one_document(command: Command, backend: WandbBackend) ->
 
 
 def test_sweep_is_downloaded_into_one_folder_per_run(command: Command, backend: WandbBackend) -> None:
-    """And listed with one row per run."""
+    """`ls` has one row per run."""
     path = backend.sweep(["s1", "s2"], files={"f": b"1"}, rows=[{"x": 1}])
     sweep = path.rpartition("/")[2]
     done = command("sweep", path)
@@ -152,7 +152,7 @@ def test_sweep_is_downloaded_into_one_folder_per_run(command: Command, backend: 
 
 
 def test_ls_lists_every_file_name(command: Command, backend: WandbBackend) -> None:
-    """Also names that the terminal cannot show."""
+    """Control characters in names are escaped."""
     path = backend.run(files={"a.bin": b"x" * 1500, "evil\x1b[31m": b"", "ünïcode": b"1"})
     listed = command("ls", path, PYTHONIOENCODING="ascii")
     as_json = json.loads(command("ls", path, "--json").stdout)
@@ -169,7 +169,7 @@ def test_ls_lists_every_file_name(command: Command, backend: WandbBackend) -> No
 
 
 def test_verify_names_every_difference(command: Command, backend: WandbBackend) -> None:
-    """Changed, missing and unknown files."""
+    """Changed, missing and unknown files are distinguished."""
     command("run", backend.run(files={"a": b"1", "b": b"2"}))
     (command.folder / "r/a").write_text("3")
     (command.folder / "r/b").unlink()
@@ -183,7 +183,7 @@ def test_verify_names_every_difference(command: Command, backend: WandbBackend) 
 
 
 def test_verify_warns_about_stale_files(command: Command, backend: WandbBackend) -> None:
-    """They are not a failure."""
+    """The exit code is 0."""
     path = backend.run(files={"a": b"1", "old": b"2"})
     command("run", path)
     backend.delete_files("r", "old")
@@ -195,7 +195,7 @@ def test_verify_warns_about_stale_files(command: Command, backend: WandbBackend)
 
 
 def test_unfinished_run_is_reported(command: Command, backend: WandbBackend) -> None:
-    """More files may come."""
+    """More files may be logged later."""
     done = command("run", backend.run(rows=[{"x": 1}], ends=False))
 
     assert done.returncode == 0
@@ -293,7 +293,7 @@ def test_second_download_into_a_folder_is_refused(command: Command, backend: Wan
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system with room for a megabyte."""
+    """A file system of one megabyte."""
     folder = tmp_path / "small"
     folder.mkdir()
     if sys.platform != "linux" or os.geteuid() != 0:
@@ -320,7 +320,7 @@ def test_full_disk_fails_with_one_line(command: Command, backend: WandbBackend, 
 
 
 def test_closed_pipe_is_silent(command: Command, backend: WandbBackend) -> None:
-    """As with `| head`."""
+    """`| head` closes the pipe."""
     path = backend.run(files={"a": b"1"})
     reading, writing = os.pipe()
     os.close(reading)
@@ -342,7 +342,7 @@ def test_unwritable_standard_output_is_an_error(command: Command, backend: Wandb
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
-def test_progress_bars_on_a_terminal(command: Command, backend: WandbBackend) -> None:
+def test_progress_bars_are_drawn_on_a_terminal(command: Command, backend: WandbBackend) -> None:
     """One bar per file and one in total; Ctrl-C restores the terminal."""
     screen, terminal = os.openpty()
     path = backend.run(files={"[b]big": b"x" * 2_000_000})

@@ -102,7 +102,7 @@ VALUES: dict[str, Any] = {
 
 
 def test_values_are_carried_as_wandb_stores_them(wandb_devserver: DevServer) -> None:
-    """Compared with the config that the SDK sends."""
+    """The expected config is the one that the SDK sends."""
     with wandb.init(project="p", id="reference", config=VALUES):
         pass
     stored = wandb_devserver.run("local/p/reference").config
@@ -162,10 +162,10 @@ SECRET = "s" * 40
         ({"host": f"https://api:{SECRET}@wandb.example.com"}, "host"),
     ],
 )
-def test_credential_is_refused_wherever_it_stands(
+def test_credential_is_refused_at_any_depth(
     arguments: dict[str, Any], path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Named, but not shown."""
+    """The error names it and does not show it."""
     monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
     arguments = json_replace(arguments, "the key", "k" * 40)
     with pytest.raises(InvalidValueError) as caught:

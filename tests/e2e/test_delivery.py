@@ -47,7 +47,7 @@ async def failing() -> str:
 @wandb_init
 @env.task
 async def finishing() -> str:
-    """Finishes its run in the body."""
+    """Finish the run in the body."""
     run_id = log_rows()
     run = get_wandb_run()
     assert run is not None
@@ -91,7 +91,7 @@ def test_refused_data_is_reported_with_a_command_that_delivers_it(
 def test_command_for_a_shared_run_keeps_other_writers(
     wandb_devserver: DevServer, log: pytest.LogCaptureFixture
 ) -> None:
-    """Delivered under its own id, the data would replace what other writers have logged."""
+    """Under its own id the data would replace the rows of other writers."""
     wandb_devserver.faults.add(Fault("file_stream", status=403))
     shared = wandb_config(mode="shared", settings={"x_label": "the writer"})
     run_id = run_locally(logging_rows, context={**CONTEXT, **shared})
@@ -142,7 +142,7 @@ def test_delivered_run_logs_nothing(task: Any, wandb_devserver: DevServer, log: 
 def test_runs_without_a_server_are_not_verified(
     mode: Any, wandb_devserver: DevServer, log: pytest.LogCaptureFixture
 ) -> None:
-    """And in local mode Flyte does not store them."""
+    """Flyte does not store them in local mode."""
     asked = wandb_devserver.faults.add(Fault("graphql", status=500, count=None))
     run_locally(logging_rows, context={**CONTEXT, **wandb_config(mode=mode)})
 
@@ -167,7 +167,7 @@ async def logging_files() -> str:
 def test_refused_files_are_reported_and_delivered(
     wandb_devserver: DevServer, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Although W&B has the end of the run."""
+    """W&B has the end of the run all the same."""
     monkeypatch.chdir(tmp_path)
     wandb_devserver.faults.add(Fault("upload", status=403, count=None))
     run_id = run_locally(logging_files, context=CONTEXT)
@@ -197,7 +197,7 @@ async def leaving_the_directory(target: str) -> list[str]:
 def test_working_directory_may_change(
     wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A relative directory is that of the time when the run was opened."""
+    """A relative directory is resolved when the run opens."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "relative").mkdir()
     (tmp_path / "elsewhere").mkdir()

@@ -38,7 +38,7 @@ def test_waits_until_the_run_ends(run: Any) -> None:
 
 
 def test_waits_for_rows_in_flight(run: Any) -> None:
-    """Also of a run that has not ended."""
+    """The run has not ended."""
     ref = RunRef("local", "e2e", run.id)
     assert wait_for_run(ref, last_step=0, ends=False, timeout=LONG) is None
     assert wait_for_run(ref, last_step=1, ends=False, timeout=SHORT) == "has only step 0 of 1"

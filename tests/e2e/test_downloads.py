@@ -127,7 +127,7 @@ async def downloading_async(folder: str) -> list[str]:
 
 
 def test_downloads_the_current_run_with_every_row(wandb_devserver: DevServer, temporary: Path, tmp_path: Path) -> None:
-    """By default to /tmp/wandb_runs; rows logged so far are included although the run continues."""
+    """The default folder is in /tmp/wandb_runs; rows logged so far are included although the run continues."""
     run_id, found, again = run_locally(downloading, context=CONTEXT)
     assert found == again == str(temporary / "wandb_runs" / run_id)
     other_id, other = run_locally(downloading_async, str(tmp_path / "here"), context=CONTEXT)
@@ -160,7 +160,7 @@ def test_download_as_a_trace_returns_a_dir(wandb_devserver: DevServer) -> None:
 def test_every_form_of_run_id_is_accepted(
     form: str, wandb_devserver: DevServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Outside of a task too. The environment and the key supply missing parts."""
+    """The call works outside of a task too. The environment and the key supply missing parts."""
     run_id = run_locally(child, context=CONTEXT)
     monkeypatch.setenv("WANDB_PROJECT", "e2e")
 
@@ -198,8 +198,8 @@ async def disabled() -> str:
     return download_wandb_run_dir()
 
 
-def test_offline_and_disabled_runs(wandb_devserver: DevServer, log: pytest.LogCaptureFixture) -> None:
-    """An offline run is its local directory; a disabled one is empty."""
+def test_offline_and_disabled_runs_need_no_download(wandb_devserver: DevServer, log: pytest.LogCaptureFixture) -> None:
+    """The folder of an offline run is its local directory; a disabled run has no folder."""
     asked = wandb_devserver.faults.add(Fault("graphql", status=500, count=None))
     for context in (LOGS, {**LOGS, **wandb_config(entity="local")}):
         of_run, *found = run_locally(offline, context=context)
@@ -224,7 +224,7 @@ async def parent() -> list[str]:
 
 
 def test_download_logs_runs_once_per_run(wandb_devserver: DevServer, log: pytest.LogCaptureFixture) -> None:
-    """In the task that opened the run, after its end; not in tasks that joined it."""
+    """The task that opened the run downloads them, after its end; tasks that joined it do not."""
     mine, joined, joined_too, own = run_locally(parent, context=LOGS)
     assert mine == joined == joined_too
 
@@ -244,7 +244,7 @@ def failing() -> None:
 
 
 def test_failed_task_still_downloads_logs(wandb_devserver: DevServer, log: pytest.LogCaptureFixture) -> None:
-    """And raises the exception of its body. A sync task."""
+    """The exception of its body is raised. The task is sync."""
     with pytest.raises(flyte.errors.RuntimeUserError, match="the body's own reason"):
         run_locally(failing, context=CONTEXT)
 
@@ -273,7 +273,7 @@ def test_failed_download_is_logged_and_does_not_fail_the_task(
 def test_download_uses_the_configured_host(
     wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
 ) -> None:
-    """With the key that the run used."""
+    """It uses the key of the run too."""
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:1")
     run_id = run_locally(child, context={**LOGS, **wandb_config(host=wandb_devserver.url)})
 
@@ -370,7 +370,7 @@ def failing_search() -> None:
 def test_sweep_logs_are_downloaded_once(
     wandb_devserver: DevServer, log: pytest.LogCaptureFixture, temporary: Path, tmp_path: Path
 ) -> None:
-    """By the task that created the sweep: one folder per run and nothing else."""
+    """The task that created the sweep downloads them: one folder per run and nothing else."""
     flyte.init()
     run = flyte.with_runcontext(mode="local", custom_context={**CONTEXT, **SWEEP}).run(searching, str(tmp_path / "x"))
     sweep_id, logs, folders, others = run.outputs()
@@ -391,8 +391,10 @@ def test_sweep_logs_are_downloaded_once(
 
 
 @agents
-def test_destination_of_a_sweep(wandb_devserver: DevServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The root of a bucket is accepted; an invalid destination is refused and never becomes the root folder."""
+def test_root_of_a_bucket_is_a_destination(
+    wandb_devserver: DevServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An invalid destination is refused and never becomes the root folder."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(flyte.errors.RuntimeUserError):
         run_locally(failing_search, context={**CONTEXT, **SWEEP})
@@ -428,7 +430,7 @@ def test_failed_sweep_task_still_downloads_runs(wandb_devserver: DevServer, log:
 def test_failed_sweep_download_keeps_the_exception_of_the_body(
     wandb_devserver: DevServer, log: pytest.LogCaptureFixture
 ) -> None:
-    """And is logged."""
+    """The failed download is logged."""
     wandb_devserver.faults.add(Fault("download", status=403, count=None))
     with pytest.raises(flyte.errors.RuntimeUserError, match="the body's own reason"):
         run_locally(failing_search, context={**CONTEXT, **SWEEP})

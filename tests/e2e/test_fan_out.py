@@ -94,7 +94,7 @@ def test_result_reports_agents_that_ended_by_failures(wandb_devserver: DevServer
     assert (result.counts, result.best) == ({"failed": 1}, None)
 
 
-def test_best_trial_of_a_maximized_metric(wandb_devserver: DevServer) -> None:
+def test_trials_are_ranked_by_a_maximized_metric(wandb_devserver: DevServer) -> None:
     metric = {"name": "gain", "goal": "maximize"}
     sweep = wandb_sweep_config(method="grid", metric=metric, parameters={"lr": {"values": [1, 3, 2]}})
     result: SweepResult = run_locally(search, "logging_lr", context={**PROJECT, **sweep})
@@ -107,7 +107,7 @@ def test_best_trial_of_a_maximized_metric(wandb_devserver: DevServer) -> None:
 def test_trials_are_ranked_by_any_summary_of_the_metric(
     goal: str, values: list[float], wandb_devserver: DevServer
 ) -> None:
-    """Of a trial that stores one kind of summary, that one counts."""
+    """A trial that stores one kind of summary is ranked by that one."""
     metric = {"name": "gain", "goal": goal}
     kinds = ["min", "last", "mean", "first", "max", "plain"]
     sweep = wandb_sweep_config(method="grid", metric=metric, parameters={"kind": {"values": kinds}})
@@ -120,7 +120,7 @@ def test_trials_are_ranked_by_any_summary_of_the_metric(
 
 
 @pytest.mark.parametrize(("leaves_a_trial_running", "state"), [(False, "FINISHED"), (True, "RUNNING")])
-def test_sweep_is_finished_when_its_task_has_returned_and_all_trials_have_ended(
+def test_sweep_is_finished_when_task_and_trials_have_ended(
     leaves_a_trial_running: bool, state: str, wandb_devserver: DevServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A metric that no trial logged is a warning in the result and in the log."""
@@ -134,8 +134,8 @@ def test_sweep_is_finished_when_its_task_has_returned_and_all_trials_have_ended(
     assert result.warnings[0] in caplog.text
 
 
-def test_idle_agents_of_a_paused_sweep(wandb_devserver: DevServer) -> None:
-    """They wait for the `idle_timeout` of the decorator, and the fan-out reports that the sweep is paused."""
+def test_fan_out_over_a_paused_sweep_ends_after_idle_timeout(wandb_devserver: DevServer) -> None:
+    """The agents have the `idle_timeout` of the decorator, and the result reports the sweep as paused."""
     sweep = create_grid(1)
     set_sweep_state(sweep, "PAUSED")
     result: SweepResult = run_locally(search_of, "logging_lr", sweep)

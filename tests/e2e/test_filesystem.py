@@ -72,7 +72,7 @@ def fs(logged: Logged, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def test_tree_matches_the_server(fs: Any, logged: Logged) -> None:
-    """With sizes and digests, including the SDK's own files."""
+    """Sizes match, and the SDK's own files are listed."""
     found = {path.removeprefix(f"{ROOT}/"): info for path, info in fs.find(ROOT, detail=True).items()}
     known = logged.server.run(ROOT).files
 
@@ -82,7 +82,7 @@ def test_tree_matches_the_server(fs: Any, logged: Logged) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_file_name_with_special_characters(name: str, fs: Any, logged: Logged, tmp_path: Path) -> None:
+def test_file_with_special_characters_can_be_read(name: str, fs: Any, logged: Logged, tmp_path: Path) -> None:
     expected = logged.contents[name]
 
     assert fs.cat_file(f"{ROOT}/{name}") == expected
@@ -111,7 +111,7 @@ def test_pandas_reads_a_wandb_url(fs: Any, logged: Logged) -> None:
 
 
 def test_get_and_rsync_copy_the_same_files(fs: Any, logged: Logged, tmp_path: Path) -> None:
-    """To a folder and to another filesystem."""
+    """The destinations are a folder and another filesystem."""
     fs.get(f"{ROOT}/", str(tmp_path), recursive=True)
     rsync(f"wandb://{ROOT}", "memory://copy", on_error="raise")
 
@@ -123,7 +123,7 @@ def test_get_and_rsync_copy_the_same_files(fs: Any, logged: Logged, tmp_path: Pa
     assert set(logged.contents.values()) <= set(got.values())
 
 
-def test_fsspec_file_cache(fs: Any, logged: Logged, tmp_path: Path) -> None:
+def test_file_cache_of_fsspec_can_be_used(fs: Any, logged: Logged, tmp_path: Path) -> None:
     """Chained URLs work; the options of the wandb part name the server."""
     url = f"filecache::wandb://{ROOT}/table.csv"
     options: dict[str, Any] = {"wandb": {"host": logged.server.url}, "filecache": {"cache_storage": str(tmp_path)}}

@@ -173,7 +173,7 @@ def test_refusal_names_what_to_check(fault: Fault, says: str, wandb_devserver: D
 
 @pytest.mark.parametrize("echo", ["reason", "key", "authorization"])
 def test_refusal_for_another_reason_quotes_the_server(echo: str, wandb_devserver: DevServer) -> None:
-    """Without advice about key and project, and without a key that the server echoes."""
+    """The message has no advice about key and project, and no key that the server echoes."""
     key = wandb_devserver.api_key
     encoded = base64.b64encode(f"api:{key}".encode()).decode()
     text = {"reason": "run config cannot exceed 15 MB", "key": key, "authorization": encoded}[echo]
@@ -302,8 +302,8 @@ def test_opening_and_closing_do_not_block_the_event_loop(wandb_devserver: DevSer
     assert after.count("tick") > 10
 
 
-def test_canary_globals_of_wandb(wandb_devserver: DevServer) -> None:
-    """Fails if the private names for `wandb.run` and `wandb.log` change."""
+def test_canary_finds_the_globals_of_wandb(wandb_devserver: DevServer) -> None:
+    """It fails if the private names for `wandb.run` and `wandb.log` change."""
     from wandb_runtime.server import sdk_private
 
     run = wandb.init(project="e2e", reinit="create_new")
@@ -318,8 +318,8 @@ def test_canary_globals_of_wandb(wandb_devserver: DevServer) -> None:
     run.finish()
 
 
-def test_canary_private_names(wandb_devserver: DevServer) -> None:
-    """Fails if other private names of `wandb_runtime.server.sdk_private` change."""
+def test_canary_finds_the_private_names(wandb_devserver: DevServer) -> None:
+    """It fails if other private names of `wandb_runtime.server.sdk_private` change."""
     from wandb.sdk import wandb_setup
     from wandb_runtime.server import sdk_private
 

@@ -63,7 +63,7 @@ def forking_sync(way: str) -> int:
 @pytest.mark.parametrize("task", [forking, forking_sync], ids=["async", "sync"])
 @pytest.mark.parametrize("way", WAYS)
 def test_forked_child_ends_with_its_own_exit_code(way: str, task: Any, wandb_devserver: DevServer) -> None:
-    """It neither hangs nor touches the run of its parent."""
+    """It neither hangs nor closes the run of its parent."""
     assert run_locally(task, way, context=CONTEXT) == WAYS[way][1]
 
     (run,) = wandb_devserver.runs(PROJECT)

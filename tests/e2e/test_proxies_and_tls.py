@@ -55,7 +55,7 @@ def downloading(run_id: str) -> str:
 
 @pytest.fixture(autouse=True)
 def environment(wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No proxies or certificates but those of the test."""
+    """Remove proxies and certificates from the environment."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "WANDB_HTTP_PROXY", "WANDB_HTTPS_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
@@ -90,7 +90,7 @@ def assert_delivered(wandb_devserver: DevServer, log: pytest.LogCaptureFixture, 
 
 
 @pytest.mark.parametrize("task", [logging_row, logging_row_sync], ids=lambda task: task.name)
-def test_run_behind_the_proxy_of_its_settings(
+def test_run_uses_the_proxy_of_its_settings(
     task: object, wandb_devserver: DevServer, proxy: ForwardProxy, log: pytest.LogCaptureFixture
 ) -> None:
     """It opens, is verified and downloaded through the proxy; `download_wandb_run_dir` uses the proxy too."""
@@ -102,7 +102,7 @@ def test_run_behind_the_proxy_of_its_settings(
     assert run_locally(downloading, run_id, context=context).endswith(run_id)
 
 
-def test_run_behind_the_proxy_of_the_environment(
+def test_run_uses_the_proxy_of_the_environment(
     wandb_devserver: DevServer, proxy: ForwardProxy, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WANDB_BASE_URL", HOST)
@@ -112,7 +112,7 @@ def test_run_behind_the_proxy_of_the_environment(
 
 
 @pytest.mark.parametrize("how", ["SSL_CERT_FILE", "settings"])
-def test_run_on_a_server_with_a_private_certificate(
+def test_run_trusts_a_private_certificate(
     how: str,
     wandb_devserver: DevServer,
     log: pytest.LogCaptureFixture,

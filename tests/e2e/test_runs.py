@@ -40,7 +40,7 @@ def finishing_sync(value: int) -> str:
 
 @pytest.mark.parametrize("task", [finishing_async, finishing_sync], ids=["async", "sync"])
 def test_successful_task_leaves_a_finished_run(task: Any, wandb_devserver: DevServer) -> None:
-    """With its rows, its id, default group and job type, and the action in its config."""
+    """The run has its rows, id, default group and job type, and the action in its config."""
     run_id = run_locally(task, 3, context=CONTEXT)
     run = wandb_devserver.run(f"{PROJECT}/{run_id}")
     flyte_run, _, action = run_id.rpartition("-")
@@ -74,7 +74,7 @@ def failing_sync() -> str:
 
 @pytest.mark.parametrize("task", [failing_async, failing_sync], ids=["async", "sync"])
 def test_failing_task_leaves_a_failed_run(task: Any, wandb_devserver: DevServer) -> None:
-    """With its rows; the user sees the exception of the body."""
+    """The run has its rows; the user sees the exception of the body."""
     with pytest.raises(flyte.errors.RuntimeUserError, match="the body's own") as caught:
         run_locally(task, context=CONTEXT)
 
@@ -222,7 +222,7 @@ async def many(count: int) -> list[str]:
 
 
 def test_parallel_tasks_log_to_their_own_runs(wandb_devserver: DevServer) -> None:
-    """As do children that join them."""
+    """Children that join them log to the same runs."""
     ids = run_locally(many, 20, context=CONTEXT)
 
     logged = [[row["value"] for row in wandb_devserver.run(f"{PROJECT}/{run_id}").history] for run_id in ids]

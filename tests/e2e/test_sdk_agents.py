@@ -83,7 +83,7 @@ async def agent_of_undecorated() -> None:
 
 
 @agents
-def test_current_run_of_an_undecorated_objective(wandb_devserver: DevServer) -> None:
+def test_undecorated_objective_has_the_run_of_its_trial(wandb_devserver: DevServer) -> None:
     """It is the trial's run from its opening to its end, and not the task's."""
     run_locally(agent_of_undecorated, context=CONTEXT)
 
@@ -104,11 +104,11 @@ def agent_of_exiting() -> None:
     wandb.agent(str(get_wandb_sweep_id()), function=exiting, count=1)
 
 
-# It ends the thread of a trial.
+# SystemExit ends the thread of a trial.
 @agents
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_system_exit_closes_the_trial_with_its_code(wandb_devserver: DevServer) -> None:
-    """The SDK's agent alone would not."""
+    """The SDK's agent alone does not close it."""
     run_locally(agent_of_exiting, context=CONTEXT)
     assert pyagent.pyagent is OF_THE_SDK
 
@@ -121,7 +121,7 @@ def test_system_exit_closes_the_trial_with_its_code(wandb_devserver: DevServer) 
 @wandb_sweep
 @env.task
 def agent_by_host(sweep: str) -> None:
-    """Its current sweep is not the one that it runs trials of."""
+    """Run trials of another sweep than the current one."""
     wandb.agent(sweep, function=calling_init, count=1)
 
 
@@ -158,7 +158,7 @@ def agent_in_thread(sweep_id: str) -> None:
 
 
 @pytest.fixture(autouse=True)
-def nobody_has_started() -> Iterator[None]:
+def reset_events() -> Iterator[None]:
     _has_started.clear()
     _may_end.clear()
     yield
@@ -181,7 +181,7 @@ async def agent_at_work() -> AsyncIterator[str]:
 @wandb_sweep
 @env.task
 async def second_agent_on_the_loop() -> str:
-    """Would block the event loop on which the first agent's task is awaited."""
+    """Start an agent that would block the event loop of the first agent's task."""
     async with agent_at_work() as sweep_id:
         try:
             wandb.agent(sweep_id, function=calling_init, count=1)
@@ -267,7 +267,7 @@ def test_closed_run_is_not_restored_after_an_agent(wandb_devserver: DevServer) -
     assert run.state == "finished"
 
 
-# Requests to W&B while an agent ends all that the SDK has open in the process
+# Requests to W&B while an agent tears down the SDK
 
 
 def looking_up(sweep: SweepLocation) -> object:

@@ -33,7 +33,7 @@ async def with_inputs(lr: float, layers: list[int], api_key: str = "planted") ->
 
 
 def test_config_has_the_inputs_of_the_task(wandb_devserver: DevServer) -> None:
-    """Without credentials; the run is named by the task and the action."""
+    """Credentials are left out; the run is named by the task and the action."""
     run = wandb_devserver.run(run_locally(with_inputs, 0.5, [1, 2], context=wandb_config(project="e2e")))
 
     assert run.config["inputs"] == {"lr": 0.5, "layers": [1, 2]}
@@ -52,7 +52,7 @@ async def decorated() -> list[str]:
     return [run_path(), inner, inner_again, await inheriting()]
 
 
-def test_precedence_of_settings(wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_have_a_precedence(wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Decorator, nearest and outer configuration, environment. Children do not inherit decorator settings."""
     monkeypatch.setenv("WANDB_PROJECT", "environment")
     monkeypatch.setenv("WANDB_NOTES", "environment")
@@ -230,7 +230,7 @@ def test_task_called_outside_flyte_gets_a_run(wandb_devserver: DevServer) -> Non
 
 
 def test_decorated_task_can_be_pickled_by_value(wandb_devserver: DevServer) -> None:
-    """As notebooks send tasks: the wrapper refers to importable helpers only."""
+    """Notebooks send tasks in this way: the wrapper refers to importable helpers only."""
 
     @wandb_init(project="p", config={"a": 1})
     @env.task

@@ -163,7 +163,7 @@ def test_malformed_response_to_an_agent_is_a_named_error(
     ],
 )
 def test_malformed_trial_does_not_end_an_agent(node: Any, wandb_devserver: DevServer) -> None:
-    """Its result has what the agent itself knows."""
+    """The result has what the agent itself knows."""
     page = {"edges": [{"node": node, "cursor": "1"}], "pageInfo": {"hasNextPage": False}}
     sweep = create_grid(7)
     wandb_devserver.faults.add(malformed("Runs", {"project": {"runs": page}}))

@@ -34,7 +34,7 @@ def test_most_specific_entity_and_project_win(
 
 @pytest.mark.parametrize("form", ["{id}", "right/{id}", "local/right/{id}", "{url}/local/right/sweeps/{id}"])
 def test_every_form_of_sweep_id_is_accepted(form: str, wandb_devserver: DevServer) -> None:
-    """An id, a path, a URL of the app. The entity defaults to that of the API key."""
+    """An id, a path, the URL of a page. The entity defaults to that of the API key."""
     config = "method: grid\nparameters: {lr: {values: [1]}}"
     sweep = create_sweep(config, project="right")
     with override_flyte_context(wandb_config(project="right")):

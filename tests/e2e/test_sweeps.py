@@ -105,7 +105,7 @@ async def creating() -> dict[str, list[str | None]]:
     return found
 
 
-def test_one_sweep_per_configuration(wandb_devserver: DevServer) -> None:
+def test_configuration_creates_one_sweep(wandb_devserver: DevServer) -> None:
     """The task, its traces and children share a sweep; a nearer configuration creates another."""
     found = run_locally(creating, context={**CONTEXT, **wandb_sweep_config(description="for a test", entity="team")})
 
@@ -150,7 +150,7 @@ def placed() -> str | None:
     ],
     ids=["decorator", "sweep configuration", "configuration", "W&B's default"],
 )
-def test_precedence_of_project_and_entity(
+def test_project_and_entity_have_a_precedence(
     task: Any, context: dict[str, str], project: str, wandb_devserver: DevServer
 ) -> None:
     """Decorator, then sweep configuration, then configuration."""
@@ -221,7 +221,7 @@ async def ending(how: str) -> str | None:
     ],
 )
 def test_sweep_ends_as_configured(how: str, settings: dict[str, Any], state: str, wandb_devserver: DevServer) -> None:
-    """However the task ends; a child that joined the sweep changes nothing."""
+    """This does not depend on how the task ends; a child that joined the sweep changes nothing."""
     context = {**CONTEXT, **wandb_sweep_config(**settings)}
     if how == "returns":
         run_locally(ending, how, context=context)
@@ -298,7 +298,7 @@ async def upside_down() -> None: ...
 
 
 def test_run_decorator_below_env_task_raises(wandb_devserver: DevServer) -> None:
-    """Although a wrapper hides it."""
+    """A wrapper hides the task from the decorator."""
     with pytest.raises(flyte.errors.RuntimeUserError, match=r"@wandb_init stands under @env\.task"):
         run_locally(upside_down, context=CONTEXT)
 
@@ -335,7 +335,7 @@ def test_refused_sweep_raises_before_the_body(wandb_devserver: DevServer) -> Non
 
 
 def test_ctrl_c_stops_the_sweep(wandb_devserver: DevServer, tmp_path: Path) -> None:
-    """Flyte does not cancel a local task: the sweep is stopped at exit of the process."""
+    """Flyte does not cancel a local task: the sweep is stopped when the process exits."""
     script = tmp_path / "script.py"
     script.write_text(_SCRIPT)
     with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as process:
@@ -436,7 +436,7 @@ async def controller(num_agents: int = 2, trials_per_agent: int = 1) -> str:
 
 
 @agents
-def test_documented_wandb_agent_pattern(wandb_devserver: DevServer) -> None:
+def test_documented_wandb_agent_pattern_works(wandb_devserver: DevServer) -> None:
     """`wandb.agent` in tasks, with decorated and undecorated objectives. The controller's run stays open."""
     _trials.clear()
     configured = wandb_config(project="e2e", entity="team", tags=["tagged"], host=wandb_devserver.url)
@@ -510,7 +510,9 @@ async def controller_of_threads() -> None:
 
 
 @agents
-def test_agents_and_openings_take_turns(wandb_devserver: DevServer, caplog: pytest.LogCaptureFixture) -> None:
+def test_second_agent_and_new_run_wait_for_an_agent(
+    wandb_devserver: DevServer, caplog: pytest.LogCaptureFixture
+) -> None:
     """A second agent and a task that opens a run wait; an open run keeps logging."""
     # Flyte imports pandas for its type engine on first use; two tasks at once can meet a half-imported module.
     importlib.import_module("pandas")

@@ -34,8 +34,8 @@ def links(run: Run) -> list[str]:
     return [link.uri for link in run.root.links if link.name.startswith("Weights & Biases")]
 
 
-def test_auto(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """Rank 0 logs; the other ranks find no run. The link leads to it."""
+def test_auto_mode_logs_on_rank_0(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """The other ranks have no run. The link leads to the run of rank 0."""
     flyte_run = plane.run("training:train", context=CONTEXT, timeout=TIMEOUT)
 
     (run,) = wandb_devserver.runs(PROJECT)
@@ -47,8 +47,7 @@ def test_auto(plane: ControlPlane, wandb_devserver: DevServer) -> None:
     assert links(flyte_run) == [run.url]
 
 
-def test_shared(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """Both ranks log to one run, and nothing is lost."""
+def test_shared_mode_logs_all_ranks_to_one_run(plane: ControlPlane, wandb_devserver: DevServer) -> None:
     flyte_run = plane.run("training:train", context={**CONTEXT, **wandb_config(run_mode="shared")}, timeout=TIMEOUT)
 
     (run,) = wandb_devserver.runs(PROJECT)
@@ -57,8 +56,8 @@ def test_shared(plane: ControlPlane, wandb_devserver: DevServer) -> None:
     assert links(flyte_run) == [run.url]
 
 
-def test_new(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """Each rank has its own run, in a group that the link leads to."""
+def test_new_mode_opens_one_run_per_rank(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """The runs are in one group, and the link leads to the group."""
     flyte_run = plane.run("training:train", context={**CONTEXT, **wandb_config(run_mode="new")}, timeout=TIMEOUT)
 
     runs = {run.id: run for run in wandb_devserver.runs(PROJECT)}
@@ -71,8 +70,8 @@ def test_new(plane: ControlPlane, wandb_devserver: DevServer) -> None:
 
 
 @pytest.mark.parametrize("run_mode", ["auto", "shared"])
-def test_restart_in_place(run_mode: str, plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """The ranks that are launched again go on with the run; for Flyte it was one attempt."""
+def test_restart_in_place_continues_the_run(run_mode: str, plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """Flyte counts one attempt."""
     context = {**CONTEXT, "wandb_run_mode": run_mode}
     flyte_run = plane.run("training:train", failing=1, context=context, timeout=TIMEOUT)
 
@@ -87,8 +86,8 @@ def test_restart_in_place(run_mode: str, plane: ControlPlane, wandb_devserver: D
     assert flyte_config["attempt"] == 0
 
 
-def test_failure(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """When no restart is left the run has failed, and the user reads which rank it was."""
+def test_failed_rank_fails_the_run(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """The error names the rank when no restart is left."""
     flyte_run = plane.run("training:train", failing=2, context=CONTEXT, expect=Phase.FAILED, timeout=TIMEOUT)
 
     (run,) = wandb_devserver.runs(PROJECT)
@@ -98,8 +97,8 @@ def test_failure(plane: ControlPlane, wandb_devserver: DevServer) -> None:
     assert "rank 1" in flyte_run.root.error.message
 
 
-def test_abort(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """The launcher hands the signal on, and the ranks end their run."""
+def test_abort_ends_the_run(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """The launcher passes the signal to the ranks, which end their run."""
     flyte_run = plane.start("training:endless", context=CONTEXT)
     plane.wait_for_output(plane.action(flyte_run), "training")
     plane.abort(flyte_run)

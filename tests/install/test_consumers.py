@@ -24,11 +24,11 @@ def check(environment: Environment, folder: Path, *flags: str) -> str:
     return run(sys.executable, "-m", "mypy", "--python-executable", environment.python, *flags, *files, cwd=folder)
 
 
-def test_consumers(installed: Environment, consumers: Path) -> None:
-    """Correct uses have the promised types, and every wrong use is an error: --strict warns of unused ignores."""
+def test_public_types_check_in_user_code(installed: Environment, consumers: Path) -> None:
+    """Correct uses have the promised types, and every wrong use is an error: --strict reports unused ignores."""
     assert "Success" in check(installed, consumers, "--strict")
 
 
-def test_consumers_beside_another_plugin(beside_another_plugin: Environment, consumers: Path) -> None:
+def test_public_types_check_beside_another_plugin(beside_another_plugin: Environment, consumers: Path) -> None:
     """The types survive a plugin that turns the namespace into a regular package."""
     assert "Success" in check(beside_another_plugin, consumers, "--strict")

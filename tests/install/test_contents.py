@@ -28,8 +28,8 @@ def dist_info(package: Package) -> str:
 
 
 @each_package
-def test_top_level_names(package: Package, wheel: zipfile.ZipFile) -> None:
-    """The wheel contains only its own top-level package; never `wandb`, which is the SDK's."""
+def test_wheel_has_one_top_level_package(package: Package, wheel: zipfile.ZipFile) -> None:
+    """It never contains `wandb`, which is the SDK."""
     names = {PurePosixPath(name).parts[0] for name in wheel.namelist()}
 
     assert names == {package.module.split(".")[0], dist_info(package)}
@@ -48,8 +48,7 @@ def test_wheel_has_the_sources(package: Package, wheel: zipfile.ZipFile) -> None
 
 
 @each_package
-def test_metadata(package: Package, wheel: zipfile.ZipFile) -> None:
-    """Name, version, licence and the README as the long description reach the package index."""
+def test_metadata_has_version_license_and_readme(package: Package, wheel: zipfile.ZipFile) -> None:
     found = metadata(package, wheel)
 
     assert found["Name"] == package.dist
@@ -69,8 +68,7 @@ def test_wheel_has_the_license(package: Package, wheel: zipfile.ZipFile) -> None
 
 
 @each_package
-def test_sdist_contents(package: Package, built: dict[str, Built]) -> None:
-    """The sdist has everything needed to build and redistribute the package, and no developer files."""
+def test_sdist_has_only_the_files_to_build(package: Package, built: dict[str, Built]) -> None:
     with tarfile.open(built[package.dist].sdist) as archive:
         names = {PurePosixPath(name).parts[1] for name in archive.getnames()}
 

@@ -9,8 +9,8 @@ each_package = pytest.mark.parametrize("package", PACKAGES, ids=lambda package: 
 
 
 @each_package
-def test_import(package: Package, installed: Environment) -> None:
-    """The package is imported from the wheel, not from the tree, and has the version that pip reports."""
+def test_package_imports_from_the_wheel(package: Package, installed: Environment) -> None:
+    """Its version is the one that pip reports."""
     printed = installed.run(
         f"import {package.module} as module; from importlib.metadata import version;"
         f"print(module.__file__, module.__version__, version({package.dist!r}))"
@@ -21,8 +21,7 @@ def test_import(package: Package, installed: Environment) -> None:
 
 
 @each_package
-def test_every_public_name_is_there(package: Package, installed: Environment) -> None:
-    """A star import gives every name of `__all__`: nothing was left out of the wheel."""
+def test_star_import_has_every_public_name(package: Package, installed: Environment) -> None:
     code = f"from {package.module} import *; import {package.module} as m; print(set(m.__all__) - set(globals()))"
 
     assert installed.run(code) == "set()"
@@ -36,8 +35,8 @@ def test_every_public_name_is_there(package: Package, installed: Environment) ->
         ("flyteplugins.wandb", {"wandb"}),
     ],
 )
-def test_import_weight(module: str, unwanted: set[str], installed: Environment) -> None:
-    """Though installed, the heavy libraries are not imported."""
+def test_package_imports_no_heavy_library(module: str, unwanted: set[str], installed: Environment) -> None:
+    """The libraries are installed."""
     assert installed.run(f"import sys, {module}; print(set(sys.modules) & {unwanted!r} or 'none')") == "none"
 
 
@@ -51,8 +50,8 @@ def test_namespace_is_shared(installed: Environment) -> None:
     assert installed.run("import flyteplugins; print(flyteplugins.__file__)") == "None"
 
 
-def test_beside_a_regular_flyteplugins(beside_another_plugin: Environment) -> None:
-    """A plugin that turns the namespace into a regular package does not hide ours, nor ours it."""
+def test_regular_flyteplugins_package_hides_nothing(beside_another_plugin: Environment) -> None:
+    """Such a plugin and the facade can both be imported."""
     code = (
         "import flyteplugins, flyteplugins.wandb; from importlib.util import find_spec;"
         "print(flyteplugins.__file__ is not None, find_spec('flyteplugins.vllm') is not None)"
@@ -61,8 +60,8 @@ def test_beside_a_regular_flyteplugins(beside_another_plugin: Environment) -> No
     assert beside_another_plugin.run(code) == "True True"
 
 
-def test_beside_a_namespace_elsewhere(installed: Environment) -> None:
-    """A part of the namespace in another folder of the path is found too, as editable installs are."""
+def test_namespace_in_another_folder_is_found(installed: Environment) -> None:
+    """Editable installs are such folders."""
     other = installed.folder / "elsewhere" / "flyteplugins" / "other"
     other.mkdir(parents=True)
     (other / "__init__.py").touch()

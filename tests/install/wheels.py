@@ -11,7 +11,7 @@ from tests.architecture.packages import Package
 
 @dataclass(frozen=True)
 class Built:
-    """The files that building one package gave."""
+    """The built files of one package."""
 
     sdist: Path
     wheel: Path
@@ -20,7 +20,7 @@ class Built:
 
 
 def run(*command: str | Path, cwd: Path | None = None) -> str:
-    """Runs a command and gives its output; a failure shows all that it printed."""
+    """Run a command and return its output; a failure shows all of it."""
     result = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False)
     assert result.returncode == 0, f"{' '.join(map(str, command))}\n{result.stdout}\n{result.stderr}"
     return result.stdout
@@ -38,7 +38,7 @@ def only(folder: Path, pattern: str) -> Path:
 
 
 def build(package: Package, folder: Path) -> Built:
-    """Builds with the package's own build requirements, isolated from this environment."""
+    """Build with the package's own build requirements, isolated from this environment."""
     uv("build", "--quiet", "--out-dir", folder / "dist", package.folder)
     uv("build", "--quiet", "--wheel", "--out-dir", folder / "tree", package.folder)
     return Built(only(folder / "dist", "*.tar.gz"), only(folder / "dist", "*.whl"), only(folder / "tree", "*.whl"))
@@ -55,7 +55,7 @@ class Environment:
         return self.folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 
     def run(self, code: str) -> str:
-        """Runs Python code away from the source tree, isolated from the variables and the user's site."""
+        """Run Python code outside of the source tree, isolated from variables and the user's site."""
         return run(self.python, "-I", "-c", code, cwd=self.folder).strip()
 
     def install(self, *arguments: str | Path) -> None:

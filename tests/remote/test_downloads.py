@@ -94,7 +94,7 @@ def test_failed_download_fails_only_its_trace(plane: ControlPlane, wandb_devserv
 
 
 def test_sweep_logs_are_stored_once(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """By the creator: one folder for each trial, although other pods ran them."""
+    """The creator stores them: one folder for each trial, although other pods ran them."""
     flyte_run = plane.run("downloads:searching", context={**CONTEXT, **SWEEP})
 
     (sweep,) = wandb_devserver.sweeps(PROJECT)

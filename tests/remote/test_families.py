@@ -18,7 +18,7 @@ def labels(run: RunRecord) -> set[str]:
 
 
 def test_parent_and_descendants_share_one_run(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """With all rows, all summary keys, a label for each writer and one state."""
+    """The run has all rows, all summary keys, a label for each writer and one state."""
     del plane.pods.env["WANDB_BASE_URL"]
     plane.pods.env["FAMILY_HOST"] = plane.driver_env["FAMILY_HOST"] = wandb_devserver.url
     flyte_run = plane.run("families:family")
@@ -105,7 +105,7 @@ def test_children_of_an_offline_parent_are_offline(plane: ControlPlane, wandb_de
 
 
 def test_failing_parent_fails_the_run(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """Although its children succeed. A pickled parent finds its child through a helper and a dictionary."""
+    """Its children succeed. A pickled parent finds its child through a helper and a dictionary."""
     flyte_run = plane.run("notebook:falling", context=CONTEXT, options={"interactive_mode": True}, expect=Phase.FAILED)
 
     (run,) = wandb_devserver.runs()

@@ -66,7 +66,7 @@ def command_for_kept(stderr: str) -> str:
 def test_offline_run_of_each_attempt_is_stored(
     plane: ControlPlane, wandb_devserver: DevServer, refusing_host: str, tmp_path: Path
 ) -> None:
-    """As the output of a trace, since pods are ephemeral; `wandb sync` delivers every row."""
+    """It is the output of a trace, since pods are ephemeral; `wandb sync` delivers every row."""
     plane.pods.env.update(IMPATIENT, WANDB_BASE_URL=refusing_host)
     run = plane.run("outages:tolerant", context=CONTEXT)
 
@@ -93,7 +93,7 @@ def test_offline_run_of_each_attempt_is_stored(
 def test_artifacts_of_an_offline_run_are_stored(
     plane: ControlPlane, wandb_devserver: DevServer, tmp_path: Path
 ) -> None:
-    """With their contents, which the SDK keeps outside of the run's directory, and without the pod's files."""
+    """The SDK keeps their contents outside of the run's directory; the pod's own files are left out."""
     data_dir = tmp_path / "data of the pod"
     plane.pods.env.update(WANDB_DATA_DIR=str(data_dir))
     run = plane.run("outages:logging_artifacts", context=CONTEXT)

@@ -44,8 +44,8 @@ def examples(tab: Tab, tmp_path: Path, object_store: ObjectStore, wandb_devserve
         yield plane
 
 
-def test_quickstart(examples: ControlPlane, tab: Tab) -> None:
-    """The link of the task shows its charts, and leads on to the group with the baseline."""
+def test_link_of_the_quickstart_opens_its_charts(examples: ControlPlane, tab: Tab) -> None:
+    """The page links to the group with the baseline."""
     context = wandb_config(project="quickstart", entity="local")
     flyte_run = examples.run("quickstart:train", context=context, timeout=100)
     page = tab.open(link_of(flyte_run.root))
@@ -57,8 +57,8 @@ def test_quickstart(examples: ControlPlane, tab: Tab) -> None:
     page.wait_for_selector("#runs >> text=baseline")
 
 
-def test_sweep(examples: ControlPlane, tab: Tab) -> None:
-    """The link leads to the sweeps of the project, and from there to the trials."""
+def test_link_of_the_sweep_opens_its_trials(examples: ControlPlane, tab: Tab) -> None:
+    """The link leads to the project's sweeps, and from there to the trials."""
     config = wandb_sweep_config(
         method="grid", metric={"name": "loss", "goal": "minimize"}, parameters=PARAMETERS, run_cap=4
     )

@@ -110,7 +110,7 @@ def test_deployed_task_has_the_link(plane: ControlPlane, wandb_devserver: DevSer
 def test_failing_task_fails_its_run(
     task: str, exit_code: int, error: str, plane: ControlPlane, wandb_devserver: DevServer
 ) -> None:
-    """With its exit code; Flyte reports the exception of the body."""
+    """The run has its exit code; Flyte reports the exception of the body."""
     flyte_run = plane.run(task, context=CONTEXT, expect=Phase.FAILED)
 
     run = run_of(flyte_run.root, wandb_devserver)

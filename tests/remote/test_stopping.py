@@ -61,7 +61,7 @@ def test_abort_of_a_blocked_body_closes_the_run(plane: ControlPlane, wandb_devse
 
 
 def test_task_timeout_preempts_the_run(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """As an abort does."""
+    """A timeout acts like an abort."""
     flyte_run = plane.start("stopping:too_slow", context=CONTEXT)
     plane.wait_for_output(flyte_run.root, "logged")
     plane.expire(flyte_run.root)

@@ -78,7 +78,7 @@ def test_abort_of_a_controller_that_is_an_agent(task: str, plane: ControlPlane, 
 
 
 def test_controller_that_exits_ends_its_sweep(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """By SystemExit, in a pickled task of a notebook."""
+    """It exits by SystemExit, in a pickled task of a notebook."""
     plane.run("notebook:exiting", context=CONTEXT, options={"interactive_mode": True}, expect=Phase.FAILED)
 
     (sweep,) = wandb_devserver.sweeps(PROJECT)

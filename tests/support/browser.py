@@ -21,13 +21,13 @@ _ARGUMENTS = (
     "--disable-component-update --disable-sync"
 )
 
-# Chromium's own remarks on pages; everything else in its console is an error of ours.
+# Messages of Chromium itself; everything else in its console is an error of the pages.
 _REMARKS = re.compile(r"Password forms should have|An iframe which has both|the server responded with a status of 401")
 
 
 @dataclass
 class Tab:
-    """A page in the browser, signed in, with what went wrong in it."""
+    """A signed-in page in the browser, with the problems that it reported."""
 
     page: Any
     server: DevServer
@@ -56,7 +56,7 @@ class Tab:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """Start Chromium for the tests of one module: until it ends, an event loop of Playwright runs in this thread."""
+    """Start Chromium for one module: until it ends, Playwright's event loop runs in this thread."""
     executable = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if executable is None:
         pytest.skip("no Chromium on this machine: install it (Debian: apt-get install chromium)")
@@ -71,7 +71,7 @@ def chromium() -> Iterator[Any]:
 
 @contextmanager
 def open_tab(chromium: Any, server: DevServer) -> Iterator[Tab]:
-    """Give a tab that is signed in; what went wrong in it by the end fails the test."""
+    """Open a signed-in tab; problems that it reports fail the test."""
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
     context.set_default_timeout(45_000)
     page = context.new_page()

@@ -11,7 +11,7 @@ from wandb_sweeps._agents.forkserver import client
 from tests.support.object_store import ObjectStore
 
 with warnings.catch_warnings():
-    # Importing it warns about Flyte's own use of pydantic, which would fail the first test that does.
+    # The import warns about Flyte's own use of pydantic, which would fail the first test.
     warnings.simplefilter("ignore", DeprecationWarning)
     import flyte.io  # noqa: F401
 
@@ -32,6 +32,6 @@ def forkserver() -> Iterator[None]:
 
 @pytest.fixture
 def no_forkserver(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Start as in a process that has not used the forkserver."""
+    """Reset the forkserver, as in a new process."""
     monkeypatch.setattr(client, "_users", 0)
     monkeypatch.setattr(client, "_forkserver", None)

@@ -33,7 +33,7 @@ class ForwardProxy:
     """A proxy that runs in a thread for the duration of the `with` block.
 
     Args:
-        hosts: Where host names lead that only the proxy resolves: host and port by name.
+        hosts: Host names that only the proxy resolves, with their host and port.
         credentials: `user:password` that each request must carry; None for no authentication.
     """
 

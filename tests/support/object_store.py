@@ -18,7 +18,7 @@ import httpx
 if TYPE_CHECKING:
     from types import TracebackType
 
-# It ends with this process in any case, because its standard input is closed then.
+# The server ends with this process, because its standard input is closed then.
 _SERVER = """
 import sys
 from moto.server import ThreadedMotoServer

@@ -1,4 +1,4 @@
-"""Contract of download destinations: what each kind of them does."""
+"""Contract of download destinations."""
 
 import hashlib
 import threading
@@ -37,7 +37,7 @@ NAMES = [
 
 
 class TargetContract:
-    """Inherit it, with a fixture `opening` that gives a function: the same destination, opened anew."""
+    """Tests for a class with a fixture `opening`: a function that opens the same destination again."""
 
     @pytest.fixture
     def target(self, opening: OPEN) -> Target:
@@ -45,8 +45,8 @@ class TargetContract:
         target.prepare()
         return target
 
-    def test_empty(self, target: Target) -> None:
-        """Nothing is there at first, and looking for it is not an error."""
+    def test_new_destination_is_empty(self, target: Target) -> None:
+        """Reading a missing file is not an error."""
         assert target.paths() == []
         assert target.stat("a") is None
         assert target.stat("a/b") is None
@@ -54,8 +54,7 @@ class TargetContract:
         with pytest.raises(FileNotFoundError):
             list(target.chunks("a/b"))
 
-    def test_part(self, target: Target, opening: OPEN) -> None:
-        """A file has its final name when it is committed, not before."""
+    def test_part_gets_its_name_on_commit(self, target: Target, opening: OPEN) -> None:
         part = target.part("a/b.bin", "key")
         part.write(b"one ")
         part.write(b"two")
@@ -72,8 +71,8 @@ class TargetContract:
         assert b"".join(target.chunks("a/b.bin")) == b"one two"
         assert target.paths() == ["a/b.bin"]
 
-    def test_restart(self, target: Target) -> None:
-        """Dropped bytes are gone from size, digest and file."""
+    def test_restart_drops_the_written_bytes(self, target: Target) -> None:
+        """Size, digest and file no longer have them."""
         part = target.part("a", "key")
         part.write(b"wrong and long")
         part.restart()
@@ -85,8 +84,7 @@ class TargetContract:
         assert target.read("a") == b"right"
 
     @pytest.mark.parametrize("end", ["discard", "close"])
-    def test_not_committed(self, target: Target, end: str) -> None:
-        """A part that is given up leaves nothing under its final name, and what was there stays."""
+    def test_uncommitted_part_keeps_the_existing_file(self, target: Target, end: str) -> None:
         target.write("a", b"before")
         part = target.part("a", "key")
         part.write(b"after")
@@ -106,8 +104,8 @@ class TargetContract:
 
         assert size == 0
 
-    def test_other_contents_resume_nothing(self, target: Target, opening: OPEN) -> None:
-        """A part is of one path and one key; without a key it is of this call only."""
+    def test_part_is_resumed_only_for_its_path_and_key(self, target: Target, opening: OPEN) -> None:
+        """A part without a key is never resumed."""
         for path, key in (("a", "key"), ("b", "")):
             part = target.part(path, key)
             part.write(b"xyz")
@@ -118,8 +116,8 @@ class TargetContract:
             assert part.size == 0
             part.close()
 
-    def test_write(self, target: Target) -> None:
-        """A small file replaces what was there; its stamp changes whenever it has other contents."""
+    def test_write_replaces_the_file(self, target: Target) -> None:
+        """The stamp changes whenever the contents do."""
         first = target.write("a/b", b"one")
         second = target.write("a/b", b"two")
 
@@ -128,7 +126,7 @@ class TargetContract:
         assert first.size == second.size
         assert first.stamp != second.stamp
 
-    def test_empty_file(self, target: Target) -> None:
+    def test_empty_files_can_be_stored(self, target: Target) -> None:
         part = target.part("a")
         stat = part.commit()
         part.close()
@@ -137,8 +135,7 @@ class TargetContract:
         assert target.read("a") == target.read("b") == b""
         assert target.paths() == ["a", "b"]
 
-    def test_within(self, target: Target) -> None:
-        """A folder of a target is a target."""
+    def test_folder_of_a_destination_is_a_destination(self, target: Target) -> None:
         inner = target.within("runs").within("abc")
         inner.prepare()
         inner.write("x/y", b"1")
@@ -153,15 +150,15 @@ class TargetContract:
         assert target.read("runs/abc/z") == inner.read("z") == b"2"
         assert inner.url == f"{target.url}/runs/abc"
 
-    def test_a_folder_is_no_file(self, target: Target) -> None:
+    def test_folder_is_not_a_file(self, target: Target) -> None:
         target.write("a/b", b"1")
 
         assert target.stat("a") is None
         assert target.read("a/b/c") is None
         assert target.stat("a/b/c") is None
 
-    def test_names(self, target: Target) -> None:
-        """Whatever a file is called at W&B: it arrives, is found again and listed under the path that it was given."""
+    def test_any_name_can_be_stored_and_listed(self, target: Target) -> None:
+        """Every file is found under the path that `safe_paths` returned."""
         paths = safe_paths(NAMES)
         for number, path in enumerate(paths.values()):
             target.write(path, b"%d" % number)
@@ -171,8 +168,8 @@ class TargetContract:
             assert target.read(path) == b"%d" % number
             assert target.stat(path) is not None
 
-    def test_large_part(self, target: Target) -> None:
-        """Larger than what a store takes in one request."""
+    def test_large_file_can_be_stored(self, target: Target) -> None:
+        """It is larger than one request to a store."""
         piece = bytes(range(256)) * 4096
         part = target.part("large.bin", "key")
         for _ in range(12):
@@ -186,8 +183,8 @@ class TargetContract:
         assert stat.size == 12 * len(piece)
         assert digest.digest() == hashlib.md5(piece * 12).digest()
 
-    def test_threads(self, target: Target) -> None:
-        """Several files at the same time, each by whatever thread is free."""
+    def test_threads_can_store_files_at_once(self, target: Target) -> None:
+        """Any thread may write, commit or close a part."""
         start = threading.Barrier(4)
 
         def one(number: int) -> None:
@@ -205,8 +202,8 @@ class TargetContract:
         assert len(target.paths()) == 40
         assert all(target.read(f"{index}/{number}.part") == b"%d" % number for index in range(5) for number in range(4))
 
-    def test_lock_and_tidy(self, target: Target) -> None:
-        """A download locks, writes, tidies up and lets go, in whatever thread."""
+    def test_lock_can_be_taken_and_released_in_any_thread(self, target: Target) -> None:
+        """A download locks, writes, tidies up and unlocks."""
         with ThreadPoolExecutor(1) as pool:
             lock = target.lock()
             pool.submit(lock.__enter__).result()
@@ -223,8 +220,8 @@ class TargetContract:
         with target.lock():
             assert target.read("a") == b"1"
 
-    def test_listing_is_fresh(self, target: Target, opening: OPEN) -> None:
-        """Files that another process or object wrote meanwhile are seen."""
+    def test_files_of_other_writers_are_visible(self, target: Target, opening: OPEN) -> None:
+        """Another process or object may write to the destination."""
         other = opening()
         assert target.paths() == other.paths() == []
         assert target.stat("a") is None

@@ -16,7 +16,7 @@ from wandb_devserver import (
 )
 
 
-def test_training(wandb_devserver: DevServer) -> None:
+def test_run_records_are_typed(wandb_devserver: DevServer) -> None:
     run = wandb_devserver.run("entity/project/id")
     assert_type(run, RunRecord)
     assert_type(run.state, str)
@@ -31,7 +31,7 @@ def test_training(wandb_devserver: DevServer) -> None:
     run.stat  # type: ignore[attr-defined]  # noqa: B018
 
 
-def test_search(wandb_devserver: DevServer) -> None:
+def test_sweep_records_are_typed(wandb_devserver: DevServer) -> None:
     sweep = wandb_devserver.wait_for_sweep("entity/project/id", "FINISHED", timeout=5)
     assert_type(sweep, SweepRecord)
     assert_type(wandb_devserver.sweep("entity/project/id").config, JsonObject)

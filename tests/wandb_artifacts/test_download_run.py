@@ -480,7 +480,7 @@ def test_every_form_of_reference_is_accepted(
 
 
 def test_cloud_url_is_not_sent_the_key_of_another_server(backend: WandbBackend, tmp_path: Path) -> None:
-    """Nor is the run searched on the configured server."""
+    """The run is not searched on the configured server either."""
     backend.run(files={"a": b"a"})
 
     with pytest.raises(AuthenticationError, match="another server"):

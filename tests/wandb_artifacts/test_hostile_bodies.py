@@ -141,7 +141,7 @@ def test_echoed_secrets_are_redacted(
     echo: Callable[[str], Callable[[BaseHTTPRequestHandler], None]],
     length: int,
 ) -> None:
-    """Also where the server's text is truncated within a secret."""
+    """The server's text may be truncated within a secret."""
     monkeypatch.setenv("WANDB_X_EXTRA_HTTP_HEADERS", json.dumps({"X-Team": SECRET_HEADER}))
     server.respond_raw = echo("x" * length)
 

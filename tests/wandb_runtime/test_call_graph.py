@@ -367,5 +367,5 @@ def test_init_in_a_body_is_found(body: Callable[..., Any]) -> None:
 
 @pytest.mark.parametrize("body", [nothing, logging_only, of_a_second_run, of_an_agent])
 def test_other_bodies_have_no_init_of_the_task(body: Callable[..., Any]) -> None:
-    """Neither another object's `init`, nor that of a second run or of an agent's trials."""
+    """Another object's `init` does not count, nor that of a second run or of an agent's trials."""
     assert not calls_wandb_init(wandb_init(env.task(body)).func)

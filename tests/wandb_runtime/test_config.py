@@ -167,7 +167,7 @@ def test_invalid_value_is_refused(maker: Any, arguments: dict[str, Any], what: s
     ],
 )
 def test_plain_dictionary_is_validated_when_read(context: dict[str, str], what: str) -> None:
-    """Also when it is merged below or above a validated configuration."""
+    """It may be merged below or above a validated configuration."""
     configuration, checked = WandbConfig.from_context(context), wandb_config(name="n")
 
     for merged in (configuration, checked.merged(configuration), configuration.merged(checked)):
@@ -241,6 +241,6 @@ def test_credential_name_without_a_string_is_accepted() -> None:
 
 
 def test_with_block_outside_a_task_warns() -> None:
-    """Without the warning it would silently have no effect."""
+    """It has no effect there."""
     with pytest.warns(UserWarning, match=r"no effect outside a task.*with_runcontext"), wandb_config(project="p"):
         pass

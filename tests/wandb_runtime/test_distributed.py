@@ -103,5 +103,5 @@ def test_default_is_the_environment_of_the_process(monkeypatch: pytest.MonkeyPat
     ],
 )
 def test_launched_process_is_recognized(environment: dict[str, str], expected: bool) -> None:
-    """Also if the launcher has started only one process."""
+    """The launcher may have started only one process."""
     assert is_launched(environment) is expected

@@ -61,7 +61,7 @@ class Broken:
         (Model(layers=[1], color=Color.RED), {"layers": [1], "color": "red"}),
     ],
 )
-def test_value_in_the_config(value: object, expected: object) -> None:
+def test_inputs_are_converted_to_json(value: object, expected: object) -> None:
     def task(given: object) -> None: ...
 
     found = inputs_of(Call(task, (value,)))
@@ -83,10 +83,10 @@ def test_value_in_the_config(value: object, expected: object) -> None:
         (Broken(), "given (RuntimeError)"),
     ],
 )
-def test_values_that_are_left_out_are_logged(
+def test_omitted_inputs_are_logged(
     value: object, reason: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By name and type, never by value."""
+    """The log has name and type, never the value."""
     monkeypatch.setenv("WANDB_API_KEY", "planted-key")
     caplog.set_level(logging.INFO, "wandb_runtime")
 

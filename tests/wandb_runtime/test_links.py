@@ -57,14 +57,14 @@ REMOTE = {
         (Wandb(HOST, "p"), {}, {}, "http://h"),
         (Wandb(HOST, None, "e"), {}, {}, "http://h/e"),
         (Wandb(HOST, "p", "e"), wandb_config(id="mine"), {}, "http://h/e/p/runs/mine"),
-        # Nothing above it to share: it leads to a run all the same.
+        # Without a parent's run the link still leads to a run.
         (Wandb(HOST, "p", "e", run_mode="shared"), {}, {}, "http://h/e/p/runs/run1-a2"),
     ],
 )
-def test_link_of_a_top_level_task(
+def test_link_of_a_top_level_task_names_its_run(
     to: Wandb, context: dict[str, str], environment: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The run of the top-level task: decorator, then context, then environment."""
+    """The decorator wins over the context, and the context over the environment."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
 
@@ -83,8 +83,8 @@ def test_link_of_a_top_level_task(
         (Wandb(HOST, "p", "e"), wandb_config(id="mine"), "http://h/e/p/runs/mine-a2"),
     ],
 )
-def test_link_of_a_child(to: Wandb, context: dict[str, str], expected: str) -> None:
-    """It leads to the parent's run if the child reuses it, else to the child's run."""
+def test_link_of_a_child_names_the_run_it_uses(to: Wandb, context: dict[str, str], expected: str) -> None:
+    """This is the parent's run if the child reuses it, else its own."""
     assert link(to, context=context, child=True) == expected
 
 

@@ -92,7 +92,7 @@ FAILS = "fails"
 )
 @pytest.mark.parametrize("by", ["decorator", "context"])
 def test_plan_follows_the_table(run_mode: Any, where: PlanningContext, expected: str | None, by: str) -> None:
-    """Whether the decorator or the context sets the run mode."""
+    """The decorator or the context sets the run mode."""
     mode = wandb_config(run_mode=run_mode)
     if by == "context":
         where = replace(where, config=where.config.merged(mode))
@@ -153,7 +153,9 @@ def test_missing_settings_are_left_to_wandb() -> None:
         ({"WANDB_RUN_GROUP": "g"}, {"group": "mine", "job_type": "kind"}, ("mine", "kind")),
     ],
 )
-def test_group_and_job_type(environment: dict[str, str], given: Any, expected: tuple[str | None, str | None]) -> None:
+def test_group_and_job_type_have_defaults(
+    environment: dict[str, str], given: Any, expected: tuple[str | None, str | None]
+) -> None:
     """The environment overrides the defaults; the user's values override both."""
     plan = opened(plan_run(wandb_config(**given), around(environment=environment)))
 
@@ -202,7 +204,7 @@ def test_retry_continues_its_run(given: Any, expected: str | None) -> None:
 
 
 def test_metadata_describes_the_action() -> None:
-    """Unless `flyte_metadata=False`."""
+    """It is left out with `flyte_metadata=False`."""
     task = replace(REMOTE, project="p", domain="d", version="v", url="http://flyte/run1")
     plan = opened(plan_run(wandb_config(), around(task)))
 
@@ -238,8 +240,10 @@ def test_metadata_describes_the_action() -> None:
         (replace(REMOTE, has_own_process=False), {}, {}, {**FLUSHING, "console": "off"}),
     ],
 )
-def test_settings(task: TaskIdentity, environment: dict[str, str], given: Any, expected: dict[str, Any]) -> None:
-    """Local tasks share a console, so it is not captured; the user's settings override that."""
+def test_run_settings_have_defaults_that_users_override(
+    task: TaskIdentity, environment: dict[str, str], given: Any, expected: dict[str, Any]
+) -> None:
+    """Local tasks share a console, so it is not captured."""
     plan = opened(plan_run(wandb_config(**given), around(task, environment=environment)))
 
     assert plan.settings == {**CLOSING, **expected}
@@ -275,7 +279,7 @@ def test_joining_task_adds_tags_and_config() -> None:
         ({}, {}, REMOTE, True, "shared"),
         ({}, {}, REMOTE, False, None),
         ({}, {}, TOP, True, None),
-        # W&B's own word decides
+        # W&B's own setting decides
         ({"mode": "online"}, {}, REMOTE, True, "online"),
         ({"mode": "shared"}, {}, REMOTE, False, "shared"),
         ({"mode": "disabled"}, {}, REMOTE, True, "disabled"),
@@ -333,7 +337,7 @@ def test_plain_run_is_never_opened_twice() -> None:
 
 
 @pytest.mark.parametrize("inherited", [None, SHARED])
-def test_offline_fallback(inherited: RunLocation | None) -> None:
+def test_plan_has_an_offline_fallback(inherited: RunLocation | None) -> None:
     """If W&B is unavailable, the task opens a separate offline run."""
     where = around(REMOTE_CHILD, inherited=inherited, elsewhere=True)
     plan = plan_run(wandb_config(on_unavailable="offline"), where)

@@ -218,7 +218,7 @@ def test_group_of_ranks_with_separate_runs(given: Any, environment: dict[str, st
 
 
 def test_second_writers_use_the_project_and_server_of_the_first() -> None:
-    """Also with `mode="online"`."""
+    """This holds with `mode="online"` too."""
     decorator = wandb_config("vision", "team", host="http://h", run_mode="shared", mode="online", config={"a": 1})
     first, second = (plan_run(decorator, around(environment)) for environment in ONE)
 

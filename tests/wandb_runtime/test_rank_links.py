@@ -66,7 +66,7 @@ BASE = wandb_config("p", "e", host=HOST)
         ((1, 2), {"rank_scope": "worker"}, {}, ["runs/run1-a0"]),
         ((1, 2), {"rank_scope": "worker", "run_mode": "new"}, {}, ["groups/run1-a0-worker-0"]),
         ((1, 1), {"rank_scope": "worker", "run_mode": "new"}, {}, ["runs/run1-a0"]),
-        # the context says it: how many links there are was decided before
+        # set by the context, after the number of links was decided
         ((2, 2), {}, {"run_mode": "new"}, ["groups/run1-a0"]),
         ((2, 2), {}, {"rank_scope": "worker"}, ["runs/run1-a0-worker-0"]),
         ((2, 2), {}, {"rank_scope": "worker", "run_mode": "new"}, ["groups/run1-a0-worker-0"]),
@@ -79,10 +79,10 @@ BASE = wandb_config("p", "e", host=HOST)
         ((2, 2), {"group": "mine"}, {}, ["runs/run1-a0"]),
     ],
 )
-def test_links_of_a_decorated_task(
+def test_links_name_the_runs_of_the_ranks(
     size: tuple[int, int], decorator: dict[str, Any], context: dict[str, Any], expected: list[str]
 ) -> None:
-    """They lead to the runs that the ranks will open; with the scope "worker" each worker has one."""
+    """With the scope "worker" each worker has one link."""
     links = task_links(*size, BASE.merged(wandb_config(**decorator)))
 
     assert [location(link, wandb_config(**context)) for link in links] == [PAGES + page for page in expected]
@@ -99,7 +99,7 @@ def test_environment_overrides_the_group_of_ranks(monkeypatch: pytest.MonkeyPatc
     assert location(link, wandb_config(group="mine")) == PAGES + "groups/mine"
 
 
-def test_local_link_is_that_of_one_process() -> None:
+def test_local_task_has_the_link_of_one_process() -> None:
     """Locally Flyte runs one process."""
     links = task_links(2, 2, BASE.merged(wandb_config(run_mode="new", rank_scope="worker")))
 
@@ -124,8 +124,8 @@ def test_joining_ranks_link_to_the_parent_run() -> None:
         (Wandb(HOST, "p", "e", "new", rank_scope="worker"), "groups/run1-a0-worker-0"),
     ],
 )
-def test_rank_scope_of_a_user_s_link(link: Wandb, expected: str) -> None:
-    """A scope implies several ranks: the link does not know the task."""
+def test_rank_scope_of_a_link_implies_several_ranks(link: Wandb, expected: str) -> None:
+    """The link itself does not know the task."""
     assert location(link, {}) == PAGES + expected
 
 
@@ -152,6 +152,6 @@ def test_placeholders_in_a_group_are_not_encoded() -> None:
         (SimpleNamespace(settings=None), (1, 1)),
     ],
 )
-def test_declared_size(plugin_config: object, expected: tuple[int, int]) -> None:
+def test_declared_size_is_read_from_the_plugin_config(plugin_config: object, expected: tuple[int, int]) -> None:
     """Configurations of other plugins count as one process."""
     assert declared_size(plugin_config) == DeclaredSize(*expected)

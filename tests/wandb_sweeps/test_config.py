@@ -63,8 +63,10 @@ def test_invalid_value_is_refused(arguments: dict[str, Any], what: str) -> None:
         (WandbSweep("http://h", "p"), {}, "http://h"),
     ],
 )
-def test_link_url(to: WandbSweep, context: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sweep once it exists, else the project's sweeps."""
+def test_link_leads_to_the_sweep_or_its_project(
+    to: WandbSweep, context: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sweep that does not exist yet has the link of the project's sweeps."""
     monkeypatch.delenv("WANDB_ENTITY", raising=False)
     monkeypatch.delenv("WANDB_APP_URL", raising=False)
     arguments = {"run_name": "r", "project": "", "domain": "", "parent_action_name": "r", "action_name": "a"}

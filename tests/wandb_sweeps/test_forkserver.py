@@ -159,7 +159,7 @@ def test_trials_import_flyte_themselves_if_its_thread_cannot_be_stopped(
     assert (trial["without Flyte"], trial["blocking"]) == (True, "by Flyte")
 
 
-def test_killed_forkserver_is_replaced_and_its_supervisors_go_on(
+def test_killed_forkserver_is_replaced_and_its_supervisors_continue(
     records: Callable[[], list[dict[str, Any]]], tmp_path: Path
 ) -> None:
     async def run() -> None:
@@ -215,7 +215,7 @@ def test_trial_of_a_killed_supervisor_fails(records: Callable[[], list[dict[str,
 
 @pytest.mark.usefixtures("records")
 def test_kill_returns_when_the_trial_has_ended(tmp_path: Path) -> None:
-    """Also if the trial reacts to nothing."""
+    """The trial may ignore every signal but SIGKILL."""
     os.mkfifo(tmp_path / "records")
 
     async def run() -> None:

@@ -182,7 +182,9 @@ def test_plain_function_is_refused() -> None:
         ({"on_failure": "stop"}, "FINISHED", "FINISHED"),
     ],
 )
-def test_state_after_the_task(settings: dict[str, Any], after_return: str | None, after_failure: str | None) -> None:
+def test_end_of_the_task_sets_the_state_of_the_sweep(
+    settings: dict[str, Any], after_return: str | None, after_failure: str | None
+) -> None:
     """By default the sweep is stopped; after a return only if all of its trials have ended."""
     plan = created(wandb_sweep_config(**settings))
 
@@ -190,7 +192,7 @@ def test_state_after_the_task(settings: dict[str, Any], after_return: str | None
     assert state_after(plan, has_failed=True) == after_failure
 
 
-def test_address_survives_the_context() -> None:
+def test_sweep_location_round_trips_through_the_context() -> None:
     """Keys of newer versions are ignored."""
     found = location({})
 
@@ -201,5 +203,5 @@ def test_address_survives_the_context() -> None:
     assert SweepLocation.from_context(newer) == found
 
 
-def test_no_sweep_id_outside_of_tasks() -> None:
+def test_sweep_id_outside_of_tasks_is_missing() -> None:
     assert get_wandb_sweep_id() is None

@@ -133,7 +133,7 @@ def test_all_problems_are_reported_at_once() -> None:
 
 
 def test_distributions_implied_by_bounds_are_added() -> None:
-    """As `wandb.sweep()` does, in nested parameters too; given ones stay."""
+    """`wandb.sweep()` adds the same ones, in nested parameters too; given ones do not change."""
     nested = {"parameters": {"b": {"min": 0.5, "max": 1.5}}}
 
     assert with_distributions({"a": {"min": 1, "max": 3}, "n": nested, "c": {"value": 1}}) == {

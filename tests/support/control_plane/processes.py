@@ -67,7 +67,7 @@ class Process:
 
     @property
     def return_code(self) -> int | None:
-        """As in `subprocess`: negative for a signal. None until `wait` would return."""
+        """The exit code as in `subprocess`: negative for a signal. None until `wait` would return."""
         is_known = self._ended.done() and not self._ended.cancelled()
         return self._ended.result() if is_known else None
 

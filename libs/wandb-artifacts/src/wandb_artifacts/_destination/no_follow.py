@@ -15,7 +15,7 @@ from wandb_artifacts._destination.errors import refusal
 _HAS_DIR_FD = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
 _DIRECTORY = getattr(os, "O_DIRECTORY", 0)
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-"""Also does not wait for the writer of a pipe, nor translates line ends."""
+"""The flags also prevent waiting for the writer of a pipe, and the translation of line ends."""
 
 
 class Folder(NamedTuple):
