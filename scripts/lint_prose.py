@@ -1,6 +1,7 @@
 """Lint for plain technical English: `hatch run lint:prose`.
 
 `prose.toml` beside this file lists the refused phrases, what to write instead, and every exception with its reason.
+Names of tests are checked too: they state a behaviour in two or more words, and begin with no article.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 WORDS = Path(__file__).with_name("prose.toml")
 SUFFIXES = {".py", ".md", ".toml", ".html", ".graphql", ".sql", ".js", ".css"}
-RIDDLE = re.compile(r"(What|Which|Who|Whose)\b")
+RIDDLE = re.compile(r"(What|Which|Who|Whose|And|Or|Nor|Also)\b")
+ARTICLE = re.compile(r"(a|an|the) ")
 # A phrase may be broken over two lines, of a comment too.
 GAP = r"(?:\s|\n\s*(?:#|//|--)\s*)+"
 
@@ -92,20 +94,50 @@ def files(paths: list[str]) -> list[str]:
 def lint(path: str, phrases: list[Phrase], exemptions: list[Exemption], used: set[Exemption]) -> Iterator[str]:
     """The problems of one file, one line each."""
     content = (ROOT / path).read_text(encoding="utf-8")
-    for phrase in phrases:
-        for found in phrase.pattern.finditer(content):
-            covering = [e for e in exemptions if e.covers(path, content, found.start(), found.end())]
-            used.update(covering)
-            if not covering:
-                line = content.count("\n", 0, found.start()) + 1
-                yield f"{path}:{line}: {' '.join(found.group().split())!r}: write {phrase.instead}"
+
+    def is_exempt(text: str, start: int, end: int) -> bool:
+        covering = [exemption for exemption in exemptions if exemption.covers(path, text, start, end)]
+        used.update(covering)
+        return bool(covering)
+
+    for start, end, instead in refused(content, phrases):
+        if not is_exempt(content, start, end):
+            line = content.count("\n", 0, start) + 1
+            yield f"{path}:{line}: {' '.join(content[start:end].split())!r}: write {instead}"
     if path.endswith(".py"):
-        yield from lint_docstrings(path, content)
+        tree = ast.parse(content)
+        yield from lint_docstrings(path, tree)
+        for name, line in names_of_tests(tree):
+            for start, end, instead in (*refused(name, phrases), *refused_as_name(name)):
+                if not is_exempt(name, start, end):
+                    yield f"{path}:{line}: test {name!r}: write {instead}"
 
 
-def lint_docstrings(path: str, content: str) -> Iterator[str]:
+def refused(text: str, phrases: list[Phrase]) -> Iterator[tuple[int, int, str]]:
+    """The refused phrases in a text: start, end, what to write instead."""
+    for phrase in phrases:
+        for found in phrase.pattern.finditer(text):
+            yield *found.span(), phrase.instead
+
+
+def refused_as_name(name: str) -> Iterator[tuple[int, int, str]]:
+    """The parts of a test's name that do not belong there: start, end, what to write instead."""
+    if found := ARTICLE.match(name):
+        yield *found.span(), "the name without its article"
+    if len(name.split()) < 2:
+        yield 0, len(name), "the behaviour in two or more words"
+
+
+def names_of_tests(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """The names of test functions as words, with their lines."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+            yield node.name.removeprefix("test_").replace("_", " "), node.lineno
+
+
+def lint_docstrings(path: str, tree: ast.AST) -> Iterator[str]:
     """Docstrings of modules, classes, functions and attributes that are riddles."""
-    for node in ast.walk(ast.parse(content)):
+    for node in ast.walk(tree):
         match node:
             case ast.Expr(value=ast.Constant(value=str(docstring))) if RIDDLE.match(docstring.lstrip()):
                 first = docstring.split()[0]
