@@ -23,8 +23,10 @@ import logging
 import re
 import signal
 import socket
+import tempfile
+import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,50 +53,66 @@ OPERATION = re.compile(r"\b(?:query|mutation)\s+(\w+)")
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "upgrade", "te", "trailer", "proxy-authorization"}
 # Longer than any test: no run may look crashed because the machine is busy.
 HEARTBEAT_TIMEOUT = 300.0
+# More than the users of the tests that run at the same time.
+MAX_RUNNING = 24
+
+
+@dataclass
+class User:
+    """A user with a server, which stores its data in a folder while it does not run."""
+
+    server: DevServer
+    known: set[str] = field(default_factory=set)
+    """The other users that the server has a record of."""
 
 
 class Farm:
-    """The servers by user, and the user of each signed URL."""
+    """The servers by user, and the user of each signed URL.
 
-    def __init__(self) -> None:
-        self._servers: dict[str, DevServer] = {}
+    Only the servers that were used last run: each costs a few wakeups a second, and a test run makes hundreds of users.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._users: dict[str, User] = {}
+        # In order of last use.
+        self._running: dict[str, DevServer] = {}
         self._signed: dict[str, str] = {}
+        self._lock = threading.Lock()
         self._nobody = DevServer(api_key="n" * 40, entity="nobody").start()
 
-    def add(self, user: str) -> None:
-        if user not in self._servers:
-            server = DevServer(api_key=user, entity=user, heartbeat_timeout=HEARTBEAT_TIMEOUT).start()
-            for known in list(self._servers.values()):
-                introduce(user, known)
-            self._servers[user] = server
+    def add(self, name: str) -> None:
+        with self._lock:
+            if name not in self._users:
+                folder = self._folder / str(len(self._users))
+                options = {"heartbeat_timeout": HEARTBEAT_TIMEOUT, "data_dir": folder}
+                self._users[name] = User(DevServer(api_key=name, entity=name, **options))
+                self._run(name)
+                self._introduce_all()
 
-    def remove(self, user: str) -> None:
-        if server := self._servers.pop(user, None):
-            self._signed = {token: owner for token, owner in self._signed.items() if owner != user}
-            server.stop()
+    def server(self, name: str | None) -> DevServer:
+        """Return the running server of a user."""
+        with self._lock:
+            return self._run(name) if name in self._users else self._nobody
 
     def add_organization(self, user: str, name: str) -> None:
         """Create an organization on a user's server."""
-        with database(self._servers[user]).write() as connection:
+        with database(self.server(user)).write() as connection:
             organizations.add(connection, name)
 
     def add_team(self, user: str, name: str, organization: str) -> None:
         """Create a team of an organization on a user's server."""
-        with database(self._servers[user]).write() as connection:
+        with database(self.server(user)).write() as connection:
             organizations.add_team(connection, name, organizations.add(connection, organization).id)
 
     def stop(self) -> None:
-        for user in list(self._servers):
-            self.remove(user)
-        self._nobody.stop()
-
-    def url(self, user: str | None) -> str:
-        return self._servers.get(user or "", self._nobody).url
+        for server in (*self._running.values(), self._nobody):
+            server.stop()
 
     def user(self, request: Request) -> str | None:
         """The user of a request's key, or of its signed URL."""
         name = basic_password(request.headers.get("authorization", ""))
-        if name in self._servers:
+        if name in self._users:
             return name
         found = SIGNED.search(request.url.path.encode())
         return self._signed.get(found[1].decode()) if found else None
@@ -103,12 +121,28 @@ class Farm:
         """Note the user of the signed URLs in a response."""
         self._signed.update((token.decode(), user) for token in SIGNED.findall(content))
 
+    def _run(self, name: str) -> DevServer:
+        """Start a user's server if it does not run, and stop the one that was not used for longest."""
+        if name in self._running:
+            self._running[name] = self._running.pop(name)
+            return self._running[name]
+        self._running[name] = server = self._users[name].server.start()
+        self._introduce_all()
+        if len(self._running) > MAX_RUNNING:
+            self._running.pop(next(iter(self._running))).stop()
+        return server
 
-def introduce(user: str, server: DevServer) -> None:
-    """Make a user known to the server of another one, who can add it to registries."""
-    if "users" in globals():
-        with database(server).write() as connection:
-            users.add(connection, user, f"{user}@localhost")
+    def _introduce_all(self) -> None:
+        """Make all users known to the running servers, whose users can add them to registries."""
+        if "users" not in globals():
+            return
+        for name, server in self._running.items():
+            user = self._users[name]
+            if unknown := self._users.keys() - user.known - {name}:
+                with database(server).write() as connection:
+                    for other in sorted(unknown):
+                        users.add(connection, other, f"{other}@localhost")
+                user.known |= unknown
 
 
 def database(server: DevServer) -> Database:
@@ -151,7 +185,8 @@ class Proxy:
         body = await request.body()
         entry: dict[str, object] = {"user": user, "method": request.method, "path": request.url.path[:200]}
         try:
-            status, headers, content = await self._send(request, self._farm.url(user), body)
+            server = await asyncio.to_thread(self._farm.server, user)
+            status, headers, content = await self._send(request, server.url, body)
         except httpx.HTTPError as error:
             self._log.write(**entry, error=repr(error))
             return PlainTextResponse(f"gateway: {error!r}", 502)
@@ -211,17 +246,12 @@ class Fixtures:
     def __init__(self, farm: Farm, log: Log) -> None:
         self._farm = farm
         self._log = log
-        self._pool = ThreadPoolExecutor(4)
 
     async def run(self, request: Request) -> Response:
         command = await request.json()
         kind = request.path_params["kind"]
         self._log.write(fixture=kind, command=command)
-        if (kind, command["command"]) == ("user", "down"):
-            # The tests do not depend on it, so they do not wait for it.
-            self._pool.submit(self._farm.remove, command["username"])
-        else:
-            await asyncio.wrap_future(self._pool.submit(self._create, kind, command))
+        await asyncio.to_thread(self._create, kind, command)
         return JSONResponse({"ok": True})
 
     def _create(self, kind: str, command: dict[str, Any]) -> None:
@@ -271,7 +301,8 @@ def main() -> None:
     log_dir = parser.parse_args().log_dir
     log_servers(log_dir / "devserver.log")
     log = Log(log_dir / "requests.jsonl")
-    farm = Farm()
+    data = tempfile.TemporaryDirectory(prefix="wandb-conformance-data-")
+    farm = Farm(Path(data.name))
     proxy = Proxy(farm, log)
     fixtures = Fixtures(farm, log)
     routes = [Route("/health", fixtures.health), Route("/db/{kind}", fixtures.run, methods=["POST"])]
@@ -280,6 +311,7 @@ def main() -> None:
         asyncio.run(serve([base, Starlette(routes=routes)]))
     finally:
         farm.stop()
+        data.cleanup()
 
 
 if __name__ == "__main__":
