@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import httpx
-
+from tests.support import loopback
 from tests.wandb_devserver.test_artifact_uploads import Upload, complete, error_of, md5
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def write_manifest(artifact: Upload, kind: str, files: dict[str, bytes], base: U
     document = json.dumps({"version": 1, "contents": entries}).encode()
     changes = {"artifactManifestID": created["artifactManifest"]["id"], "digest": md5(document)}
     updated = artifact.raw.data(UPDATE, input=changes)["updateArtifactManifest"]["artifactManifest"]
-    assert httpx.put(updated["file"]["uploadUrl"], content=document).status_code == 200
+    assert loopback.put(updated["file"]["uploadUrl"], content=document).status_code == 200
 
 
 def file_names(artifact: Upload) -> list[str]:
@@ -38,7 +37,7 @@ def file_names(artifact: Upload) -> list[str]:
 
 
 def manifest_names(artifact: Upload) -> list[str]:
-    document = httpx.get(artifact.read()["currentManifest"]["file"]["directUrl"]).json()
+    document = loopback.get(artifact.read()["currentManifest"]["file"]["directUrl"]).json()
     return sorted(document["contents"])
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
+from tests.support import loopback
 from tests.wandb_devserver.test_artifact_uploads import Upload, error_of, file_link, md5
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def begin(artifact: Upload) -> Any:
 def put(node: Any) -> list[dict[str, object]]:
     """Upload all parts; return their numbers and ETags."""
     targets = node["uploadMultipartUrls"]["uploadUrlParts"]
-    responses = [httpx.put(target["uploadUrl"], content=part) for target, part in zip(targets, PARTS, strict=True)]
+    responses = [loopback.put(target["uploadUrl"], content=part) for target, part in zip(targets, PARTS, strict=True)]
     return [
         {"partNumber": target["partNumber"], "hexMD5": response.headers["ETag"]}
         for target, response in zip(targets, responses, strict=True)
@@ -70,13 +70,13 @@ def test_parts_become_one_file(artifact: Upload) -> None:
     artifact.commit()
 
     assert responses == [{"digest": md5(whole)}] * 2
-    assert httpx.get(file_link(artifact)).content == whole
+    assert loopback.get(file_link(artifact)).content == whole
 
 
 def test_wrong_part_is_refused(artifact: Upload) -> None:
     target = begin(artifact)["uploadMultipartUrls"]["uploadUrlParts"][0]
 
-    assert httpx.put(target["uploadUrl"], content=b"other").status_code == 400
+    assert loopback.put(target["uploadUrl"], content=b"other").status_code == 400
 
 
 def test_upload_with_a_missing_part_is_not_completed(artifact: Upload) -> None:

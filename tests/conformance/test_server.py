@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import httpx
+from tests.support import loopback
 
 if TYPE_CHECKING:
     from tests.wandb_devserver.support import RawClient, Scripts
@@ -70,7 +70,7 @@ def test_upload_url_of_a_file_that_does_not_exist_yet(raw: RawClient) -> None:
     query = """query RunUploadUrls($files: [String]!) { model(name: "p", entityName: "local") {
       bucket(name: "r", desc: "d") { files(names: $files) { edges { node { name md5 url(upload: true) } } } } } }"""
     node = raw.data(query, files=["a.txt"])["model"]["bucket"]["files"]["edges"][0]["node"]
-    httpx.put(node["url"], content=b"x")
+    loopback.put(node["url"], content=b"x")
 
     assert (node["name"], node["md5"]) == ("a.txt", "0")
     assert list(raw.server.run("local/p/r").files) == ["a.txt"]

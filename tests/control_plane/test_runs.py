@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support import loopback
 from tests.support.control_plane.actions import Kind, Link, Phase
 from tests.support.control_plane.driver import PROJECT as FLYTE_PROJECT
 from tests.support.control_plane.plane import ControlPlane, PlaneError
@@ -158,4 +159,4 @@ def test_plane_leaves_no_processes_and_threads(tmp_path: Path) -> None:
     assert set(threading.enumerate()) <= before
     assert not [pid for pid in (run.root.last.pid, run.driver.pid) if Path(f"/proc/{pid}").exists()]
     with pytest.raises(httpx.ConnectError):
-        httpx.get(plane.store.endpoint, trust_env=False)
+        loopback.get(plane.store.endpoint, trust_env=False)

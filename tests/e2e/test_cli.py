@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import wandb
 from wandb_devserver import DevServer, Fault
 
+from tests.support import loopback
 from tests.wandb_artifacts.wandb_backend import WandbBackend
 
 COMMAND = str(Path(sys.executable).with_name("wandb-artifacts"))
@@ -57,7 +57,7 @@ class Command:
 @pytest.fixture
 def backend(wandb_devserver: DevServer) -> Iterator[WandbBackend]:
     auth = ("api", wandb_devserver.api_key)
-    with httpx.Client(base_url=wandb_devserver.url, auth=auth, timeout=30) as http:
+    with loopback.Client(base_url=wandb_devserver.url, auth=auth, timeout=30) as http:
         yield WandbBackend(wandb_devserver, http)
 
 

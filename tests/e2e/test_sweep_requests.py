@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import httpx
 import pytest
 import wandb
 from graphql import FieldNode, ObjectValueNode, OperationDefinitionNode, SelectionSetNode, parse, print_ast
@@ -27,6 +26,7 @@ from wandb_sweeps._server import api
 from wandb_sweeps._server.manage import OwnSweep, as_yaml, end
 
 from tests.e2e.support import set_sweep_state
+from tests.support import loopback
 
 CONFIG = {"method": "grid", "name": "named", "description": "for", "parameters": {"lr": {"values": [1.5, 1e-5]}}}
 
@@ -97,7 +97,7 @@ def recorder(wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch) -> Ite
         def do_POST(self) -> None:
             content = self.rfile.read(int(self.headers["Content-Length"]))
             headers = {name: self.headers.get(name, "") for name in ("Authorization", "Content-Type")}
-            reply = httpx.post(wandb_devserver.url + self.path, content=content, headers=headers)
+            reply = loopback.post(wandb_devserver.url + self.path, content=content, headers=headers)
             if self.path == "/graphql":
                 recorder.note(content)
             self.send_response(reply.status_code)

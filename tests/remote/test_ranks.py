@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -15,6 +14,7 @@ from wandb_devserver import DevServer, RunRecord
 from tests.remote.support import CONTEXT, PROJECT, link_of
 from tests.support.control_plane.actions import Phase
 from tests.support.control_plane.plane import ControlPlane, Run
+from tests.support.preloaded.client import popen
 from tests.support.rank_launcher import launcher_env
 
 STEPS = 3
@@ -107,18 +107,18 @@ train()
 """
 
 
-def test_rank_blocked_in_c_closes_its_run(wandb_devserver: DevServer) -> None:
+def test_rank_blocked_in_c_closes_its_run(wandb_devserver: DevServer, tmp_path: Path) -> None:
     """Python cannot run a signal handler in the main thread there."""
     rank = {"ACTION_NAME": "a0", "RANK": "0", "WORLD_SIZE": "2"}
     command = [sys.executable, "-c", WAITING_IN_C]
-    process = subprocess.Popen(command, env={**os.environ, **rank}, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "computing\n"
-        process.terminate()
-        process.communicate(timeout=60)
-    finally:
-        process.kill()
+    with popen(command, {**os.environ, **rank}, tmp_path) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "computing\n"
+            process.terminate()
+            process.wait(timeout=60)
+        finally:
+            process.kill()
 
     run = wandb_devserver.run(f"{PROJECT}/stuck")
     assert process.returncode == 128 + signal.SIGTERM

@@ -15,6 +15,8 @@ from xml.etree import ElementTree
 
 import httpx
 
+from tests.support import loopback
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -49,7 +51,7 @@ class ObjectStore:
         )
         self._endpoint = ""
         # Never through a proxy of the environment.
-        self._http = httpx.Client(timeout=30, trust_env=False, headers={"Authorization": "AWS test:test"})
+        self._http = loopback.Client(timeout=30, trust_env=False, headers={"Authorization": "AWS test:test"})
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:

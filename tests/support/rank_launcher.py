@@ -2,16 +2,24 @@
 
 The command of a pod of flyte.clustered is `clustered ARGUMENTS OF a0`; with `launcher_env` this script runs instead. It
 starts the real `a0` once for each rank, with the environment of the real launcher and of torchrun. All "workers" are in
-this pod. When a rank fails the others get SIGTERM, and all are restarted as often as allowed.
+this pod. When a rank fails the others get SIGTERM, and all are restarted as often as allowed. Ranks are forked with
+Flyte and wandb imported, like the pods of other tasks.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
+import queue
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
+
+# The launcher runs where only installed packages can be imported.
+sys.path.append(str(Path(__file__).parents[2]))
+
+from tests.support.preloaded.client import NAME, Child, is_available, program, server
 
 _GRACE = 30.0
 WORKERS, PER_WORKER, RESTARTS, USES_WANDB = "TEST_WORKERS", "TEST_PER_WORKER", "TEST_RESTARTS", "TEST_USES_WANDB"
@@ -36,7 +44,8 @@ def launcher_env(
     executables = Path(sys.executable).parent
     numbers = {WORKERS: workers, PER_WORKER: per_worker, RESTARTS: restarts, USES_WANDB: int(uses_wandb)}
     path = os.pathsep.join([str(folder), str(executables), os.environ.get("PATH", os.defpath)])
-    return {"PATH": path, **{name: str(number) for name, number in numbers.items()}}
+    preloaded = {NAME: server().name} if is_available else {}
+    return {"PATH": path, **preloaded, **{name: str(number) for name, number in numbers.items()}}
 
 
 def _main(arguments: list[str]) -> int:
@@ -49,7 +58,7 @@ def _main(arguments: list[str]) -> int:
     command = ["a0", *(argument for argument in arguments if not argument.startswith("--runtime"))]
     for launch in range(restarts + 1):
         ranks = [
-            subprocess.Popen(command, env={**os.environ, **_environment(worker, local, launch)})
+            _start(command, {**os.environ, **_environment(worker, local, launch)})
             for worker in range(workers)
             for local in range(per_worker)
         ]
@@ -82,27 +91,25 @@ def _environment(worker: int, local: int, launch: int) -> dict[str, str]:
     return {**rank, **torch}
 
 
-def _wait(ranks: list[subprocess.Popen[bytes]]) -> bool:
+def _start(command: list[str], env: dict[str, str]) -> Child | subprocess.Popen[bytes]:
+    found = program(command, env, Path.cwd())
+    return Child(found) if found else subprocess.Popen(command, env=env)
+
+
+def _wait(ranks: list[Child | subprocess.Popen[bytes]]) -> bool:
     """Wait for all ranks and return whether they succeeded; the first failure ends the others."""
-    pending = {process.pid: process for process in ranks}
-    has_failed = False
-    while pending:
-        pid, status = os.wait()
-        ended = pending.pop(pid, None)
-        if ended is None:
-            continue
-        ended.returncode = os.waitstatus_to_exitcode(status)
-        if ended.returncode != 0:
-            has_failed = True
-            break
-    for process in pending.values():
-        process.terminate()
-    for process in pending.values():
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_GRACE)
-        process.kill()
-        process.wait()
-    return not has_failed
+    codes: queue.SimpleQueue[int] = queue.SimpleQueue()
+    waiting = [threading.Thread(target=lambda rank=rank: codes.put(rank.wait())) for rank in ranks]
+    for thread in waiting:
+        thread.start()
+    has_succeeded = all(codes.get() == 0 for _ in ranks)
+    for rank in ranks:
+        rank.terminate()
+    deadline = time.monotonic() + _GRACE
+    for rank, thread in zip(ranks, waiting, strict=True):
+        thread.join(max(0, deadline - time.monotonic()))
+        rank.kill()
+    return has_succeeded
 
 
 if __name__ == "__main__":

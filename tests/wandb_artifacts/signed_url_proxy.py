@@ -8,8 +8,9 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import httpx
 from aiohttp import web
+
+from tests.support import loopback
 
 if TYPE_CHECKING:
     import ssl
@@ -70,7 +71,8 @@ class SignedUrlProxy:
     def _serve(self, started: threading.Event) -> None:
         async def main() -> None:
             self._stop = asyncio.Event()
-            async with httpx.AsyncClient(base_url=self.server.url, auth=("api", self.server.api_key)) as self._behind:
+            auth = ("api", self.server.api_key)
+            async with loopback.AsyncClient(base_url=self.server.url, auth=auth) as self._behind:
                 first, self.url = await self._listen(self._forward)
                 second, self.storage = await self._listen(self._send)
                 started.set()

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from wandb_devserver import DevServer
 
+from tests.support import loopback
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
@@ -151,6 +153,6 @@ def open_project(
     monkeypatch.setenv("NETRC", str(folder / "netrc"))
     monkeypatch.setenv("WANDB_BASE_URL", server.url)
     monkeypatch.setenv("WANDB_API_KEY", server.api_key)
-    with httpx.Client(base_url=server.url, auth=("api", server.api_key), timeout=30) as http:
+    with loopback.Client(base_url=server.url, auth=("api", server.api_key), timeout=30) as http:
         yield WandbBackend(server, http, project)
     server.faults.clear()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from tests.support import loopback
 from tests.support.preloaded.client import popen
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class RawClient:
 
     def __init__(self, server: DevServer) -> None:
         self.server = server
-        self.http = httpx.Client(base_url=server.url, auth=("api", server.api_key), timeout=30)
+        self.http = loopback.Client(base_url=server.url, auth=("api", server.api_key), timeout=30)
 
     def __enter__(self) -> Self:
         return self
@@ -97,7 +98,7 @@ class RawClient:
     @cached_property
     def pages(self) -> httpx.Client:
         """A client that is signed in as a browser is, and sends no API key."""
-        client = httpx.Client(base_url=self.server.url, timeout=30)
+        client = loopback.Client(base_url=self.server.url, timeout=30)
         client.post("/-/sign-in", data={"key": self.server.api_key})
         return client
 
@@ -126,7 +127,7 @@ class RawClient:
     def upload(self, name: str, content: bytes, run: str = "r", project: str = "p") -> httpx.Response:
         given = {"entityName": "local", "projectName": project, "runName": run, "files": [name]}
         (file,) = self.data(CREATE_RUN_FILES, input=given)["createRunFiles"]["files"]
-        return httpx.put(file["uploadUrl"], content=content)
+        return loopback.put(file["uploadUrl"], content=content)
 
     def sweep(self, config: object = None, project: str = "p", **fields: object) -> RawSweep:
         """Create a sweep; a mapping is sent as JSON, which is valid YAML."""

@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
-import httpx
 import pytest
 import xxhash
 from wandb_devserver import DevServer, Fault
 
+from tests.support import loopback
 from tests.wandb_devserver.support import RawClient, Scripts
 from tests.wandb_devserver.test_artifacts import LOG, stored
 
@@ -64,13 +64,13 @@ class Upload:
 
     def put(self, name: str, content: bytes) -> None:
         if url := self.link(name, md5(content)):
-            assert httpx.put(url, content=content).status_code == 200
+            assert loopback.put(url, content=content).status_code == 200
 
     def put_manifest(self, entries: dict[str, dict[str, object]]) -> None:
         content = json.dumps({"version": 1, "contents": entries}).encode()
         given = {"artifactID": self.id, "name": "wandb_manifest.json", "digest": md5(content), "type": "FULL"}
         manifest = self.raw.data(MANIFEST, input=given)["createArtifactManifest"]["artifactManifest"]
-        assert httpx.put(manifest["file"]["uploadUrl"], content=content).status_code == 200
+        assert loopback.put(manifest["file"]["uploadUrl"], content=content).status_code == 200
 
     def commit(self) -> Any:
         return self.raw.graphql(COMMIT, id=self.id).json()
@@ -103,19 +103,19 @@ def test_signed_url_is_valid_for_one_file_and_direction(raw: RawClient) -> None:
     """It needs no API key; a changed URL is refused."""
     artifact = Upload(raw)
     upload = artifact.link("a.txt", md5(b"one")) or ""
-    assert httpx.get(upload).status_code == 403
-    assert httpx.put(upload[:-1] + ("0" if upload[-1] != "0" else "1"), content=b"one").status_code == 403
-    assert httpx.put(upload, content=b"one").status_code == 200
+    assert loopback.get(upload).status_code == 403
+    assert loopback.put(upload[:-1] + ("0" if upload[-1] != "0" else "1"), content=b"one").status_code == 403
+    assert loopback.put(upload, content=b"one").status_code == 200
     artifact.put_manifest({"a.txt": {"digest": md5(b"one"), "size": 3}})
     artifact.commit()
     download = file_link(artifact)
     manifest = artifact.read()["currentManifest"]["file"]["directUrl"]
 
-    assert httpx.get(download).content == b"one"
-    assert httpx.get(download, headers={"Range": "bytes=1-"}).content == b"ne"
-    assert list(httpx.get(manifest).json()["contents"]) == ["a.txt"]
-    assert httpx.put(download, content=b"one").status_code == 403
-    assert httpx.get(download.replace("/artifacts/", "/artifacts/x")).status_code == 403
+    assert loopback.get(download).content == b"one"
+    assert loopback.get(download, headers={"Range": "bytes=1-"}).content == b"ne"
+    assert list(loopback.get(manifest).json()["contents"]) == ["a.txt"]
+    assert loopback.put(download, content=b"one").status_code == 403
+    assert loopback.get(download.replace("/artifacts/", "/artifacts/x")).status_code == 403
     assert raw.http.get(f"/artifactsV2/default/local/p/ds//{'0' * 32}/a.txt", auth=("api", "other")).status_code == 401
 
 
@@ -139,12 +139,12 @@ def test_upload_with_a_wrong_md5_is_refused(server: DevServer, raw: RawClient) -
     url = artifact.link("a.txt", md5(b"true")) or ""
     artifact.put_manifest({"a.txt": {"digest": md5(b"true"), "size": 4}})
     before = stored(server)
-    response = httpx.put(url, content=b"fake")
+    response = loopback.put(url, content=b"fake")
 
     assert (response.status_code, "'a.txt' arrived with the digest" in response.text) == (400, True)
     assert stored(server) == before
     assert "'a.txt' was not uploaded" in error_of(artifact.commit())
-    assert httpx.put(url, content=b"true").status_code == 200
+    assert loopback.put(url, content=b"true").status_code == 200
     assert artifact.commit()["data"]["commitArtifact"]["artifact"]["size"] == 4
 
 
@@ -154,7 +154,7 @@ def test_upload_with_a_wrong_xxh128_is_refused(raw: RawClient) -> None:
     digest = base64.b64encode(xxhash.xxh128_digest(b"true")).decode()
     url = artifact.link("a.txt", md5(b"fake"), digest=digest) or ""
 
-    assert [httpx.put(url, content=content).status_code for content in (b"fake", b"true")] == [400, 200]
+    assert [loopback.put(url, content=content).status_code for content in (b"fake", b"true")] == [400, 200]
 
 
 def test_interrupted_upload_leaves_nothing(server: DevServer, raw: RawClient) -> None:
@@ -166,9 +166,9 @@ def test_interrupted_upload_leaves_nothing(server: DevServer, raw: RawClient) ->
         raise OSError
 
     with pytest.raises(OSError):  # noqa: PT011 - the client's own
-        httpx.put(url, content=half(), headers={"Content-Length": "1000"})
+        loopback.put(url, content=half(), headers={"Content-Length": "1000"})
 
-    assert httpx.put(url, content=b"x" * 1000).status_code == 200
+    assert loopback.put(url, content=b"x" * 1000).status_code == 200
     assert len(stored(server)) == 1
 
 
@@ -177,7 +177,7 @@ def test_repeated_requests_make_one_artifact(server: DevServer, raw: RawClient) 
     artifact, again = Upload(raw, clientID="c"), Upload(raw, clientID="c")
     url = artifact.link("a.txt", md5(b"one")) or ""
     for _ in range(2):
-        assert httpx.put(url, content=b"one").status_code == 200
+        assert loopback.put(url, content=b"one").status_code == 200
         artifact.put_manifest({"a.txt": {"digest": md5(b"one"), "size": 3}})
     for _ in range(2):
         assert artifact.commit()["data"]["commitArtifact"]["artifact"]["state"] == "COMMITTED"
@@ -199,7 +199,7 @@ def test_known_contents_are_not_uploaded_again(server: DevServer, raw: RawClient
     second.put_manifest({"b.txt": {"digest": md5(b"one"), "size": 3}})
 
     assert second.commit()["data"]["commitArtifact"]["artifact"]["size"] == 3
-    assert httpx.get(file_link(second)).content == b"one"
+    assert loopback.get(file_link(second)).content == b"one"
     raw.data(DELETE, id=second.id)
     assert stored(server) == set()
 
@@ -210,7 +210,7 @@ def test_upload_for_a_deleted_artifact_is_refused(server: DevServer, raw: RawCli
     url = artifact.link("a.txt", md5(b"one")) or ""
     raw.data(DELETE, id=artifact.id)
 
-    assert httpx.put(url, content=b"one").status_code == 404
+    assert loopback.put(url, content=b"one").status_code == 404
     assert stored(server) == set()
 
 
@@ -298,9 +298,9 @@ def test_committed_artifacts_survive_sigkill(tmp_path: Path) -> None:
         process.wait()
     with DevServer(tmp_path, port=port) as server, RawClient(server).http as http:
         done.raw.http = http
-        assert httpx.get(download).content == b"one"
+        assert loopback.get(download).content == b"one"
         assert done.read()["state"] == "COMMITTED"
-        assert httpx.put(upload, content=b"two").status_code == 200
+        assert loopback.put(upload, content=b"two").status_code == 200
         pending.put_manifest({"b.txt": {"digest": md5(b"two"), "size": 3}})
         assert pending.commit()["data"]["commitArtifact"]["artifact"]["state"] == "COMMITTED"
         assert pending.read()["versionIndex"] == 1

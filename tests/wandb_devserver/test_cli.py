@@ -10,8 +10,9 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
+
+from tests.support import loopback
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +39,7 @@ def test_signal_stops_the_command_with_exit_code_0(tmp_path: Path, number: signa
     arguments = ["--port", "0", "--data-dir", str(tmp_path / "data"), "--entity", "team"]
     with subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         variables = read_variables(process)
-        with httpx.Client(auth=("api", variables["WANDB_API_KEY"])) as client:
+        with loopback.Client(auth=("api", variables["WANDB_API_KEY"])) as client:
             response = client.post(variables["WANDB_BASE_URL"] + "/graphql", json={"query": "{ viewer { entity } }"})
             process.send_signal(number)
             _, errors = process.communicate(timeout=30)
@@ -109,7 +110,7 @@ def test_api_key_is_not_logged(tmp_path: Path) -> None:
     ) as process:
         url = read_variables(process)["WANDB_BASE_URL"]
         for auth in (("api", key), ("api", "wrong")):
-            httpx.post(url + "/graphql", json={"query": "{ nothing }"}, auth=auth)
+            loopback.post(url + "/graphql", json={"query": "{ nothing }"}, auth=auth)
         process.send_signal(signal.SIGTERM)
         output, errors = process.communicate(timeout=30)
 

@@ -9,12 +9,12 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-import httpx
 from wandb_devserver import DevServer
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+from tests.support import loopback
 from tests.wandb_devserver.support import RawClient, Scripts
 from tests.wandb_devserver.test_files import upload_url
 
@@ -47,13 +47,13 @@ def test_acknowledged_data_survives_sigkill(tmp_path: Path) -> None:
         client.open_run("r", config='{"lr": {"value": 1}}')
         for step in range(50):
             assert client.stream_rows({"_step": step}, offset=step).status_code == 200
-        assert httpx.put(upload_url(client, "a.txt"), content=b"kept").status_code == 200
+        assert loopback.put(upload_url(client, "a.txt"), content=b"kept").status_code == 200
         later = upload_url(client, "b.txt")
         client.http.close()
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
     with DevServer(data_dir, port=port) as server:
-        assert httpx.put(later, content=b"late").status_code == 200
+        assert loopback.put(later, content=b"late").status_code == 200
         run = server.run("local/p/r")
 
         assert server.api_key == key

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from wandb_devserver import DevServer, Fault, UsageError
 
+from tests.support import loopback
 from tests.wandb_devserver.support import RawClient, Scripts
 from tests.wandb_devserver.test_files import upload_url
 
@@ -109,7 +110,7 @@ except wandb.errors.CommError as error:
 def test_wrong_md5_fault_changes_one_response(raw: RawClient, server: DevServer) -> None:
     """It changes every file in that response."""
     raw.open_run("r")
-    httpx.put(upload_url(raw, "a.txt"), content=b"x")
+    loopback.put(upload_url(raw, "a.txt"), content=b"x")
     server.faults.add(Fault("graphql", operation="RunFiles", wrong_md5=True))
     query = 'query RunFiles { project(name: "p") { run(name: "r") { files { edges { node { md5 } } } } } }'
     responses = [raw.data(query)["project"]["run"]["files"]["edges"][0]["node"]["md5"] for _ in range(2)]

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from wandb_devserver import DevServer
 
+from tests.support import loopback
 from tests.wandb_devserver.support import RawClient, Scripts
 
 if TYPE_CHECKING:
@@ -101,9 +102,9 @@ def test_second_upload_replaces_the_file(raw: RawClient, server: DevServer) -> N
     """The old contents are removed from the disk."""
     raw.open_run("r")
     url = upload_url(raw, "a.txt")
-    httpx.put(url, content=b"first")
+    loopback.put(url, content=b"first")
     old = server.run("local/p/r").files["a.txt"].path
-    httpx.put(url, content=b"second one")
+    loopback.put(url, content=b"second one")
     file = server.run("local/p/r").files["a.txt"]
 
     assert (file.read_bytes(), file.size) == (b"second one", 10)
@@ -115,10 +116,10 @@ def test_upload_needs_a_signed_url(raw: RawClient) -> None:
     raw.open_run("r")
     url = upload_url(raw, "a.txt")
 
-    assert httpx.put(url, content=b"x").status_code == 200
-    assert httpx.put(url[:-1] + ("0" if url[-1] != "0" else "1"), content=b"x").status_code == 403
-    assert httpx.put(url.rpartition("/")[0] + "/nonsense", content=b"x").status_code == 403
-    assert httpx.get(url).status_code == 404
+    assert loopback.put(url, content=b"x").status_code == 200
+    assert loopback.put(url[:-1] + ("0" if url[-1] != "0" else "1"), content=b"x").status_code == 403
+    assert loopback.put(url.rpartition("/")[0] + "/nonsense", content=b"x").status_code == 403
+    assert loopback.get(url).status_code == 404
 
 
 def test_interrupted_upload_leaves_nothing(raw: RawClient, server: DevServer) -> None:
@@ -132,8 +133,8 @@ def test_interrupted_upload_leaves_nothing(raw: RawClient, server: DevServer) ->
         raise ConnectionError(msg)
 
     with pytest.raises(ConnectionError):
-        httpx.put(url, content=half(), headers={"Content-Length": "8"})  # type: ignore[arg-type]
-    httpx.put(upload_url(raw, "b.txt"), content=b"whole")
+        loopback.put(url, content=half(), headers={"Content-Length": "8"})  # type: ignore[arg-type]
+    loopback.put(upload_url(raw, "b.txt"), content=b"whole")
 
     assert set(server.run("local/p/r").files) == {"b.txt"}
 
@@ -154,7 +155,7 @@ def test_path_traversal_is_refused(raw: RawClient, name: str) -> None:
 def test_special_characters_in_names_are_preserved(raw: RawClient, server: DevServer, name: str) -> None:
     """Percent-encoding in links is decoded exactly once."""
     raw.open_run("r")
-    httpx.put(upload_url(raw, name), content=name.encode())
+    loopback.put(upload_url(raw, name), content=name.encode())
     query = 'query Q { project(name: "p") { run(name: "r") { files(first: 9) { edges { node { name url } } } } } }'
     (edge,) = raw.data(query)["project"]["run"]["files"]["edges"]
 
@@ -166,7 +167,7 @@ def test_special_characters_in_names_are_preserved(raw: RawClient, server: DevSe
 def test_download_serves_ranges_in_a_sandbox(raw: RawClient) -> None:
     """A page that a run logged cannot act for its reader."""
     raw.open_run("r")
-    httpx.put(upload_url(raw, "page.html"), content=b"<script>alert(1)</script>")
+    loopback.put(upload_url(raw, "page.html"), content=b"<script>alert(1)</script>")
     response = raw.http.get("/files/local/p/r/page.html", headers={"Range": "bytes=0-6"})
 
     assert (response.status_code, response.content) == (206, b"<script")

@@ -14,6 +14,7 @@ import wandb
 from packaging.version import Version
 from wandb_devserver import DevServer, Fault, NotFoundError, UsageError
 
+from tests.support import loopback
 from tests.wandb_devserver.support import RawClient, Scripts
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def exports_of(raw: RawClient, run: str, *keys: str) -> tuple[list[str], list[di
 
 
 def fetch(url: str) -> list[dict[str, Any]]:
-    response = httpx.get(url)
+    response = loopback.get(url)
     response.raise_for_status()
     return list(map(without_nulls, pq.read_table(io.BytesIO(response.content)).to_pylist()))
 
@@ -146,12 +147,12 @@ def test_export_urls_need_no_key_and_serve_ranges(exporter: RawClient) -> None:
     """HEAD requests return the size; a changed URL is refused."""
     stream(exporter, "url", [{"a": 1}], ends=True)
     (url,) = exports_of(exporter, "url")[0]
-    whole = httpx.get(url).content
+    whole = loopback.get(url).content
 
-    assert httpx.get(url, headers={"Range": "bytes=4-9"}).content == whole[4:10]
+    assert loopback.get(url, headers={"Range": "bytes=4-9"}).content == whole[4:10]
     assert httpx.head(url).headers["Content-Length"] == str(len(whole))
-    assert httpx.get(url.partition("?")[0]).status_code == 403
-    assert httpx.get(url[:-1] + ("0" if url[-1] != "0" else "1")).status_code == 403
+    assert loopback.get(url.partition("?")[0]).status_code == 403
+    assert loopback.get(url[:-1] + ("0" if url[-1] != "0" else "1")).status_code == 403
 
 
 def test_expired_export_url_is_refused(exporter: RawClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,12 +160,12 @@ def test_expired_export_url_is_refused(exporter: RawClient, monkeypatch: pytest.
     stream(exporter, "expires", [{"a": 1}], ends=True)
     monkeypatch.setattr("wandb_devserver._http.links.DOWNLOAD_LIFETIME", -2.0)
     (expired,) = exports_of(exporter, "expires")[0]
-    assert httpx.get(expired).status_code == 403
-    assert "expired" in httpx.get(expired).text
+    assert loopback.get(expired).status_code == 403
+    assert "expired" in loopback.get(expired).text
 
     monkeypatch.undo()
     (valid,) = exports_of(exporter, "expires")[0]
-    assert httpx.get(valid).status_code == 200
+    assert loopback.get(valid).status_code == 200
     assert valid.partition("?")[0] == expired.partition("?")[0]
 
 
@@ -233,7 +234,7 @@ def test_rewritten_rows_are_exported_again(exporter: RawClient) -> None:
     stream(exporter, "again", [{"a": -1}], offset=2, ends=True)
 
     assert [row["a"] for row in exported_rows(exporter, "again")] == [0, 1, -1]
-    assert [httpx.get(url).status_code for url in before] == [404]
+    assert [loopback.get(url).status_code for url in before] == [404]
 
 
 def test_late_row_with_an_earlier_step_is_live(server: DevServer, raw: RawClient) -> None:
@@ -265,7 +266,7 @@ def test_faults_apply_to_exports(exporter: RawClient) -> None:
     stream(exporter, "fault", [{"a": 1}], ends=True)
     (url,) = exports_of(exporter, "fault")[0]
     exporter.server.faults.add(Fault("download", target="0.parquet", status=503))
-    assert [httpx.get(url).status_code for _ in range(2)] == [503, 200]
+    assert [loopback.get(url).status_code for _ in range(2)] == [503, 200]
 
 
 def test_invalid_export_arguments_raise(server: DevServer, raw: RawClient) -> None:

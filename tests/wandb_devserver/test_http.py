@@ -8,13 +8,13 @@ import logging
 import time
 from typing import Any
 
-import httpx
 import pytest
 from wandb_devserver import DevServer
 from wandb_devserver._errors import UsageError
 from wandb_devserver._http.auth import API_PREFIXES
 from wandb_devserver._http.signing import Signer
 
+from tests.support import loopback
 from tests.wandb_devserver.support import RawClient, Scripts
 
 OPEN = [("POST", "/sdk/otel/v1/metrics")]
@@ -36,7 +36,7 @@ def test_request_without_the_key_is_refused(
     server: DevServer, method: str, path: str, auth: tuple[str, str] | None
 ) -> None:
     """The response does not reveal what exists; the API's names the scheme to use."""
-    response = httpx.request(method, server.url + path, auth=auth)
+    response = loopback.request(method, server.url + path, auth=auth)
 
     assert response.status_code == 401
     assert ("www-authenticate" in response.headers) == path.startswith(API_PREFIXES)
@@ -49,12 +49,12 @@ def test_unauthenticated_path_serves_no_page(server: DevServer, raw: RawClient, 
     raw.open_run("y", project="x", entityName="signed")
     raw.open_run("x", project="otel", entityName="sdk")
 
-    assert httpx.get(server.url + path).status_code in (401, 404, 405)
+    assert loopback.get(server.url + path).status_code in (401, 404, 405)
 
 
 def test_telemetry_is_accepted_without_a_key(server: DevServer) -> None:
     """The SDK sends no key with telemetry."""
-    assert httpx.post(server.url + "/sdk/otel/v1/metrics", content=b"\x00\x01").status_code == 200
+    assert loopback.post(server.url + "/sdk/otel/v1/metrics", content=b"\x00\x01").status_code == 200
 
 
 def test_wrong_key_raises_authentication_error(server: DevServer, scripts: Scripts) -> None:

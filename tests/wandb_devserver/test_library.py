@@ -12,6 +12,7 @@ import pytest
 import wandb_devserver
 from wandb_devserver import DevServer, DevServerError, NotFoundError, UsageError
 
+from tests.support import loopback
 from tests.wandb_devserver.support import RawClient
 
 if TYPE_CHECKING:
@@ -56,15 +57,15 @@ def test_server_can_be_stopped_and_started_again() -> None:
     server.stop()
     server.stop()
     with pytest.raises(httpx.ConnectError):
-        httpx.get(url)
+        loopback.get(url)
     with server:
-        assert httpx.get(server.url).status_code == 401
+        assert loopback.get(server.url).status_code == 401
 
 
 def test_stop_leaves_no_thread() -> None:
     before = set(threading.enumerate())
     with DevServer() as server:
-        httpx.get(server.url)
+        loopback.get(server.url)
     left = {thread.name for thread in set(threading.enumerate()) - before}
 
     assert not {name for name in left if "devserver" in name}
@@ -140,7 +141,7 @@ def test_api_keys_that_the_sdk_accepts_are_accepted(key: str) -> None:
     with DevServer(api_key=key) as server:
         assert server.api_key == key
         viewer = {"query": "{ viewer { entity } }"}
-        assert httpx.post(f"{server.url}/graphql", auth=("api", key), json=viewer).status_code == 200
+        assert loopback.post(f"{server.url}/graphql", auth=("api", key), json=viewer).status_code == 200
 
 
 def test_repr_does_not_show_the_api_key() -> None:

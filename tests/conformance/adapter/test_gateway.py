@@ -15,6 +15,7 @@ from wandb_devserver import DevServerError
 from wandb_devserver._storage import organizations
 
 from scripts.conformance.gateway import Farm, database
+from tests.support import loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,8 +29,8 @@ class Gateway:
 
     def __init__(self, folder: Path, base_port: int, fixture_port: int) -> None:
         self._folder = folder
-        self.base = httpx.Client(base_url=f"http://localhost:{base_port}", trust_env=False)
-        self.fixtures = httpx.Client(base_url=f"http://localhost:{fixture_port}", trust_env=False)
+        self.base = loopback.Client(base_url=f"http://localhost:{base_port}", trust_env=False)
+        self.fixtures = loopback.Client(base_url=f"http://localhost:{fixture_port}", trust_env=False)
 
     def create(self, kind: str, **command: Any) -> None:
         self.fixtures.post(f"/db/{kind}", json={"command": "up", **command}).raise_for_status()

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 is_available = sys.platform == "linux"
 _SERVER = "tests.support.preloaded.server"
 _REPOSITORY = Path(__file__).parents[3]
+NAME = "TEST_PRELOADED"
+"""The variable that names the server to programs that a test starts."""
 
 
 class Server:
@@ -35,8 +37,9 @@ class Server:
 
     def __init__(self) -> None:
         run = os.environ.get("PYTEST_XDIST_TESTRUNUID", uuid.uuid4().hex)
+        self.name = os.environ.get(NAME, f"preloaded-{run}")
         # An abstract socket name: nothing is left in the file system.
-        self._address = f"\0preloaded-{run}"
+        self._address = f"\0{self.name}"
         self._lock = threading.Lock()
         self._is_ready = False
         try:
@@ -126,22 +129,46 @@ def popen(command: Sequence[str], env: Mapping[str, str], folder: Path) -> Inter
     return subprocess.Popen(command, cwd=folder, env=env, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
 
-class Interpreter:
-    """A running program with pipes for its standard streams: the part of `subprocess.Popen` that tests need."""
+class Child:
+    """A running program: the part of `subprocess.Popen` that tests need."""
+
+    def __init__(self, program: Program, streams: tuple[int, int, int] = (0, 1, 2)) -> None:
+        self.pid, self._connection = server().start(program, streams)
+        self.returncode: int | None = None
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end of the process, not of its children."""
+        if self.returncode is None:
+            self._connection.settimeout(timeout)
+            self.returncode = int(read_line(self._connection))
+        return self.returncode
+
+    def send_signal(self, number: signal.Signals) -> None:
+        if self.returncode is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+class Interpreter(Child):
+    """A running program with pipes for its standard streams."""
 
     def __init__(self, program: Program) -> None:
         stdin, self_stdin = os.pipe()
         self_stdout, stdout = os.pipe()
         self_stderr, stderr = os.pipe()
         try:
-            self.pid, self._connection = server().start(program, (stdin, stdout, stderr))
+            super().__init__(program, (stdin, stdout, stderr))
         finally:
             for end in (stdin, stdout, stderr):
                 os.close(end)
         self.stdin = os.fdopen(self_stdin, "w")
         self.stdout = os.fdopen(self_stdout)
         self.stderr = os.fdopen(self_stderr)
-        self.returncode: int | None = None
 
     def __enter__(self) -> Interpreter:
         return self
@@ -154,13 +181,6 @@ class Interpreter:
         self.stdout.close()
         self.stderr.close()
         self._connection.close()
-
-    def wait(self, timeout: float | None = None) -> int:
-        """Wait for the end of the process, not of its children."""
-        if self.returncode is None:
-            self._connection.settimeout(timeout)
-            self.returncode = int(read_line(self._connection))
-        return self.returncode
 
     def communicate(self, text: str = "", timeout: float | None = None) -> tuple[str, str]:
         """Write a text to standard input and read the other streams to their ends."""
@@ -182,10 +202,3 @@ class Interpreter:
                     self.stdin.write(text)
         except (BrokenPipeError, ValueError):
             pass  # It has ended, or its input has been closed before.
-
-    def send_signal(self, number: signal.Signals) -> None:
-        if self.returncode is None:
-            os.kill(self.pid, number)
-
-    def kill(self) -> None:
-        self.send_signal(signal.SIGKILL)

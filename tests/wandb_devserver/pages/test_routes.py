@@ -6,8 +6,9 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
+
+from tests.support import loopback
 
 if TYPE_CHECKING:
     from tests.wandb_devserver.support import RawClient, Scripts
@@ -140,7 +141,7 @@ def test_page_names_all_its_scripts(raw: RawClient) -> None:
     """A browser loads all modules at once; each of them exists and may be cached for ever."""
     raw.open_run("r")
     urls = re.findall(r'(?:href|src)="(/-/static/[^"]+)"', raw.pages.get("/local/p/runs/r").text)
-    loaded = {url.split("/", 4)[-1]: httpx.get(raw.server.url + url) for url in urls}
+    loaded = {url.split("/", 4)[-1]: loopback.get(raw.server.url + url) for url in urls}
 
     assert {"run.js", "lines.js", "vendor/echarts.js", "style.css"} <= loaded.keys()
     assert {response.status_code for response in loaded.values()} == {200}
@@ -170,7 +171,7 @@ def test_record_url_opens_the_page(raw: RawClient) -> None:
 
     assert " " not in url
     assert raw.pages.get(url).status_code == 200
-    assert httpx.get(url).status_code == 401
+    assert loopback.get(url).status_code == 401
 
 
 def test_files_are_served_as_attachments(raw: RawClient) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from tests.support import loopback
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -20,7 +22,7 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml", "Sec-Fetch-Mode": "navig
 
 @pytest.fixture
 def browser(server: DevServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, headers=BROWSER) as client:
+    with loopback.Client(base_url=server.url, headers=BROWSER) as client:
         yield client
 
 
@@ -39,7 +41,7 @@ def test_page_without_a_session_is_the_sign_in_page(browser: httpx.Client) -> No
 
 def test_api_request_without_a_key_names_the_scheme(server: DevServer) -> None:
     """Programs learn how to authenticate."""
-    response = httpx.post(f"{server.url}/graphql", json={"query": "{ viewer { id } }"})
+    response = loopback.post(f"{server.url}/graphql", json={"query": "{ viewer { id } }"})
 
     assert response.status_code == 401
     assert response.headers["www-authenticate"].startswith("Basic")
@@ -123,8 +125,8 @@ def test_forged_cookie_is_refused(server: DevServer, browser: httpx.Client, forg
     ((name, value),) = browser.cookies.items()
     cookie = f"{name}={forge.format(value)}"
 
-    assert httpx.get(server.url, headers={**BROWSER, "Cookie": f"{name}={value}"}).status_code == 200
-    assert httpx.get(server.url, headers={**BROWSER, "Cookie": cookie}).status_code == 401
+    assert loopback.get(server.url, headers={**BROWSER, "Cookie": f"{name}={value}"}).status_code == 200
+    assert loopback.get(server.url, headers={**BROWSER, "Cookie": cookie}).status_code == 401
 
 
 def test_forms_send_their_origin(browser: httpx.Client) -> None:
@@ -142,7 +144,7 @@ def test_cross_site_navigation_loads_an_intermediate_page(server: DevServer, bro
 def test_static_paths_serve_no_page(server: DevServer) -> None:
     """Only static files need no session."""
     for path in ("/-/static/x", "/-/static/x/style.css", "/-/static/local/p", "/-/static/../../local/p"):
-        response = httpx.get(server.url + path, headers=BROWSER)
+        response = loopback.get(server.url + path, headers=BROWSER)
 
         assert response.status_code in (401, 404)
         assert 'id="view"' not in response.text

@@ -9,10 +9,10 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 from wandb_devserver._http import body, connections
 
+from tests.support import loopback
 from tests.wandb_devserver.security.support import running_command
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def test_unauthenticated_connections_do_not_block_clients(tmp_path: Path, few_de
 
         assert b"200 OK" in exchange(early, server.api_key)
         headers, auth = {"Content-Type": "application/json"}, ("api", server.api_key)
-        late = httpx.post(server.url + "/graphql", content=QUERY, headers=headers, auth=auth)
+        late = loopback.post(server.url + "/graphql", content=QUERY, headers=headers, auth=auth)
         assert late.status_code == 200
 
 

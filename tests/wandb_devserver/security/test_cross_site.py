@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 from wandb_devserver import DevServer
 from wandb_devserver._errors import UsageError
 
+from tests.support import loopback
 from tests.wandb_devserver.security.support import running_command
 from tests.wandb_devserver.support import RawClient
 
@@ -88,7 +88,7 @@ def test_allowed_hosts_are_served() -> None:
 def test_command_line_can_allow_hosts(tmp_path: Path) -> None:
     with running_command(tmp_path, "--allowed-host", "a.example", "--allowed-host", "b.example") as server:
         url = f"{server.url}/-/sign-in"
-        statuses = [httpx.get(url, headers={"Host": f"{name}.example"}).status_code for name in "abc"]
+        statuses = [loopback.get(url, headers={"Host": f"{name}.example"}).status_code for name in "abc"]
 
     assert statuses == [200, 200, 421]
 

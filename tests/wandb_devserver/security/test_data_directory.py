@@ -10,11 +10,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
 import pytest
 from wandb_devserver import DevServer
 from wandb_devserver._errors import UsageError
 
+from tests.support import loopback
 from tests.wandb_devserver.support import RawClient
 from tests.wandb_devserver.test_files import upload_url
 
@@ -41,7 +41,7 @@ def test_start_on_a_full_disk_leaves_no_empty_key(tmp_path: Path) -> None:
     assert not (tmp_path / "api-key").exists()
     with DevServer(tmp_path) as server:
         assert re.fullmatch(r"\w{40,}", server.api_key)
-        assert httpx.post(server.url + "/graphql", auth=("api", ""), json={}).status_code == 401
+        assert loopback.post(server.url + "/graphql", auth=("api", ""), json={}).status_code == 401
 
 
 @pytest.mark.parametrize("name", ["api-key", "signing-secret"])
@@ -72,7 +72,7 @@ def test_all_files_are_private(tmp_path: Path) -> None:
         client = RawClient(_ServerProcess(url, key))  # type: ignore[arg-type]
         with client.http:
             client.open_run("r")
-            assert httpx.put(upload_url(client, "a.txt"), content=b"secret").status_code == 200
+            assert loopback.put(upload_url(client, "a.txt"), content=b"secret").status_code == 200
         exposed = {str(path): oct(path.stat().st_mode) for path in tmp_path.rglob("*") if path.stat().st_mode & 0o077}
         found = {path.name for path in tmp_path.iterdir()}
         process.send_signal(signal.SIGTERM)
@@ -113,7 +113,7 @@ def test_second_server_on_the_same_directory_is_refused(tmp_path: Path) -> None:
         assert "--data-dir" in second.stderr
         assert "another server" in second.stderr
         assert incoming.exists()
-        assert httpx.get(f"{first.url}/-/sign-in").status_code == 200
+        assert loopback.get(f"{first.url}/-/sign-in").status_code == 200
     with DevServer(tmp_path):
         assert not incoming.exists()
 
@@ -123,7 +123,7 @@ def test_blobs_without_a_record_are_removed(tmp_path: Path) -> None:
     with DevServer(tmp_path) as server:
         client = RawClient(server)
         client.open_run("r")
-        httpx.put(upload_url(client, "a.txt"), content=b"kept")
+        loopback.put(upload_url(client, "a.txt"), content=b"kept")
         client.http.close()
         (kept,) = (tmp_path / "blobs").glob("??/*")
     orphan = tmp_path / "blobs" / "ab" / ("ab" * 16)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
+from tests.support import loopback
 from tests.wandb_devserver.test_files import upload_url
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def test_response_to_many_ranges_is_complete(raw: RawClient, ranges: str) -> None:
     """httpx raises where a body is shorter than its Content-Length."""
     raw.open_run("r")
-    httpx.put(upload_url(raw, "a.bin"), content=bytes(100_000))
+    loopback.put(upload_url(raw, "a.bin"), content=bytes(100_000))
     response = raw.http.get("/files/local/p/r/a.bin", headers={"Range": f"bytes={ranges}"})
 
     assert response.status_code < 500
