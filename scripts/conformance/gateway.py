@@ -85,8 +85,8 @@ class Farm:
         with self._lock:
             if name not in self._users:
                 folder = self._folder / str(len(self._users))
-                options = {"heartbeat_timeout": HEARTBEAT_TIMEOUT, "data_dir": folder}
-                self._users[name] = User(DevServer(api_key=name, entity=name, **options))
+                server = DevServer(folder, api_key=name, entity=name, heartbeat_timeout=HEARTBEAT_TIMEOUT)
+                self._users[name] = User(server)
                 self._run(name)
                 self._introduce_all()
 
