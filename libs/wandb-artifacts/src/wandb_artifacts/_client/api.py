@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -77,6 +78,16 @@ class RemoteRun:
     user: str | None = None
 
 
+@dataclass(frozen=True)
+class HistoryExports:
+    """The part of a run's history that W&B has exported to Parquet files."""
+
+    urls: tuple[str, ...]
+    """Signed URLs in no particular order: never shown."""
+    live_steps: tuple[int, int] | None
+    """The first and the last step of rows that are not exported; None if all are exported."""
+
+
 class Api:
     """A session with one W&B server, for one event loop. Retries transient failures.
 
@@ -88,6 +99,8 @@ class Api:
         options = options or current_options()
         self._http = http
         self._pages = options.pages
+        self._has_exports: bool | None = None
+        self._first_exports = asyncio.Lock()
         self.retry = Retrier(options.retry)
 
     @classmethod
@@ -252,6 +265,41 @@ class Api:
         what = f"the history of run {ref}"
         variables = _variables(ref, run=ref.id, minStep=first, maxStep=end, pageSize=samples)
         return (await self._run(OfRun[responses.RunHistory], queries.HISTORY_PAGE, what, variables)).history
+
+    async def history_exports(self, ref: RunRef, *, retries: bool = True) -> HistoryExports | None:
+        """Fetch the URLs of a run's exported history; None if the server is too old to export any.
+
+        Args:
+            ref: The run.
+            retries: False within an attempt that is retried as a whole.
+        """
+        if self._has_exports is None:
+            # One request finds out, however many runs are read at once.
+            async with self._first_exports:
+                if self._has_exports is None:
+                    return await self._find_exports(ref, retries=retries)
+        return await self._find_exports(ref, retries=retries) if self._has_exports else None
+
+    async def _find_exports(self, ref: RunRef, *, retries: bool) -> HistoryExports | None:
+        what, shape = f"the exported history of run {ref}", OfRun[responses.RunExports]
+        try:
+            variables = _variables(ref, run=ref.id)
+            run = await self._run(shape, queries.HISTORY_EXPORTS, what, variables, retries=retries)
+        except ServerAnswerError as error:
+            if "parquetHistory" not in str(error):
+                raise
+            self._has_exports = False
+            return None
+        self._has_exports = True
+        found = run.parquet_history or responses.ParquetHistory()
+        steps = [int(row.step) for row in found.live_data or ()]
+        return HistoryExports(tuple(found.parquet_urls or ()), (min(steps), max(steps)) if steps else None)
+
+    @contextlib.asynccontextmanager
+    async def get_export(self, url: str, *, start: int, what: str) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Make one attempt to fetch a file of exported history. The server may ignore the range: check the status."""
+        async with self._http.get_file(url, start=start, end=None, what=what, sends_key=False) as response:
+            yield response
 
     async def console(self, run: RemoteRun) -> AsyncIterator[list[str]]:
         """Yield the console lines of a run by pages."""

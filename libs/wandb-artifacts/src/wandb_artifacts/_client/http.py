@@ -145,11 +145,20 @@ class Http:
 
     @contextlib.asynccontextmanager
     async def get_file(
-        self, url: str, *, start: int, end: int | None, what: str
+        self, url: str, *, start: int, end: int | None, what: str, sends_key: bool = True
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Begin to fetch a file, from one byte on (and up to another, which is not included)."""
+        """Begin to fetch a file, from one byte on (and up to another, which is not included).
+
+        Args:
+            url: Its URL.
+            start: The first byte.
+            end: The byte after the last one; None for the end of the file.
+            what: What is fetched, for errors.
+            sends_key: Whether a URL below that of the server gets the key. False for a signed URL: object stores
+                refuse requests with two signatures.
+        """
         headers = {} if not start and end is None else {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
-        own = await self._own_headers(what) if self.is_own(url) else {}
+        own = await self._own_headers(what) if sends_key and self.is_own(url) else {}
         with self._translated(what):
             async with self._slots, await self._follow(self._resolve(url), headers, own) as response:
                 if response.status != 416:

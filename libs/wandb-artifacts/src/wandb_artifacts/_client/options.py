@@ -55,6 +55,8 @@ class ClientOptions:
     pages: PageSizes = field(default_factory=PageSizes)
     history_pauses: tuple[float, ...] = (0, 1, 3)
     """Seconds before each repeated scan if rows are missing: W&B may count rows before it returns them."""
+    pages_small_history: bool = True
+    """Whether a history that fits one page is read as such, without a request for W&B's exports of it."""
     report_interval: float = 0.05
     """Seconds between two reports of bytes; starts and ends of files are always reported."""
 

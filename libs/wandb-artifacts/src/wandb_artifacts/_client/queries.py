@@ -1,4 +1,4 @@
-"""GraphQL documents. They use only fields that the SDK's own documents use, so that every server has them."""
+"""GraphQL documents. They use only fields that the SDK's own documents use; old servers lack `parquetHistory`."""
 
 _FILE = "name url(upload: false) sizeBytes md5 updatedAt"
 
@@ -73,6 +73,14 @@ query HistoryPage(
 ) {
   project(name: $project, entityName: $entity) {
     run(name: $run) { history(minStep: $minStep, maxStep: $maxStep, samples: $pageSize) }
+  }
+}
+"""
+
+HISTORY_EXPORTS = """
+query RunParquetHistory($entity: String!, $project: String!, $run: String!) {
+  project(name: $project, entityName: $entity) {
+    run(name: $run) { parquetHistory(liveKeys: ["_step"]) { parquetUrls liveData } }
   }
 }
 """

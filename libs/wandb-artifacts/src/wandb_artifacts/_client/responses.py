@@ -116,6 +116,21 @@ class RunHistory(_Shape, frozen=True):
     history: list[str]
 
 
+class LiveRow(Struct, frozen=True):
+    """A row that is not exported yet."""
+
+    step: Annotated[float, Meta(ge=0, le=_MAX_STEP)] = msgspec.field(name="_step")
+
+
+class ParquetHistory(_Shape, frozen=True):
+    parquet_urls: list[str] | None = None
+    live_data: list[LiveRow] | None = None
+
+
+class RunExports(_Shape, frozen=True):
+    parquet_history: ParquetHistory | None = None
+
+
 class LogLine(_Shape, frozen=True):
     line: str
     label: str | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,6 +57,14 @@ class Part(Protocol):
         ...
 
 
+class ReadablePart(Part, Protocol):
+    """A partial file that can be read before it is complete at its destination."""
+
+    def reader(self) -> BinaryIO:
+        """Return the data as a file to read. Nothing may be written afterwards."""
+        ...
+
+
 class Sink(Protocol):
     """Stores the files of a transfer."""
 
@@ -77,6 +85,10 @@ class Sink(Protocol):
 
 class Target(Sink, Protocol):
     """A folder of files. Paths are relative, with '/', and were made safe by `safe_names`."""
+
+    def part(self, path: str, key: str = "") -> ReadablePart:
+        """See `Sink.part`."""
+        ...
 
     @property
     def url(self) -> str:

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from wandb_artifacts._destination.base import Stat
 from wandb_artifacts._destination.digests import Algorithm, Digests
@@ -69,6 +70,10 @@ class LocalPart:
 
     def digest(self) -> bytes:
         return self._digests.digest
+
+    def reader(self) -> BinaryIO:
+        with self._explained():
+            return os.fdopen(os.dup(self._opened()), "rb", buffering=0)
 
     def commit(self) -> Stat:
         *folders, name = self._path.split("/")
@@ -211,6 +216,10 @@ class SpooledPart:
 
     def digest(self) -> bytes:
         return self._digests.digest
+
+    def reader(self) -> BinaryIO:
+        with explained(self._doing):
+            return os.fdopen(os.dup(self._opened()), "rb", buffering=0)
 
     def commit(self) -> Stat:
         try:

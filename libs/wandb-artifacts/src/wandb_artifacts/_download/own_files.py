@@ -15,6 +15,7 @@ from wandb_artifacts._download.records import CONFIG, CONSOLE, IDENTITY, METADAT
 from wandb_artifacts._download.results import LIVE_STATES, Failure
 from wandb_artifacts._errors import AuthenticationError, DestinationError, DownloadError, ServerAnswerError
 from wandb_artifacts._history.export import export_history, history_file
+from wandb_artifacts._history.exports import RunExports
 from wandb_artifacts._history.scan import HistorySource
 
 if TYPE_CHECKING:
@@ -178,7 +179,8 @@ class OwnFiles:
         try:
             # The summary has the last value of each key, so a row is about as long.
             page = partial(self._work.api.page, run.ref)
-            source = HistorySource(run.last_step, run.line_count, len(run.summary), page)
+            exports = RunExports(self._work.api, run.ref, self._target, name)
+            source = HistorySource(run.last_step, run.line_count, len(run.summary), page, exports=exports)
             rows = await export_history(source, part, form, ahead=_PAGES_AHEAD, on_rows=on_rows)
             size, md5 = part.size, await to_thread(part.md5)
             stat = await to_thread(part.commit)

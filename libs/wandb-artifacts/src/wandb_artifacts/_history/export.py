@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING, get_args
@@ -11,12 +12,17 @@ from wandb_artifacts._asyncio import to_thread
 from wandb_artifacts._client.options import current_options
 from wandb_artifacts._download.results import HistoryFormat
 from wandb_artifacts._errors import DownloadError, InvalidValueError
+from wandb_artifacts._history.exports import UnreadableExportsError
 from wandb_artifacts._history.scan import scan
 from wandb_artifacts._history.writers import open_writer
 
 if TYPE_CHECKING:
     from wandb_artifacts._destination.base import Part
+    from wandb_artifacts._history.exported_rows import ExportedRows
+    from wandb_artifacts._history.exports import FetchedExports
     from wandb_artifacts._history.scan import HistorySource
+
+logger = logging.getLogger("wandb_artifacts")
 
 OnRows = Callable[[int], None]
 
@@ -84,7 +90,9 @@ async def export_history(
         IncompleteHistoryError: W&B returned fewer rows than it counts, also in repeated scans.
         ServerAnswerError: A row is not a JSON object.
     """
-    found = await _write(source, part, format, ahead, on_rows)
+    found = await _write_exports(source, part, format, ahead, on_rows)
+    if found is None:
+        found = await _write(source, part, format, ahead, on_rows)
     expected = source.line_count or 0
     for pause in current_options().history_pauses:
         if found >= expected:
@@ -98,6 +106,30 @@ async def export_history(
     return found
 
 
+async def _write_exports(
+    source: HistorySource,
+    part: Part,
+    format: HistoryFormat,  # noqa: A002
+    ahead: int,
+    on_rows: OnRows | None,
+) -> int | None:
+    """Write the exported rows, and the others by pages; None if all are to be read by pages."""
+    if source.exports is None or (source.fits_one_page() and current_options().pages_small_history):
+        return None
+    try:
+        async with source.exports.open() as fetched:
+            if fetched is None:
+                return None
+            found = await _write(source, part, format, ahead, on_rows, fetched=fetched)
+            if found < (source.line_count or 0):
+                msg = f"W&B counts {source.line_count} rows, exports and pages have {found}"
+                raise UnreadableExportsError(msg)
+            return found
+    except UnreadableExportsError as error:
+        logger.debug("The exported history of run %s is read by pages instead: %s", source.exports.run, error)
+        return None
+
+
 async def _write(
     source: HistorySource,
     part: Part,
@@ -106,13 +138,20 @@ async def _write(
     on_rows: OnRows | None,
     *,
     is_careful: bool = False,
+    fetched: FetchedExports | None = None,
 ) -> int:
     if part.size:
         await to_thread(part.restart)
-    writer = open_writer(format, part)
+    exported = await to_thread(_read_exports, fetched) if fetched else None
+    writer = open_writer(format, part, exported.kinds if exported else None)
     found = 0
     try:
-        async with aclosing(scan(source, ahead=ahead, is_careful=is_careful)) as pages:
+        while exported and (count := await to_thread(exported.copy_batch, writer)):
+            found += count
+            if on_rows:
+                on_rows(found)
+        rest = source.without_exported(found, fetched.live_steps) if fetched else source
+        async with aclosing(scan(rest, ahead=ahead, is_careful=is_careful)) as pages:
             async for rows in pages:
                 await to_thread(writer.write, rows)
                 found += len(rows)
@@ -122,3 +161,9 @@ async def _write(
     finally:
         await to_thread(writer.close)
     return found
+
+
+def _read_exports(fetched: FetchedExports) -> ExportedRows:
+    from wandb_artifacts._history.exported_rows import ExportedRows
+
+    return ExportedRows(fetched.files, fetched.live_steps)

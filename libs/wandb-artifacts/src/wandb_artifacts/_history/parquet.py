@@ -4,40 +4,34 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from wandb_artifacts._errors import ServerAnswerError
+from wandb_artifacts._history.columns import (
+    INTEGER,
+    JSON,
+    NUMBER,
+    TEXT,
+    TYPES,
+    common_kind,
+    finite,
+    integer_kind,
+    json_texts,
+    kind_of_value,
+    to_column,
+)
 from wandb_artifacts._history.rows import strict_rows
-from wandb_artifacts._json import dump, to_strict
 
 if TYPE_CHECKING:
     from wandb_artifacts._destination.base import Part
 
 _GROUP_BYTES = 4_000_000
 _BLOCK_BYTES = 1_000_000
-_EXACT = 2**53
-"""A double represents every integer up to this one exactly."""
-
-_BOOLEAN, _INTEGER, _LONG, _NUMBER, _TEXT, _JSON = "boolean", "integer", "long", "number", "text", "json"
-"""Kinds of columns. JSON: lists, objects, and values of different kinds, each as JSON text."""
-
-_TYPES = {
-    # Only null: most likely a metric that was always NaN.
-    None: pa.float64(),
-    _BOOLEAN: pa.bool_(),
-    _INTEGER: pa.int64(),
-    _LONG: pa.int64(),
-    _NUMBER: pa.float64(),
-    _TEXT: pa.string(),
-    _JSON: pa.string(),
-}
-_KINDS = {bool: _BOOLEAN, int: _INTEGER, float: _NUMBER, str: _TEXT}
 
 _Kinds = dict[str, str | None]
 
@@ -47,66 +41,101 @@ class ParquetWriter:
 
     A column of integers and floats becomes doubles; any other mixture becomes JSON text, as do lists and objects. NaN
     and Infinity are null.
+
+    Args:
+        part: The partial file.
+        kinds: The kinds of all columns, if they are known: then exported rows, and no others, are written at once.
     """
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: Part, kinds: Mapping[str, str | None] | None = None) -> None:
         self._part = part
         self._spool = tempfile.TemporaryFile(prefix="wandb-artifacts-")  # noqa: SIM115 - closed in close
         self._pages: list[_Kinds] = []
-        self._kinds: _Kinds = {"_step": None}
+        self._kinds: _Kinds = dict(kinds or {"_step": None})
+        self._output = _Output(part, self._kinds) if kinds else None
         self._count = 0
 
     def write(self, rows: list[str]) -> None:
         if not rows:
             return
         records = _parse(strict_rows(rows, before=self._count), before=self._count)
-        self._count += len(rows)
-        kinds: _Kinds = {}
-        columns = []
-        for key in dict.fromkeys(chain(["_step"], *records)):
-            kind, column = _column([record.get(key) for record in records])
-            kinds[key] = kind
-            columns.append(column)
-            self._kinds[key] = _common(self._kinds.get(key), kind)
-        batch = pa.RecordBatch.from_arrays(columns, names=[_utf8(key) for key in kinds])
-        with pa.ipc.new_stream(self._spool, batch.schema) as stream:
-            stream.write_batch(batch)
-        self._pages.append(kinds)
+        keys = dict.fromkeys(chain(["_step"], *records))
+        self._add({key: _column([record.get(key) for record in records]) for key in keys}, len(rows))
+
+    def write_exported(self, batch: Any) -> None:
+        self._add(dict(zip(batch.schema.names, map(to_column, batch.columns), strict=True)), len(batch))
 
     def end(self) -> None:
-        schema = pa.schema([(_utf8(key), _TYPES[kind]) for key, kind in self._kinds.items()])
-        sink = _Sink(self._part)
-        with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
-            group: list[Any] = []
-            for batch in self._batches(schema):
-                group.append(batch)
-                if sum(each.nbytes for each in group) >= _GROUP_BYTES:
-                    writer.write_table(pa.Table.from_batches(group), row_group_size=sum(map(len, group)))
-                    group.clear()
-            if group:
-                writer.write_table(pa.Table.from_batches(group), row_group_size=sum(map(len, group)))
-        sink.flush()
+        if not self._output:
+            self._output = _Output(self._part, self._kinds)
+            for kinds, batch in self._batches():
+                columns = zip(kinds.values(), batch.columns, strict=True)
+                self._output.write(dict(zip(kinds, columns, strict=True)), len(batch))
+        self._output.end()
 
     def close(self) -> None:
+        if self._output:
+            self._output.abandon()
         self._spool.close()
 
-    def _batches(self, schema: Any) -> Iterator[Any]:
+    def _add(self, columns: Mapping[str, tuple[str | None, Any]], count: int) -> None:
+        self._count += count
+        if self._output:
+            self._output.write(columns, count)
+            return
+        for key, (kind, _) in columns.items():
+            self._kinds[key] = common_kind(self._kinds.get(key), kind)
+        batch = pa.RecordBatch.from_arrays(
+            [column for _, column in columns.values()], names=[_utf8(key) for key in columns]
+        )
+        with pa.ipc.new_stream(self._spool, batch.schema) as stream:
+            stream.write_batch(batch)
+        self._pages.append({key: kind for key, (kind, _) in columns.items()})
+
+    def _batches(self) -> Iterator[tuple[_Kinds, Any]]:
         self._spool.seek(0)
         for kinds in self._pages:
             with pa.ipc.open_stream(self._spool) as stream:
-                batch = stream.read_all().combine_chunks().to_batches()[0]
-            found = dict(zip(kinds, batch.columns, strict=True))
-            columns = [
-                _as(kind, kinds[key], found[key]) if kinds.get(key) else pa.nulls(len(batch), _TYPES[kind])
-                for key, kind in self._kinds.items()
-            ]
-            yield pa.RecordBatch.from_arrays(columns, schema=schema)
+                yield kinds, stream.read_all().combine_chunks().to_batches()[0]
+
+
+class _Output:
+    """A Parquet file whose columns are known."""
+
+    def __init__(self, part: Part, kinds: _Kinds) -> None:
+        self._kinds = kinds
+        self._sink = _Sink(part)
+        self._schema = pa.schema([(_utf8(key), TYPES[kind]) for key, kind in kinds.items()])
+        self._writer = pq.ParquetWriter(self._sink, self._schema, compression="zstd")
+        self._group: list[Any] = []
+
+    def write(self, found: Mapping[str, tuple[str | None, Any]], count: int) -> None:
+        columns = [_as(kind, *found.get(key, (None, None)), count) for key, kind in self._kinds.items()]
+        self._group.append(pa.RecordBatch.from_arrays(columns, schema=self._schema))
+        if sum(each.nbytes for each in self._group) >= _GROUP_BYTES:
+            self._flush()
+
+    def end(self) -> None:
+        self._flush()
+        self._writer.close()
+        self._sink.flush()
+
+    def abandon(self) -> None:
+        """Write nothing more: left open, Arrow's writer would do so at some later time."""
+        self._sink.is_abandoned = True
+        self._writer.close()
+
+    def _flush(self) -> None:
+        if self._group:
+            self._writer.write_table(pa.Table.from_batches(self._group), row_group_size=sum(map(len, self._group)))
+            self._group.clear()
 
 
 class _Sink:
     """A part as a file object for Arrow; combines many small writes."""
 
     closed = False
+    is_abandoned = False
 
     def __init__(self, part: Part) -> None:
         self._part = part
@@ -124,7 +153,7 @@ class _Sink:
         return self._position
 
     def flush(self) -> None:
-        if self._block:
+        if self._block and not self.is_abandoned:
             self._part.write(bytes(self._block))
             self._block.clear()
 
@@ -146,49 +175,28 @@ def _column(values: list[Any]) -> tuple[str | None, Any]:
     types = set(map(type, values)) - {type(None)}
     kind: str | None = None
     for each in types:
-        kind = _common(kind, _KINDS.get(each, _JSON))
-    if int in types and kind in (_INTEGER, _NUMBER):
-        kind = _common(kind, _size([value for value in values if type(value) is int]))
+        kind = common_kind(kind, kind_of_value(each))
+    if int in types and kind in (INTEGER, NUMBER):
+        integers = [value for value in values if type(value) is int]
+        kind = common_kind(kind, integer_kind(min(integers), max(integers)))
     if kind is None:
-        return None, pa.nulls(len(values), _TYPES[None])
-    if kind == _JSON:
-        values = [None if value is None else _text(value) for value in values]
-    elif kind == _TEXT:
+        return None, pa.nulls(len(values), TYPES[None])
+    if kind == JSON:
+        return kind, json_texts(values)
+    if kind == TEXT:
         values = [None if value is None else _utf8(value) for value in values]
-    column = pa.array(values, _TYPES[kind])
-    if kind == _NUMBER:
-        # JSON can contain numbers that are too large for a double.
-        column = pc.if_else(pc.is_finite(column), column, pa.scalar(None, column.type))
-    return kind, column
+    column = pa.array(values, TYPES[kind])
+    # JSON can contain numbers that are too large for a double.
+    return kind, finite(column) if kind == NUMBER else column
 
 
-def _size(integers: list[int]) -> str:
-    low, high = min(integers), max(integers)
-    if low >= -_EXACT and high <= _EXACT:
-        return _INTEGER
-    return _LONG if low >= -(2**63) and high < 2**63 else _JSON
-
-
-def _common(one: str | None, other: str | None) -> str | None:
-    """Return the kind of column that can hold both kinds of values."""
-    kinds = {one, other} - {None}
-    if len(kinds) < 2:
-        return one or other
-    if kinds == {_INTEGER, _LONG}:
-        return _LONG
-    return _NUMBER if kinds == {_INTEGER, _NUMBER} else _JSON
-
-
-def _as(kind: str | None, given: str | None, column: Any) -> Any:
+def _as(kind: str | None, given: str | None, column: Any, count: int) -> Any:
+    """Return a column of one kind as one of another."""
+    if given is None:
+        return pa.nulls(count, TYPES[kind])
     if kind == given:
         return column
-    if kind == _JSON:
-        return pa.array([None if value is None else _text(value) for value in column.to_pylist()], pa.string())
-    return column.cast(_TYPES[kind])
-
-
-def _text(value: Any) -> str:
-    return dump(to_strict(value)).decode()
+    return json_texts(column.to_pylist()) if kind == JSON else column.cast(TYPES[kind])
 
 
 def _utf8(text: str) -> str:

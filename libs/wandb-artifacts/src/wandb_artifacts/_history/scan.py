@@ -6,11 +6,15 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from wandb_artifacts._client.bodies import ResponseTooLargeError
 from wandb_artifacts._history.steps import check_steps, quick_steps
+
+if TYPE_CHECKING:
+    from wandb_artifacts._history.exports import RunExports
 
 _PAGE_CHARS = 1_000_000
 _FIRST_ROWS = 2_000
@@ -39,6 +43,32 @@ class HistorySource:
 
     Called with `first`, `end` and `samples`: W&B may thin out a range that has more rows than `samples`.
     """
+    first_step: int = 0
+    """The first step that is read; the counts are of the rows from there on."""
+    exports: RunExports | None = None
+    """The exported part of the history, if it is to be used."""
+
+    @property
+    def steps(self) -> int:
+        """The number of steps to read."""
+        return _ALL_STEPS if self.last_step < 0 else max(self.last_step + 1 - self.first_step, 1)
+
+    def without_exported(self, rows: int, live_steps: tuple[int, int] | None) -> HistorySource:
+        """Return what is left to read by pages.
+
+        Args:
+            rows: The number of exported rows that were read.
+            live_steps: The first and the last step of rows that are not exported; None if all are.
+        """
+        if live_steps is None:
+            return replace(self, line_count=0, last_step=-1)
+        first, last = live_steps
+        count = None if self.line_count is None else max(self.line_count - rows, 0)
+        return replace(self, line_count=count, first_step=first, last_step=max(self.last_step, last))
+
+    def fits_one_page(self) -> bool:
+        """Return whether all rows are expected in the first page."""
+        return self.line_count is not None and self.line_count <= _first_rows(self)
 
 
 async def scan(source: HistorySource, *, ahead: int, is_careful: bool = False) -> AsyncGenerator[list[str], None]:
@@ -78,7 +108,7 @@ class _Pages:
         self._ahead = max(ahead, 1)
         self._pace = _Pace(source, is_careful=is_careful)
         self._queue: deque[_Page] = deque()
-        self._position = 0
+        self._position = source.first_step
         self._end = _ALL_STEPS if source.last_step < 0 else source.last_step + 1
         self._found = 0
 
@@ -162,9 +192,8 @@ class _Pace:
     """The width of the pages."""
 
     def __init__(self, source: HistorySource, *, is_careful: bool) -> None:
-        steps = _ALL_STEPS if source.last_step < 0 else source.last_step + 1
-        fit = max(2 * _PAGE_CHARS // max(source.row_size, 1), 1)
-        self._rows = min(_CAREFUL_ROWS if is_careful else _FIRST_ROWS, fit)
+        steps = source.steps
+        self._rows = min(_CAREFUL_ROWS, _first_rows(source)) if is_careful else _first_rows(source)
         self._is_careful = is_careful
         known = source.line_count
         # Rows per step. If unknown: one row per step, or one row in all.
@@ -202,6 +231,10 @@ class _Pace:
         if rows and not self._is_careful:
             size = max(sum(map(len, rows)) / len(rows), 1)
             self._rows = min(max(int(_PAGE_CHARS / size), 1), _MOST_ROWS)
+
+
+def _first_rows(source: HistorySource) -> int:
+    return min(max(2 * _PAGE_CHARS // max(source.row_size, 1), 1), _FIRST_ROWS)
 
 
 def _cuts(page: _Page, rows: list[str], parts: int) -> list[int]:

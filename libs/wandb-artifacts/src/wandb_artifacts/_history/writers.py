@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from wandb_artifacts._history.rows import strict_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from wandb_artifacts._destination.base import Part
     from wandb_artifacts._download.results import HistoryFormat
 
@@ -18,6 +20,10 @@ class Writer(Protocol):
         """Add rows as W&B returned them."""
         ...
 
+    def write_exported(self, batch: Any) -> None:
+        """Add rows of an exported file, a record batch; its first column is `_step`."""
+        ...
+
     def end(self) -> None:
         """Write what follows the last row."""
         ...
@@ -27,13 +33,24 @@ class Writer(Protocol):
         ...
 
 
-def open_writer(format: HistoryFormat, part: Part) -> Writer:  # noqa: A002 - the public name
+def open_writer(
+    format: HistoryFormat,  # noqa: A002 - the public name
+    part: Part,
+    kinds: Mapping[str, str | None] | None = None,
+) -> Writer:
+    """Return a writer.
+
+    Args:
+        format: The file format.
+        part: The partial file.
+        kinds: The kinds of all columns, if they are known already; only exported rows may be written then.
+    """
     if format == "jsonl":
         return _LinesWriter(part)
     if format == "parquet":
         from wandb_artifacts._history.parquet import ParquetWriter
 
-        return ParquetWriter(part)
+        return ParquetWriter(part, kinds)
     return _ArrayWriter(part)
 
 
@@ -47,6 +64,12 @@ class _LinesWriter:
     def write(self, rows: list[str]) -> None:
         self._part.write(_encode("\n".join([*strict_rows(rows, before=self._count), ""])))
         self._count += len(rows)
+
+    def write_exported(self, batch: Any) -> None:
+        from wandb_artifacts._history.json_lines import to_json_rows
+
+        self._part.write(to_json_rows(batch, before="", after="\n"))
+        self._count += len(batch)
 
     def end(self) -> None:
         pass
@@ -67,6 +90,13 @@ class _ArrayWriter:
             lead = ",\n" if self._count else "[\n"
             self._part.write(_encode(lead + ",\n".join(strict_rows(rows, before=self._count))))
             self._count += len(rows)
+
+    def write_exported(self, batch: Any) -> None:
+        from wandb_artifacts._history.json_lines import to_json_rows
+
+        text = to_json_rows(batch, before=",\n", after="")
+        self._part.write(text if self._count else b"[" + text[1:])
+        self._count += len(batch)
 
     def end(self) -> None:
         self._part.write(b"\n]\n" if self._count else b"[]\n")
