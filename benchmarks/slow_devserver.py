@@ -1,7 +1,7 @@
 """A devserver with a configurable latency and with runs in it, shared by the benchmarks of downloads.
 
-As a script: `python benchmarks/slow_devserver.py FOLDER` serves until its input ends; after a line `SECONDS` it delays
-each GraphQL response and each download by that time.
+As a script: `python benchmarks/slow_devserver.py FOLDER [EXPORT_AFTER]` serves until its input ends; after a line
+`SECONDS` it delays each GraphQL response and each download by that time.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
@@ -55,7 +55,14 @@ class SlowServer:
         made = self.ask(SWEEP, config=config, projectName="bench", entityName="local")
         return str(made["upsertSweep"]["sweep"]["name"])
 
-    def run(self, name: str, files: Mapping[str, bytes], rows: int, **fields: object) -> None:
+    def run(
+        self,
+        name: str,
+        files: Mapping[str, bytes],
+        rows: int,
+        make_row: Callable[[int], str] | None = None,
+        **fields: object,
+    ) -> None:
         """Makes a finished run."""
         place = {"projectName": "bench", "entityName": "local", "runName": name}
         self.ask(UPSERT, name=name, modelName="bench", entityName="local", **fields)
@@ -63,7 +70,7 @@ class SlowServer:
             for target in self.ask(CREATE_FILES, files=list(files), **place)["createRunFiles"]["files"]:
                 self.send(target["uploadUrl"], files[target["name"]], "PUT")
         for first in range(0, rows, LINES):
-            lines = [row(step) for step in range(first, min(first + LINES, rows))]
+            lines = [(make_row or row)(step) for step in range(first, min(first + LINES, rows))]
             self.stream(name, {"files": {"wandb-history.jsonl": {"offset": first, "content": lines}}})
         self.stream(name, {"complete": True, "exitcode": 0})
 
@@ -79,9 +86,9 @@ def row(step: int) -> str:
 
 
 @contextmanager
-def slow_devserver(folder: str) -> Iterator[SlowServer]:
+def slow_devserver(folder: str, export_after: int | None = None) -> Iterator[SlowServer]:
     """Starts a server without latency; the environment of this process points at it."""
-    command = [sys.executable, __file__, folder]
+    command = [sys.executable, __file__, folder, *([] if export_after is None else [str(export_after)])]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin
         assert process.stdout
@@ -98,7 +105,8 @@ def slow_devserver(folder: str) -> Iterator[SlowServer]:
 def main() -> None:
     from wandb_devserver import DevServer, Fault
 
-    with DevServer(data_dir=sys.argv[1]) as server:
+    export_after = int(sys.argv[2]) if len(sys.argv) > 2 else None
+    with DevServer(data_dir=sys.argv[1], export_after=export_after) as server:
         print(json.dumps(server.env), flush=True)
         for line in sys.stdin:
             server.faults.clear()

@@ -157,7 +157,8 @@ def test_a_row_that_two_files_have_comes_once() -> None:
 
 def test_a_row_that_one_file_has_twice_comes_once() -> None:
     """By its values; NaN equals NaN."""
-    assert copied([file(_step=[0, 0, 1], a=[math.nan, math.nan, 1.0])]) == [{"_step": 0, "a": None}, {"_step": 1, "a": 1}]
+    rows = copied([file(_step=[0, 0, 1], a=[math.nan, math.nan, 1.0])])
+    assert rows == [{"_step": 0, "a": None}, {"_step": 1, "a": 1}]
 
 
 @settings(deadline=None, max_examples=60)
@@ -184,7 +185,7 @@ UNREADABLE: dict[str, Any] = {
     "dates": {"_step": [0], "a": pa.array([0], pa.date32())},
     "dates in a list": {"_step": [0], "a": pa.array([[0]], pa.list_(pa.date32()))},
     "decimals": {"_step": [0], "a": pa.array([1], pa.decimal128(5))},
-    "bytes that are no text": {"_step": [0], "a": pa.array([b"\xff"])},
+    "bytes that are not text": {"_step": [0], "a": pa.array([b"\xff"])},
     "no steps": {"a": [0]},
     "a step that is null": {"_step": [0, None]},
     "a step that is text": {"_step": ["x"]},

@@ -30,7 +30,7 @@ Row = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WandbBackend]:
-    """One server for all tests, each of which has runs with names of its own."""
+    """One server for all tests; the runs of each have other names."""
     with pytest.MonkeyPatch.context() as patch, open_backend(patch, tmp_path_factory.mktemp("wandb")) as backend:
         yield backend
 

@@ -51,7 +51,7 @@ async def download_run(
         deadline: Seconds that the whole call may take; None for no limit. Each single request has its own timeout.
         progress: Called with a `Progress` when bytes arrive and files are complete.
         history_format: `json` (an array of objects), `jsonl` (one row per line) or `parquet` (needs
-            `wandb-artifacts[parquet]`).
+            `wandb-artifacts[parquet]`, with which long histories in any format come from W&B's own exports).
         storage_options: fsspec options for the destination, such as credentials of an object store.
 
     Returns:

@@ -17,7 +17,6 @@ from wandb_artifacts._client.retry import Retrier, TransientError
 from wandb_artifacts._errors import (
     AccessDeniedError,
     AuthenticationError,
-    DownloadError,
     NotFoundError,
     ServerAnswerError,
     ServerUnavailableError,
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from wandb_artifacts._destination.base import ReadablePart, Target
     from wandb_artifacts._refs import RunRef
 
-_FILES_AT_ONCE = 8
+_FILES_AT_ONCE = 16
 _PIECE = 1024 * 1024
 _OK, _PARTIAL, _UNSATISFIABLE = 200, 206, 416
 _REFUSALS = (AuthenticationError, AccessDeniedError, NotFoundError, ServerAnswerError)
@@ -122,7 +121,7 @@ class _Urls:
         return self._urls[key]
 
     async def renew(self, age: int) -> None:
-        """Fetch new URLs, unless those that were refused are no longer the current ones.
+        """Fetch new URLs, unless others have replaced those that were refused.
 
         Args:
             age: The value of `age` when a URL was read that was refused.
