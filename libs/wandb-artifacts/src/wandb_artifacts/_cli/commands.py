@@ -142,8 +142,8 @@ _DOWNLOAD = (
         type=click.Choice(["json", "jsonl", "parquet"]),
         default="json",
         show_default=True,
-        help="An array of rows, one row per line, or Parquet (needs wandb-artifacts[parquet], with which long histories "
-        "in any format come faster, from W&B's own exports).",
+        help="An array of rows, one row per line, or Parquet (needs wandb-artifacts[parquet], with which long "
+        "histories in any format come faster, from W&B's own exports).",
     ),
     _STORAGE,
     _HOST,
