@@ -16,7 +16,6 @@ from wandb_artifacts._history.writers import open_writer
 from tests.wandb_artifacts.test_history import Memory, read
 
 if TYPE_CHECKING:
-
     from wandb_artifacts._download.results import HistoryFormat
 
 pa = pytest.importorskip("pyarrow", reason="exports need pyarrow")

@@ -136,9 +136,7 @@ def typed(value: object) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_live_rows_follow_exported_ones(
-    backend: WandbBackend, run: str, tmp_path: Path, form: HistoryFormat
-) -> None:
+def test_live_rows_follow_exported_ones(backend: WandbBackend, run: str, tmp_path: Path, form: HistoryFormat) -> None:
     """Each row once. Pages are requested from the first live step on."""
     rows = [{"a": step, **({"late": "text"} if step > 25 else {})} for step in range(30)]
     backend.run(run, rows=rows)
@@ -180,9 +178,7 @@ def test_files_with_overlapping_steps_are_merged(
     assert rows == [{"_step": step, "a": step / 3} for step in range(40)]
 
 
-def test_history_that_fits_a_page_needs_no_request_for_exports(
-    backend: WandbBackend, run: str, tmp_path: Path
-) -> None:
+def test_history_that_fits_a_page_needs_no_request_for_exports(backend: WandbBackend, run: str, tmp_path: Path) -> None:
     """A small run costs one request, as before."""
     backend.run(run, rows=[{"a": 1}] * 3)
     backend.server.export_history(backend.path(run))
@@ -294,9 +290,7 @@ def test_transient_faults_are_retried(
     assert backend.server.faults.fired(fault) == 1
 
 
-def test_urls_that_expire_together_are_renewed_by_one_request(
-    backend: WandbBackend, run: str, tmp_path: Path
-) -> None:
+def test_urls_that_expire_together_are_renewed_by_one_request(backend: WandbBackend, run: str, tmp_path: Path) -> None:
     backend.run(run, rows=[{"a": step} for step in range(20)])
     backend.server.export_history(backend.path(run), rows_per_file=5)
     for first in (0, 5, 10, 15):
