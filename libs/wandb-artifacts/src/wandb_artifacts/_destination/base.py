@@ -86,7 +86,7 @@ class Sink(Protocol):
 class Target(Sink, Protocol):
     """A folder of files. Paths are relative, with '/', and were made safe by `safe_names`."""
 
-    def part(self, path: str, key: str = "") -> ReadablePart:
+    def part(self, path: str, key: str = "", algorithm: Algorithm = "md5") -> ReadablePart:
         """See `Sink.part`."""
         ...
 
