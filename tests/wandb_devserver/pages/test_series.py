@@ -114,7 +114,7 @@ def test_non_finite_values_are_left_out(raw: RawClient) -> None:
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1), st.integers(2, 40))
 def test_reduce_keeps_bounds_and_order(values: list[float], size: int) -> None:
     """At most `size` points, in order, the ends and (from four points on) the extremes among them."""
-    points: list[Point] = [(float(step), None, value) for step, value in enumerate(values)]
+    points: list[Point] = [(float(step), math.nan, value) for step, value in enumerate(values)]
     kept = reduce(points, size)
 
     assert len(kept) <= max(size, 4)

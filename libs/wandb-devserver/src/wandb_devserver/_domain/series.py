@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from wandb_devserver._json import loads_object
 from wandb_devserver._storage import lines as line_table
 from wandb_devserver._storage import metrics as metric_table
 from wandb_devserver._storage.metrics import BLOCK_SIZE
-from wandb_devserver._storage.points import Point, extract, reduce
+from wandb_devserver._storage.points import Point, extract, reduce, unpack
 
 if TYPE_CHECKING:
     import sqlite3
@@ -83,7 +84,7 @@ def _sparse_blocks(blocks: Iterable[list[StoredBlock]], size: int) -> set[int]:
 
 def _merge(blocks: list[StoredBlock], lines: list[Point], read: set[int], size: int, steps: StepRange | None) -> Series:
     kept = [block for block in blocks if block.block not in read]
-    points = sorted([*(point for block in kept for point in block.points), *lines], key=lambda point: point[0])
+    points = sorted([*unpack(b"".join(block.packed for block in kept)), *lines], key=itemgetter(0))
     return _series(points, sum(block.count for block in kept) + len(lines), size, steps)
 
 

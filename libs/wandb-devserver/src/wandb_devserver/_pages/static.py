@@ -20,8 +20,8 @@ _IMPORT = re.compile(r"""^import .*?"\./([\w./-]+)";$""", re.MULTILINE)
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".txt": "text/plain"}
 
 
-async def serve(request: Request) -> Response:
-    """`GET /-/static/{digest}/{name}`."""
+def serve(request: Request) -> Response:
+    """`GET /-/static/{digest}/{name}`, in a thread: compressing the charting library takes a while, once."""
     content = _files().get(request.path_params["name"])
     if content is None or request.path_params["digest"] != _digest():
         return PlainTextResponse("not found", status_code=404)
@@ -66,7 +66,7 @@ def _digest() -> str:
 
 @lru_cache(maxsize=64)
 def _compressed(name: str) -> bytes:
-    return gzip.compress(_files()[name], mtime=0)
+    return gzip.compress(_files()[name], compresslevel=6, mtime=0)
 
 
 def _media_type(name: str) -> str:

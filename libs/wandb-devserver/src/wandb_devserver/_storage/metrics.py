@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from wandb_devserver._json import loads_object
-from wandb_devserver._storage.points import Point, extract, leaves, reduce
+from wandb_devserver._storage.points import extract, leaves, pack, packed_count, reduce
 
 if TYPE_CHECKING:
     import sqlite3
@@ -26,17 +25,16 @@ BLOCK_POINTS = 8
 _SUMMARIZED = ""
 
 
-@dataclass(frozen=True, slots=True)
-class StoredBlock:
+class StoredBlock(NamedTuple):
     key: str
     block: int
     count: int
-    points: list[Point]
+    packed: bytes
 
     @property
     def is_reduced(self) -> bool:
         """Whether the block has more values than points."""
-        return self.count > len(self.points)
+        return self.count > packed_count(self.packed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +98,7 @@ def read(
         "WHERE run_id = ? AND stream = ? AND key = ? AND block BETWEEN ? AND ? ORDER BY block",
         (run_id, stream, key, first, last),
     )
-    return [StoredBlock(key, block, count, json.loads(points)) for block, count, points in rows]
+    return [StoredBlock(key, *row) for row in rows]
 
 
 def media_keys(connection: sqlite3.Connection, run_id: int) -> list[MediaKey]:
@@ -127,10 +125,10 @@ def _summarize(connection: sqlite3.Connection, run_id: int, stream: MetricStream
     metrics = extract((row["position"], loads_object(row["text"])) for row in rows)
     metrics.pop(_SUMMARIZED, None)
     _forget(connection, run_id, stream, block)
-    values = [(key, len(points), json.dumps(reduce(points, BLOCK_POINTS))) for key, points in metrics.items()]
+    values = [(key, len(points), pack(reduce(points, BLOCK_POINTS))) for key, points in metrics.items()]
     connection.executemany(
         "INSERT INTO metric_blocks (run_id, stream, block, key, count, points) VALUES (?, ?, ?, ?, ?, ?)",
-        [(run_id, stream, block, *value) for value in [(_SUMMARIZED, 0, "[]"), *values]],
+        [(run_id, stream, block, *value) for value in [(_SUMMARIZED, 0, b""), *values]],
     )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from wandb_devserver._domain.series import Series, StepRange, metric_counts, read_series
-from wandb_devserver._json import Json, JsonObject
+from wandb_devserver._json import JsonObject
 from wandb_devserver._pages.data.endpoints import endpoint, number
 from wandb_devserver._storage import projects as project_table
 from wandb_devserver._storage import runs as run_table
@@ -55,8 +56,12 @@ def metrics(connection: sqlite3.Connection, request: Request) -> JsonObject | No
 
 def _columns(found: Series) -> JsonObject:
     steps, times, values = (list(column) for column in zip(*found.points, strict=True))
-    points: dict[str, Json] = {"steps": steps, "times": times, "values": values}
-    return {"count": found.count, **points}
+    return {
+        "count": found.count,
+        "steps": [int(step) if step == int(step) else step for step in steps],
+        "times": [None if math.isnan(time) else time for time in times],
+        "values": values,
+    }
 
 
 def _runs(connection: sqlite3.Connection, request: Request) -> list[StoredRun] | None:

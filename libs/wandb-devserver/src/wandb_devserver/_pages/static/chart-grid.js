@@ -6,6 +6,8 @@ import { number } from "./format.js";
 import { LineChart } from "./line-chart.js";
 import { X_AXES } from "./lines.js";
 
+// The first request is small, so that something shows early.
+const KEYS_AT_FIRST = 3;
 const KEYS_AT_ONCE = 12;
 const LEGEND_SHOWN = 20;
 
@@ -23,7 +25,7 @@ export class ChartGrid {
     this.element = el("div", {}, this.toolbar(label), this.legend, this.groups);
     this.showLegend();
     this.observer = new IntersectionObserver((entries) => entries.forEach((entry) => this.onview(entry)), { rootMargin: "300px" });
-    this.flush = debounce(() => this.loadQueue(), 20);
+    this.flush = debounce(() => this.loadQueue(), 0);
   }
 
   /** Set how many values each metric has now; charts of metrics that grew are loaded again. */
@@ -145,13 +147,17 @@ export class ChartGrid {
   }
 
   async loadQueue() {
-    const keys = [...this.queue].slice(0, KEYS_AT_ONCE);
+    const keys = [...this.queue].slice(0, this.hasLoaded ? KEYS_AT_ONCE : KEYS_AT_FIRST);
     if (!keys.length || this.isLoading) return;
     this.isLoading = true;
     keys.forEach((key) => this.queue.delete(key));
     try {
       const found = await this.loadSeries(keys);
-      for (const key of keys) this.onseries(key, found);
+      this.hasLoaded = true;
+      for (const key of keys) {
+        this.onseries(key, found);
+        await painted();
+      }
     } finally {
       this.isLoading = false;
     }
@@ -210,6 +216,11 @@ export class ChartGrid {
       dialog.remove();
     });
   }
+}
+
+/** Wait until the browser has shown what is drawn so far; a page in the background shows nothing. */
+function painted() {
+  return new Promise((resolve) => (document.hidden ? resolve() : requestAnimationFrame(() => setTimeout(resolve))));
 }
 
 /** Group keys by what stands before the first slash; keys that are alone there share the first group. */

@@ -7,8 +7,8 @@ CREATE TABLE IF NOT EXISTS metric_blocks (
     block INTEGER NOT NULL,
     -- How many values the block has; points holds fewer where minima and maxima stand for the rest.
     count INTEGER NOT NULL,
-    -- JSON: [step, timestamp, value] of each.
-    points TEXT NOT NULL,
+    -- Step, timestamp (NaN without one) and value of each, as little-endian doubles.
+    points BLOB NOT NULL,
     PRIMARY KEY (run_id, stream, key, block)
 ) WITHOUT ROWID;
 
