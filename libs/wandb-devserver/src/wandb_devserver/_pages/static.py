@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 _FOLDER = Path(__file__).parent / "static"
-_IMPORT = re.compile(r"""^import .*?"\./([\w./-]+)";$""", re.MULTILINE)
+_IMPORT = re.compile(r"""\bimport\b[^"\n]*"\./([\w./-]+)"\)?;$""", re.MULTILINE)
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".txt": "text/plain"}
 
 
@@ -47,7 +47,8 @@ def imports(name: str) -> tuple[str, ...]:
         added = [path for path in _IMPORT.findall(module) if path in _files() and path not in found]
         found.extend(added)
         pending.extend(path for path in added if not path.startswith("vendor/"))
-    return tuple(url(path) for path in found)
+    # The charting library is the longest.
+    return tuple(url(path) for path in sorted(found, key=lambda path: not path.startswith("vendor/")))
 
 
 @lru_cache(maxsize=1)

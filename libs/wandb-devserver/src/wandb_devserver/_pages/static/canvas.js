@@ -1,8 +1,10 @@
 // A box with a chart of the charting library: its size, theme, keys and description.
 
 import "./trusted.js";
-import { init } from "./vendor/echarts.js";
 import { colours, onThemeChange } from "./theme.js";
+
+// Starting the charting library takes longer than all else: pages request and show their data meanwhile.
+const library = import("./vendor/echarts.js");
 
 /** Own one chart. `describe()` returns what a screen reader says of it; `option(colours)` what to draw. */
 export class Canvas {
@@ -10,23 +12,30 @@ export class Canvas {
     this.box = box;
     this.describe = describe;
     this.option = option;
-    this.chart = init(box, null, { renderer: "canvas" });
-    this.resizes = new ResizeObserver(() => this.chart.resize());
+    this.chart = null;
+    this.isDisposed = false;
+    this.resizes = new ResizeObserver(() => this.chart?.resize());
     this.resizes.observe(box);
     this.forget = onThemeChange(() => this.draw());
     box.setAttribute("role", "img");
   }
 
-  draw() {
+  /** Draw when the library has started, and return whether the box still shows the chart then. */
+  async draw() {
+    const { init } = await library;
+    if (this.isDisposed) return false;
+    this.chart ??= init(this.box, null, { renderer: "canvas" });
     this.chart.setOption(this.option(colours()), { notMerge: true });
     this.box.setAttribute("aria-label", this.describe());
     this.box.dataset.drawn = "yes";
+    return true;
   }
 
   dispose() {
+    this.isDisposed = true;
     this.forget();
     this.resizes.disconnect();
-    this.chart.dispose();
+    this.chart?.dispose();
     delete this.box.dataset.drawn;
   }
 }

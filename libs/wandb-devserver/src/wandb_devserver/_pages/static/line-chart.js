@@ -23,8 +23,7 @@ export class LineChart {
     box.setAttribute("role", "application");
     box.setAttribute("aria-roledescription", "chart");
     box.addEventListener("keydown", (event) => this.onkey(event));
-    box.addEventListener("dblclick", () => this.zoom(0, 100));
-    this.chart.on("datazoom", () => this.onrange());
+    box.addEventListener("dblclick", () => this.chart && this.zoom(0, 100));
   }
 
   get chart() {
@@ -47,8 +46,10 @@ export class LineChart {
     this.refresh();
   }
 
-  refresh() {
-    this.canvas.draw();
+  async refresh() {
+    if (!(await this.canvas.draw())) return;
+    if (!this.isListening) this.chart.on("datazoom", () => this.onrange());
+    this.isListening = true;
     this.chart.dispatchAction({ type: "takeGlobalCursor", key: "dataZoomSelect", dataZoomSelectActive: true });
   }
 
@@ -118,7 +119,7 @@ export class LineChart {
 
   onkey(event) {
     const keys = { ArrowLeft: () => this.read(-1), ArrowRight: () => this.read(1), "+": () => this.zoomBy(0.5), "-": () => this.zoomBy(2), 0: () => this.zoom(0, 100) };
-    if (!keys[event.key] || event.ctrlKey || event.metaKey) return;
+    if (!this.chart || !keys[event.key] || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
     keys[event.key]();
   }
