@@ -161,6 +161,11 @@ async def logging_files() -> str:
     run = get_wandb_run(required=True)
     run.log({"table": wandb.Table(columns=["x"], data=[[1]])})
     run.save(save_notes())
+    artifact = wandb.Artifact("model", "model")
+    artifact.add_file("notes.txt", "kept.txt", policy="immutable")
+    with artifact.new_file("staged.txt") as file:
+        file.write("staged")
+    run.log_artifact(artifact)
     return run.id
 
 
@@ -175,9 +180,14 @@ def test_refused_files_are_reported_and_delivered(
     (warning,) = warnings(log)
     assert "the server lacks media/table/table_0_" in warning
     assert "notes.txt" in warning
-    assert "lacks 1 artifacts, log them again: ArtifactSaver" in warning
+    assert f"lacks artifacts model, run-{run_id}-table: ArtifactSaver" in warning
     wandb_devserver.faults.clear()
     execute_command_in(warning)
+    model = wandb.Api().artifact("local/e2e/model:latest")
+    contents = Path(model.download(tmp_path / "model"))
+    assert {path.name: path.read_text() for path in contents.iterdir()} == {"kept.txt": "notes", "staged.txt": "staged"}
+    assert model.state == "COMMITTED"
+    assert wandb.Api().artifact(f"local/e2e/run-{run_id}-table:latest").get("table").data == [[1]]
     names = {file.name for file in wandb.Api().run(f"local/e2e/{run_id}").files()}
     assert "notes.txt" in names
     assert any(name.startswith("media/table/") for name in names)

@@ -90,6 +90,19 @@ def test_offline_run_of_each_attempt_is_stored(
     assert (delivered.state, logged(delivered, "x")) == ("finished", list(range(20)))
 
 
+def check_artifacts(run_id: str, folder: Path) -> None:
+    """Check that W&B has what `log_artifacts` logs."""
+    model = wandb.Api().artifact(f"{PROJECT}/model:latest")
+    table = wandb.Api().artifact(f"{PROJECT}/run-{run_id}-table:latest").get("table")
+    assert model.state == "COMMITTED"
+    contents = Path(model.download(folder))
+    assert {path.name: path.read_text() for path in contents.iterdir()} == {
+        "model.txt": "the model",
+        "data.txt": "the data",
+    }
+    assert table.data == [[42]]
+
+
 def test_artifacts_of_an_offline_run_are_stored(
     plane: ControlPlane, wandb_devserver: DevServer, tmp_path: Path
 ) -> None:
@@ -98,19 +111,40 @@ def test_artifacts_of_an_offline_run_are_stored(
     plane.pods.env.update(WANDB_DATA_DIR=str(data_dir))
     run = plane.run("outages:logging_artifacts", context=CONTEXT)
     shutil.rmtree(data_dir)
-
     (folder,) = kept(plane, run, tmp_path / "kept")
     execute(command_for_kept(run.root.last.stderr), cwd=folder.parent)
     (run_id,) = run.result
-    model = wandb.Api().artifact(f"{PROJECT}/model:latest")
-    table = wandb.Api().artifact(f"{PROJECT}/run-{run_id}-table:latest").get("table")
-    assert model.state == "COMMITTED"
-    contents = Path(model.download(tmp_path / "model"))
-    assert {path.name: path.read_text() for path in contents.iterdir()} == {
-        "model.txt": "the model",
-        "data.txt": "the data",
-    }
-    assert table.data == [[42]]
+    check_artifacts(run_id, tmp_path / "model")
+    assert logged(wandb_devserver.run(f"{PROJECT}/{run_id}"), "x") == list(range(10))
+
+
+def test_artifacts_are_stored_when_wandb_goes_away(
+    plane: ControlPlane, wandb_devserver: DevServer, tmp_path: Path
+) -> None:
+    """Although the SDK deletes their contents, and its log of an online run does not have them."""
+    with DevServer(data_dir=tmp_path / "lost") as lost:
+        lost_url = lost.url
+        plane.pods.env.update(lost.env, WANDB_DATA_DIR=str(tmp_path / "data of the pod"), WANDB_HTTP_TIMEOUT="1")
+        run = plane.start("outages:losing_wandb", context=CONTEXT)
+        plane.wait_for_output(run.root, "open")
+    plane.wait(run)
+    shutil.rmtree(tmp_path / "data of the pod")
+
+    (folder,) = kept(plane, run, tmp_path / "kept")
+    command = command_for_kept(run.root.last.stderr).replace(lost_url, wandb_devserver.url)
+    execute(command, cwd=folder.parent)
+    (run_id,) = run.result
+    check_artifacts(run_id, tmp_path / "model")
+    assert logged(wandb_devserver.run(f"{PROJECT}/{run_id}"), "x") == list(range(10))
+
+
+def test_working_directory_of_an_online_run_may_vanish(plane: ControlPlane, wandb_devserver: DevServer) -> None:
+    """A relative directory for local files is that of the time when the run was opened."""
+    run = plane.run("outages:moving", context=CONTEXT)
+
+    delivered = run_of(run.root, wandb_devserver)
+    assert (delivered.state, logged(delivered, "x")) == ("finished", list(range(10)))
+    assert "was not uploaded" not in run.root.last.stderr
 
 
 def test_on_unavailable_from_the_configuration(

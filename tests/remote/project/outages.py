@@ -5,9 +5,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
 import shutil
+import socket
+import tempfile
+import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import flyte
 import wandb
@@ -115,9 +121,7 @@ async def careful(credential: str) -> str:
     return run_id
 
 
-@wandb_init(mode="offline")
-@env.task
-def logging_artifacts() -> str:
+def log_artifacts() -> None:
     run = get_wandb_run(required=True)
     Path("model.txt").write_text("the model")
     Path("data.txt").write_text("the data")
@@ -126,4 +130,43 @@ def logging_artifacts() -> str:
     artifact.add_file("data.txt", policy="immutable")
     run.log_artifact(artifact)
     run.log({"table": wandb.Table(columns=["x"], data=[[42]])})
-    return run.id
+
+
+def lose_working_directory() -> None:
+    """Do as libraries that give each run a separate directory, and delete it."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+
+
+def wait_until_unreachable(url: str) -> None:
+    server = urlsplit(url)
+    with contextlib.suppress(OSError):
+        while True:
+            socket.create_connection((str(server.hostname), server.port or 80)).close()
+            time.sleep(0.05)
+
+
+@wandb_init(mode="offline", dir="relative")
+@env.task
+def logging_artifacts() -> str:
+    log_artifacts()
+    lose_working_directory()
+    return log_rows()
+
+
+@wandb_init(dir="relative")
+@env.task
+async def moving() -> str:
+    lose_working_directory()
+    return log_rows()
+
+
+@wandb_init(on_unavailable="offline", finish_timeout=1)
+@env.task
+async def losing_wandb() -> str:
+    """Its server goes away while it runs."""
+    run = get_wandb_run(required=True)
+    print("open", flush=True)
+    wait_until_unreachable(run.settings.base_url)
+    log_artifacts()
+    return log_rows()

@@ -9,10 +9,12 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wandb_runtime.lifecycle.run_log import parse, read_entries, scan_to_end, write_entries
+from wandb_runtime.lifecycle.run_log import artifact_entry, parse, read_entries, scan_to_end, write_entries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from wandb_runtime.lifecycle.sent_artifacts import LackingArtifact
 
 _logger = logging.getLogger("wandb_runtime")
 
@@ -31,17 +33,45 @@ def collect_artifacts(directory: str) -> None:
     folder = Path(directory)
     for log in folder.glob("run-*.wandb"):
         if scan_to_end(log, lambda record: [record.artifact.name] if _is_artifact(record) else []):
-            _rewrite(log, folder)
+            _rewrite(log, lambda entries: _with_copies(entries, folder))
+
+
+def add_artifacts(directory: str, artifacts: Sequence[LackingArtifact]) -> None:
+    """Add artifacts to the log of an online run, which has none, and move their contents into its directory.
+
+    Args:
+        directory: The local directory of a run that has ended, or cannot end.
+        artifacts: What W&B has not stored.
+    """
+    folder = Path(directory)
+    for artifact in artifacts:
+        for entry in artifact.record.manifest.contents:
+            take = shutil.move if entry.local_path in artifact.links else shutil.copyfile
+            _take_content(entry, artifact.record.name, folder, take)
+    for log in folder.glob("run-*.wandb"):
+        scan_to_end(log, lambda _: ())
+        _rewrite(log, lambda entries: _with_added(entries, [artifact.record for artifact in artifacts]))
+
+
+def _with_added(entries: Iterator[bytes], artifacts: Iterable[Any]) -> Iterator[bytes]:
+    """Add artifacts where `wandb sync` reads them: before the end of the run, if the log has it."""
+    added = list(map(artifact_entry, artifacts))
+    for entry in entries:
+        if parse(entry).WhichOneof("record_type") == "exit":
+            yield from added
+            added = []
+        yield entry
+    yield from added
 
 
 def _is_artifact(record: Any) -> bool:
     return bool(record.WhichOneof("record_type") == "artifact")
 
 
-def _rewrite(log: Path, folder: Path) -> None:
+def _rewrite(log: Path, change: Callable[[Iterator[bytes]], Iterable[bytes]]) -> None:
     new = log.with_suffix(".new")
     with log.open("rb") as old_file, new.open("wb") as new_file:
-        write_entries(new_file, _with_copies(read_entries(old_file), folder))
+        write_entries(new_file, change(read_entries(old_file)))
     os.replace(new, log)  # noqa: PTH105
 
 
@@ -56,17 +86,23 @@ def _with_copies(entries: Iterator[bytes], folder: Path) -> Iterator[bytes]:
 
 
 def _copy_contents(artifact: Any, folder: Path) -> None:
-    contents = folder / _FOLDER
-    contents.mkdir(exist_ok=True)
     for entry in artifact.manifest.contents:
-        if not entry.local_path or Path(entry.local_path).parts[:2] == (folder.name, _FOLDER):
-            continue
-        target = contents / f"{uuid.uuid4().hex}{Path(entry.path).suffix}"
-        try:
-            shutil.copyfile(entry.local_path, target)
-        except OSError as error:
-            _logger.error(
-                "File %r of W&B artifact %s is lost with this container: %s", entry.path, artifact.name, error
-            )
-        else:
-            entry.local_path = f"{folder.name}/{_FOLDER}/{target.name}"
+        _take_content(entry, artifact.name, folder, shutil.copyfile)
+        content = Path(entry.local_path)
+        if content.parent == folder / _FOLDER:
+            entry.local_path = str(content.relative_to(folder.parent))
+
+
+def _take_content(entry: Any, artifact: str, folder: Path, take: Callable[[str, Path], object]) -> None:
+    """Copy or move the content of an entry into the folder of its run, unless it is there or a reference."""
+    contents = folder / _FOLDER
+    if not entry.local_path or (folder.parent / entry.local_path).parent == contents:
+        return
+    contents.mkdir(exist_ok=True)
+    target = contents / f"{uuid.uuid4().hex}{Path(entry.path).suffix}"
+    try:
+        take(entry.local_path, target)
+    except OSError as error:
+        _logger.error("File %r of W&B artifact %s is lost with this container: %s", entry.path, artifact, error)
+    else:
+        entry.local_path = str(target)

@@ -1,4 +1,4 @@
-"""Verification that a finished run has arrived at W&B: its state, files and artifacts."""
+"""Verification that a finished run has arrived at W&B: its state and files."""
 
 from __future__ import annotations
 
@@ -24,8 +24,6 @@ _PAUSES = (0.2, 0.5, 1.0, 2.0)
 # `crashed`: the server has received nothing from the run for long, not even its end.
 _OPEN_STATES = frozenset({"running", "pending", "crashed", "missing"})
 _MOST_NAMES = 3
-# Text of wandb-core; the test of refused files fails if it changes.
-_ARTIFACT_FAILED = "failed to log artifact: "
 # Bytes. Reading a larger log would take longer than a task should wait: of such runs, only the state is verified.
 _LARGEST_LOG = 16 * 1024**2
 _FILES = """
@@ -64,22 +62,8 @@ def _find_problem(run: RunRef, connection: Connection, directory: str) -> str | 
     state = _final_state(run, client)
     if state in _OPEN_STATES:
         return f"it is {state} on the server"
-    lacking, failures = _lacking_files(run, client, directory), _failures_of_artifacts(directory)
-    problems = []
-    if lacking:
-        problems.append(f"the server lacks {_listed(lacking)}")
-    if failures:
-        problems.append(f"the server lacks {len(failures)} artifacts, log them again: {failures[0]}")
-    return "; ".join(problems) or None
-
-
-def _failures_of_artifacts(directory: str) -> list[str]:
-    """Return why artifacts could not be stored. The SDK reports that only in its own log."""
-    log = Path(directory, "logs", "debug-internal.log")
-    if not log.is_file():
-        return []
-    with log.open(errors="replace") as lines:
-        return [line.partition(_ARTIFACT_FAILED)[2].partition('"')[0] for line in lines if _ARTIFACT_FAILED in line]
+    lacking = _lacking_files(run, client, directory)
+    return f"the server lacks {listed(lacking)}" if lacking else None
 
 
 def _lacking_files(run: RunRef, client: Client, directory: str) -> set[str]:
@@ -114,7 +98,8 @@ def _sent_files(directory: str) -> set[str]:
     return {name for name, file in files if file.is_file() and file.stat().st_size}
 
 
-def _listed(names: Iterable[str]) -> str:
+def listed(names: Iterable[str]) -> str:
+    """Return the first of some names, and how many more there are."""
     first, *rest = sorted(names)
     shown = [first, *rest[: _MOST_NAMES - 1]]
     more = len(rest) + 1 - len(shown)

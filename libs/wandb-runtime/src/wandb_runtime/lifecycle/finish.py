@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from wandb_artifacts import RunRef
 
-from wandb_runtime.lifecycle.artifact_contents import collect_artifacts
-from wandb_runtime.lifecycle.delivery import find_problem
+from wandb_runtime.lifecycle.artifact_contents import add_artifacts, collect_artifacts
+from wandb_runtime.lifecycle.delivery import find_problem, listed
+from wandb_runtime.lifecycle.sent_artifacts import lacking_artifacts
 from wandb_runtime.tasks.action import current_task
 from wandb_runtime.tasks.outputs import DownloadedLogs
 from wandb_runtime.tasks.shutdown import is_stopping
@@ -214,6 +215,7 @@ def finish_run(run: Run, exit_code: int, *, verify_by: Connection | None = None)
         The local copy, if the server may lack some of its data, and if there is time to store it.
     """
     local = LocalRun.of(run)
+    _leave_deleted_directory(local.directory)
     problem = None
     try:
         _finish(run, exit_code)
@@ -222,6 +224,8 @@ def finish_run(run: Run, exit_code: int, *, verify_by: Connection | None = None)
     else:
         if verify_by is not None and not (run.offline or run.disabled or is_stopping()):
             problem = find_problem(RunRef(run.entity, run.project, run.id), verify_by, local.directory)
+    if not is_stopping():
+        problem = "; ".join(filter(None, (problem, _keep_artifacts(run, local, has_ended=problem is None)))) or None
     if problem is not None:
         _logger.warning(
             "W&B run %s was not uploaded completely (%s). Its data is in %s; %s",
@@ -236,3 +240,25 @@ def finish_run(run: Run, exit_code: int, *, verify_by: Connection | None = None)
         local.report_skipped("the task is being stopped")
         return None
     return local
+
+
+def _leave_deleted_directory(existing: str) -> None:
+    """Change the working directory if the body has deleted it: the SDK cannot finish a run without one, nor Flyte store."""
+    try:
+        os.getcwd()  # noqa: PTH109
+    except FileNotFoundError:
+        with contextlib.suppress(OSError):
+            os.chdir(existing)
+
+
+def _keep_artifacts(run: Run, local: LocalRun, *, has_ended: bool) -> str | None:
+    """Complete the run's directory with the artifacts that W&B lacks; return which these are, and why."""
+    lacking = lacking_artifacts(run, has_ended=has_ended)
+    if not lacking:
+        return None
+    try:
+        add_artifacts(local.directory, lacking)
+    except Exception:
+        _logger.exception("The contents of artifacts of W&B run %s are lost", local.name)
+    names = {artifact.record.name for artifact in lacking}
+    return f"the server lacks {'artifacts' if len(names) > 1 else 'artifact'} {listed(names)}: {lacking[0].reason}"

@@ -15,6 +15,7 @@ from wandb_runtime._errors import UnavailableError
 from wandb_runtime.lifecycle import open_runs
 from wandb_runtime.lifecycle.init_arguments import FLUSH_INTERVALS
 from wandb_runtime.lifecycle.joining import update_config
+from wandb_runtime.lifecycle.sent_artifacts import observe_artifacts
 from wandb_runtime.server.diagnostics import RunRequest, explain_failure, require_api_key
 from wandb_runtime.tasks.distributed import is_launched
 
@@ -86,6 +87,7 @@ def open_run(
             run = _init(init, settings, request)
         else:
             run = _init_patiently(init, settings, request, patience)
+    observe_artifacts(run)
     if init.get("allow_val_change", run.resumed):
         allow_config_changes(run)
     return run
@@ -148,6 +150,16 @@ def allow_config_changes(run: Run) -> None:
     from wandb_runtime.server import sdk_private
 
     sdk_private.allow_config_changes(run)
+
+
+def prepare_for_outage(run: Run) -> None:
+    """Let a run log artifacts although W&B may become unreachable."""
+    from wandb_runtime.server import sdk_private
+
+    try:
+        sdk_private.prepare_for_artifacts(run)
+    except Exception:  # the run itself is open
+        _logger.debug("W&B run %s cannot log artifacts in an outage", run.id, exc_info=True)
 
 
 def _forget(run_id: str | None) -> None:

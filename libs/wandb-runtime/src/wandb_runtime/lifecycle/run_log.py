@@ -45,10 +45,18 @@ def scan_to_end(log: Path, select: Callable[[Any], Iterable[T]]) -> set[T]:
 
 def parse(entry: bytes) -> Any:
     """Parse an entry into W&B's `Record`."""
+    return _protocol().Record.FromString(entry)
+
+
+def artifact_entry(artifact: Any) -> bytes:
+    """Return the entry of an artifact, given W&B's `ArtifactRecord`."""
+    return bytes(_protocol().Record(artifact=artifact).SerializeToString())
+
+
+def _protocol() -> Any:
     from wandb.proto import wandb_internal_pb2
 
-    protocol: Any = wandb_internal_pb2
-    return protocol.Record.FromString(entry)
+    return wandb_internal_pb2
 
 
 def read_entries(file: IO[bytes]) -> Iterator[bytes]:

@@ -23,7 +23,13 @@ from wandb_runtime.lifecycle.finish import finish_for_download, finish_run
 from wandb_runtime.lifecycle.hints import hint_at_own_init, hint_at_project
 from wandb_runtime.lifecycle.joining import add, add_as_writer, restore_tags, update_config
 from wandb_runtime.lifecycle.live_run import LiveRun
-from wandb_runtime.lifecycle.opening import allow_config_changes, connection_for, describe_action, open_run
+from wandb_runtime.lifecycle.opening import (
+    allow_config_changes,
+    connection_for,
+    describe_action,
+    open_run,
+    prepare_for_outage,
+)
 from wandb_runtime.lifecycle.planning import plan_run
 from wandb_runtime.lifecycle.plans import JoinPlan, NoRunPlan, OpenPlan, Plan, PlanningContext, RunLocation, WriterPlan
 from wandb_runtime.tasks.action import current_task, is_task_function
@@ -235,6 +241,8 @@ def _open(plan: OpenPlan) -> RunSession:
         group=run.group or None,
     )
     hint_at_project(run, init)
+    if plan.fallback is not None:
+        prepare_for_outage(run)
     open_runs.add(location, live)
     session = RunSession(live, location, Role.OPENER, connection, downloads_logs=_can_download_logs(plan))
     try:

@@ -9,6 +9,8 @@ The tests named `test_canary_…` in tests/e2e/test_open_errors.py fail if they 
 | `Run._is_finished`, `_exit_code`, `_wl`, `ServiceConnection._torn_down` | a body may end its run, or wandb itself |
 | `Config._set_settings`, `Settings._jupyter` | `allow_val_change` of `wandb.init` has no effect after opening |
 | `ServiceConnection._proc`, `_cleanup`, `ServiceProcess._process` | a service process that hangs or has died |
+| `Run._interface`, `_deliver_artifact`, `_publish_artifact`, `get_staging_dir` | refused artifacts are kept |
+| `Run._public_api` | the first artifact of a run cannot be logged in an outage |
 | `WANDB_SERVICE` | the ranks of a launcher must not share its service process |
 | `service.inform_attach`, `inform_finish`, `deliver_exit` | an id whose opening failed stays in use otherwise |
 | texts of `wandb.errors` | they alone distinguish an outage from a refusal |
@@ -19,17 +21,18 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import wandb
 from wandb.sdk import wandb_setup
+from wandb.sdk.artifacts.staging import get_staging_dir
 from wandb.sdk.lib import module
 from wandb.sdk.lib.service.service_connection import WandbAttachFailedError
 from wandb.sdk.wandb_init import _set_global_run
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from wandb import Run
 
@@ -108,6 +111,40 @@ def reason_of_end(run: Run) -> str:
     if wandb.run is not None and wandb.run is not run:
         return f"wandb.init(), which opened run {wandb.run.id}"
     return "run.finish(), `with run:` or wandb.init(reinit=True)"
+
+
+def observe_artifacts(run: Run, observe: Callable[[Any], Callable[[Callable[[], str]], object]]) -> None:
+    """Call `observe` with the record of each artifact before a run sends it.
+
+    Args:
+        run: An open run.
+        observe: May change the record. What it returns is called for an artifact that is sent to W&B, with a function
+            that waits for the response and returns its error message, which is empty if W&B has stored the artifact.
+    """
+    interface: Any = run._interface  # noqa: SLF001
+    deliver, publish = interface._deliver_artifact, interface._publish_artifact  # noqa: SLF001
+
+    def deliver_observed(request: Any) -> Any:
+        await_response = observe(request.artifact)
+        handle = deliver(request)
+        await_response(lambda: str(handle.wait_or(timeout=None).response.log_artifact_response.error_message))
+        return handle
+
+    def publish_observed(record: Any) -> None:
+        observe(record)
+        publish(record)
+
+    interface._deliver_artifact, interface._publish_artifact = deliver_observed, publish_observed  # noqa: SLF001
+
+
+def prepare_for_artifacts(run: Run) -> None:
+    """Do now what a run does when it logs its first artifact, which fails while W&B is unreachable."""
+    run._public_api()  # noqa: SLF001
+
+
+def staging_directory() -> str:
+    """Return where the SDK copies the contents of artifacts to, until it has sent them."""
+    return str(get_staging_dir())
 
 
 def _forget_finished_runs() -> None:
