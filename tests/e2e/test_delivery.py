@@ -4,6 +4,7 @@ import logging
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -193,28 +194,66 @@ def test_refused_files_are_reported_and_delivered(
     assert any(name.startswith("media/table/") for name in names)
 
 
-@wandb_init(mode="offline", dir="relative")
+def leave(how: str) -> None:
+    """Change the working directory, as Hydra does, or delete it."""
+    if how == "change":
+        Path("elsewhere").mkdir()
+        os.chdir("elsewhere")
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            os.chdir(folder)
+
+
+@wandb_init
 @env.task
-async def leaving_the_directory(target: str) -> list[str]:
+async def leaving(how: str) -> list[str]:
     before = get_wandb_run_dir()
-    os.chdir(target)
-    get_wandb_run(required=True).log({"x": 1})
+    leave(how)
+    run_id = log_rows()
+    return [run_id, str(before), str(get_wandb_run_dir())]
+
+
+@wandb_init
+@env.task
+def leaving_sync(how: str) -> list[str]:
+    leave(how)
     get_wandb_run(required=True).finish()
-    get_wandb_run(required=True).log({"x": 2})
-    return [str(before), str(get_wandb_run_dir())]
+    run_id = log_rows()
+    return [run_id, str(get_wandb_run_dir())]
 
 
-def test_working_directory_may_change(
-    wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize(
+    ("task", "how", "mode", "given"),
+    [
+        (leaving, "change", "offline", "variable"),
+        (leaving, "delete", "offline", "argument"),
+        (leaving, "delete", "online", "variable"),
+        (leaving_sync, "change", "online", "argument"),
+    ],
+)
+def test_body_may_leave_the_working_directory(
+    task: Any,
+    how: str,
+    mode: Any,
+    given: str,
+    wandb_devserver: DevServer,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    log: pytest.LogCaptureFixture,
 ) -> None:
-    """A relative directory is resolved when the run opens."""
+    """A relative directory is resolved when the run opens, also if the body ends the run later."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "relative").mkdir()
-    (tmp_path / "elsewhere").mkdir()
-    flyte.init()
-    run = flyte.with_runcontext(mode="local", custom_context=dict(CONTEXT)).run(
-        leaving_the_directory, str(tmp_path / "elsewhere")
-    )
+    config: Any = wandb_config(mode=mode)
+    if given == "variable":
+        monkeypatch.setenv("WANDB_DIR", "out")
+    else:
+        config = {**config, **wandb_config(dir="out")}
+    run_id, *folders = run_locally(task, how, context={**CONTEXT, **config})
 
-    assert all(Path(each).is_relative_to(tmp_path / "relative") for each in run.outputs()[0])
-    assert not list((tmp_path / "elsewhere").iterdir())
+    assert {Path(folder).parents[2] for folder in folders} == {tmp_path / "out"}
+    assert all("before its task ended" in warning for warning in warnings(log))
+    if mode == "offline":
+        assert list(Path(folders[0]).parent.glob("*.wandb"))
+        return
+    run = wandb_devserver.run(f"local/e2e/{run_id}")
+    assert (run.state, [row["x"] for row in run.history]) == ("finished", ROWS)

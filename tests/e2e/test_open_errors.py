@@ -8,6 +8,7 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import flyte
@@ -339,6 +340,8 @@ def test_canary_finds_the_private_names(wandb_devserver: DevServer) -> None:
         run.config["x"] = 2
     sdk_private.allow_config_changes(run)
     run.config["x"] = 2
+    sdk_private.prepare_for_artifacts(run)
+    assert Path(sdk_private.staging_directory()).is_dir()
     run.log({"x": 1})
     run.finish()
 
