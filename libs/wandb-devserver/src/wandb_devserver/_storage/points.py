@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from wandb_devserver._json import Json, JsonObject
 
 Point: TypeAlias = "tuple[float, float, float]"
-"""Step, timestamp (seconds since the epoch, NaN where there is none) and value."""
+"""Step, timestamp (seconds since the epoch; NaN if the row has no timestamp) and value."""
 
 _PACKED = struct.Struct("<ddd")
 
