@@ -139,7 +139,7 @@ def test_artifacts_are_stored_when_wandb_goes_away(
 
 
 def test_working_directory_of_an_online_run_may_vanish(plane: ControlPlane, wandb_devserver: DevServer) -> None:
-    """A relative directory for local files is that of the time when the run was opened."""
+    """A relative directory for local files is resolved when the run opens."""
     run = plane.run("outages:moving", context=CONTEXT)
 
     delivered = run_of(run.root, wandb_devserver)
