@@ -243,7 +243,7 @@ def finish_run(run: Run, exit_code: int, *, verify_by: Connection | None = None)
 
 
 def _leave_deleted_directory(existing: str) -> None:
-    """Change the working directory if the body has deleted it: the SDK cannot finish a run without one, nor Flyte store."""
+    """Change the working directory if the body has deleted it: neither the SDK nor Flyte works without one."""
     try:
         os.getcwd()  # noqa: PTH109
     except FileNotFoundError:

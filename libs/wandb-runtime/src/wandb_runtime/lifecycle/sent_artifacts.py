@@ -124,7 +124,8 @@ class SentArtifacts:
         """
         if has_ended:
             concurrent.futures.wait([sent.response for sent in self._sent if sent.response], _FOR_RESPONSES)
-        return [LackingArtifact(sent.record, sent.links, sent.reason) for sent in list(self._sent) if not sent.is_stored]
+        lacking = [sent for sent in self._sent if not sent.is_stored]
+        return [LackingArtifact(sent.record, sent.links, sent.reason) for sent in lacking]
 
 
 _by_run: WeakKeyDictionary[Run, SentArtifacts] = WeakKeyDictionary()
