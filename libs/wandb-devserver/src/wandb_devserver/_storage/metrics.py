@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from wandb_devserver._json import loads_object
 from wandb_devserver._storage.points import extract, leaves, pack, packed_count, reduce
@@ -25,7 +25,8 @@ BLOCK_POINTS = 8
 _SUMMARIZED = ""
 
 
-class StoredBlock(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class StoredBlock:
     key: str
     block: int
     count: int
