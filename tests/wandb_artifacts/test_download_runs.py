@@ -72,8 +72,8 @@ def ids(result: RunsDownload) -> list[str]:
     return [run.run.id for run in result.runs]
 
 
-def test_runs_and_their_index(project: WandbBackend, tmp_path: Path) -> None:
-    """One folder a run, in the order of their creation, also when they come in several pages; no other project."""
+def test_project_has_one_folder_per_run_and_an_index(project: WandbBackend, tmp_path: Path) -> None:
+    """The order is that of creation, also over several pages; other projects are left out."""
     names = ["e", "d", "c", "b", "a"]
     given: dict[str, Any] = {"tags": ["x", "y"], "groupName": "g", "jobType": "train", "displayName": "Run"}
     for number, name in enumerate(names):
@@ -114,8 +114,8 @@ def test_runs_and_their_index(project: WandbBackend, tmp_path: Path) -> None:
     assert not verify_download(tmp_path / "to").stale
 
 
-def test_result_is_plain_data(project: WandbBackend, tmp_path: Path) -> None:
-    """It can be pickled and encoded; it has no lists of files, because a project may have millions."""
+def test_result_can_be_pickled_and_encoded(project: WandbBackend, tmp_path: Path) -> None:
+    """It has no lists of files, because a project may have millions."""
     project.run("a", files={"f": b"f"})
 
     result = download_runs(name_of(project), tmp_path / "to")
@@ -127,7 +127,7 @@ def test_result_is_plain_data(project: WandbBackend, tmp_path: Path) -> None:
 
 
 def test_second_call_sends_one_request_per_page(project: WandbBackend, tmp_path: Path) -> None:
-    """Runs that have ended and not changed cost nothing, also those with more files than a page of runs lists."""
+    """Ended and unchanged runs take no other request, even those with more files than a page of runs lists."""
     for number in range(5):
         project.run(f"r{number}", files={f"f{each}": b"f" for each in range(number)}, rows=[{"x": 1}])
     requests = Requests(project)
@@ -157,7 +157,7 @@ def test_thousand_runs_take_ten_requests(project: WandbBackend, tmp_path: Path) 
 
 @pytest.mark.parametrize("change", ["file", "file_beyond_the_page", "row", "summary", "tag", "local"])
 def test_changed_runs_are_downloaded_again(project: WandbBackend, tmp_path: Path, change: str) -> None:
-    """Whatever has changed, at W&B or in the folder, the next call brings the folder up to date."""
+    """The run may have changed at W&B or in the folder."""
     project.run("a", files={"f": b"1", "g": b"1", "h": b"1"}, rows=[{"x": 1}], summary={"x": 1})
     with use_options(pages=PageSizes(files_of_each=2)):
         download_runs(name_of(project), tmp_path)
@@ -188,7 +188,7 @@ def test_changed_runs_are_downloaded_again(project: WandbBackend, tmp_path: Path
     assert row["tags"] == (["new"] if change == "tag" else [])
 
 
-def test_other_options_fetch_what_is_missing(project: WandbBackend, tmp_path: Path) -> None:
+def test_other_options_fetch_missing_files(project: WandbBackend, tmp_path: Path) -> None:
     """A run is not skipped if an earlier call has left out files or the history."""
     project.run("a", files={"f": b"f", "g": b"g"}, rows=[{"x": 1}])
 
@@ -202,7 +202,7 @@ def test_other_options_fetch_what_is_missing(project: WandbBackend, tmp_path: Pa
     assert (tmp_path / "a/metrics_history.parquet").exists()
 
 
-def test_running_runs_are_fetched_anew(project: WandbBackend, tmp_path: Path) -> None:
+def test_running_runs_are_fetched_again(project: WandbBackend, tmp_path: Path) -> None:
     project.run("a", rows=[{"x": 1}], ends=False)
 
     first = download_runs(name_of(project), tmp_path)
@@ -233,7 +233,7 @@ SELECTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
 
 
 @pytest.mark.parametrize("selection", SELECTIONS)
-def test_selected_runs(project: WandbBackend, tmp_path: Path, selection: str) -> None:
+def test_selection_limits_the_runs(project: WandbBackend, tmp_path: Path, selection: str) -> None:
     options, expected = SELECTIONS[selection]
     project.run("a", tags=["x"], groupName="g", config=config(lr=0.1), summary={"loss": 0})
     project.run("b", tags=["x", "y"], jobType="eval", config=config(lr=0.2), summary={"loss": 1})
@@ -248,7 +248,7 @@ def test_selected_runs(project: WandbBackend, tmp_path: Path, selection: str) ->
 
 
 def test_runs_of_another_selection_stay(project: WandbBackend, tmp_path: Path) -> None:
-    """The index has the runs that match now; folders of others stay, and are verified as well."""
+    """The index has the runs that match now; folders of others stay, and are verified too."""
     project.run("a", tags=["x"])
     project.run("b", tags=["y"])
 
@@ -274,8 +274,8 @@ def test_dry_run_counts_and_downloads_nothing(project: WandbBackend, tmp_path: P
 
 
 @pytest.mark.parametrize("form", ["json", "parquet"])
-def test_no_runs_are_complete(project: WandbBackend, tmp_path: Path, form: Any) -> None:
-    """An empty project gives an empty index."""
+def test_empty_project_is_complete(project: WandbBackend, tmp_path: Path, form: Any) -> None:
+    """Its index is empty."""
     project.run("a")
     project.delete_run("a")
 
@@ -287,7 +287,7 @@ def test_no_runs_are_complete(project: WandbBackend, tmp_path: Path, form: Any) 
 
 
 def test_one_failing_file_does_not_stop_the_others(project: WandbBackend, tmp_path: Path) -> None:
-    """The error names the run and the file; the rest arrives, and is in the index; the next call brings what lacks."""
+    """The error names the run and the file; the next call fetches the missing file."""
     for name in ("a", "b"):
         project.run(name, files={"f": b"f", f"only-{name}": b"x"})
     project.server.faults.add(Fault("download", target="only-b", status=404, count=None))
@@ -307,8 +307,8 @@ def test_one_failing_file_does_not_stop_the_others(project: WandbBackend, tmp_pa
 
 
 @pytest.mark.parametrize("files", [{"f": b"f"}, {f"f{number}": b"f" for number in range(4)}, {}])
-def test_run_that_is_deleted_meanwhile(project: WandbBackend, tmp_path: Path, files: dict[str, bytes]) -> None:
-    """It is reported, and does not fail the rest."""
+def test_run_deleted_meanwhile_is_reported(project: WandbBackend, tmp_path: Path, files: dict[str, bytes]) -> None:
+    """The rest does not fail."""
     for name in ("a", "b", "c"):
         project.run(name, files={"f": b"f"} if name == "a" else files, rows=[{"x": 1}])
 
@@ -353,8 +353,8 @@ def test_pages_are_requested_while_runs_download(project: WandbBackend, tmp_path
     assert not (tmp_path / "r0/manifest.json").exists()
 
 
-def test_interrupted_download_goes_on(project: WandbBackend, tmp_path: Path) -> None:
-    """The next call fetches only what is not complete."""
+def test_interrupted_download_is_resumed(project: WandbBackend, tmp_path: Path) -> None:
+    """The next call fetches only incomplete runs."""
     for number in range(4):
         project.run(f"r{number}", files={f"f{number}": b"f"}, rows=[{"x": 1}])
 
@@ -375,7 +375,7 @@ def test_interrupted_download_goes_on(project: WandbBackend, tmp_path: Path) -> 
     assert (result.matched, requests.made()[1]) == (4, 1)
 
 
-def test_deadline_keeps_what_is_there(project: WandbBackend, tmp_path: Path) -> None:
+def test_deadline_keeps_downloaded_files(project: WandbBackend, tmp_path: Path) -> None:
     project.run("a", files={"f": b"f"})
     project.server.faults.add(Fault("download", target="f", delay=60.0))
 
@@ -387,7 +387,7 @@ def test_deadline_keeps_what_is_there(project: WandbBackend, tmp_path: Path) -> 
 
 
 def test_rate_limit_fails_nothing(project: WandbBackend, tmp_path: Path) -> None:
-    """A request is repeated as long as W&B serves others: with three requests in eight refused, far more than once."""
+    """A request is repeated as long as W&B serves others: three requests in eight are refused here."""
     for number in range(8):
         project.run(f"r{number}", files={"f": b"f", "g": b"g"}, rows=[{"x": 1}])
     refusal = Fault("download", status=429, headers={"Retry-After": "0"}, count=40)
@@ -400,7 +400,7 @@ def test_rate_limit_fails_nothing(project: WandbBackend, tmp_path: Path) -> None
 
 
 def test_ids_that_differ_in_case_have_two_folders(project: WandbBackend, tmp_path: Path) -> None:
-    """Also on file systems that ignore case, and whichever of them match."""
+    """The folders differ on file systems that ignore case too."""
     for name in ("Abc", "abc"):
         project.run(name, files={"f": name.encode()}, tags=[name])
 
@@ -427,7 +427,7 @@ def test_own_files_of_the_user_are_preserved(project: WandbBackend, tmp_path: Pa
     assert [other.preserved for other in others] == [(), (), ()]
 
 
-def test_remote_destination(project: WandbBackend) -> None:
+def test_runs_are_downloaded_to_a_remote_destination(project: WandbBackend) -> None:
     project.run("a", files={"f": b"f"})
     memory = fsspec.filesystem("memory")
 
@@ -486,7 +486,7 @@ def test_filters_that_the_server_refuses_are_quoted(project: WandbBackend, tmp_p
     assert not (tmp_path / "to").exists()
 
 
-def test_unknown_project(project: WandbBackend, tmp_path: Path) -> None:
+def test_unknown_project_raises(project: WandbBackend, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="project local/nosuch: not found"):
         download_runs("local/nosuch", tmp_path / "to")
 
@@ -516,8 +516,8 @@ def test_destination_that_holds_something_else_is_refused(
     assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
-def test_progress_adds_up(project: WandbBackend, tmp_path: Path) -> None:
-    """At the end everything that is known is done; the same on a call that fetches nothing."""
+def test_progress_counts_end_complete(project: WandbBackend, tmp_path: Path) -> None:
+    """All known files and bytes are done; the same on a call that fetches nothing."""
     for name in ("a", "b"):
         project.run(name, files={"f": b"12345"}, rows=[{"x": 1}])
     for _ in range(2):

@@ -289,7 +289,7 @@ def test_exports_without_pyarrow_are_refused_at_start(server: DevServer, monkeyp
         server.export_history("local/p/r")
 
 
-def test_stored_text_is_what_pages_give(exporter: RawClient) -> None:
+def test_exported_text_equals_that_of_pages(exporter: RawClient) -> None:
     """Exports and pages are two views of the same rows."""
     rows = [{"a": step / 3, "b": {"c": [step]}} for step in range(5)]
     stream(exporter, "both", rows, ends=True)

@@ -59,7 +59,7 @@ def test_value_at_the_limit_is_accepted(arguments: dict[str, Any]) -> None:
     wandb_config(**arguments)
 
 
-def test_long_default_is_cut_with_a_suffix_that_tells_it_apart() -> None:
+def test_long_default_is_truncated_with_a_unique_suffix() -> None:
     """The same for the same name, within W&B's limit."""
     one, other = (shorten("job_type", f"{'a' * 80}{end}") for end in ("x", "y"))
 

@@ -97,7 +97,7 @@ def test_organizations_and_teams_are_created_on_the_server_of_their_user(gateway
     assert found == ["org-a", f"{second}-org"]
 
 
-def test_later_users_are_known_to_the_servers_of_earlier_ones(gateway: Gateway) -> None:
+def test_new_users_are_added_to_existing_servers(gateway: Gateway) -> None:
     first, second = (gateway.add_user() for _ in range(2))
 
     document = f'query SearchUsers {{ users(query: "{second}") {{ edges {{ node {{ username }} }} }} }}'
