@@ -16,7 +16,7 @@ from wandb_artifacts._errors import (
     DestinationError,
     InvalidValueError,
     NotFoundError,
-    ServerAnswerError,
+    ServerResponseError,
     ServerUnavailableError,
 )
 
@@ -65,7 +65,7 @@ _CODES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Exit], ...] =
     (InvalidValueError, Exit.USAGE),
     ((AuthenticationError, AccessDeniedError), Exit.ACCESS),
     (NotFoundError, Exit.NOT_FOUND),
-    ((ServerUnavailableError, ServerAnswerError, DeadlineError), Exit.SERVER),
+    ((ServerUnavailableError, ServerResponseError, DeadlineError), Exit.SERVER),
     (DestinationError, Exit.DESTINATION),
 )
 
