@@ -16,7 +16,7 @@ _SLOW_FIXTURES = {"chromium", "scripts"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that start processes of Flyte, W&B or a browser: `-m "not slow"` leaves them out."""
+    """Mark the tests that start processes of Flyte, W&B or a browser as slow, as some modules mark theirs."""
     for item in items:
         folder = item.path.relative_to(_TESTS).parts[0]
         if folder in _SLOW_FOLDERS or _SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ())):

@@ -180,7 +180,7 @@ def layouts(draw: st.DrawFn) -> list[int]:
     return steps
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None)
 @given(
     steps=layouts(),
     ahead=st.integers(1, 9),
@@ -206,7 +206,7 @@ def test_pages_of_long_rows_are_small() -> None:
     assert source.requests[0][1] <= 20
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=settings().max_examples // 2)
 @given(steps=layouts(), line_count=st.integers(0, 10_000))
 def test_wrong_count_loses_no_row(steps: list[int], line_count: int) -> None:
     source = Source(steps, line_count=line_count)
@@ -598,7 +598,7 @@ def broken(draw: st.DrawFn) -> str:
     return text
 
 
-@settings(max_examples=500, deadline=None)
+@settings(deadline=None, max_examples=5 * settings().max_examples)
 @given(rows=st.lists(broken(), min_size=1, max_size=3))
 def test_strict_rows_accepts_what_a_json_parser_accepts(rows: list[str]) -> None:
     if not all(map(accepts, rows)):

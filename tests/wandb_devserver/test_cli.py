@@ -17,6 +17,8 @@ from tests.support import loopback
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 COMMAND = [sys.executable, "-m", "wandb_devserver"]
 
 

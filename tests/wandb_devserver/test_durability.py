@@ -9,6 +9,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
 from wandb_devserver import DevServer
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 from tests.support import loopback
 from tests.wandb_devserver.support import RawClient, Scripts
 from tests.wandb_devserver.test_files import upload_url
+
+pytestmark = pytest.mark.slow
 
 
 def start_command(data_dir: Path, port: int) -> subprocess.Popen[str]:

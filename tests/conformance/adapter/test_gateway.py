@@ -20,6 +20,8 @@ from tests.support import loopback
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.slow
+
 GATEWAY = Path(__file__).parents[3] / "scripts" / "conformance" / "gateway.py"
 VIEWER = "query Viewer { viewer { entity } }"
 

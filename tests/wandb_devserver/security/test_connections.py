@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from wandb_devserver import DevServer
 
+pytestmark = pytest.mark.slow
+
 HALF_A_HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
 QUERY = b'{"query": "{ viewer { entity } }"}'
 

@@ -207,7 +207,7 @@ ROUTES = [
 ]  # fmt: skip
 
 
-@settings(FUZZ, max_examples=100)
+@settings(FUZZ, max_examples=settings().max_examples)
 @given(
     route=st.sampled_from(ROUTES),
     names=st.lists(texts, min_size=4, max_size=4),
@@ -230,7 +230,7 @@ def test_fuzzed_request_causes_no_5xx(
         check(sender.request(method, path, content=body, headers={"Content-Type": "application/json", **headers}))
 
 
-@settings(FUZZ, max_examples=100)
+@settings(FUZZ, max_examples=settings().max_examples)
 @given(
     st.fixed_dictionaries(
         {},
