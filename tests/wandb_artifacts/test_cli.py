@@ -169,7 +169,7 @@ def test_every_error_has_an_exit_code() -> None:
         "AccessDeniedError": 3,
         "NotFoundError": 4,
         "ServerUnavailableError": 5,
-        "ServerResponseError": 5,
+        "ServerAnswerError": 5,
         "DeadlineError": 5,
         "DestinationError": 6,
         "IncompleteDownloadError": 1,

@@ -14,7 +14,7 @@ from wandb_artifacts import (
     AuthenticationError,
     NotFoundError,
     RunRef,
-    ServerResponseError,
+    ServerAnswerError,
     ServerUnavailableError,
 )
 from wandb_artifacts._client import queries
@@ -77,7 +77,7 @@ def test_transient_errors_are_retried(backend: WandbBackend, status: int) -> Non
 
 @pytest.mark.parametrize(
     ("status", "expected"),
-    [(401, AuthenticationError), (403, AccessDeniedError), (404, NotFoundError), (400, ServerResponseError)],
+    [(401, AuthenticationError), (403, AccessDeniedError), (404, NotFoundError), (400, ServerAnswerError)],
 )
 def test_permanent_errors_are_raised_at_once(backend: WandbBackend, status: int, expected: type[Exception]) -> None:
     fault = backend.server.faults.add(Fault("graphql", status=status, count=None))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from aiohttp import web
-from wandb_artifacts import AuthenticationError, ServerResponseError, download_run
+from wandb_artifacts import AuthenticationError, ServerAnswerError, download_run
 from wandb_artifacts._client import identity_token
 from wandb_artifacts.client import Client, Connection, find_credentials, has_credentials
 
@@ -243,7 +243,7 @@ def test_missing_identity_token_file_is_named(tokens: TokenBackend, home: Path) 
 
 
 def test_downloads_authenticate_with_the_access_token(tokens: TokenBackend, tmp_path: Path) -> None:
-    with pytest.raises(ServerResponseError):
+    with pytest.raises(ServerAnswerError):
         download_run("team/p/r", tmp_path / "to")
 
     assert tokens.authorizations == ["Bearer access0"]

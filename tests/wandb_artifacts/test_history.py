@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from wandb_artifacts import InvalidValueError, ServerResponseError
+from wandb_artifacts import InvalidValueError, ServerAnswerError
 from wandb_artifacts._client.bodies import ResponseTooLargeError
 from wandb_artifacts._client.options import use_options
 from wandb_artifacts._history.export import IncompleteHistoryError, check_format, export_history, history_file
@@ -277,7 +277,7 @@ def test_unrequested_rows_are_refused(rows: list[str], reason: str) -> None:
     async def page(*_: int) -> list[str]:
         return rows
 
-    with pytest.raises(ServerResponseError, match=reason):
+    with pytest.raises(ServerAnswerError, match=reason):
         export_of(HistorySource(4, None, 10, page))
 
 
@@ -316,7 +316,7 @@ def test_server_that_ignores_ranges_is_refused() -> None:
         async def page(self, first: int, end: int, samples: int) -> list[str]:
             return await super().page(min(first, 0), max(end, 5_000), samples)
 
-    with pytest.raises(ServerResponseError, match="in a page of the steps"):
+    with pytest.raises(ServerAnswerError, match="in a page of the steps"):
         export_of(Same(list(range(5_000))).pages)
 
 
@@ -391,7 +391,7 @@ def test_failed_page_ends_the_scan_after_earlier_pages() -> None:
         async def page(self, first: int, end: int, samples: int) -> list[str]:
             if first > 10_000:
                 msg = "no more"
-                raise ServerResponseError(msg)
+                raise ServerAnswerError(msg)
             return await super().page(first, end, samples)
 
     source, seen = Broken(list(range(50_000))), Counter[str]()
@@ -401,7 +401,7 @@ def test_failed_page_ends_the_scan_after_earlier_pages() -> None:
             async for page in pages:
                 seen.update(page)
 
-    with pytest.raises(ServerResponseError, match="no more"):
+    with pytest.raises(ServerAnswerError, match="no more"):
         asyncio.run(read_all())
     assert list(seen) == source.expected[: len(seen)]
     assert len(seen) > 2_000
@@ -520,7 +520,7 @@ def test_non_finite_numbers_become_null(given: str, expected: str) -> None:
     ],
 )
 def test_row_that_is_not_an_object_raises(row: Any) -> None:
-    with pytest.raises(ServerResponseError, match="not a JSON object"):
+    with pytest.raises(ServerAnswerError, match="not a JSON object"):
         strict_rows(['{"a": 1}', row])
 
 
@@ -573,7 +573,7 @@ def test_invalid_row_is_named_by_its_number(row: str, form: HistoryFormat) -> No
     async def page(*_: int) -> list[str]:
         return ['{"_step": 0}', '{"_step": 1, "a": NaN}', row]
 
-    with pytest.raises(ServerResponseError, match=r"^row 3 of the history is not a JSON object$"):
+    with pytest.raises(ServerAnswerError, match=r"^row 3 of the history is not a JSON object$"):
         asyncio.run(export_history(HistorySource(4, None, 10, page), Memory(), form, ahead=1))
 
 
@@ -602,7 +602,7 @@ def broken(draw: st.DrawFn) -> str:
 @given(rows=st.lists(broken(), min_size=1, max_size=3))
 def test_strict_rows_accepts_what_a_json_parser_accepts(rows: list[str]) -> None:
     if not all(map(accepts, rows)):
-        with pytest.raises(ServerResponseError):
+        with pytest.raises(ServerAnswerError):
             strict_rows(rows)
         return
     found = strict_rows(rows)

@@ -10,7 +10,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import pytest
-from wandb_artifacts import DownloadError, IncompleteDownloadError, ServerResponseError, download_run
+from wandb_artifacts import DownloadError, IncompleteDownloadError, ServerAnswerError, download_run
 from wandb_artifacts._client.options import RetryPolicy, use_options
 from wandb_artifacts._client.redaction import Redactor, basic_authorization
 from wandb_artifacts.filesystem import WandbFileSystem
@@ -53,7 +53,7 @@ def test_response_is_read_up_to_a_limit(server: HostileServer, tmp_path: Path) -
     sent = SimpleQueue[int]()
     server.respond_raw = lambda handler: sent.put(stream(handler, endless()))
 
-    with pytest.raises(ServerResponseError, match=f"^run {PATH}: the response is larger than 64 MB"):
+    with pytest.raises(ServerAnswerError, match=f"^run {PATH}: the response is larger than 64 MB"):
         download_run(PATH, tmp_path)
 
     assert sent.get(timeout=30) <= 64 * MB + BUFFERS
@@ -63,7 +63,7 @@ def test_response_is_decompressed_up_to_a_limit(server: HostileServer, tmp_path:
     bomb = gzip.compress(b" " * (200 * MB), 1)
     server.respond_raw = lambda handler: stream(handler, [bomb], Content_Encoding="gzip")
 
-    with pytest.raises(ServerResponseError, match=f"^run {PATH}: the response is larger than 64 MB"):
+    with pytest.raises(ServerAnswerError, match=f"^run {PATH}: the response is larger than 64 MB"):
         download_run(PATH, tmp_path)
 
 
@@ -71,7 +71,7 @@ def test_response_is_decompressed_up_to_a_limit(server: HostileServer, tmp_path:
 def test_other_compressions_are_refused(server: HostileServer, tmp_path: Path, encoding: str) -> None:
     server.respond_raw = lambda handler: stream(handler, [b"x"], Content_Encoding=encoding)
 
-    with pytest.raises(ServerResponseError, match="compressed"):
+    with pytest.raises(ServerAnswerError, match="compressed"):
         download_run(PATH, tmp_path)
 
 

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from wandb_artifacts import NotFoundError, ServerResponseError
+from wandb_artifacts import NotFoundError, ServerAnswerError
 from wandb_artifacts._client.bodies import ResponseTooLargeError
 from wandb_artifacts._client.pages import Fitting, Node, Page, iterate_pages, read_page
 
@@ -47,7 +47,7 @@ def test_valid_page_has_the_next_cursor(connection: Mapping[str, Any], expected:
     ],
 )
 def test_invalid_page_raises(connection: object, reason: str) -> None:
-    with pytest.raises(ServerResponseError, match=rf"^it: W&B returned an invalid .*{reason}"):
+    with pytest.raises(ServerAnswerError, match=rf"^it: W&B returned an invalid .*{reason}"):
         read_page(connection, "it")
 
 
@@ -76,7 +76,7 @@ def test_all_pages_are_requested_in_order() -> None:
     "cursors", [{None: "a", "a": "a"}, {None: "a", "a": "b", "b": "a"}], ids=["same cursor", "alternating cursors"]
 )
 def test_stalled_pagination_raises(cursors: Mapping[str | None, str | None]) -> None:
-    with pytest.raises(ServerResponseError, match="pagination stalled"):
+    with pytest.raises(ServerAnswerError, match="pagination stalled"):
         walk(cursors)
 
 
@@ -93,7 +93,7 @@ def test_announced_page_must_exist(second: Page[Node] | Exception) -> None:
         async for _ in iterate_pages(fetch, what="it"):
             pass
 
-    with pytest.raises(ServerResponseError, match=r"^it: W&B returned an invalid list: W&B announced another page"):
+    with pytest.raises(ServerAnswerError, match=r"^it: W&B returned an invalid list: W&B announced another page"):
         asyncio.run(collect())
 
 

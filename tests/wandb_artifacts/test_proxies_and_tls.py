@@ -10,7 +10,7 @@ import fsspec
 import pytest
 import trustme
 from fsspec.asyn import sync
-from wandb_artifacts import InvalidValueError, ServerResponseError, ServerUnavailableError, download_run, download_sweep
+from wandb_artifacts import InvalidValueError, ServerAnswerError, ServerUnavailableError, download_run, download_sweep
 from wandb_artifacts._client.options import RetryPolicy, use_options
 from wandb_artifacts.client import Client, Connection, use_connection
 
@@ -126,10 +126,7 @@ def test_proxy_credentials_are_sent_to_the_proxy_only(backend: WandbBackend, tmp
             with use_connection(connection):
                 download_run(run, tmp_path / str(index))
 
-        with (
-            use_connection(Connection(http_proxy=proxy.url)),
-            pytest.raises(ServerResponseError, match="407") as caught,
-        ):
+        with use_connection(Connection(http_proxy=proxy.url)), pytest.raises(ServerAnswerError, match="407") as caught:
             Client().default_entity()
     assert caught.value.status == 407
 
@@ -176,7 +173,7 @@ def test_extra_headers_are_not_sent_to_a_server_from_a_url(
 def test_extra_headers_are_redacted_in_errors(backend: WandbBackend) -> None:
     client = Client(Connection(backend.server.url, headers={"X-Team": "hidden-header"}))
 
-    with pytest.raises(ServerResponseError) as caught:
+    with pytest.raises(ServerAnswerError) as caught:
         client.execute("query { hidden-header }", {}, what="it")
 
     assert "hidden-header" not in str(caught.value)
@@ -236,7 +233,7 @@ def test_private_certificate_can_be_trusted(
 def test_untrusted_certificate_is_a_permanent_error(
     backend: WandbBackend, secure: SignedUrlProxy, tmp_path: Path
 ) -> None:
-    with pytest.raises(ServerResponseError, match=r"certificate of 127\.0\.0\.1 is not trusted; set SSL_CERT_FILE"):
+    with pytest.raises(ServerAnswerError, match=r"certificate of 127\.0\.0\.1 is not trusted; set SSL_CERT_FILE"):
         download_run(backend.run(), tmp_path)
 
 

@@ -16,7 +16,7 @@ from wandb_artifacts import (
     InvalidValueError,
     NotFoundError,
     RunRef,
-    ServerResponseError,
+    ServerAnswerError,
     download_run,
     download_sweep,
     verify_download,
@@ -169,14 +169,14 @@ def test_malformed_responses_raise_only_errors_of_this_package(
 def test_invalid_bodies_are_refused(server: HostileServer, tmp_path: Path, body: bytes) -> None:
     server.respond = lambda _, __: body
 
-    with pytest.raises(ServerResponseError, match=rf"^run {PATH}: "):
+    with pytest.raises(ServerAnswerError, match=rf"^run {PATH}: "):
         download_run(PATH, tmp_path)
 
 
 def test_errors_name_the_field_and_not_its_value(server: HostileServer, tmp_path: Path) -> None:
     server.documents["Run"]["project"]["run"]["files"]["edges"][0]["node"]["sizeBytes"] = "hidden"
 
-    with pytest.raises(ServerResponseError, match=r"edges\[0\]\.node\.sizeBytes: expected") as caught:
+    with pytest.raises(ServerAnswerError, match=r"edges\[0\]\.node\.sizeBytes: expected") as caught:
         download_run(PATH, tmp_path)
 
     assert "hidden" not in str(caught.value)
@@ -257,7 +257,7 @@ def test_inconsistent_pagination_is_refused(server: HostileServer, tmp_path: Pat
         calls.pop()  # An unknown entity.
     for index, (respond, work) in enumerate(calls):
         server.respond = respond(copy.deepcopy(pages))
-        with pytest.raises((ServerResponseError, IncompleteDownloadError), match="invalid"):
+        with pytest.raises((ServerAnswerError, IncompleteDownloadError), match="invalid"):
             asyncio.run(work(tmp_path / str(index)))  # type: ignore[arg-type]
 
 

@@ -17,7 +17,7 @@ from wandb_artifacts._errors import (
     DownloadError,
     InvalidValueError,
     NotFoundError,
-    ServerResponseError,
+    ServerAnswerError,
     ServerUnavailableError,
     WandbPluginError,
 )
@@ -60,7 +60,7 @@ __all__ = [
     "RunDownload",
     "RunRef",
     "RunsDownload",
-    "ServerResponseError",
+    "ServerAnswerError",
     "ServerUnavailableError",
     "SweepDownload",
     "SweepRef",

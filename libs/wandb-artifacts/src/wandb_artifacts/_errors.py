@@ -6,7 +6,7 @@ WandbPluginError
     ├── AuthenticationError, AccessDeniedError (PermissionError)   401, 403
     ├── NotFoundError (LookupError)                                404
     ├── ServerUnavailableError (ConnectionError)                   408, 425, 429, 5xx, no connection
-    ├── ServerResponseError                                          an invalid response, other refusals
+    ├── ServerAnswerError                                          an invalid response, other refusals
     ├── DeadlineError (TimeoutError)
     ├── DestinationError (OSError)
     └── IncompleteDownloadError
@@ -68,7 +68,7 @@ class ServerUnavailableError(DownloadError, ConnectionError):
     """W&B is unreachable, or every retry failed with a transient error (408, 425, 429, 5xx)."""
 
 
-class ServerResponseError(DownloadError):
+class ServerAnswerError(DownloadError):
     """W&B returned an invalid response, or refused the request for another reason."""
 
 

@@ -22,7 +22,7 @@ from wandb_artifacts._errors import (
     AuthenticationError,
     DownloadError,
     NotFoundError,
-    ServerResponseError,
+    ServerAnswerError,
 )
 from wandb_artifacts._refs import RunRef
 
@@ -52,7 +52,7 @@ _STATUSES: tuple[tuple[type[DownloadError], int], ...] = (
     (AuthenticationError, 401),
     (AccessDeniedError, 403),
     (NotFoundError, 404),
-    (ServerResponseError, 200),
+    (ServerAnswerError, 200),
 )
 
 
@@ -134,7 +134,7 @@ class Client:
             AccessDeniedError: The API key has no access.
             NotFoundError: W&B reports that it was not found.
             ServerUnavailableError: There was no response in time, or only transient errors.
-            ServerResponseError: W&B refused the request, or the response is invalid.
+            ServerAnswerError: W&B refused the request, or the response is invalid.
         """
         return run_sync(
             self.execute_async(document, variables, what=what, timeout=timeout, is_repeatable=is_repeatable)
@@ -180,8 +180,8 @@ class Client:
             timeout: Seconds per page, retries included; None for the client's timeout.
 
         Raises:
-            DownloadError: See `execute`; NotFoundError also for a field of `path` that is null. ServerResponseError
-                also for pages that are null or have null items, and for cursors that are missing or repeated.
+            DownloadError: See `execute`; NotFoundError also for a field of `path` that is null. ServerAnswerError also
+                for pages that are null or have null items, and for cursors that are missing or repeated.
         """
         from wandb_artifacts._client.pages import Cursors, fetch_page
 

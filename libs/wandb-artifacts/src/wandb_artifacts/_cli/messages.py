@@ -16,7 +16,7 @@ from wandb_artifacts._errors import (
     DestinationError,
     InvalidValueError,
     NotFoundError,
-    ServerResponseError,
+    ServerAnswerError,
     ServerUnavailableError,
 )
 
@@ -65,7 +65,7 @@ _CODES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Exit], ...] =
     (InvalidValueError, Exit.USAGE),
     ((AuthenticationError, AccessDeniedError), Exit.ACCESS),
     (NotFoundError, Exit.NOT_FOUND),
-    ((ServerUnavailableError, ServerResponseError, DeadlineError), Exit.SERVER),
+    ((ServerUnavailableError, ServerAnswerError, DeadlineError), Exit.SERVER),
     (DestinationError, Exit.DESTINATION),
 )
 

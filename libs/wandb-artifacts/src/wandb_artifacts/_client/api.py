@@ -16,7 +16,7 @@ from wandb_artifacts._client.options import ClientOptions, current_options
 from wandb_artifacts._client.pages import Fitting, Page, iterate_pages, to_page
 from wandb_artifacts._client.responses import OfProject, OfRun, invalid, read, read_json
 from wandb_artifacts._client.retry import Retrier
-from wandb_artifacts._errors import DownloadError, InvalidValueError, NotFoundError, ServerResponseError
+from wandb_artifacts._errors import DownloadError, InvalidValueError, NotFoundError, ServerAnswerError
 from wandb_artifacts._project_refs import ProjectRef
 from wandb_artifacts._refs import RunRef, SweepRef
 
@@ -92,7 +92,7 @@ class Api:
     """A session with one W&B server, for one event loop. Retries transient failures.
 
     Its methods raise AuthenticationError, AccessDeniedError, NotFoundError, ServerUnavailableError and
-    ServerResponseError.
+    ServerAnswerError.
     """
 
     def __init__(self, http: Http, options: ClientOptions | None = None) -> None:
@@ -285,7 +285,7 @@ class Api:
         try:
             variables = _variables(ref, run=ref.id)
             run = await self._run(shape, queries.HISTORY_EXPORTS, what, variables, retries=retries)
-        except ServerResponseError as error:
+        except ServerAnswerError as error:
             if "parquetHistory" not in str(error):
                 raise
             self._has_exports = False
@@ -315,7 +315,7 @@ class Api:
         shape, fitting = OfRun[responses.RunConsole], Fitting(self._pages.lines)
         try:
             first = await fetch(None)
-        except ServerResponseError as error:
+        except ServerAnswerError as error:
             if "useImprovedPagination" not in str(error):
                 raise
             # A server older than 0.77, which cannot return pages from the start.

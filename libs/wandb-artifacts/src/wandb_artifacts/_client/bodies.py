@@ -6,7 +6,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from wandb_artifacts._client.retry import TransientError
-from wandb_artifacts._errors import ServerResponseError
+from wandb_artifacts._errors import ServerAnswerError
 
 if TYPE_CHECKING:
     import aiohttp
@@ -17,7 +17,7 @@ ACCEPTED_ENCODING = "gzip"
 _GZIP = 16 + zlib.MAX_WBITS
 
 
-class ResponseTooLargeError(ServerResponseError):
+class ResponseTooLargeError(ServerAnswerError):
     """A response is larger than the limit. One with fewer items may not be."""
 
 
@@ -26,13 +26,13 @@ async def read_response(response: aiohttp.ClientResponse, what: str, *, limit: i
 
     Raises:
         ResponseTooLargeError: It is larger than the limit.
-        ServerResponseError: It is compressed in an unknown way.
+        ServerAnswerError: It is compressed in an unknown way.
         TransientError: It broke off.
     """
     encoding = response.headers.get("Content-Encoding", "identity").lower()
     if encoding not in ("identity", ACCEPTED_ENCODING):
         msg = f"{what}: the response is compressed as {encoding[:20]!r}, which was not requested"
-        raise ServerResponseError(msg)
+        raise ServerAnswerError(msg)
     inflate = zlib.decompressobj(_GZIP) if encoding == ACCEPTED_ENCODING else None
     found = bytearray()
     async for piece in response.content.iter_any():

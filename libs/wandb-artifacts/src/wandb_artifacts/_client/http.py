@@ -25,7 +25,7 @@ from wandb_artifacts._errors import (
     AuthenticationError,
     DownloadError,
     NotFoundError,
-    ServerResponseError,
+    ServerAnswerError,
 )
 from wandb_artifacts._refs import app_url
 from wandb_artifacts._version import __version__
@@ -38,7 +38,7 @@ _AGENT = f"wandb-artifacts/{__version__}"
 _BUFFER = 1024 * 1024
 
 
-class RequestRefusedError(ServerResponseError):
+class RequestRefusedError(ServerAnswerError):
     """W&B refused the contents of a request."""
 
 
@@ -263,17 +263,17 @@ class Http:
             if is_transient_status(error.status):
                 raise _transient(error.status, None, who="the proxy", may_be_applied=False) from None
             msg = f"{what}: the proxy refused the connection ({error.status}); check its URL and credentials"
-            raise _with_status(ServerResponseError(msg), error.status) from None
+            raise _with_status(ServerAnswerError(msg), error.status) from None
         except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as error:
             reason = f"the TLS certificate of {error.host} is not trusted"
             msg = f"{what}: {reason}; set SSL_CERT_FILE to the certificate of its authority"
-            raise ServerResponseError(msg) from None
+            raise ServerAnswerError(msg) from None
         except aiohttp.InvalidURL:
             msg = f"{what}: W&B returned a file URL that is not valid for http or https"
-            raise ServerResponseError(msg) from None
+            raise ServerAnswerError(msg) from None
         except aiohttp.TooManyRedirects:
             msg = f"{what}: too many redirects"
-            raise ServerResponseError(msg) from None
+            raise ServerAnswerError(msg) from None
         except (TimeoutError, asyncio.TimeoutError):  # the same from Python 3.11 on
             msg = "no response in time"
             raise TransientError(msg, is_outage=True) from None
@@ -307,7 +307,7 @@ def error_for(status: int, what: str, detail: str = "") -> DownloadError:
         404: "not found at W&B",
     }
     hint = hints.get(status, f"W&B responded with {status}")
-    error = _ERRORS.get(status, ServerResponseError)(f"{what}: {hint}{f' ({detail})' if detail else ''}")
+    error = _ERRORS.get(status, ServerAnswerError)(f"{what}: {hint}{f' ({detail})' if detail else ''}")
     return _with_status(error, status)
 
 

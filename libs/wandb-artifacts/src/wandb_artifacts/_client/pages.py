@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from wandb_artifacts._client.bodies import ResponseTooLargeError
 from wandb_artifacts._client.responses import PagedList, read
-from wandb_artifacts._errors import NotFoundError, ServerResponseError
+from wandb_artifacts._errors import NotFoundError, ServerAnswerError
 
 N = TypeVar("N")
 T = TypeVar("T")
@@ -35,7 +35,7 @@ def to_page(found: PagedList[N], what: str) -> Page[N]:
         what: What is listed, for errors.
 
     Raises:
-        ServerResponseError: It is unknown where the list continues, or the page is empty although the list continues.
+        ServerAnswerError: It is unknown where the list continues, or the page is empty although the list continues.
     """
     nodes = [edge.node for edge in found.edges]
     if not found.page_info.has_next_page:
@@ -64,7 +64,7 @@ async def iterate_pages(
         first: The first page, if it has been fetched already.
 
     Raises:
-        ServerResponseError: The list does not end as W&B announced it; see `fetch_page` and `Cursors`.
+        ServerAnswerError: The list does not end as W&B announced it; see `fetch_page` and `Cursors`.
     """
     page, cursors = first or await fetch(None), Cursors(what)
     while True:
@@ -79,7 +79,7 @@ async def fetch_page(fetch: Callable[[str | None], Awaitable[Page[N]]], cursor: 
     """Fetch a page that W&B has announced.
 
     Raises:
-        ServerResponseError: It does not exist.
+        ServerAnswerError: It does not exist.
     """
     try:
         return await fetch(cursor)
@@ -128,7 +128,7 @@ class Cursors:
         """Return the cursor of the page after this one; None after the last.
 
         Raises:
-            ServerResponseError: W&B has returned the cursor before, or announced this page and left it empty.
+            ServerAnswerError: W&B has returned the cursor before, or announced this page and left it empty.
         """
         if self._seen and not page.nodes:
             raise _invalid(self._what, "W&B announced another page, and returned an empty one")
@@ -139,5 +139,5 @@ class Cursors:
         return page.next_cursor
 
 
-def _invalid(what: str, reason: str) -> ServerResponseError:
-    return ServerResponseError(f"{what}: W&B returned an invalid list: {reason}")
+def _invalid(what: str, reason: str) -> ServerAnswerError:
+    return ServerAnswerError(f"{what}: W&B returned an invalid list: {reason}")

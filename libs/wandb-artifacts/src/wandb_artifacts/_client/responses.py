@@ -16,7 +16,7 @@ from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from wandb_artifacts._errors import ServerResponseError
+from wandb_artifacts._errors import ServerAnswerError
 
 T = TypeVar("T")
 N = TypeVar("N")
@@ -214,7 +214,7 @@ def read(kind: type[T], value: object, what: str) -> T:
         what: What was requested, for the error.
 
     Raises:
-        ServerResponseError: The response has another shape; the error names the field, not its value.
+        ServerAnswerError: The response has another shape; the error names the field, not its value.
     """
     try:
         return msgspec.convert(value, kind)
@@ -229,7 +229,7 @@ def read_json(kind: type[T], text: str | bytes, what: str) -> T:
     """Decode JSON, as `read` does.
 
     Raises:
-        ServerResponseError: It is not JSON, is nested too deeply, or has another shape.
+        ServerAnswerError: It is not JSON, is nested too deeply, or has another shape.
     """
     try:
         value = json.loads(text)
@@ -237,7 +237,7 @@ def read_json(kind: type[T], text: str | bytes, what: str) -> T:
         raise invalid(what, "it is nested too deeply") from None
     except ValueError:
         msg = f"{what}: the response is not W&B's; check WANDB_BASE_URL"
-        raise ServerResponseError(msg) from None
+        raise ServerAnswerError(msg) from None
     return read(kind, value, what)
 
 
@@ -245,7 +245,7 @@ def read_config(text: str | None, what: str) -> dict[str, Any]:
     """Decode W&B's form of a config, `{"key": {"value": ..., "desc": ...}}`, without W&B's own entry `_wandb`.
 
     Raises:
-        ServerResponseError: It is not a JSON object.
+        ServerAnswerError: It is not a JSON object.
     """
     try:
         found = json.loads(text or "{}")
@@ -257,9 +257,9 @@ def read_config(text: str | None, what: str) -> dict[str, Any]:
     return {key: value for key, value in items if key != "_wandb"}
 
 
-def invalid(what: str, reason: str) -> ServerResponseError:
+def invalid(what: str, reason: str) -> ServerAnswerError:
     """Return the error for a response of the wrong shape."""
-    return ServerResponseError(f"{what}: W&B returned an invalid response: {reason}")
+    return ServerAnswerError(f"{what}: W&B returned an invalid response: {reason}")
 
 
 def _reason(error: Exception) -> str:

@@ -63,7 +63,7 @@ async def download_run(
         AccessDeniedError: The API key has no access.
         NotFoundError: W&B has no such run.
         ServerUnavailableError: W&B is unreachable.
-        ServerResponseError: W&B returned an invalid response, or refused the request.
+        ServerAnswerError: W&B returned an invalid response, or refused the request.
         IncompleteDownloadError: Files are missing; its `result` lists what is there and what is not.
         DeadlineError: The deadline has passed.
         DestinationError: The destination is not writable.
@@ -124,7 +124,7 @@ async def download_sweep(
         AccessDeniedError: The API key has no access.
         NotFoundError: W&B has no such sweep.
         ServerUnavailableError: W&B is unreachable.
-        ServerResponseError: W&B returned an invalid response, or refused the request.
+        ServerAnswerError: W&B returned an invalid response, or refused the request.
         IncompleteDownloadError: Files are missing; its `result` lists what is there and what is not.
         DeadlineError: The deadline has passed.
         DestinationError: The destination is not writable.
@@ -210,7 +210,7 @@ async def download_runs(
         AccessDeniedError: The API key has no access.
         NotFoundError: W&B has no such project.
         ServerUnavailableError: W&B is unreachable.
-        ServerResponseError: W&B returned an invalid response, or refused the request.
+        ServerAnswerError: W&B returned an invalid response, or refused the request.
         IncompleteDownloadError: Files are missing; its `result` lists what is there and what is not.
         DeadlineError: The deadline has passed.
         DestinationError: The destination is not writable.

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 from wandb_artifacts._client.responses import read_config
 from wandb_artifacts._download import records
 from wandb_artifacts._download.manifest import Entry
-from wandb_artifacts._errors import ServerResponseError
+from wandb_artifacts._errors import ServerAnswerError
 from wandb_artifacts._json import to_strict
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _config(run: RemoteRun) -> dict[str, Any] | None:
     """Return the config; None if it is not readable, which the result of the run reports."""
     try:
         return read_config(run.config, f"run {run.ref}")
-    except ServerResponseError:
+    except ServerAnswerError:
         return None
 
 

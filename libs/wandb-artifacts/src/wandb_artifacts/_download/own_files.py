@@ -13,7 +13,7 @@ from wandb_artifacts._download import records
 from wandb_artifacts._download.manifest import MANIFEST, Entry, HistoryEntry, RunManifest
 from wandb_artifacts._download.records import CONFIG, CONSOLE, IDENTITY, METADATA, SUMMARY
 from wandb_artifacts._download.results import LIVE_STATES, Failure
-from wandb_artifacts._errors import AuthenticationError, DestinationError, DownloadError, ServerResponseError
+from wandb_artifacts._errors import AuthenticationError, DestinationError, DownloadError, ServerAnswerError
 from wandb_artifacts._history.export import export_history, history_file
 from wandb_artifacts._history.exports import RunExports
 from wandb_artifacts._history.scan import HistorySource
@@ -155,7 +155,7 @@ class OwnFiles:
                 await to_thread(part.write, text.encode(errors="backslashreplace"))
             if count < (run.log_line_count or 0):
                 msg = f"W&B counts {run.log_line_count} console lines and returned {count}"
-                raise ServerResponseError(msg)
+                raise ServerAnswerError(msg)
             size, md5 = part.size, await to_thread(part.md5)
             stat = await to_thread(part.commit)
         finally:
@@ -217,7 +217,7 @@ class OwnFiles:
     def _record(self, name: str, make: Callable[[], bytes]) -> Entry | None:
         try:
             data = make()
-        except ServerResponseError as error:
+        except ServerAnswerError as error:
             self._found.failed.append(Failure(self._own_name(name), str(error)))
             return None
         stat = self._target.stat(name)

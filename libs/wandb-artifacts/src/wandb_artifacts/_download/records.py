@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from wandb_artifacts._client.responses import read_config
-from wandb_artifacts._errors import ServerResponseError
+from wandb_artifacts._errors import ServerAnswerError
 from wandb_artifacts._json import dump, to_strict
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def summary_json(run: RemoteRun) -> bytes:
     """Return the contents of `summary.json`.
 
     Raises:
-        ServerResponseError: The summary is not JSON.
+        ServerAnswerError: The summary is not JSON.
     """
     return _encode(_parse(run.summary, "the summary"), "the summary")
 
@@ -44,7 +44,7 @@ def config_json(run: RemoteRun) -> bytes:
     """Return the contents of `config.json`: values by key.
 
     Raises:
-        ServerResponseError: The config is not a JSON object.
+        ServerAnswerError: The config is not a JSON object.
     """
     return _encode(read_config(run.config, f"run {run.ref}"), "the config")
 
@@ -57,7 +57,7 @@ def identity_json(run: RemoteRun, metadata: bytes | None) -> bytes:
         metadata: The contents of `wandb-metadata.json`, if the run has one.
 
     Raises:
-        ServerResponseError: The config is not a JSON object.
+        ServerAnswerError: The config is not a JSON object.
     """
     document = {
         "entity": run.ref.entity,
@@ -123,5 +123,5 @@ def _encode(document: object, what: str) -> bytes:
         raise _invalid(what) from None
 
 
-def _invalid(what: str) -> ServerResponseError:
-    return ServerResponseError(f"W&B returned {what} in a form that is not JSON, or nested too deeply")
+def _invalid(what: str) -> ServerAnswerError:
+    return ServerAnswerError(f"W&B returned {what} in a form that is not JSON, or nested too deeply")

@@ -14,7 +14,7 @@ from wandb_artifacts._errors import (
     AuthenticationError,
     DownloadError,
     NotFoundError,
-    ServerResponseError,
+    ServerAnswerError,
 )
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SMALL = 1024 * 1024
 """Bytes; a file up to this size stays in memory until it is verified, and is stored in one step."""
 _PIECE = 1024 * 1024
-REFUSALS = (AuthenticationError, AccessDeniedError, NotFoundError, ServerResponseError)
+REFUSALS = (AuthenticationError, AccessDeniedError, NotFoundError, ServerAnswerError)
 """Possible responses to an expired URL: 403 from S3, 400 from Google, 410 from others."""
 _OK, _PARTIAL, _UNSATISFIABLE = 200, 206, 416
 

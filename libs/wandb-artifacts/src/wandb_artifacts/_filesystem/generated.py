@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from wandb_artifacts._client.api import Api, RemoteFile, RemoteRun
 from wandb_artifacts._download.records import CONFIG, CONSOLE, config_json, has_console_file
-from wandb_artifacts._errors import ServerResponseError
+from wandb_artifacts._errors import ServerAnswerError
 
 _EMPTY = b"{}\n"
 
@@ -36,7 +36,7 @@ def _config(run: RemoteRun) -> GeneratedFile | None:
 
     try:
         data = config_json(run)
-    except ServerResponseError:
+    except ServerAnswerError:
         # Who reads the file gets the error.
         return GeneratedFile(CONFIG, None, None, "", run.heartbeat_at, read=read)
     if data == _EMPTY:

@@ -11,7 +11,7 @@ from fsspec.spec import AbstractBufferedFile
 from wandb_artifacts._client.retry import TransientError
 from wandb_artifacts._destination.digests import Digests
 from wandb_artifacts._download.transfer import REFUSALS, Transfer
-from wandb_artifacts._errors import ServerResponseError
+from wandb_artifacts._errors import ServerAnswerError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -98,7 +98,7 @@ class StreamedFile(AbstractAsyncStreamedFile):  # type: ignore[misc]  # fsspec i
         self._digests.update(block)
         if end == self.size and self._expected not in (None, self._digests.digest):
             msg = f"{self.path}: the received data has another digest than W&B reports"
-            raise ServerResponseError(msg)
+            raise ServerAnswerError(msg)
         self._block, self._block_end = block, end
 
 

@@ -88,7 +88,7 @@ async def export_history(
 
     Raises:
         IncompleteHistoryError: W&B returned fewer rows than it counts, also in repeated scans.
-        ServerResponseError: A row is not a JSON object.
+        ServerAnswerError: A row is not a JSON object.
     """
     found = await _write_exports(source, part, format, ahead, on_rows)
     if found is None:

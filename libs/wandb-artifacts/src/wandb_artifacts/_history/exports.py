@@ -18,7 +18,7 @@ from wandb_artifacts._errors import (
     AccessDeniedError,
     AuthenticationError,
     NotFoundError,
-    ServerResponseError,
+    ServerAnswerError,
     ServerUnavailableError,
 )
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _FILES_AT_ONCE = 16
 _PIECE = 1024 * 1024
 _OK, _PARTIAL, _UNSATISFIABLE = 200, 206, 416
-_REFUSALS = (AuthenticationError, AccessDeniedError, NotFoundError, ServerResponseError)
+_REFUSALS = (AuthenticationError, AccessDeniedError, NotFoundError, ServerAnswerError)
 
 
 class UnreadableExportsError(Exception):
@@ -99,7 +99,7 @@ class RunExports:
     async def _find(self, *, retries: bool) -> HistoryExports | None:
         try:
             return await self._api.history_exports(self.run, retries=retries)
-        except ServerResponseError as error:
+        except ServerAnswerError as error:
             raise UnreadableExportsError(str(error)) from error
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from wandb_artifacts._errors import ServerResponseError
+from wandb_artifacts._errors import ServerAnswerError
 from wandb_artifacts._history.columns import (
     INTEGER,
     JSON,
@@ -167,7 +167,7 @@ def _parse(rows: list[str], *, before: int) -> list[dict[str, Any]]:
     except (ValueError, RecursionError):
         # Strict JSON all the same: an integer of thousands of digits, or many nested values.
         msg = f"the rows {before + 1} to {before + len(rows)} of the history have a value that cannot be parsed"
-        raise ServerResponseError(msg) from None
+        raise ServerAnswerError(msg) from None
     return found
 
 

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import msgspec
 
-from wandb_artifacts._errors import ServerResponseError
+from wandb_artifacts._errors import ServerAnswerError
 from wandb_artifacts._json import MISSING_NUMBERS
 
 _VALUES = tuple((f':{space}"{name}"', f":{space}null") for name in MISSING_NUMBERS for space in ("", " "))
@@ -31,7 +31,7 @@ def strict_rows(rows: list[str], *, before: int = 0) -> list[str]:
         before: How many rows precede them, for the error.
 
     Raises:
-        ServerResponseError: A row is not a JSON object.
+        ServerAnswerError: A row is not a JSON object.
     """
     # Checking a whole page takes a tenth of the time of checking each row.
     if are_strict(rows) and not _has_named_numbers("".join(rows)):
@@ -97,5 +97,5 @@ def _no_constant(name: str) -> NoReturn:
 _DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_no_constant)
 
 
-def _refusal(number: int) -> ServerResponseError:
-    return ServerResponseError(f"row {number} of the history is not a JSON object")
+def _refusal(number: int) -> ServerAnswerError:
+    return ServerAnswerError(f"row {number} of the history is not a JSON object")

@@ -80,7 +80,7 @@ async def scan(source: HistorySource, *, ahead: int, is_careful: bool = False) -
         is_careful: Request few rows at a time, and far more samples, for a server that thins out early.
 
     Raises:
-        ServerResponseError: W&B returned other rows than requested, out of order, or twice.
+        ServerAnswerError: W&B returned other rows than requested, out of order, or twice.
     """
     pages = _Pages(source, ahead, is_careful=is_careful)
     try:

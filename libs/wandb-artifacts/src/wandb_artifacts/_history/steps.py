@@ -6,7 +6,7 @@ import json
 import re
 from itertools import pairwise
 
-from wandb_artifacts._errors import ServerResponseError
+from wandb_artifacts._errors import ServerAnswerError
 
 _STEP = re.compile(r'"_step"\s*:\s*(\d+(?:\.\d+)?(?:[eE]\+?\d+)?)(?=\s*[,}])')
 
@@ -25,7 +25,7 @@ def check_steps(rows: list[str], first: int, end: int) -> None:
         end: The step after the highest one that was requested.
 
     Raises:
-        ServerResponseError: A step was not requested, is lower than the one before it, or a row is there twice.
+        ServerAnswerError: A step was not requested, is lower than the one before it, or a row is there twice.
     """
     steps = quick_steps(rows)
     has_one_each = len(steps) == len(rows) == sum(row.count('"_step"') for row in rows)
@@ -35,7 +35,7 @@ def check_steps(rows: list[str], first: int, end: int) -> None:
     # Rare, so it may take its time: several rows with one step, rows without a step, or a `_step` within a value.
     if fault := _fault(rows, first, end):
         msg = f"W&B returned an invalid page of the history: {fault}"
-        raise ServerResponseError(msg)
+        raise ServerAnswerError(msg)
 
 
 def _fault(rows: list[str], first: int, end: int) -> str | None:

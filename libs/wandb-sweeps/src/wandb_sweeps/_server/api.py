@@ -6,7 +6,7 @@ import contextlib
 import json
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from wandb_artifacts import NotFoundError, ServerResponseError
+from wandb_artifacts import NotFoundError, ServerAnswerError
 from wandb_artifacts.client import has_credentials
 from wandb_runtime import MissingApiKeyError
 
@@ -107,14 +107,14 @@ def field(response: object, path: str, kind: type[T], *, what: str) -> T:
         what: The subject of the request, for the error.
 
     Raises:
-        ServerResponseError: The response has no such field of this type.
+        ServerAnswerError: The response has no such field of this type.
     """
     value: Any = response
     for name in path.split("."):
         value = value.get(name) if isinstance(value, dict) else None
     if not isinstance(value, kind):
         msg = f"{what}: the response from W&B has no valid field {path!r}"
-        raise ServerResponseError(msg)
+        raise ServerAnswerError(msg)
     return value
 
 
@@ -200,7 +200,7 @@ def heartbeat(client: Client, agent_id: str, run_id: str | None) -> list[dict[st
     commands = _parse_json(field(data, "agentHeartbeat", dict, what=what).get("commands") or "[]", what=what)
     if not isinstance(commands, list) or not all(_is_command(command) for command in commands):
         msg = f"{what}: the response from W&B has invalid commands"
-        raise ServerResponseError(msg)
+        raise ServerAnswerError(msg)
     return commands
 
 
@@ -226,7 +226,7 @@ def _trial(node: Mapping[str, Any], what: str) -> Trial:
     summary = _parse_json(node.get("summaryMetrics") or "{}", what=what)
     if not isinstance(config, dict) or not isinstance(summary, dict):
         msg = f"{what}: the response from W&B has an invalid config or summary"
-        raise ServerResponseError(msg)
+        raise ServerAnswerError(msg)
     name = field(node, "name", str, what=what)
     values = {
         key: entry["value"] if isinstance(entry, dict) and "value" in entry else entry for key, entry in config.items()
@@ -249,4 +249,4 @@ def _parse_json(text: object, *, what: str) -> Any:
         return json.loads(text)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         msg = f"{what}: the response from W&B contains invalid JSON"
-        raise ServerResponseError(msg) from None
+        raise ServerAnswerError(msg) from None
