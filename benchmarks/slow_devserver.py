@@ -1,7 +1,8 @@
 """A devserver with a configurable latency and with runs in it, shared by the benchmarks of downloads.
 
 As a script: `python benchmarks/slow_devserver.py FOLDER [EXPORT_AFTER]` serves until its input ends; after a line
-`SECONDS` it delays each GraphQL response and each download by that time.
+`SECONDS` it delays each GraphQL response and each download by that time, and after a line `requests` it prints how many
+it has served.
 """
 
 from __future__ import annotations
@@ -29,10 +30,17 @@ class SlowServer:
     env: dict[str, str]
     pid: int
     orders: IO[str]
+    replies: IO[str]
 
     def slow_down(self, seconds: float) -> None:
         self.orders.write(f"{seconds}\n")
         self.orders.flush()
+
+    def requests(self) -> int:
+        """The number of GraphQL requests and downloads so far."""
+        self.orders.write("requests\n")
+        self.orders.flush()
+        return int(self.replies.readline())
 
     def send(self, path: str, body: object, method: str = "POST") -> Any:
         import base64
@@ -97,7 +105,7 @@ def slow_devserver(folder: str, export_after: int | None = None) -> Iterator[Slo
             del os.environ[name]
         os.environ.update(env, WANDB_SILENT="true", WANDB_DIR=folder)
         try:
-            yield SlowServer(env, process.pid, process.stdin)
+            yield SlowServer(env, process.pid, process.stdin, process.stdout)
         finally:
             process.stdin.close()
 
@@ -109,6 +117,9 @@ def main() -> None:
     with DevServer(data_dir=sys.argv[1], export_after=export_after) as server:
         print(json.dumps(server.env), flush=True)
         for line in sys.stdin:
+            if line.strip() == "requests":
+                print(server.requests.count("graphql") + server.requests.count("download"), flush=True)
+                continue
             server.faults.clear()
             if float(line):
                 server.faults.add(Fault("graphql", delay=float(line), count=None))

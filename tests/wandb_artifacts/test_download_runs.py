@@ -332,7 +332,7 @@ def test_pages_are_requested_while_runs_download(project: WandbBackend, tmp_path
     """The last page is requested before the first run is complete."""
     for number in range(6):
         project.run(f"r{number}", files={"first" if number == 0 else "f": b"f"})
-    hold = project.server.faults.add(Fault("download", target="first", delay=60.0))
+    project.server.faults.add(Fault("download", target="first", delay=60.0))
     before = project.server.requests.count("graphql", "Runs")
     last_page = threading.Thread(
         target=lambda: project.server.requests.wait("graphql", "Runs", count=before + 3), daemon=True
@@ -348,7 +348,6 @@ def test_pages_are_requested_while_runs_download(project: WandbBackend, tmp_path
 
     asyncio.run(main())
 
-    assert project.server.faults.fired(hold) == 1
     assert not last_page.is_alive()
     assert not (tmp_path / "r0/manifest.json").exists()
 
