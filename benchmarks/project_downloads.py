@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +92,7 @@ def main() -> int:
         sampled = measure("loop", f"{folder}/loop", sizes.sample)["time"] * sizes.runs / sizes.sample
     first, second = times
     # Each process has also listed ten runs to warm up, with one request.
-    made = [after - before for before, after in zip(counts, counts[1:], strict=False)]
+    made = [after - before for before, after in pairwise(counts)]
     print(f"{sizes.runs} runs: {first['time']:.1f} s; again: {second['time']:.2f} s; requests: {made}")
     print(f"the loop: {sampled:.0f} s for {sizes.runs} runs, from {sizes.sample} of them")
     per_run = (made[0] - 1) / sizes.runs

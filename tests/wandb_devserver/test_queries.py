@@ -45,13 +45,15 @@ report({
     "regex": ids({"display_name": {"$regex": "^run [12]$"}}), "not": ids({"$not": {"group": {"$in": ["even", "odd"]}}}),
     "since": len(ids({"created_at": {"$gte": "2020-01-01"}})),
     "before": ids({"createdAt": {"$lt": "2020-01-01T00:00:00Z"}}),
-    "user": len(ids({"username": "local"})),
+    "user": len(ids({"username": "local", "entity": "local"})),
+    "short": len(ids({"duration": {"$lt": 3600}})), "long": ids({"duration": {"$gte": 3600}}),
 })
 """)
     everything = ["r0", "r1", "r2", "r3", "bad", "r4"]
 
     assert seen["all"] == seen["eager"] == everything
-    assert seen["length"] == seen["empty or"] == seen["since"] == seen["user"] == 6
+    assert seen["length"] == seen["empty or"] == seen["since"] == seen["user"] == seen["short"] == 6
+    assert seen["long"] == []
     assert seen["newest"] == everything[::-1]
     assert seen["loss"][:3] == ["r2", "r3", "r0"]
     assert seen["-loss"][:3] == ["r0", "r3", "r2"]

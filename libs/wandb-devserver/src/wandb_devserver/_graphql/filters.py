@@ -31,6 +31,8 @@ RUN_FIELDS: dict[str, Field] = {
     "commit": lambda run: run.commit_hash,
     "host": lambda run: run.host,
     "username": lambda run: run.entity,
+    "entity": lambda run: run.entity,
+    "duration": lambda run: int(run.heartbeat_at) - int(run.created_at),
     "created_at": lambda run: int(run.created_at),
     "heartbeat_at": lambda run: int(run.heartbeat_at),
 }
