@@ -53,7 +53,7 @@ def loop(folder: str, runs: str) -> dict[str, float]:
     import wandb
 
     started = time.perf_counter()
-    found: Any = wandb.Api().runs(PROJECT)  # type: ignore[no-untyped-call]
+    found: Any = wandb.Api().runs(PROJECT)
     for run in islice(found, int(runs)):
         for file in run.files():
             file.download(root=f"{folder}/{run.id}").close()
