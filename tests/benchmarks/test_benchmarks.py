@@ -88,3 +88,12 @@ def test_devserver_pages_benchmark_runs() -> None:
 
     assert done.returncode == 0, done.stderr
     assert "met: data of the project page" in done.stdout
+
+
+def test_history_exports() -> None:
+    """The benchmark of exported history has every client write all rows."""
+    sizes = ("--rows", 4_000, "--page_rows", 1_000, "--latency", 0, "--rounds", 1, "--memory", 1e9)
+    done = run("history_exports.py", *sizes, "--goal", 1e9, "--times_faster", 1e-9, "--jsonl_goal", 1e9)
+
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall(r"^met: ", done.stdout, MANY)) == 5

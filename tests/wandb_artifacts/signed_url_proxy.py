@@ -103,6 +103,7 @@ class SignedUrlProxy:
         )
         place = self.url if self.redirects else f"{self.storage}/{self.signature}"
         body = response.text.replace(f"{self.server.url}/files", f"{place}/files")
+        body = body.replace(f"{self.server.url}/signed", f"{place}/signed")
         data = json.loads(body)
         run = ((data.get("data") or {}).get("project") or {}).get("run") or {}
         if "files" in run:

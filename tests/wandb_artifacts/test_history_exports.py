@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import math
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from wandb_artifacts import download_run, download_sweep
+from wandb_artifacts import RunRef, download_run, download_sweep
+from wandb_artifacts._client.api import Api
 from wandb_artifacts._client.options import RetryPolicy, use_options
+from wandb_artifacts._destination.local import LocalTarget
 from wandb_artifacts._download.results import HistoryFormat
+from wandb_artifacts._history.exports import RunExports
 from wandb_devserver import Fault
 
+from tests.wandb_artifacts.signed_url_proxy import SignedUrlProxy
 from tests.wandb_artifacts.wandb_backend import open_backend
 
 if TYPE_CHECKING:
@@ -321,3 +327,56 @@ def test_without_pyarrow_pages_are_read(
 
     assert served(backend, lambda: fetch(backend, run, tmp_path)) == (1, 0, 0)
     assert "pip install 'wandb-artifacts[parquet]'" in notes(caplog)[0]
+
+
+@pytest.mark.parametrize("redirects", [False, True], ids=["other host", "own host"])
+def test_exports_are_requested_without_the_key(
+    backend: WandbBackend, run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, redirects: bool
+) -> None:
+    """Their signature is enough, and an object store refuses a request with two."""
+    backend.run(run, rows=[{"a": 1}])
+    backend.server.export_history(backend.path(run))
+    with SignedUrlProxy(backend.server, redirects=redirects) as proxy:
+        monkeypatch.setenv("WANDB_BASE_URL", proxy.url)
+        assert len(fetch(backend, run, tmp_path)) == 1
+
+    to_w_and_b = [headers for headers in proxy.api_headers if "Content-Type" not in headers]
+    assert len(proxy.storage_headers) == 1
+    assert len(to_w_and_b) == redirects
+    for headers in [*proxy.storage_headers, *to_w_and_b]:
+        assert not {"authorization", "cookie"} & {name.lower() for name in headers}
+
+
+@pytest.mark.parametrize("changes", [False, True])
+def test_an_interrupted_call_leaves_what_the_next_one_needs(
+    backend: WandbBackend, run: str, tmp_path: Path, changes: bool
+) -> None:
+    """The rest of a file is fetched, unless W&B has another one by then."""
+    backend.run(run, rows=[{"a": step} for step in range(50)])
+    known = set((backend.server.data_dir / "blobs").glob("??/*"))
+    backend.server.export_history(backend.path(run))
+    (blob,) = set((backend.server.data_dir / "blobs").glob("??/*")) - known
+
+    async def open_exports(read: Callable[[bytes], None]) -> None:
+        async with await Api.open(None, jobs=2) as api:
+            exports = RunExports(api, RunRef.parse(backend.path(run)), LocalTarget(tmp_path), "history")
+            async with exports.open() as fetched:
+                assert fetched
+                read(fetched.files[0].read())
+
+    def interrupt(_: bytes) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        asyncio.run(open_exports(interrupt))
+    (part,) = (tmp_path / ".wandb-artifacts").glob("*.part")
+    # Only a part that is continued keeps this mark.
+    part.write_bytes(b"MARK" + part.read_bytes()[4:100])
+    if changes:
+        os.utime(blob, (1, 1))
+
+    seen: list[bytes] = []
+    asyncio.run(open_exports(seen.append))
+
+    assert seen == [blob.read_bytes() if changes else b"MARK" + blob.read_bytes()[4:]]
+    assert [left == part for left in (tmp_path / ".wandb-artifacts").glob("*.part")] == [True] * changes

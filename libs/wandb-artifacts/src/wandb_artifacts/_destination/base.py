@@ -61,7 +61,7 @@ class ReadablePart(Part, Protocol):
     """A partial file that can be read before it is complete at its destination."""
 
     def reader(self) -> BinaryIO:
-        """Return the data as a file to read. Nothing may be written afterwards."""
+        """Return the data as a file to read, from its start. Nothing may be written afterwards."""
         ...
 
 

@@ -73,7 +73,7 @@ class LocalPart:
 
     def reader(self) -> BinaryIO:
         with self._explained():
-            return os.fdopen(os.dup(self._opened()), "rb", buffering=0)
+            return _reader(self._opened())
 
     def commit(self) -> Stat:
         *folders, name = self._path.split("/")
@@ -157,6 +157,12 @@ class LocalPart:
             yield
 
 
+def _reader(fd: int) -> BinaryIO:
+    file = os.fdopen(os.dup(fd), "rb", buffering=0)
+    file.seek(0)
+    return file
+
+
 def stat_of(found: os.stat_result) -> Stat:
     return Stat(found.st_size, f"{found.st_size}-{found.st_mtime_ns}-{found.st_ino}")
 
@@ -219,7 +225,7 @@ class SpooledPart:
 
     def reader(self) -> BinaryIO:
         with explained(self._doing):
-            return os.fdopen(os.dup(self._opened()), "rb", buffering=0)
+            return _reader(self._opened())
 
     def commit(self) -> Stat:
         try:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from wandb_artifacts._history.writers import Writer
 
 _STEP = "_step"
-_BATCH_BYTES = 4_000_000
-_BATCH_ROWS = 65_536
+_BATCH_BYTES = 2_000_000
+_BATCH_ROWS = 32_768
 _BUFFER_BYTES = 8_000_000
 """Of all columns of a file together: a row group may be as large as the file."""
 _SMALLEST_BUFFER, _LARGEST_BUFFER = 16_384, 1_048_576

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from wandb_artifacts._destination.base import ReadablePart, Target
     from wandb_artifacts._refs import RunRef
 
-_FILES_AT_ONCE = 16
-_PIECE = 1024 * 1024
+_FILES_AT_ONCE = 8
+_PIECE = 256 * 1024
 _OK, _PARTIAL, _UNSATISFIABLE = 200, 206, 416
 _REFUSALS = (AuthenticationError, AccessDeniedError, NotFoundError, ServerAnswerError)
 
