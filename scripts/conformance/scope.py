@@ -10,7 +10,7 @@ import tomli
 from packaging.specifiers import SpecifierSet
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 FILE = Path(__file__).with_name("scope.toml")
 
@@ -43,8 +43,14 @@ class Scope:
             *(f"--ignore={path}" for path in self.excluded_paths),
             *(f"--deselect={test}" for test in self.excluded_tests),
             *given,
-            *(() if names_tests else self.paths),
+            *(() if names_tests else self._default_paths(suite)),
         ]
+
+    def _default_paths(self, suite: Path) -> Iterator[str]:
+        # pytest imports the conftest.py of every folder test* in a folder that it is given, excluded or not.
+        for path in self.paths:
+            children = (child.relative_to(suite).as_posix() for child in sorted((suite / path).glob("test_*")))
+            yield from (child for child in children if child not in self.excluded_paths)
 
 
 def is_for(group: Mapping[str, Any], sdk: str) -> bool:

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SCOPE = Scope(
-    paths=("tests/system_tests",), excluded_paths=("tests/a",), excluded_tests=("tests/b.py::c",), requirements=()
+    paths=("tests/system_tests",),
+    excluded_paths=("tests/system_tests/test_b",),
+    excluded_tests=("tests/b.py::c",),
+    requirements=(),
 )
 
 
@@ -32,13 +35,13 @@ def test_every_exclusion_has_a_path_or_a_test() -> None:
 @pytest.mark.parametrize(
     ("given", "paths"),
     [
-        (["-k", "resume"], ["-k", "resume", "tests/system_tests"]),
+        (["-k", "resume"], ["-k", "resume", "tests/system_tests/test_a.py"]),
         (["tests/system_tests/test_a.py::test_b"], ["tests/system_tests/test_a.py::test_b"]),
     ],
 )
 def test_default_paths_are_used_unless_tests_are_named(tmp_path: Path, given: list[str], paths: list[str]) -> None:
     folder = tmp_path / "tests" / "system_tests"
-    folder.mkdir(parents=True)
+    (folder / "test_b").mkdir(parents=True)
     (folder / "test_a.py").touch()
 
-    assert SCOPE.arguments(tmp_path, given) == ["--ignore=tests/a", "--deselect=tests/b.py::c", *paths]
+    assert SCOPE.arguments(tmp_path, given) == ["--ignore=tests/system_tests/test_b", "--deselect=tests/b.py::c", *paths]

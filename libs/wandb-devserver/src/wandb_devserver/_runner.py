@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import shutil
 import socket
@@ -25,22 +26,46 @@ if TYPE_CHECKING:
 
 _START_TIMEOUT = 30.0
 _STOP_TIMEOUT = 5
+# In which uvicorn counts; at whole seconds it updates the header Date.
+_TICKS_PER_SECOND = 10
 
 
 class _Uvicorn(uvicorn.Server):
-    """A uvicorn server that reports when it accepts requests, and leaves no connection open."""
+    """A uvicorn server that reports when it accepts requests, stops at once, and leaves no connection open."""
 
     def __init__(self, config: uvicorn.Config, connections: Connections) -> None:
         super().__init__(config)
         self.ready = threading.Event()
         self._connections = connections
+        self._stopped = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def stop(self) -> None:
+        """Stop soon; may be called in any thread."""
+        self.should_exit = True
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # It is closed already.
+                self._loop.call_soon_threadsafe(self._stopped.set)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        self._loop = asyncio.get_running_loop()
         self.ready.set()
 
+    async def main_loop(self) -> None:
+        """Wait for `stop`. uvicorn's own loop polls ten times a second, which delays every test that stops a server."""
+        seconds = 0
+        while not await self.on_tick(seconds * _TICKS_PER_SECOND):
+            seconds += 1
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._stopped.wait(), 1)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().shutdown(sockets)
+        if self.server_state.tasks:
+            # Requests in progress get time to end.
+            await super().shutdown(sockets)
+        for server in self.servers:
+            server.close()
         await self._connections.abort()
 
 
@@ -65,7 +90,7 @@ class RunningServer:
         self._serve(settings)
 
     def stop(self) -> None:
-        self._uvicorn.should_exit = True
+        self._uvicorn.stop()
         self._thread.join()
         self.backend.database.close()
         self.data_dir.close()
