@@ -44,4 +44,5 @@ def test_default_paths_are_used_unless_tests_are_named(tmp_path: Path, given: li
     (folder / "test_b").mkdir(parents=True)
     (folder / "test_a.py").touch()
 
-    assert SCOPE.arguments(tmp_path, given) == ["--ignore=tests/system_tests/test_b", "--deselect=tests/b.py::c", *paths]
+    excluded = ["--ignore=tests/system_tests/test_b", "--deselect=tests/b.py::c"]
+    assert SCOPE.arguments(tmp_path, given) == [*excluded, *paths]
