@@ -1,7 +1,7 @@
 """Lint for plain technical English: `hatch run lint:prose`.
 
 `prose.toml` beside this file lists the refused phrases, what to write instead, and every exception with its reason.
-Names of tests are checked too: they state a behaviour in two or more words, and begin with no article.
+Names of tests are checked too: they state a behaviour in two or more words, and begin with its subject.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 WORDS = Path(__file__).with_name("prose.toml")
 SUFFIXES = {".py", ".md", ".toml", ".html", ".graphql", ".sql", ".js", ".css"}
 RIDDLE = re.compile(r"(What|Which|Who|Whose|And|Or|Nor|Also)\b")
-ARTICLE = re.compile(r"(a|an|the) ")
+NO_SUBJECT = re.compile(r"(a|an|the|what|which|who|whose) ")
 # A phrase may be broken over two lines, of a comment too.
 GAP = r"(?:\s|\n\s*(?:#|//|--)\s*)+"
 
@@ -122,8 +122,8 @@ def refused(text: str, phrases: list[Phrase]) -> Iterator[tuple[int, int, str]]:
 
 def refused_as_name(name: str) -> Iterator[tuple[int, int, str]]:
     """The parts of a test's name that do not belong there: start, end, what to write instead."""
-    if found := ARTICLE.match(name):
-        yield *found.span(), "the name without its article"
+    if found := NO_SUBJECT.match(name):
+        yield *found.span(), "the subject first, without an article"
     if len(name.split()) < 2:
         yield 0, len(name), "the behaviour in two or more words"
 

@@ -1,4 +1,4 @@
-"""Rows of Parquet files as W&B may export them: every type that its own reader knows, any order of files."""
+"""Rows of Parquet files as W&B may export them: any column type, any order of files."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ COLUMNS: dict[str, tuple[Any, list[Any], list[Any]]] = {
 
 @pytest.mark.parametrize("form", ["json", "jsonl", "parquet"])
 @pytest.mark.parametrize("name", COLUMNS)
-def test_types_of_columns(name: str, form: HistoryFormat) -> None:
+def test_values_of_every_column_type_are_read(name: str, form: HistoryFormat) -> None:
     """JSON has null for NaN, and no key that a row did not log."""
     type_, values, expected = COLUMNS[name]
     rows = copied([file(_step=range(len(values)), a=pa.array(values, type_))], form)
@@ -88,8 +88,8 @@ NESTED: dict[str, tuple[Any, list[Any], list[Any]]] = {
 
 @pytest.mark.parametrize("form", ["jsonl", "parquet"])
 @pytest.mark.parametrize("name", NESTED)
-def test_nested_columns(name: str, form: HistoryFormat) -> None:
-    """Parquet has them as JSON text, as for rows that come by pages."""
+def test_nested_columns_are_read(name: str, form: HistoryFormat) -> None:
+    """Parquet output has them as JSON text, as for rows from pages."""
     type_, values, expected = NESTED[name]
     rows = copied([file(_step=range(len(values)), a=pa.array(values, type_))], form)
     found = [row["a"] for row in rows]
@@ -98,8 +98,8 @@ def test_nested_columns(name: str, form: HistoryFormat) -> None:
 
 
 @pytest.mark.parametrize("form", ["jsonl", "parquet"])
-def test_integers_beyond_64_bits_with_a_sign_are_exact(form: HistoryFormat) -> None:
-    """Parquet has them as text."""
+def test_unsigned_64_bit_integers_are_exact(form: HistoryFormat) -> None:
+    """Parquet output has them as text."""
     (row,) = copied([file(_step=[0], a=pa.array([2**64 - 1], pa.uint64()))], form)
     assert int(row["a"]) == 2**64 - 1
 
@@ -114,7 +114,7 @@ def test_integers_beyond_64_bits_with_a_sign_are_exact(form: HistoryFormat) -> N
     ],
 )
 def test_files_of_different_types_get_one_column(first: list[Any], second: list[Any], expected: list[Any]) -> None:
-    """By the rule for rows that come by pages: what a double cannot hold exactly becomes text."""
+    """The rule is that for rows from pages: values that a double cannot represent exactly become text."""
     rows = copied([file(_step=[1], a=second), file(_step=[0], a=first)], "parquet")
     assert [row["a"] for row in rows] == expected
 
@@ -137,12 +137,12 @@ def test_steps_may_be_doubles_in_any_column() -> None:
 
 
 def test_live_steps_are_left_to_pages() -> None:
-    """Also in the middle of a file."""
+    """They may be in the middle of a file."""
     files = [file(_step=range(10)), file(_step=range(10, 20))]
     assert [row["_step"] for row in copied(files, live=(7, 30))] == list(range(7))
 
 
-def test_a_row_that_two_files_have_comes_once() -> None:
+def test_row_in_two_files_is_returned_once() -> None:
     """W&B compacts files while they can be read. Different rows of one step are all kept."""
     old = of_rows(*({"_step": step, "a": step / 3, "b": [step]} for step in range(8)))
     new = of_rows(*({"_step": step, "a": step / 3, "b": [step]} for step in range(4, 12)))
@@ -154,8 +154,8 @@ def test_a_row_that_two_files_have_comes_once() -> None:
     assert {"_step": 5, "a": -1.0} in rows
 
 
-def test_a_row_that_one_file_has_twice_comes_once() -> None:
-    """By its values; NaN equals NaN."""
+def test_row_twice_in_one_file_is_returned_once() -> None:
+    """Rows are compared by value; NaN equals NaN."""
     rows = copied([file(_step=[0, 0, 1], a=[math.nan, math.nan, 1.0])])
     assert rows == [{"_step": 0, "a": None}, {"_step": 1, "a": 1}]
 
@@ -197,7 +197,7 @@ UNREADABLE: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", UNREADABLE)
 def test_files_that_cannot_be_read_exactly_are_refused(name: str) -> None:
-    """The history is read by pages then."""
+    """The history is then read from pages."""
     with pytest.raises(UnreadableExportsError):
         copied([file(**UNREADABLE[name])])
 

@@ -119,7 +119,7 @@ CHANGES: list[Row] = [{"a": 1}, {"a": "two"}, {"a": [3]}, {"a": 2**60}, {"a": 0.
 
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize(("rows", "files"), [(ROWS, 3), (CHANGES, 5)], ids=["types", "changes"])
-def test_values_are_those_of_pages(
+def test_exports_and_pages_have_the_same_values(
     backend: WandbBackend, run: str, tmp_path: Path, rows: list[Row], files: int, form: HistoryFormat
 ) -> None:
     """In every format; then no page is requested."""
@@ -143,7 +143,7 @@ def typed(value: object) -> tuple[object, ...]:
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_live_rows_follow_exported_ones(backend: WandbBackend, run: str, tmp_path: Path, form: HistoryFormat) -> None:
-    """Each row once. Pages are requested from the first live step on."""
+    """Each row is returned once. Pages are requested from the first live step on."""
     rows = [{"a": step, **({"late": "text"} if step > 25 else {})} for step in range(30)]
     backend.run(run, rows=rows)
     by_pages = fetch(backend, run, tmp_path / "pages", form)
@@ -185,14 +185,14 @@ def test_files_with_overlapping_steps_are_merged(
 
 
 def test_history_that_fits_a_page_needs_no_request_for_exports(backend: WandbBackend, run: str, tmp_path: Path) -> None:
-    """A small run costs one request, as before."""
+    """A small run takes one request."""
     backend.run(run, rows=[{"a": 1}] * 3)
     backend.server.export_history(backend.path(run))
     with use_options(pages_small_history=True):
         assert served(backend, lambda: fetch(backend, run, tmp_path)) == (1, 0, 0)
 
 
-def test_a_second_call_fetches_nothing(backend: WandbBackend, run: str, tmp_path: Path) -> None:
+def test_second_download_fetches_nothing(backend: WandbBackend, run: str, tmp_path: Path) -> None:
     backend.run(run, rows=[{"a": 1}] * 3)
     backend.server.export_history(backend.path(run))
     first = fetch(backend, run, tmp_path)
@@ -215,7 +215,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_exports_that_cannot_be_read_fall_back_to_pages(
+def test_unreadable_exports_fall_back_to_pages(
     backend: WandbBackend, run: str, tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """All rows come, with one line in the log that says why."""
@@ -232,7 +232,7 @@ def test_exports_that_cannot_be_read_fall_back_to_pages(
 
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("kind", ["damaged", "unknown type", "unordered"])
-def test_what_was_written_of_an_unreadable_export_is_replaced(
+def test_rows_of_an_unreadable_export_are_replaced(
     backend: WandbBackend, run: str, tmp_path: Path, form: HistoryFormat, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The first file may have been copied already."""
@@ -296,7 +296,7 @@ def test_transient_faults_are_retried(
     assert backend.server.faults.fired(fault) == 1
 
 
-def test_urls_that_expire_together_are_renewed_by_one_request(backend: WandbBackend, run: str, tmp_path: Path) -> None:
+def test_expired_urls_are_renewed_by_one_request(backend: WandbBackend, run: str, tmp_path: Path) -> None:
     backend.run(run, rows=[{"a": step} for step in range(20)])
     backend.server.export_history(backend.path(run), rows_per_file=5)
     for first in (0, 5, 10, 15):
@@ -305,7 +305,7 @@ def test_urls_that_expire_together_are_renewed_by_one_request(backend: WandbBack
     assert served(backend, lambda: fetch(backend, run, tmp_path)) == (0, 2, 8)
 
 
-def test_a_server_without_the_field_is_asked_once(backend: WandbBackend, run: str, tmp_path: Path) -> None:
+def test_server_without_exports_gets_one_request_for_them(backend: WandbBackend, run: str, tmp_path: Path) -> None:
     """A sweep of several runs makes one request that the old server refuses."""
     sweep = backend.sweep([f"{run}-{number}" for number in range(3)], rows=[{"a": 1}, {"a": 2}])
     body = json.dumps({"errors": [{"message": 'Cannot query field "parquetHistory" on type "Run".'}]})
@@ -317,7 +317,7 @@ def test_a_server_without_the_field_is_asked_once(backend: WandbBackend, run: st
     assert (pages, exports) == (3, 1)
 
 
-def test_without_pyarrow_pages_are_read(
+def test_pages_are_read_without_pyarrow(
     backend: WandbBackend, run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Nothing is requested that could not be read."""
