@@ -73,7 +73,7 @@ def test_non_loopback_host_logs_a_warning(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=30)
 
-    assert "--host 0.0.0.0 lets other machines in" in errors
+    assert "--host 0.0.0.0 accepts connections from other machines" in errors
 
 
 def test_invalid_option_exits_1_with_one_line(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_invalid_option_exits_1_with_one_line(tmp_path: Path) -> None:
             (["--port", port, *data], ["--port", port, "another port"]),
             (["--api-key", "short-secret", *data], ["--api-key", "6 characters", "longer"]),
             (["--api-key", "!" * 50, *data], ["--api-key", "letters"]),
-            (["--data-dir", str(tmp_path / "file" / "below")], ["--data-dir", "below", "folder of your own"]),
+            (["--data-dir", str(tmp_path / "file" / "below")], ["--data-dir", "below", "use another folder"]),
             (["--heartbeat-timeout", "0", *data], ["--heartbeat-timeout", "0.0", "above 0"]),
             (["--entity", "a/b", *data], ["--entity", "a/b", "without '/'"]),
             (["--host", "256.1.1.1", *data], ["--host", "256.1.1.1"]),

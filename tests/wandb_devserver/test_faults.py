@@ -172,7 +172,7 @@ def test_faults_and_requests_can_be_awaited(server: DevServer, scripts: Scripts)
         server.requests.wait("graphql", "UpsertBucket")
         process.communicate()
 
-    with pytest.raises(TimeoutError, match="was met 1 times"):
+    with pytest.raises(TimeoutError, match="occurred 1 times"):
         server.faults.wait(fault, count=2, timeout=0.01)
     with pytest.raises(TimeoutError, match="0 requests of graphql Nothing"):
         server.requests.wait("graphql", "Nothing", timeout=0.01)

@@ -48,11 +48,11 @@ def test_temporary_data_directory_is_removed_at_stop(tmp_path: Path) -> None:
 def test_server_can_be_stopped_and_started_again() -> None:
     """A second start raises; a second stop does nothing."""
     server = DevServer()
-    with pytest.raises(DevServerError, match="does not run"):
+    with pytest.raises(DevServerError, match="is not running"):
         _ = server.url
     server.start()
     url = server.url
-    with pytest.raises(DevServerError, match="runs already"):
+    with pytest.raises(DevServerError, match="already running"):
         server.start()
     server.stop()
     server.stop()

@@ -20,41 +20,40 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.option("--host", default="127.0.0.1", help="Host name or IP address to listen on.")
-@click.option("--port", default=8080, type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one.")
+@click.option("--port", default=8080, type=click.IntRange(0, 65535), help="Port to listen on; 0 selects a free one.")
 @click.option(
     "--data-dir",
     type=click.Path(path_type=Path, file_okay=False),
     default=lambda: user_data_path("wandb-devserver", appauthor=False),
     show_default="your user data folder",
-    help="Folder that keeps everything; start again on it to see old runs.",
+    help="Folder for all data; a later start with it shows the same runs.",
 )
 @click.option(
     "--api-key",
     envvar="WANDB_DEVSERVER_API_KEY",
-    help="Key that clients need, 40 or more characters. "
-    "Without it the data directory's own is used, made up on first use.",
+    help="API key of the server, at least 40 characters. Default: the key in the data directory.",
 )
-@click.option("--entity", default="local", help="Entity of runs that name none.")
+@click.option("--entity", default="local", help="Entity of runs without one.")
 @click.option(
     "--heartbeat-timeout",
     type=float,
     default=DEFAULT_HEARTBEAT_TIMEOUT,
     metavar="SECONDS",
-    help="Silence after which a running run counts as crashed, and an agent of a sweep as gone.",
+    help="Time without a heartbeat after which a run is crashed, and a sweep agent lost.",
 )
 @click.option(
     "--allowed-host",
     "allowed_hosts",
     multiple=True,
     metavar="NAME",
-    help="Host name under which clients reach the server, beside localhost, --host and IP addresses. Repeatable.",
+    help="Further host name of the server, beside localhost, --host and IP addresses. Repeatable.",
 )
 @click.option(
     "--export-history",
     "export_after",
     type=click.IntRange(min=0),
     metavar="N",
-    help="Export history to Parquet files, as W&B does: rows older than the last N, and all once a run has ended. "
+    help="Export history to Parquet files, as W&B does: all rows but the last N, and all rows of an ended run. "
     "Needs pyarrow.",
 )
 @click.version_option(__version__, prog_name="wandb-devserver")
@@ -99,7 +98,10 @@ def _announce(server: DevServer, host: str) -> None:
     click.echo(f"# data: {server.data_dir}")
     click.echo(f"# sign in (once): {server.sign_in_url()}")
     if not _is_loopback(host):
-        click.echo(f"Warning: --host {host} lets other machines in; whoever has the key sees all runs.", err=True)
+        click.echo(
+            f"Warning: --host {host} accepts connections from other machines; the key gives access to all runs.",
+            err=True,
+        )
 
 
 def _is_loopback(host: str) -> bool:

@@ -86,7 +86,7 @@ class DataDir:
 
     def _unusable(self, error: OSError) -> UsageError:
         path, reason = os.fspath(self.path), error.strerror or error
-        return UsageError(f"data_dir {path!r} cannot be written to ({reason}): name a folder of your own")
+        return UsageError(f"data_dir {path!r} cannot be written to ({reason}): use another folder")
 
 
 def _check_secret(text: str) -> str:
@@ -99,7 +99,7 @@ def _check_secret(text: str) -> str:
 def _refuse_foreign_writers(path: Path) -> None:
     status = path.stat()
     if status.st_uid not in (0, os.geteuid()):
-        msg = f"data_dir {os.fspath(path)!r} belongs to the user with the id {status.st_uid}: name a folder of your own"
+        msg = f"data_dir {os.fspath(path)!r} belongs to the user with the id {status.st_uid}: use another folder"
         raise UsageError(msg)
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         mode = stat.S_IMODE(status.st_mode)
@@ -120,7 +120,7 @@ def _acquire_lock(folder: Path) -> int:
             raise
         msg = (
             f"data_dir {os.fspath(folder)!r} is used by another server (process {owner or 'unknown'}): "
-            "stop it, or name another folder"
+            "stop it, or use another folder"
         )
         raise UsageError(msg) from None
     return descriptor

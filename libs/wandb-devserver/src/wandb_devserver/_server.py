@@ -39,7 +39,7 @@ class DevServer:
             directory, which is generated on first use.
         entity: the entity of runs without one.
         heartbeat_timeout: seconds of silence after which a running run counts as crashed, and an agent
-            of a sweep as gone. The SDK gives a sign of life at least every 30 seconds.
+            of a sweep as lost. The SDK sends a heartbeat at least every 30 seconds.
         allowed_hosts: host names under which clients reach the server, beside `localhost`, `host` and IP
             addresses. Requests with another `Host` header are refused: they may come from a foreign web page.
         export_after: export history to Parquet files, which the public API then reads: the rows of a running run
@@ -221,17 +221,17 @@ class DevServer:
         """Listen, and return once requests are served.
 
         Raises:
-            DevServerError: if the server runs already.
+            DevServerError: if the server is already running.
             UsageError: if the host, the port or the data directory cannot be used; the message names it.
         """
         if self._running is not None:
-            msg = "this server runs already: stop it first, or make another"
+            msg = "this server is already running: stop it first, or create another one"
             raise DevServerError(msg)
         self._running = RunningServer(self._settings)
         return self
 
     def stop(self) -> None:
-        """Stop listening. Does nothing when the server does not run."""
+        """Stop listening. Does nothing if the server is not running."""
         if self._running is not None:
             self._running.stop()
             self._running = None
@@ -247,6 +247,6 @@ class DevServer:
     @property
     def _live(self) -> RunningServer:
         if self._running is None:
-            msg = "this server does not run: call start(), or use it in a with statement"
+            msg = "this server is not running: call start(), or use it in a with statement"
             raise DevServerError(msg)
         return self._running

@@ -35,7 +35,7 @@ class Settings:
             raise UsageError(msg)
         for host in self.allowed_hosts:
             if not re.fullmatch(r"[A-Za-z0-9_.-]+", host):
-                msg = f"allowed_hosts holds {host!r}: use a host name, without scheme and port"
+                msg = f"allowed_hosts contains {host!r}: use a host name, without scheme and port"
                 raise UsageError(msg)
         if self.api_key is not None:
             check_api_key(self.api_key)
@@ -60,6 +60,6 @@ def check_api_key(key: str) -> str:
         msg = f"api_key has {len(secret)} characters{after}, wandb requires {_MINIMUM_KEY_LENGTH}: use a longer one"
         raise UsageError(msg)
     if not re.fullmatch(r"[A-Za-z0-9_-]+" if dash else r"[A-Za-z0-9_]+", secret):
-        msg = "api_key holds something else than letters, digits and underscores: wandb would refuse it"
+        msg = "api_key has characters other than letters, digits and underscores: wandb would refuse it"
         raise UsageError(msg)
     return key

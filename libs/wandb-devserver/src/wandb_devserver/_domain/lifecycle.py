@@ -57,7 +57,7 @@ def open_run(
 
 
 def beat(connection: sqlite3.Connection, run: StoredRun, *, shared: bool) -> None:
-    """Note a sign of life. It brings an ended run back, unless another writer of it may have ended it."""
+    """Record a heartbeat. It revives an ended run, unless another writer of it may have ended it."""
     state = run.state if shared and run.state in ("finished", "failed") else "running"
     if run.state in ("preempting", "preempted"):
         state = run.state if shared else "preempting"

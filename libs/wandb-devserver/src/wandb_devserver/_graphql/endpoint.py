@@ -45,20 +45,20 @@ async def graphql(request: Request) -> Response:
     backend: Backend = request.app.state.backend
     body = await read_json_body(request)
     try:
-        question = await run_sync(loads_request, body)
+        content = await run_sync(loads_request, body)
     except TooComplexError as error:
         return _errors(413, [{"message": str(error)}])
     except UsageError as error:
         return _errors(400, [{"message": str(error)}])
-    query = question.get("query")
+    query = content.get("query")
     if not isinstance(query, str):
         return _errors(400, [{"message": "the body is not a JSON object with a 'query'"}])
     named = _OPERATION.search(query)
     # The SDK sends an empty operationName for "none".
-    operation = str(question.get("operationName") or (named[1] if named else "") or "anonymous")
+    operation = str(content.get("operationName") or (named[1] if named else "") or "anonymous")
 
     async def serve(fault: Fault | None) -> Response:
-        return await run_sync(_serve, backend, request, question, operation, bool(fault and fault.wrong_md5))
+        return await run_sync(_serve, backend, request, content, operation, bool(fault and fault.wrong_md5))
 
     return await respond(backend, "graphql", serve, operation=operation)
 
@@ -71,31 +71,31 @@ class _UndoneError(Exception):
         self.result = result
 
 
-def _serve(backend: Backend, request: Request, question: JsonObject, operation: str, wrong_md5: bool) -> Response:
-    document, errors = _parse(str(question["query"]))
-    ast = get_operation_ast(document, _named(question)) if document else None
+def _serve(backend: Backend, request: Request, content: JsonObject, operation: str, wrong_md5: bool) -> Response:
+    document, errors = _parse(str(content["query"]))
+    ast = get_operation_ast(document, _named(content)) if document else None
     if document is None or ast is None or errors:
         return _refused(operation, errors or [GraphQLError(f"Unknown operation named {operation!r}.")])
     make_context = partial(
         Context, backend, base_url=str(request.base_url), writer=_writer(request), wrong_md5=wrong_md5
     )
     try:
-        result, context = _transact(backend.database, document, ast.operation, question, make_context)
+        result, context = _transact(backend.database, document, ast.operation, content, make_context)
     except _UndoneError as undone:
-        return _answer(operation, undone.result)
+        return _respond(operation, undone.result)
     except DevServerError as error:
         # What was done outside of the transaction.
         return _refused(operation, [GraphQLError(str(error))])
     except sqlite3.OperationalError as error:
-        logger.exception("%s: the database cannot serve now", operation)
+        logger.exception("%s: the database is unavailable", operation)
         return Response(f"database: {error}", 503, {"Retry-After": "1"})
     for blob in context.unused_blobs:
         backend.blobs.remove(blob)
-    return _answer(operation, result)
+    return _respond(operation, result)
 
 
 def _transact(
-    database: Database, document: DocumentNode, kind: OperationType, question: JsonObject, make: Callable[..., Context]
+    database: Database, document: DocumentNode, kind: OperationType, content: JsonObject, make: Callable[..., Context]
 ) -> tuple[ExecutionResult, Context]:
     transaction = database.write if kind is OperationType.MUTATION else database.read
 
@@ -103,7 +103,7 @@ def _transact(
         with transaction() as connection:
             context = make(connection=connection, computed=computed)
             try:
-                return _execute(document, question, context), context
+                return _execute(document, content, context), context
             except BaseException:
                 for blob in context.new_blobs:
                     context.backend.blobs.remove(blob)
@@ -130,14 +130,14 @@ def _parse(query: str) -> tuple[DocumentNode | None, list[GraphQLError]]:
         return None, [GraphQLError("the document is nested too deeply")]
 
 
-def _execute(document: DocumentNode, question: JsonObject, context: Context) -> ExecutionResult:
-    variables = question.get("variables")
+def _execute(document: DocumentNode, content: JsonObject, context: Context) -> ExecutionResult:
+    variables = content.get("variables")
     result = execute_sync(
         schema(),
         document,
         context_value=context,
         variable_values=variables if isinstance(variables, dict) else None,
-        operation_name=_named(question),
+        operation_name=_named(content),
     )
     for error in result.errors or ():
         if isinstance(error.original_error, (sqlite3.OperationalError, SlowWork)):
@@ -147,7 +147,7 @@ def _execute(document: DocumentNode, question: JsonObject, context: Context) -> 
     return result
 
 
-def _answer(operation: str, result: ExecutionResult) -> Response:
+def _respond(operation: str, result: ExecutionResult) -> Response:
     errors = result.errors or []
     if errors and all(error.path is None for error in errors):
         # Nothing was executed: the variables do not fit the schema.
@@ -157,7 +157,7 @@ def _answer(operation: str, result: ExecutionResult) -> Response:
         if isinstance(cause, DevServerError):
             logger.info("%s refused: %s", operation, cause)
         elif cause is not None:
-            logger.error("%s: error in the server", operation, exc_info=cause)
+            logger.error("%s: internal error", operation, exc_info=cause)
     body: dict[str, Any] = {"data": None if errors else result.data}
     if errors:
         body["errors"] = [error.formatted for error in errors]
@@ -176,7 +176,7 @@ def _status(errors: list[GraphQLError]) -> int:
 
 def _refused(operation: str, errors: list[GraphQLError]) -> Response:
     """Respond with 400, which no client retries: this server does not know the operation or a field of it."""
-    logger.warning("%s not understood: %s", operation, "; ".join(error.message for error in errors))
+    logger.warning("%s is not a valid request: %s", operation, "; ".join(error.message for error in errors))
     return _errors(400, [{**error.formatted, "message": f"{operation}: {error.message}"} for error in errors])
 
 
@@ -184,8 +184,8 @@ def _errors(status: int, errors: list[Any]) -> Response:
     return JSONResponse({"data": None, "errors": errors}, status_code=status)
 
 
-def _named(question: JsonObject) -> str | None:
-    name = question.get("operationName")
+def _named(content: JsonObject) -> str | None:
+    name = content.get("operationName")
     return name if isinstance(name, str) and name else None
 
 

@@ -95,7 +95,7 @@ def _verify(backend: Backend, request: Request, purposes: tuple[str, ...]) -> li
     except ValueError as error:
         raise UsageError(str(error)) from error
     if kind not in purposes or path != request.path_params["path"]:
-        msg = "the link is for another purpose"
+        msg = "the URL is for another purpose"
         raise UsageError(msg)
     return subject
 

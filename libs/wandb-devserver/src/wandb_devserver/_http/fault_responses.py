@@ -31,7 +31,7 @@ async def respond(
 
 async def _misbehave(backend: Backend, fault: Fault, serve: Serve) -> Response:
     await anyio.sleep(fault.delay)
-    if fault.replaces_answer:
+    if fault.replaces_response:
         if fault.applied:
             await serve(fault)
         if fault.status is None:

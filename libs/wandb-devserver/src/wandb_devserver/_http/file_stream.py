@@ -82,7 +82,7 @@ def _store(backend: Backend, path: RunPath, message: JsonObject, client: str | N
     with backend.database.write() as connection:
         run = run_table.find_by_path(connection, path.entity, path.project, path.run)
         if run is None:
-            return refusal(404, f"there is no run {str(path)!r}: it was deleted or never opened")
+            return refusal(404, f"run {str(path)!r} does not exist: it was deleted or never opened")
         apply_message(connection, run, message, client)
     return JSONResponse({"stopped": True} if run.stop_requested else {})
 

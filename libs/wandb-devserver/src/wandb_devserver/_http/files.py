@@ -33,7 +33,7 @@ async def upload(request: Request) -> Response:
     except (UsageError, ValueError) as error:
         return PlainTextResponse(str(error), status_code=403)
     if kind != "run-file" or not isinstance(run_id, int) or not isinstance(name, str):
-        return PlainTextResponse("the link is for something else", status_code=403)
+        return PlainTextResponse("the URL is for another purpose", status_code=403)
 
     async def serve(fault: Fault | None) -> Response:  # noqa: ARG001 - faults do not change what is stored
         with await run_sync(backend.blobs.writer) as writer:

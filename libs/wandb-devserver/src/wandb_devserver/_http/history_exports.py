@@ -29,12 +29,12 @@ async def download(request: Request) -> Response:
     except (UsageError, ValueError) as error:
         return PlainTextResponse(str(error), status_code=403)
     if kind != "history-export" or not isinstance(export_id, int):
-        return PlainTextResponse("the link is for something else", status_code=403)
+        return PlainTextResponse("the URL is for another purpose", status_code=403)
     found = await run_sync(_find, backend, export_id)
 
     async def serve(fault: Fault | None) -> Response:  # noqa: ARG001 - faults change the response afterwards
         if found is None:
-            return PlainTextResponse("the history was exported anew", status_code=404)
+            return PlainTextResponse("the history was exported again: request its URLs again", status_code=404)
         return FileResponse(backend.blobs.path(found.blob), media_type="application/octet-stream")
 
     return await respond(backend, "download", serve, target=request.path_params["path"].rpartition("/")[2])

@@ -30,11 +30,11 @@ class Signer:
         """
         payload, _, signature = token.partition(".")
         if not hmac.compare_digest(signature.encode(), self._signature(payload).encode()):
-            msg = "the link was not signed by this server"
+            msg = "the URL was not signed by this server"
             raise UsageError(msg)
         expires, *subject = json.loads(base64.urlsafe_b64decode(payload))
         if expires < time.time():
-            msg = "the link expired: ask for a new one"
+            msg = "the URL expired: request a new one"
             raise UsageError(msg)
         return list(subject)
 

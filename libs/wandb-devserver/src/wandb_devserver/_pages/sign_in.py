@@ -42,7 +42,7 @@ async def sign_in(request: Request) -> Response:
     form = await _form(request)
     target = _own_path(form.get("next", "/"))
     if not backend.sessions.is_admitted(form.get("key", "").strip()):
-        problem = "That is not the API key, or the sign-in link was used already."
+        problem = "Invalid API key, or a sign-in link that was used already."
         return page("sign_in.html", status=401, target=target, problem=problem)
     response = RedirectResponse(target, status_code=303)
     response.set_cookie(

@@ -66,7 +66,7 @@ def _propose(config: SweepConfig, results: list[Result]) -> JsonObject:
     assert config.metric is not None
     searched = [parameter for parameter in config.parameters if parameter.distribution != CONSTANT]
     # The package does not know nested parameters: each gets a flat name.
-    question = {
+    sweep = {
         "method": "bayes",
         "metric": {
             "name": _METRIC,
@@ -85,7 +85,7 @@ def _propose(config: SweepConfig, results: list[Result]) -> JsonObject:
         # A run from elsewhere may lack a parameter.
         if None not in (values := values_of(tuple(searched), result.parameters))
     ]
-    proposal = next_run(question, runs).config
+    proposal = next_run(sweep, runs).config
     chosen: list[Json] = [_plain(proposal[_name(index)]["value"]) for index in range(len(searched))]
     found = dict(zip((parameter.path for parameter in searched), chosen, strict=True))
     return nest(

@@ -117,7 +117,7 @@ def hand_over(connection: sqlite3.Connection, trial: StoredTrial, agent: StoredA
 def release(connection: sqlite3.Connection, trial: StoredTrial) -> None:
     """Note that the agent has done with a trial. One that did not say how it ended did not end well.
 
-    Should its writer be alive nevertheless, its next sign of life says so.
+    If its writer is alive nevertheless, its next heartbeat revives it.
     """
     connection.execute("UPDATE trials SET released = 1 WHERE run_id = ?", (trial.run_id,))
     if trial.state in ("pending", "running"):

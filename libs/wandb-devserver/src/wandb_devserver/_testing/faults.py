@@ -78,12 +78,12 @@ class Fault:
         if self.wrong_md5 and self.kind != "graphql":
             msg = f"wrong_md5 in a fault of kind {self.kind!r}: only 'graphql' responses state an MD5"
             raise UsageError(msg)
-        if not (self.delay or self.wrong_md5 or self.replaces_answer or self.alters_body):
+        if not (self.delay or self.wrong_md5 or self.replaces_response or self.alters_body):
             msg = f"a fault of kind {self.kind!r} with no effect: give a status, drop, delay or one of the others"
             raise UsageError(msg)
 
     @property
-    def replaces_answer(self) -> bool:
+    def replaces_response(self) -> bool:
         return self.drop or self.status is not None
 
     @property
@@ -111,19 +111,19 @@ class Faults:
             self._left.clear()
 
     def fired(self, fault: Fault | None = None) -> int:
-        """Return how often `fault` was met, or all faults together."""
+        """Return how often `fault` occurred, or all faults together."""
         with self._changed:
             return self._count(fault)
 
     def wait(self, fault: Fault | None = None, *, count: int = 1, timeout: float = 30.0) -> None:
-        """Block until `fault` (or any) was met `count` times.
+        """Block until `fault` (or any) has occurred `count` times.
 
         Raises:
             TimeoutError: if that takes more than `timeout` seconds.
         """
         with self._changed:
             if not self._changed.wait_for(lambda: self._count(fault) >= count, timeout):
-                msg = f"{fault or 'any fault'} was met {self._count(fault)} times in {timeout} s, not {count}"
+                msg = f"{fault or 'any fault'} occurred {self._count(fault)} times in {timeout} s, not {count}"
                 raise TimeoutError(msg)
 
     def take(self, kind: Kind, *, operation: str | None = None, target: str | None = None) -> Fault | None:

@@ -104,9 +104,9 @@ def _reason(run: StoredRun, config: JsonObject) -> list[Json]:
     if run.exit_code is not None:
         reasons.append(f"exit code {run.exit_code}")
     if run.state == "crashed":
-        reasons.append(f"no sign of life since {to_iso(run.heartbeat_at)}")
+        reasons.append(f"no heartbeat since {to_iso(run.heartbeat_at)}")
     if run.state in ("preempting", "preempted"):
-        reasons.append("its machine was taken away")
+        reasons.append("its machine was preempted")
     if run.stop_requested:
         reasons.append("a stop was requested")
     return reasons
