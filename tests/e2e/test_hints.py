@@ -43,7 +43,7 @@ def test_moved_script_gets_one_hint_where_its_arguments_belong(
         run_locally(script, context=wandb_config(project="e2e"))
 
     assert caplog.text.count("test_hints.script calls wandb.init(), which returns the run that @wandb_init has") == 1
-    assert "ignores project, config" in caplog.text
+    assert "ignores all arguments" in caplog.text
 
 
 @pytest.mark.parametrize(("project", "hints"), [(None, 1), ("e2e", 0)])

@@ -299,7 +299,7 @@ async def upside_down() -> None: ...
 
 def test_run_decorator_below_env_task_raises(wandb_devserver: DevServer) -> None:
     """A wrapper hides the task from the decorator."""
-    with pytest.raises(flyte.errors.RuntimeUserError, match=r"@wandb_init stands under @env\.task"):
+    with pytest.raises(flyte.errors.RuntimeUserError, match=r"@wandb_init is below @env\.task"):
         run_locally(upside_down, context=CONTEXT)
 
 

@@ -10,7 +10,7 @@ class NoParentRunError(TaskError, LookupError):
 
 
 class DecoratorOrderError(TaskError, TypeError):
-    """`@wandb_init` stands under `@env.task` instead of above it."""
+    """`@wandb_init` is below `@env.task` instead of above it."""
 
 
 class RunOpenError(TaskError, RuntimeError):

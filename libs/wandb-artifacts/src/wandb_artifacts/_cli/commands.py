@@ -104,7 +104,7 @@ _STORAGE = click.option(
     multiple=True,
     metavar="KEY=VALUE",
     callback=_storage_options,
-    help="fsspec option for DEST; VALUE is JSON, or else text. Repeatable.",
+    help="fsspec option for DEST. VALUE is parsed as JSON if possible, else it is text. Repeatable.",
 )
 _SELECTION = (
     click.option(
@@ -115,10 +115,14 @@ _SELECTION = (
         help="""W&B's own filters, such as '{"config.lr": {"$gt": 0.1}}'.""",
     ),
     click.option(
-        "--tag", "tags", multiple=True, metavar="TAG", help="Only runs with this tag; repeatable: any of them."
+        "--tag", "tags", multiple=True, metavar="TAG", help="Only runs with this tag; repeat it for any of several."
     ),
     click.option(
-        "--state", "states", multiple=True, metavar="STATE", help="Only runs in this state; repeatable: any of them."
+        "--state",
+        "states",
+        multiple=True,
+        metavar="STATE",
+        help="Only runs in this state; repeat it for any of several.",
     ),
     click.option("--group", metavar="NAME", help="Only runs of this group."),
     click.option("--job-type", metavar="NAME", help="Only runs of this job type."),

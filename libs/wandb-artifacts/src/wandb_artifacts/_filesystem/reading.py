@@ -155,7 +155,7 @@ def _bytes_to_skip(response: aiohttp.ClientResponse, start: int, source: Source)
             raise _changed(source.what)
         first = span.partition("-")[0]
         if not first.isdecimal() or int(first) > start:
-            msg = "the response has another range"
+            msg = "the response has another range than requested"
             raise TransientError(msg)
         return start - int(first)
     if response.content_length not in (None, source.size):

@@ -119,7 +119,7 @@ class Field(Generic[T]):
         try:
             value: T = json.loads(carried)
         except ValueError as error:
-            msg = "is a key of the Flyte context that does not hold JSON; set it by wandb_config(...)"
+            msg = "is not JSON in the Flyte context; set it with wandb_config(...)"
             raise InvalidValueError(key, carried, msg) from error
         return value
 

@@ -38,8 +38,8 @@ _CREDENTIAL_NAMES = frozenset(
 )
 _SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key"})
 _IN_CONNECTION = (
-    "holds a credential, and everybody who can see the run could read it; leave it out, and set {variable}, by a "
-    "flyte.Secret in a remote task"
+    "contains a credential, which everybody with access to the run could read; remove it, and set {variable} (in a "
+    "remote task by a flyte.Secret)"
 )
 
 # Types that JSON carries unchanged. Not their subclasses: a numpy.float64 is a float, an IntEnum an int.
@@ -188,8 +188,8 @@ def refuse_credentials(field: str, value: object) -> None:
     for path, name, text in _texts(field, "", value):
         if is_credential(name, text):
             reason = (
-                "looks like a credential, and everybody who can see the run could read it; "
-                "leave it out, and pass it in an environment variable or flyte.Secret"
+                "looks like a credential, which everybody with access to the run could read; "
+                "remove it, and pass it in an environment variable or flyte.Secret"
             )
             raise InvalidValueError(path, None, reason)
 

@@ -25,7 +25,7 @@ _NO_TASK = (
     "this code runs outside of Flyte tasks and functions with @wandb_init, or in a thread without the context of its "
     "task: start threads by asyncio.to_thread or with contextvars.copy_context().run"
 )
-_FORKED = "this process was forked from that of the task, which has the run: log there"
+_FORKED = "this process was forked from the task's process, which has the run: log there"
 _UNDECORATED = "the task has no @wandb_init; put it above @env.task, or pass the run to this code"
 _SILENT_RANK = 'this rank of the distributed task does not log; use run_mode="shared" or "new" for a run on every rank'
 _NO_TRIAL = (

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("wandb_runtime")
 
 _OWN_INIT = (
-    "%s calls wandb.init(), which returns the run that @wandb_init has opened and ignores project, config and all "
-    "else: give them to @wandb_init(...) or wandb_config(...), and replace the call by get_wandb_run(required=True)"
+    "%s calls wandb.init(), which returns the run that @wandb_init has opened and ignores all arguments: give them to "
+    "@wandb_init(...) or wandb_config(...), and replace the call with get_wandb_run(required=True)"
 )
 _NO_PROJECT = (
     "W&B run %s is in the project %r, because no project is configured: set WANDB_PROJECT, or give it to "
-    "@wandb_init(project=...) or wandb_config(project=...). `flyte run` does not execute what stands under "
+    "@wandb_init(project=...) or wandb_config(project=...). `flyte run` does not execute the code below "
     '`if __name__ == "__main__":`'
 )
 _DEFAULT_PROJECT = "uncategorized"

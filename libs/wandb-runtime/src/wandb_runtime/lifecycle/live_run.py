@@ -21,8 +21,8 @@ _logger = logging.getLogger("wandb_runtime")
 _FOR_RELEASING = 5.0
 
 _REOPENED = (
-    "W&B run %s was ended by %s before its task ended. It is opened again and ends with the task: leave ending it to "
-    "@wandb_init"
+    "W&B run %s was ended by %s before its task ended. It is opened again and ends with the task: do not end it, "
+    "@wandb_init does"
 )
 _NOT_REOPENED = "W&B run %s was ended by %s before its task ended, and cannot be opened again: %s"
 

@@ -29,7 +29,7 @@ _logger = logging.getLogger("wandb_runtime")
 _waiting_logger = logging.getLogger(__name__)
 
 _WAITING = (
-    "Waiting for W&B at %s to open run %s; settings={'init_timeout': seconds} or WANDB_INIT_TIMEOUT limits how long"
+    "Waiting for W&B at %s to open run %s; settings={'init_timeout': seconds} or WANDB_INIT_TIMEOUT sets the limit"
 )
 
 

@@ -137,7 +137,7 @@ def start_run(decoration: Decoration[WandbConfig], call: Call) -> RunSession | N
     Raises:
         RunOpenError: The run could not be opened.
         NoParentRunError: The run has to be shared, but no run can be shared.
-        DecoratorOrderError: The decorator stands under `@env.task`.
+        DecoratorOrderError: The decorator is below `@env.task`.
     """
     if decoration.short_name is not None:
         hint_at_own_init(call.function)
@@ -151,7 +151,7 @@ def plan_call(decoration: Decoration[WandbConfig], call: Call) -> Plan:
     is_task = decoration.short_name is not None
     if not is_task and task is not None and is_task_function(call.function):
         name = call.function.__qualname__
-        msg = f"@wandb_init stands under @env.task on {name!r}; put it above, as the outermost decorator"
+        msg = f"@wandb_init is below @env.task on {name!r}; put it above, as the outermost decorator"
         raise DecoratorOrderError(msg)
     here = current_run()
     if here is not None and here.run is None:

@@ -86,4 +86,4 @@ def settle_sync(run: RunRef, *, last_step: int, is_over: bool) -> None:
 
 def _warn(run: RunRef, missing: str | None) -> None:
     if missing is not None:
-        _logger.warning("Downloading W&B run %s as far as it is complete: W&B %s", run, missing)
+        _logger.warning("The download of W&B run %s is incomplete: W&B %s", run, missing)

@@ -121,6 +121,6 @@ def _number(environment: Mapping[str, str], name: str, allowed: range, *, defaul
         raise InvalidValueError(name, None, reason)
     if not (text.isascii() and text.isdigit() and int(text) in allowed):
         upper = "" if allowed == _POSITIVE else f" to {allowed[-1]}"
-        reason = f"must be a whole number from {allowed[0]}{upper}; the launcher sets this variable, leave it alone"
+        reason = f"must be a whole number from {allowed[0]}{upper}; the launcher sets this variable, do not change it"
         raise InvalidValueError(name, text, reason)
     return int(text)
