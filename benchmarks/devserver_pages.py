@@ -3,7 +3,7 @@
     python benchmarks/devserver_pages.py [--rows 200000] [--metrics 10] [--runs 1000]
 
 Goals: the first chart of a run page within 1 s and 1 MB; the data of a project page within 0.5 s. Needs Chromium and
-playwright, and says so where they are missing. The server runs in a separate process.
+playwright, and reports it if they are missing. The server runs in a separate process.
 """
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ def devserver(folder: Path) -> Iterator[tuple[int, dict[str, str]]]:
 
 @contextmanager
 def logging_to_devserver() -> Iterator[None]:
-    """Starts a server in a separate process and points this process at it, whatever W&B settings the user has."""
+    """Starts a server in a separate process and points this process at it, regardless of the user's W&B settings."""
     with tempfile.TemporaryDirectory() as folder, devserver(Path(folder) / "data") as (_, variables):
         for name in [name for name in os.environ if name.startswith("WANDB_")]:
             del os.environ[name]

@@ -48,7 +48,7 @@ def main() -> int:
 
 
 def use_server(variables: dict[str, str]) -> None:
-    """Points this process and its children at the server, whatever W&B settings the user has."""
+    """Points this process and its children at the server, regardless of the user's W&B settings."""
     for name in [name for name in os.environ if name.startswith("WANDB_")]:
         del os.environ[name]
     os.environ.update(variables, WANDB_DIR=str(DATA), WANDB_SILENT="true")

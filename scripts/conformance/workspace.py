@@ -113,7 +113,7 @@ class Workspace:
                 process.terminate()
 
     def _announce(self, base_port: int, fixture_port: int) -> None:
-        """Write where the server is, as wandb's tool does for a server that somebody else has started."""
+        """Write the URL of the server, as wandb's tool does for a server that it did not start."""
         ports = (f"--base-port={base_port}", f"--fixture-port={fixture_port}")
         command = ("start", f"--name={SERVER_NAME}", "--hostname=localhost", *ports)
         run(self.python, self.suite / SERVER_TOOL, *command, stderr=subprocess.DEVNULL)

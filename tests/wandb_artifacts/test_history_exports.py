@@ -348,10 +348,8 @@ def test_exports_are_requested_without_the_key(
 
 
 @pytest.mark.parametrize("changes", [False, True])
-def test_an_interrupted_call_leaves_what_the_next_one_needs(
-    backend: WandbBackend, run: str, tmp_path: Path, changes: bool
-) -> None:
-    """The rest of a file is fetched, unless W&B has another one by then."""
+def test_interrupted_download_is_resumed(backend: WandbBackend, run: str, tmp_path: Path, changes: bool) -> None:
+    """The rest of a file is fetched, unless W&B has replaced the file."""
     backend.run(run, rows=[{"a": step} for step in range(50)])
     known = set((backend.server.data_dir / "blobs").glob("??/*"))
     backend.server.export_history(backend.path(run))

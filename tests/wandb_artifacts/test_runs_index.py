@@ -44,8 +44,8 @@ def test_readme_example_reads_the_index(
     assert "finished" in capsys.readouterr().out
 
 
-def test_lines_are_read_by_the_same_libraries(project: WandbBackend, tmp_path: Path) -> None:
-    """Also values that their parsers refuse or change: ids of digits, long integers, halves of surrogate pairs."""
+def test_index_lines_are_read_by_the_same_libraries(project: WandbBackend, tmp_path: Path) -> None:
+    """Parsers may refuse or change values: ids of digits, long integers, lone surrogates."""
     duckdb, pandas = pytest.importorskip("duckdb"), pytest.importorskip("pandas")
     dataset = pytest.importorskip("pyarrow.dataset")
     summary = '{"loss": NaN, "text": "a\\ud800\\u2028b", "seed": 123456789012345678901234567890}'
@@ -86,7 +86,7 @@ MIXED: dict[str, tuple[list[object], list[object]]] = {
 
 
 @pytest.mark.parametrize("case", MIXED)
-def test_parquet_holds_values_of_any_kinds(project: WandbBackend, tmp_path: Path, case: str) -> None:
+def test_parquet_index_has_values_of_any_type(project: WandbBackend, tmp_path: Path, case: str) -> None:
     """Values of the same type are typed, others are JSON text; pyarrow and DuckDB read both."""
     parquet, duckdb = pytest.importorskip("pyarrow.parquet"), pytest.importorskip("duckdb")
     given, expected = MIXED[case]

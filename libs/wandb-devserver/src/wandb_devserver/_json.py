@@ -39,7 +39,7 @@ def loads_request(body: bytes) -> JsonObject:
     """Parse the body of a request, which must be an object.
 
     Raises:
-        UsageError: otherwise, or if a text in it holds lone surrogates; the message says what is wrong.
+        UsageError: otherwise, or if a text in it holds lone surrogates; the message states what is wrong.
     """
     try:
         text = _decoded(body)

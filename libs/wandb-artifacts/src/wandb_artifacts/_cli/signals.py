@@ -18,7 +18,7 @@ R = TypeVar("R")
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _NOTICE_AFTER = 1.0
-"""Seconds of clean-up after which a line says how to end at once."""
+"""Seconds of clean-up after which a line states how to exit immediately."""
 
 
 class Interrupted(SystemExit):

@@ -1,4 +1,4 @@
-"""`Api`: a session with one W&B server, and what its responses say of runs, sweeps and files."""
+"""`Api`: a session with one W&B server, and the runs, sweeps and files in its responses."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ class Api:
         return _remote_run(ref, await self._run(OfRun[responses.Run], queries.RUN, what, variables))
 
     async def has_run(self, ref: RunRef) -> bool:
-        """Return whether a run exists; True if W&B does not say so clearly."""
+        """Return whether a run exists; True unless W&B clearly reports that it does not."""
         try:
             await self._run(OfRun[responses.RunState], queries.RUN_STATE, f"run {ref}", _variables(ref, run=ref.id))
         except NotFoundError as error:

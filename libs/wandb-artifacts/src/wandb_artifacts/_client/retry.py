@@ -116,7 +116,7 @@ class Retrier:
         Args:
             attempt: Raises `TransientError` for failures that are worth a retry.
             what: What is attempted, for the error.
-            progress: Returns another value after an attempt that made progress; the count of attempts starts anew then.
+            progress: Returns another value after an attempt that made progress; this resets the count of attempts.
             is_repeatable: Whether a request that the server may have processed can be repeated.
 
         Raises:

@@ -53,7 +53,7 @@ def open_target(destination: str | os.PathLike[str], storage_options: Mapping[st
 
 
 def _check_is_path(text: str) -> None:
-    """Refuse a URL without its slashes, such as `s3:bucket/folder`: nobody would look for a folder of that name."""
+    """Refuse a URL without its slashes, such as `s3:bucket/folder`: a folder of that name would be a mistake."""
     scheme, colon, rest = text.partition(":")
     if colon and len(scheme) > 1 and "/" not in scheme and scheme.lower() in _SCHEMES:
         reason = f"looks like a URL without slashes; write {scheme}://{rest.lstrip('/')}, or ./{text} for a folder"

@@ -63,7 +63,7 @@ class RunDownload:
     failed: tuple[Failure, ...] = ()
     """The missing files. Always empty on a returned result, never on that of an `IncompleteDownloadError`."""
     preserved: tuple[str, ...] = ()
-    """Paths of copies of files that somebody else had stored under names of the download's own files."""
+    """Paths of copies of foreign files that had the names of the download's own files."""
 
     @property
     def is_live(self) -> bool:
@@ -133,7 +133,7 @@ class RunsDownload:
     index_path: str | None = None
     """The path of the index below the destination; None in a dry run."""
     preserved: tuple[str, ...] = ()
-    """Paths of copies of files that somebody else had stored under names of the download's own files."""
+    """Paths of copies of foreign files that had the names of the download's own files."""
 
     @property
     def is_live(self) -> bool:

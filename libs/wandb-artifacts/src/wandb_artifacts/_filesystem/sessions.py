@@ -39,7 +39,7 @@ class _Session:
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
 
     def lock(self, path: str) -> asyncio.Lock:
-        """Return the lock that keeps others from sending the same request; lives as long as somebody holds it."""
+        """Return the lock that keeps others from sending the same request; it exists as long as it is referenced."""
         return self._locks.setdefault(path, asyncio.Lock())
 
 

@@ -201,7 +201,7 @@ class _Fetch:
         size = _total_size(response, start)
         version = f"{response.headers.get('ETag', '')}-{size}"
         if self.part is None:
-            # Without a tag nothing tells whether the rest belongs to what an earlier call has left.
+            # Without a tag it is unknown whether the rest belongs to the partial file of an earlier call.
             key = f"{self._key}-{version}" if "ETag" in response.headers else ""
             self.part, self._version = await to_thread(self._target.part, self._path, key), version
             if self.part.size:

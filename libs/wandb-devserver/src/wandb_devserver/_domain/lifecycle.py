@@ -39,7 +39,7 @@ def open_run(
         name: the run's id as users know it.
         client: the writer's own id in shared mode, None for a plain writer.
         state: the state to create it in, for a run that is to be started later.
-        resumes: whether the writer goes on where an earlier one ended.
+        resumes: whether the writer continues where an earlier one ended.
     """
     run = run_table.find(connection, project.id, name)
     known_writer = client is not None and _is_known_writer(connection, run, client)

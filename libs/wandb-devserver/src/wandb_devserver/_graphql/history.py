@@ -74,7 +74,7 @@ def resolve_history(
     database = info.context.connection
     if min_step is None and max_step is None:
         return _sampled_stream(run, info, "history", samples)
-    # A page of a scan: rows missing here would be missing for good.
+    # A page of a scan: rows missing here would never be returned.
     last = _LAST_STEP if max_step is None else max_step - 1
     return list(line_table.read_steps(database, run.id, min_step or 0, last))
 

@@ -25,10 +25,10 @@ run_type = ObjectType("Run")
 def resolve_parquet_history(run: StoredRun, info: Info, *, live_keys: list[str]) -> dict[str, list[Json]]:
     backend, exports = info.context.backend, export_table.of_run(info.context.connection, run.id)
     if backend.export_after is None and not exports:
-        # All rows are to be had by pages.
+        # All rows are available from pages.
         return {"parquet_urls": [], "live_data": []}
     if (end := _end(run, info)) > history_exports.exported_end(exports):
-        # In the background at W&B; here, when somebody asks. The request starts again afterwards.
+        # In the background at W&B; here on request. The request starts again afterwards.
         info.context.slowly(lambda _: {"exported": history_exports.export(backend, run.id, end)})
     urls: list[Json] = [_url(run, export, info) for export in exports]
     # W&B promises no order.

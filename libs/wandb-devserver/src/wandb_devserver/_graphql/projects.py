@@ -165,7 +165,7 @@ def resolve_runs(
 
 
 def connection(found: list[tuple[Any, str]], limit: int) -> dict[str, Any]:
-    """Return one page of nodes and their cursors; one node more than `limit` says that there are more."""
+    """Return one page of nodes and their cursors; one node more than `limit` means that there are more."""
     page = found[:limit]
     return {
         "edges": [{"node": node, "cursor": cursor} for node, cursor in page],

@@ -49,7 +49,7 @@ def resolve_read_only(_: StoredRun, __: Info) -> bool:
 
 @run_type.field("wandbConfig")
 def resolve_wandb_config(run: StoredRun, _: Info, *, keys: list[str] | None = None) -> str:
-    """The SDK's own part of the configuration; its entry `t` says that the run was started."""
+    """The SDK's own part of the configuration; its entry `t` shows that the run was started."""
     entry = loads_object(run.config).get(INTERNAL_KEY)
     internals = entry.get("value") if isinstance(entry, dict) else None
     return dumps_strict(_selected(internals if isinstance(internals, dict) else {}, keys))

@@ -44,7 +44,7 @@ def create_app(backend: Backend, *, hosts: Iterable[str] = ()) -> Starlette:
             *history_exports.ROUTES,
             Route("/signed/{token}", http_files.upload, methods=["PUT"]),
             Route("/sdk/otel/{rest:path}", _telemetry, methods=["POST"]),
-            # What is open without the key ends here, so that no page below can be had through it.
+            # Paths that need no key end here, so that they serve no page.
             Route("/signed/{rest:path}", _not_found, methods=_ANY_METHOD),
             Route("/sdk/{rest:path}", _not_found, methods=_ANY_METHOD),
             *pages.ROUTES,

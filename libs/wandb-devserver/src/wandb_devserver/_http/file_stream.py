@@ -88,7 +88,7 @@ def _store(backend: Backend, path: RunPath, message: JsonObject, client: str | N
 
 
 def apply_message(connection: sqlite3.Connection, run: StoredRun, message: JsonObject, client: str | None) -> None:
-    """Store what one file_stream request says; saying it twice changes nothing.
+    """Store the contents of one file_stream request; repeating it changes nothing.
 
     Args:
         connection: a connection that may write.

@@ -62,5 +62,5 @@ def export_download_url(backend: Backend, base_url: str, path: str, export_id: i
 
 
 def _signed_url(backend: Backend, base_url: str, subject: list[str | int], path: str, lifetime: float) -> str:
-    # As in an object store, the path is part of the URL: clients tell files and manifests apart by it.
+    # As in an object store, the path is part of the URL: clients distinguish files and manifests by it.
     return f"{base_url}signed/artifacts/{backend.signer.sign([path, *subject], lifetime=lifetime)}/{quote(path)}"

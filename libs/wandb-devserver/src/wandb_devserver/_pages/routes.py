@@ -119,7 +119,7 @@ ROUTES = [
     *media.ROUTES,
     *artifacts.ROUTES,
     *sweeps.ROUTES,
-    # What is open without the key ends here, so that no page below can be had through it.
+    # Paths that need no key end here, so that they serve no page.
     Route("/-/{rest:path}", _not_found, methods=_ANY_METHOD),
     _view("/", "projects.js", "projects", _index_title),
     _view("/{entity}/{project}", "project.js", "project", _project_title),

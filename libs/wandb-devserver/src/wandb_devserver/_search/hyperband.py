@@ -16,10 +16,10 @@ _KEYS = ("type", "min_iter", "max_iter", "s", "eta", "strict")
 
 @dataclass(frozen=True, slots=True)
 class Hyperband:
-    """When trials are compared, and how many of them go on."""
+    """When trials are compared, and how many of them continue."""
 
     eta: float
-    """One of `eta` trials goes on at each comparison."""
+    """One of `eta` trials continues at each comparison."""
 
     min_iter: int | None = None
     """The first comparison; each later one comes after `eta` times as many steps."""

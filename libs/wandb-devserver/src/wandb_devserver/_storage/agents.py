@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from wandb_devserver._storage.sweeps import StoredSweep
 
-# Agents do not say farewell: one that fell silent has ended, badly when a trial of it did.
+# Agents do not report their end: one without heartbeats has ended, and crashed if its trial did.
 _QUERY = f"""SELECT agents.id, sweep_id, agents.name, host, agents.created_at, agents.heartbeat_at,
     (SELECT COUNT(*) FROM trials WHERE agent_id = agents.id) AS trial_count,
     CASE

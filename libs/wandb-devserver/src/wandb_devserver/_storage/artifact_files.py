@@ -53,7 +53,7 @@ def find_blob(connection: sqlite3.Connection, md5: str) -> Blob | None:
 
 
 def keep_blob(connection: sqlite3.Connection, blob: Blob) -> bool:
-    """Register uploaded contents; return False if they are not needed: known already, or nobody's any more."""
+    """Register uploaded contents; return False if they are not needed: known already, or of a deleted artifact."""
     if not _is_wanted(connection, blob.digest):
         return False
     cursor = connection.execute(
@@ -112,7 +112,7 @@ def is_in_collection(connection: sqlite3.Connection, collection_id: int, md5: st
 
 
 def contents_of(connection: sqlite3.Connection, artifact_id: int) -> set[str]:
-    """Return the MD5 of everything an artifact needs; ask before deleting it."""
+    """Return the MD5 of everything an artifact needs; call it before deleting the artifact."""
     rows = connection.execute(
         "SELECT digest FROM artifact_entries WHERE artifact_id = :artifact UNION "
         "SELECT md5 FROM artifact_claims WHERE artifact_id = :artifact UNION "

@@ -193,7 +193,7 @@ def _history_base(connection: sqlite3.Connection, run_id: int, chunk: Chunk) -> 
     """Return the position from which a plain writer counts its lines.
 
     A writer that begins at offset 0 sends its first lines once more, continues a run without knowing its
-    length (older SDKs when they sync a resumed run), or starts the run anew. Its steps distinguish these.
+    length (older SDKs when they sync a resumed run), or starts the run again. Its steps distinguish these.
     """
     if chunk.offset != 0:
         (base,) = connection.execute("SELECT history_base FROM runs WHERE id = ?", (run_id,)).fetchone()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     RunFilter = Callable[["StoredRun"], bool]
 
-# A run whose writer fell silent is not running, whatever it last reported; nor does one wait for a silent agent.
+# A run whose writer sends no heartbeats is not running, nor is one waiting for an agent that sends none.
 EFFECTIVE_STATE = """CASE
     WHEN runs.state = 'pending' AND EXISTS (
         SELECT 1 FROM trials JOIN agents ON agents.id = trials.agent_id
@@ -132,7 +132,7 @@ def page(
 
 
 def of_sweep(connection: sqlite3.Connection, project_id: int, sweep_name: str) -> list[StoredRun]:
-    """Return the runs that say they belong to a sweep, oldest first."""
+    """Return the runs of a sweep, oldest first."""
     rows = connection.execute(
         f"SELECT {_COLUMNS} {_FROM} WHERE project_id = ? AND sweep_name = ? ORDER BY runs.id", (project_id, sweep_name)
     )

@@ -42,7 +42,7 @@ class StoredTrial:
 
     @property
     def is_open(self) -> bool:
-        """Whether somebody works on it, or is about to."""
+        """Whether an agent runs it, or is about to."""
         return not self.released and self.state in UNFINISHED
 
 
@@ -115,7 +115,7 @@ def hand_over(connection: sqlite3.Connection, trial: StoredTrial, agent: StoredA
 
 
 def release(connection: sqlite3.Connection, trial: StoredTrial) -> None:
-    """Note that the agent has done with a trial. One that did not say how it ended did not end well.
+    """Record that the agent no longer runs a trial. A trial that did not report its end has failed.
 
     If its writer is alive nevertheless, its next heartbeat revives it.
     """

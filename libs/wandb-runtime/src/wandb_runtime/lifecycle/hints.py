@@ -40,7 +40,7 @@ def hint_at_own_init(function: Callable[..., Any]) -> None:
 
 
 def hint_at_project(run: Run, init: Mapping[str, Any]) -> None:
-    """Log, once for each process, that runs are in W&B's default project because nobody has named another one."""
+    """Log, once for each process, that runs are in W&B's default project because no other one is configured."""
     if "project" not in init and run.project == _DEFAULT_PROJECT and _DEFAULT_PROJECT not in _given:
         _given.add(_DEFAULT_PROJECT)
         _logger.warning(_NO_PROJECT, run.id, _DEFAULT_PROJECT)

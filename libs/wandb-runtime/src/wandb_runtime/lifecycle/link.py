@@ -94,7 +94,7 @@ class Wandb(flyte.Link):
             return project_url(parent.host, parent.entity, parent.project, "runs", parent.id)
         page = "runs", new_run_id(self.id, inherited.run_id, task) or ""
         ranks = self._find_ranks()
-        # Locally Flyte starts one process, whatever the task says.
+        # Locally Flyte starts one process, whatever the task declares.
         if ranks is not None and not task.is_local:
             scope = self.rank_scope or inherited.rank_scope or "global"
             page = ranks.page(page[1], run_mode, scope, inherited.group)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from wandb import Run
 
 _logger = logging.getLogger("wandb_runtime")
-# A child, so that whoever reads the warnings about runs need not care how fast a server is.
+# A child logger, so that its lines can be filtered apart from warnings about runs.
 _waiting_logger = logging.getLogger(__name__)
 
 _WAITING = (
@@ -54,7 +54,7 @@ class Patience:
     longest: float = 90.0
     """Until a server that responds must have opened the run: the SDK's default."""
     quiet: float = 5.0
-    """Until a log line says what is waited for."""
+    """Until a log line names the server."""
 
 
 DEFAULT_PATIENCE = Patience()

@@ -72,7 +72,7 @@ class RunRequest:
 
 
 def require_api_key(request: RunRequest, mode: str | None) -> None:
-    """Fail before wandb.init would prompt for a key on the terminal of whoever runs the task.
+    """Fail before wandb.init would prompt for a key on the terminal of the task.
 
     Raises:
         MissingApiKeyError: The API key is missing, and the run needs one.

@@ -46,7 +46,7 @@ def hold(start: Callable[[], Session]) -> Iterator[None]:
         try:
             session = start()
         except TaskError as error:
-            # Without the frames below, which say nothing to the user.
+            # Without the frames below, which are of no use to the user.
             raise error.with_traceback(None) from None
         try:
             with body.running(session), session.active(), ending_forked_children():

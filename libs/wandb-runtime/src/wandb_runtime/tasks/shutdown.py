@@ -38,7 +38,7 @@ T = TypeVar("T")
 EXIT_CODE = 128 + signal.SIGTERM
 """The exit code that a shell reports for a process ended by SIGTERM."""
 
-# Seconds; a pod is killed 30 s after SIGTERM unless it says otherwise.
+# Seconds; by default a pod is killed 30 s after SIGTERM.
 _FOR_THE_HANDLER = 1.0
 _FOR_THE_LOOP = 2.0
 _FOR_INTERRUPTING = 4.0

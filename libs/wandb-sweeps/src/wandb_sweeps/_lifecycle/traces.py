@@ -1,6 +1,6 @@
 """The traces that download a sweep; their outputs are directories. Imported on first use: `flyte.io` is slow to import.
 
-Flyte replays the traces of a failed attempt in the next one. The attempt is among the inputs, so these run anew.
+Flyte replays the traces of a failed attempt in the next one. The attempt is among the inputs, so these run again.
 """
 
 import logging

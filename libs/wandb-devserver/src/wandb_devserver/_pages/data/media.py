@@ -38,7 +38,7 @@ _LARGEST_TABLE = 32 * 1024 * 1024
 
 _KINDS = {"image": "image", "images": "image", "audio": "audio", "video": "video", "videos": "video", "html": "html"}
 
-# A frame shows markup that a run logged: without scripts, forms, or requests, even when it is opened by itself.
+# A frame shows markup that a run logged: without scripts, forms, or requests, even when it is opened alone.
 _FRAME_POLICY = (
     "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; media-src data:; "
     "frame-ancestors 'self'"

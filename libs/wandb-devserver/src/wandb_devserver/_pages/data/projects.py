@@ -49,7 +49,7 @@ def projects(connection: sqlite3.Connection, _: Request) -> JsonObject:
 
 
 def project(connection: sqlite3.Connection, request: Request) -> JsonObject | None:
-    """Return a project's runs, newest first, with the columns of the query or those that tell runs apart."""
+    """Return a project's runs, newest first, with the columns of the query or those that differ between runs."""
     found = project_table.find(connection, request.path_params["entity"], request.path_params["project"])
     if found is None:
         return None

@@ -109,7 +109,7 @@ def _agents(connection: sqlite3.Connection, found: StoredSweep) -> list[Json]:
 
 
 def _importance(names: list[str], trials: list[JsonObject]) -> list[Json]:
-    """Return the parameters that tell anything of the metric, the most important first."""
+    """Return the parameters that influence the metric, the most important first."""
     scored = [(trial["values"], trial["metric"]) for trial in trials]
     complete = [(values, metric) for values, metric in scored if isinstance(values, dict) and is_number(metric)]
     ranked = [(name, importance([values[name] for values, _ in complete], [m for _, m in complete])) for name in names]

@@ -93,7 +93,7 @@ async def _awaited(result: Awaitable[object]) -> None:
 
 
 def _listen(channel: Connection[bytes, bytes]) -> None:
-    """End the trial when the agent asks for it, or has died."""
+    """End the trial when the agent requests it or has died."""
     global _reason  # noqa: PLW0603
     try:
         _reason = channel.recv_bytes().decode()
