@@ -131,7 +131,7 @@ def required_modules(path: Path) -> set[str]:
 
 @each_package
 def test_third_party_imports_are_declared(package: Package) -> None:
-    """A package requires by itself whatever it imports, not through a sibling or a dependency."""
+    """A package requires everything that it imports, not through a sibling or a dependency."""
     required = {canonicalize_name(Requirement(line).name) for line in requirements(package)}
     own = {package.module.split(".")[0], *(module.split(".")[0] for module in package.may_import)}
     tops = {name for path in package.files() for name in required_modules(path)}

@@ -81,7 +81,7 @@ def names_for_type_checkers(module: str) -> dict[str, object]:
 
 
 def hints_of(thing: type | types.FunctionType) -> dict[str, object]:
-    # An alias in a string is looked at by itself; `alias | None` cannot be evaluated.
+    # An alias in a string is inspected separately; `alias | None` cannot be evaluated.
     aliases = {name: object for name, value in vars(sys.modules[thing.__module__]).items() if isinstance(value, str)}
     return typing.get_type_hints(thing, localns={**aliases, **names_for_type_checkers(thing.__module__)})
 

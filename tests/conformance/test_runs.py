@@ -102,7 +102,7 @@ report([rows("child"), rows("r")])
 
 
 def test_segments_of_a_resumed_run_are_joined_though_each_counts_from_0(raw: RawClient) -> None:
-    """SDKs before 0.31 sync the directories of a resumed run without asking how long it is."""
+    """SDKs before 0.31 sync the directories of a resumed run without requesting its length."""
     for _ in range(2):
         for step, value in enumerate("abc"):
             raw.open_run("r")

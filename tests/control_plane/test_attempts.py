@@ -43,7 +43,7 @@ def test_killed_pod_is_retried(plane: ControlPlane) -> None:
 
 
 def is_gone(pid: int) -> bool:
-    """A process that has ended but that nobody has waited for counts as gone."""
+    """A process that has ended counts as gone, even if nothing has waited for it."""
     status = Path(f"/proc/{pid}/stat")
     return not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z"
 

@@ -299,7 +299,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     if sys.platform != "linux" or os.geteuid() != 0:
         pytest.skip("only root can mount a small file system")
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder)], check=False).returncode:
-        pytest.skip("this machine lets nobody mount a file system")
+        pytest.skip("this machine does not permit mounting a file system")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
 

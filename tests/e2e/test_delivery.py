@@ -121,7 +121,7 @@ def test_server_outage_mid_run_keeps_exception_and_data(
 
 
 def test_unverifiable_delivery_is_reported(wandb_devserver: DevServer, log: pytest.LogCaptureFixture) -> None:
-    """Where the server cannot be queried, a warning says so; the data may have arrived."""
+    """The warning states that the server could not be queried; the data may have arrived."""
     asked = wandb_devserver.faults.add(Fault("graphql", operation="RunState", status=403))
     run_id = run_locally(logging_rows, context=CONTEXT)
 
@@ -173,7 +173,7 @@ async def logging_files() -> str:
 def test_refused_files_are_reported_and_delivered(
     wandb_devserver: DevServer, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """W&B has the end of the run all the same."""
+    """W&B has the end of the run."""
     monkeypatch.chdir(tmp_path)
     wandb_devserver.faults.add(Fault("upload", status=403, count=None))
     run_id = run_locally(logging_files, context=CONTEXT)

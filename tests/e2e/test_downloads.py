@@ -297,7 +297,7 @@ def function() -> str:
 
 
 def test_plain_function_cannot_store_logs(wandb_devserver: DevServer, log: pytest.LogCaptureFixture) -> None:
-    """It has no outputs; a log line says so."""
+    """It has no outputs; a log line reports it."""
     function()
 
     (text,) = messages(log)
@@ -314,7 +314,7 @@ async def cancelled() -> None:
 
 
 def test_cancelled_task_skips_the_download(wandb_devserver: DevServer, log: pytest.LogCaptureFixture) -> None:
-    """A log line says so."""
+    """A log line reports it."""
     asked = wandb_devserver.faults.add(Fault("download", delay=60, count=None))
     with pytest.raises(concurrent.futures.CancelledError):
         run_locally(cancelled, context=LOGS)

@@ -72,7 +72,7 @@ def open_at(host: str, patience: Patience) -> Any:
 def test_server_that_does_not_respond_is_given_up_early(
     wandb_devserver: DevServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Before that, the log says what is waited for. The error names its class and hides the SDK's traceback."""
+    """Before that, a log line names the server. The error names its class and hides the SDK's traceback."""
     caplog.set_level(logging.WARNING, "wandb_runtime")
     patience = Patience(first=1.0, longest=3600.0, quiet=0.01)
     with pytest.raises(UnavailableError, match=r"nothing listens there.*\[UnavailableError\]$") as caught:

@@ -52,12 +52,12 @@ def body() -> str:
 
 @contextmanager
 def fails_before_its_body(
-    error: type[Exception], *says: str
+    error: type[Exception], *reason: str
 ) -> Iterator[pytest.ExceptionInfo[flyte.errors.RuntimeUserError]]:
     with pytest.raises(flyte.errors.RuntimeUserError) as caught:
         yield caught
     assert caught.value.code == error.__name__
-    for words in says:
+    for words in reason:
         assert words in str(caught.value)
     assert bodies == []
 
@@ -92,7 +92,7 @@ async def calling_wrong_order() -> str:
 
 
 def test_shared_mode_without_a_parent_run_raises(wandb_devserver: DevServer) -> None:
-    """The message says what to do."""
+    """The message has the remedy."""
     with fails_before_its_body(NoParentRunError, 'run_mode="shared"', "@wandb_init", 'run_mode="auto"'):
         run_locally(sharing, context=CONTEXT)
 
@@ -109,7 +109,7 @@ def test_decorator_below_env_task_raises(task: Any, wandb_devserver: DevServer) 
 
 
 def test_missing_api_key_raises_without_a_prompt(wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message says what to set."""
+    """The message names the variable to set."""
     monkeypatch.delenv("WANDB_API_KEY")
     monkeypatch.setenv("NETRC", "/dev/null")
 
@@ -139,7 +139,7 @@ def test_malformed_key_raises_without_showing_it(wandb_devserver: DevServer, mon
 
 
 def test_refused_key_raises_at_once(wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message says what to check and does not contain the key."""
+    """The message names what to check and does not contain the key."""
     monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
 
     with fails_before_its_body(RunOpenError, "refuses the API key (401)", "Check that WANDB_API_KEY") as caught:
@@ -152,7 +152,7 @@ GRAPHQL_ERROR = '{"data": null, "errors": [{"message": "permission denied", "pat
 
 
 @pytest.mark.parametrize(
-    ("fault", "says"),
+    ("fault", "reason"),
     [
         (Fault("graphql", operation="UpsertBucket", status=403), "refuses project 'e2e' of the default entity"),
         (Fault("graphql", operation="UpsertBucket", status=404), "refuses project 'e2e' of the default entity"),
@@ -161,14 +161,14 @@ GRAPHQL_ERROR = '{"data": null, "errors": [{"message": "permission denied", "pat
     ],
     ids=["forbidden", "missing", "in the body", "not W&B"],
 )
-def test_refusal_names_what_to_check(fault: Fault, says: str, wandb_devserver: DevServer) -> None:
+def test_refusal_names_what_to_check(fault: Fault, reason: str, wandb_devserver: DevServer) -> None:
     """The SDK raises one exception without a message for all of them."""
     wandb_devserver.faults.add(fault)
 
     with fails_before_its_body(RunOpenError) as caught:
         run_locally(plain, context=CONTEXT)
 
-    assert re.search(says, str(caught.value))
+    assert re.search(reason, str(caught.value))
     assert "(401)" not in str(caught.value)
 
 
@@ -199,7 +199,7 @@ def refusing_host() -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    ("host", "says"),
+    ("host", "reason"),
     [
         ("http://127.0.0.1:{closed}", "nothing listens there"),
         ("http://w-and-b.invalid", "host name cannot be resolved"),
@@ -208,7 +208,7 @@ def refusing_host() -> Iterator[str]:
     ids=["refusing", "unknown", "https"],
 )
 def test_unreachable_host_fails_within_init_timeout(
-    host: str, says: str, wandb_devserver: DevServer, refusing_host: str
+    host: str, reason: str, wandb_devserver: DevServer, refusing_host: str
 ) -> None:
     """By default the task fails before its body runs, and the error names the reason as far as the SDK reports it."""
     closed, live = (url.rpartition(":")[2] for url in (refusing_host, wandb_devserver.url))
@@ -216,9 +216,9 @@ def test_unreachable_host_fails_within_init_timeout(
     unreachable = wandb_config(host=host, settings={"init_timeout": 1})
 
     if Version(wandb.__version__) < Version("0.31"):
-        says = "did not respond in time"
+        reason = "did not respond in time"
 
-    with fails_before_its_body(UnavailableError, host, says, "Check the host (host=, WANDB_BASE_URL)"):
+    with fails_before_its_body(UnavailableError, host, reason, "Check the host (host=, WANDB_BASE_URL)"):
         run_locally(plain, context={**CONTEXT, **unreachable})
 
     # The SDK caches the host, and the next run must not use it.
@@ -233,7 +233,7 @@ def test_unreachable_host_fails_within_init_timeout(
 def test_on_unavailable_offline_runs_the_body(
     fault: Fault | None, wandb_devserver: DevServer, refusing_host: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The data is kept, and one log line says so."""
+    """The data is kept, and one log line reports it."""
     if fault is not None:
         wandb_devserver.faults.add(fault)
     host = wandb_devserver.url if fault else refusing_host

@@ -156,7 +156,7 @@ async def logging() -> str:
 def test_lost_service_delays_neither_result_nor_next_task(
     number: int, wandb_devserver: DevServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The task keeps its result, one warning says what to do, and the next task has a new service process."""
+    """The task keeps its result, one warning has the remedy, and the next task has a new service process."""
     caplog.set_level("WARNING", logger="wandb_runtime")
     lost = run_locally(losing_the_service, int(number), context=CONTEXT)
     (warning,) = [record.message for record in caplog.records if record.name == "wandb_runtime"]

@@ -89,7 +89,9 @@ def test_proxy_and_headers_of_the_settings_reach_sweeps_agents_and_trials(
 
 
 @pytest.mark.parametrize(
-    ("status", "is_applied"), [(502, True), (400, True), (503, False)], ids=["lost", "lost for good", "refused once"]
+    ("status", "is_applied"),
+    [(502, True), (400, True), (503, False)],
+    ids=["lost", "lost with a permanent error", "refused once"],
 )
 def test_failed_creation_makes_exactly_one_sweep(status: int, is_applied: bool, wandb_devserver: DevServer) -> None:
     """A sweep whose response was lost is found by its marker; otherwise the creation is repeated."""

@@ -38,7 +38,7 @@ class Request:
     variables: dict[str, Any]
     declared: dict[str, str]
     """Variable types by name."""
-    asked: frozenset[str]
+    requested: frozenset[str]
     """Paths of the requested fields, including those of their arguments."""
 
 
@@ -155,7 +155,10 @@ def test_sweep_is_created_with_the_variables_of_the_sdk(recorder: Recorder) -> N
     assert theirs.variables.keys() - own.variables.keys() <= {"launchScheduler", "templateVariableValues"}
     # The requests of `wandb sweep --stop` and similar commands: see below.
     assert own.declared.items() - {("state", "String")} <= theirs.declared.items()
-    assert own.asked - {"upsertSweep(input.state)", "upsertSweep.sweep.id", "upsertSweep.sweep.state"} <= theirs.asked
+    assert (
+        own.requested - {"upsertSweep(input.state)", "upsertSweep.sweep.id", "upsertSweep.sweep.state"}
+        <= theirs.requested
+    )
 
 
 def test_sweep_is_stopped_as_by_the_sdk(recorder: Recorder) -> None:
@@ -174,7 +177,7 @@ def test_sweep_is_stopped_as_by_the_sdk(recorder: Recorder) -> None:
     assert own.variables.pop("description") == CONFIG["description"]
     assert own.variables == theirs.variables
     assert own.declared.items() & theirs.declared.items() >= {("id", "ID"), ("state", "String")}
-    assert {"upsertSweep(input.id)", "upsertSweep(input.state)"} <= own.asked & theirs.asked
+    assert {"upsertSweep(input.id)", "upsertSweep(input.state)"} <= own.requested & theirs.requested
 
 
 def names_a_run(heartbeat: Request) -> bool:

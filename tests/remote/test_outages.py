@@ -203,10 +203,10 @@ def test_refusal_fails_the_action_before_its_body(
         ("outages:sharing", {}, "NoParentRunError", 'run_mode="shared"'),
     ]
     started = [plane.start(task, env=env, context=CONTEXT) for task, env, _, _ in cases]
-    for run, (_, _, code, says) in zip(started, cases, strict=True):
+    for run, (_, _, code, message) in zip(started, cases, strict=True):
         plane.wait(run, expect=Phase.FAILED)
         assert run.root.error is not None
-        assert (run.root.error.code, says in run.root.error.message) == (code, True)
+        assert (run.root.error.code, message in run.root.error.message) == (code, True)
         assert wrong not in run.root.error.message + run.root.last.stderr
         assert "the body has started" not in run.root.last.stdout
 

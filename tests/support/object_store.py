@@ -44,7 +44,7 @@ class ObjectStore:
 
     def __enter__(self) -> ObjectStore:
         command = [sys.executable, "-c", _SERVER]
-        # A file: moto writes a line for every request, and would block on a pipe that nobody reads.
+        # A file: moto writes a line for every request, and would block on a pipe without a reader.
         self._log = tempfile.TemporaryFile("w+")
         self._server = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True

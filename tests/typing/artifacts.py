@@ -1,4 +1,4 @@
-"""wandb-artifacts on its own: mypy reads this file, nobody executes it."""
+"""wandb-artifacts alone. Never executed: read by mypy."""
 
 from datetime import date
 from pathlib import Path

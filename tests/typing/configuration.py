@@ -29,7 +29,7 @@ async def task(x: int) -> int:
     return x
 
 
-# Flyte asks for dict[str, str]: a configuration is one.
+# Flyte requires dict[str, str]: a configuration is one.
 
 run_configuration = wandb_config(project="p", entity="e", tags=["a"], config={"lr": 0.1}, run_mode="new")
 sweep_configuration = wandb_sweep_config(

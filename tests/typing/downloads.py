@@ -1,4 +1,4 @@
-"""Downloads in tasks: mypy reads this file, nobody executes it."""
+"""Downloads in tasks. Never executed: read by mypy."""
 
 from pathlib import Path
 

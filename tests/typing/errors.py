@@ -12,7 +12,7 @@ from flyteplugins.wandb import (
 from typing_extensions import assert_type
 from wandb_artifacts import InvalidValueError, RunRef, WandbPluginError
 
-# The root is one class, wherever it is imported from; what derives from a builtin is caught by it.
+# The root is the same class in every package; errors that derive from a builtin can be caught as it.
 
 root: type[Exception] = WandbPluginError
 same: type[WandbPluginError] = flyteplugins.wandb.WandbPluginError

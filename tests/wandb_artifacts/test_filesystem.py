@@ -137,7 +137,7 @@ def test_only_the_blocks_that_are_read_are_fetched(fs: Any, backend: WandbBacken
 
 
 def test_get_copies_trees_and_files(fs: Any, run: str, tmp_path: Path) -> None:
-    """A tree arrives as a tree, one file as a file, and nothing else is there."""
+    """Trees and single files are copied, and nothing else."""
     fs.get(f"{run}/", str(tmp_path / "all"), recursive=True)
     fs.get_file(f"wandb://{run}/a.txt", tmp_path / "new" / "one")
     buffer = io.BytesIO()
@@ -222,7 +222,7 @@ def test_wrong_bytes_raise_and_leave_the_old_file(fs: Any, backend: WandbBackend
 
 
 def test_filesystem_recovers_after_an_outage(fs: Any, backend: WandbBackend, run: str) -> None:
-    """An instance, which fsspec keeps for good, outlives the outage of a server."""
+    """fsspec caches instances, so an instance must survive an outage of the server."""
     fault = backend.server.faults.add(Fault("graphql", drop=True, count=None))
     with pytest.raises(ConnectionError):
         fs.ls(run)

@@ -202,7 +202,7 @@ def test_second_download_fetches_nothing(backend: WandbBackend, run: str, tmp_pa
 
 
 FAULTS = {
-    "expired for good": Fault("download", target="0.parquet", status=403, count=None),
+    "expired permanently": Fault("download", target="0.parquet", status=403, count=None),
     "gone": Fault("download", target="0.parquet", status=404, count=None),
     "corrupt": Fault("download", target="0.parquet", wrong_bytes=True, count=None),
     "cut short": Fault("download", target="0.parquet", truncate_to=500, count=None),
@@ -218,7 +218,7 @@ FAULTS = {
 def test_unreadable_exports_fall_back_to_pages(
     backend: WandbBackend, run: str, tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """All rows come, with one line in the log that says why."""
+    """All rows are returned, and one log line has the reason."""
     backend.run(run, rows=[{"a": step} for step in range(20)])
     backend.server.export_history(backend.path(run), rows_per_file=10)
     backend.server.faults.add(FAULTS[name])

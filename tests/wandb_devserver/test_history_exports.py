@@ -281,7 +281,7 @@ def test_invalid_export_arguments_raise(server: DevServer, raw: RawClient) -> No
 
 
 def test_exports_without_pyarrow_are_refused_at_start(server: DevServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message says what to install."""
+    """The message names the package to install."""
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(UsageError, match=r"export_after is 10: .* pip install 'wandb-devserver\[parquet\]'"):
         DevServer(export_after=10)

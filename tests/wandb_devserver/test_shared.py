@@ -65,7 +65,7 @@ def test_shared_rows_are_identified_by_client_and_offset(raw: RawClient, server:
 
 
 def test_console_lines_of_a_shared_writer_can_be_rewritten(raw: RawClient, server: DevServer) -> None:
-    """A progress bar rewrites its own line, whoever else wrote meanwhile."""
+    """A progress bar rewrites its own line, even if other writers have written since."""
     raw.open_run("r", headers=_headers("one"))
     for client, text in (("one", "10 %"), ("two", "other"), ("one", "20 %")):
         raw.stream({"files": {"output.log": {"offset": 0, "content": [text]}}}, headers=_headers(client))

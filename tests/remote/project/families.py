@@ -26,7 +26,7 @@ def state() -> str:
     return str(wandb.Api().run(f"{run.entity}/{run.project}/{run.id}").state)
 
 
-def say(who: str) -> str:
+def log_as(who: str) -> str:
     """Log a row, print a line, and return the id of the run."""
     run_id = log(**{who: 1})
     print("here is", who)
@@ -37,32 +37,32 @@ def say(who: str) -> str:
 @env.task
 async def joining(who: str) -> str:
     assert wandb.run is get_wandb_run()
-    return say(who)
+    return log_as(who)
 
 
 @wandb_init(run_mode="shared")
 @env.task
 def sharing(who: str) -> str:
     assert wandb.run is get_wandb_run()
-    return say(who)
+    return log_as(who)
 
 
 @wandb_init
 @env.task
 async def helping(who: str) -> str:
-    return say(who)
+    return log_as(who)
 
 
 @wandb_init(run_mode="new", tags=["opening"])
 @env.task
 async def opening(who: str) -> str:
-    return say(who)
+    return log_as(who)
 
 
 @wandb_init(id="own-id")
 @env.task
 async def identified(who: str) -> str:
-    return say(who)
+    return log_as(who)
 
 
 @env.task
@@ -76,13 +76,13 @@ async def between(who: str) -> str:
 @wandb_init
 @env.task
 async def having_a_child(who: str) -> list[str]:
-    return [say(who), await joining(f"child of {who}")]
+    return [log_as(who), await joining(f"child of {who}")]
 
 
 @wandb_init
 @env.task
 async def failing(who: str) -> str:
-    say(who)
+    log_as(who)
     raise ValueError("only the child")
 
 
@@ -90,7 +90,7 @@ async def failing(who: str) -> str:
 @env.task
 async def endless(mark: str) -> None:
     """Marks that it has logged."""
-    say("endless")
+    log_as("endless")
     Path(mark).touch()
     await asyncio.sleep(600)
 
@@ -108,7 +108,7 @@ async def endless(mark: str) -> None:
 @env.task
 async def family() -> dict[str, list[str]]:
     """Calls every kind of joining child at once."""
-    own = say("parent")
+    own = log_as("parent")
     joined, shared, below, (middle, grandchild) = await asyncio.gather(
         joining("joining"), sharing.aio("sharing"), between("below"), having_a_child("middle")
     )
@@ -117,7 +117,7 @@ async def family() -> dict[str, list[str]]:
     except flyte.errors.RuntimeUserError as error:
         assert "only the child" in str(error)  # noqa: PT017 - not a test
     assert state() == "running"
-    assert say("parent again") == own
+    assert log_as("parent again") == own
     return {"one": [own, joined, shared, below, middle, grandchild]}
 
 
@@ -143,7 +143,7 @@ async def help_out() -> None:
 @env.task
 async def falling() -> None:
     """Calls its child through a helper and a dictionary, and fails."""
-    say("parent")
+    log_as("parent")
     await help_out()
     raise ValueError("the parent's own")
 
@@ -171,7 +171,7 @@ async def unsteady_parent() -> str:
 @env.task
 async def outliving(mark: str) -> str:
     """Cancels its child, and continues."""
-    say("parent")
+    log_as("parent")
     child = asyncio.ensure_future(endless(mark))
     while not Path(mark).exists():
         await asyncio.sleep(0.05)
@@ -179,13 +179,13 @@ async def outliving(mark: str) -> str:
     with contextlib.suppress(asyncio.CancelledError):
         await child
     assert state() == "running"
-    return say("end")
+    return log_as("end")
 
 
 @wandb_init
 @env.task
 async def aborted(mark: str) -> None:
-    say("parent")
+    log_as("parent")
     await endless(mark)
 
 
@@ -207,10 +207,10 @@ async def parent_of_one_writer() -> dict[str, str]:
 async def parent_of_unseen() -> list[str]:
     """Its code does not show the child that joins."""
     unseen = getattr(importlib.import_module("families"), "join" + "ing")
-    return [say("parent"), *await asyncio.gather(unseen("joining"), opening("opening"))]
+    return [log_as("parent"), *await asyncio.gather(unseen("joining"), opening("opening"))]
 
 
-def tell() -> str:
+def describe() -> str:
     """Describe the current run."""
     run = get_wandb_run()
     assert run is not None
@@ -220,17 +220,17 @@ def tell() -> str:
 
 @wandb_init
 @env.task
-async def telling() -> str:
-    return tell()
+async def describing() -> str:
+    return describe()
 
 
 @wandb_init(run_mode="shared")
 @env.task
-async def telling_shared() -> str:
-    return tell()
+async def describing_shared() -> str:
+    return describe()
 
 
 @wandb_init(group="families", mode="offline")
 @env.task
 async def parent_offline() -> list[str]:
-    return list(await asyncio.gather(telling(), telling_shared()))
+    return list(await asyncio.gather(describing(), describing_shared()))

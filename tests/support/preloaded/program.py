@@ -39,7 +39,7 @@ class Program:
 
     @classmethod
     def receive(cls, connection: socket.socket) -> tuple[Program, list[int]] | None:
-        """Receive a request and its streams; None if the client has gone."""
+        """Receive a request and its streams; None if the client has disconnected."""
         head, streams, _, _ = socket.recv_fds(connection, _LENGTH, _STREAMS)
         with connection.makefile("rb") as file:
             data = file.read(int.from_bytes(head, "big"))

@@ -131,7 +131,7 @@ class Connections:
         return None
 
     def drop(self, client: socket.socket, selector: selectors.BaseSelector) -> None:
-        """Forget a client that has gone; the last one ends this process."""
+        """Forget a client that has disconnected; the last one ends this process."""
         selector.unregister(client)
         client.close()
         self.clients.remove(client)

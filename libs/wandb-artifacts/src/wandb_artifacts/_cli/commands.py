@@ -27,8 +27,8 @@ Examples:
   wandb-artifacts verify data
 
 \b
-REF is entity/project/id, the URL of a page of the W&B app, or a shorter form
-if the environment has the rest.
+REF is entity/project/id, the URL of its page, or a shorter form that
+WANDB_ENTITY and WANDB_PROJECT complete.
 
 \b
 Environment:
@@ -146,8 +146,8 @@ _DOWNLOAD = (
         type=click.Choice(["json", "jsonl", "parquet"]),
         default="json",
         show_default=True,
-        help="An array of rows, one row per line, or Parquet (needs wandb-artifacts[parquet], with which long "
-        "histories in any format come faster, from W&B's own exports).",
+        help="An array of rows, one row per line, or Parquet. Parquet needs wandb-artifacts[parquet], which also "
+        "speeds up long histories in any format: it reads W&B's own exports.",
     ),
     _STORAGE,
     _HOST,
@@ -220,7 +220,10 @@ def runs(project: str, host: str | None, **given: Any) -> int:
 @_HOST
 @_JSON
 def ls(ref: str, host: str | None, *, is_sweep: bool, as_json: bool) -> int:
-    """List the files of a run, the runs of a sweep, or the runs of a project (REF is entity/project)."""
+    """List the files of a run, or the runs of a sweep or project.
+
+    REF of a project is entity/project.
+    """
     from wandb_artifacts._cli.list import list_project, list_run, list_sweep
 
     if project := _project_of(ref, is_sweep=is_sweep):
