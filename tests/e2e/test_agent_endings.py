@@ -59,8 +59,8 @@ async def has_logged(sweep: str) -> None:
 
 
 @wandb_init
-def until_told() -> None:
-    """Continues until the test creates a file."""
+def logging_until_file_exists() -> None:
+    """Log, and wait for a file that the test creates."""
     run = get_wandb_run()
     assert run is not None
     run.log({"row": 1})
@@ -72,7 +72,7 @@ def until_told() -> None:
 @env.task
 async def agent_of_a_sweep_that_is_deleted(sweep: str, mark: str) -> AgentResult:
     """Deletes its sweep mid-trial; the trial continues until the agent has noticed."""
-    agent = asyncio.ensure_future(run_sweep_agent(until_told, sweep_id=sweep))
+    agent = asyncio.ensure_future(run_sweep_agent(logging_until_file_exists, sweep_id=sweep))
     await has_logged(sweep)
     heartbeats = _server[0].requests.count("graphql", "Heartbeat")
     _server[0].delete_sweep(sweep)
@@ -105,7 +105,7 @@ NOTHING_TO_DO = '{"data": {"agentHeartbeat": {"agent": {"id": "1"}, "commands": 
 @env.task
 async def agent_without_trials(sweep: str, state: Any) -> AgentResult:
     """Its sweep ends while it waits, and the server sends agents no command to end."""
-    agent = asyncio.ensure_future(run_sweep_agent(until_told, sweep_id=sweep))
+    agent = asyncio.ensure_future(run_sweep_agent(logging_until_file_exists, sweep_id=sweep))
     await asyncio.to_thread(_server[0].faults.wait)
     if state == "deleted":
         _server[0].delete_sweep(sweep)
@@ -125,7 +125,7 @@ def test_waiting_agent_ends_with_its_sweep(state: str, ended: str, wandb_devserv
 
 @env.task
 async def agent_of_a_paused_sweep(sweep: str) -> AgentResult:
-    agent = asyncio.ensure_future(run_sweep_agent(until_told, sweep_id=sweep))
+    agent = asyncio.ensure_future(run_sweep_agent(logging_until_file_exists, sweep_id=sweep))
     await asyncio.to_thread(_server[0].requests.wait, "graphql", "Heartbeat")
     _server[0].delete_sweep(sweep)
     return await agent
@@ -142,7 +142,7 @@ def test_waiting_agent_ends_when_its_sweep_is_deleted(wandb_devserver: DevServer
 
 @env.task
 async def agent_with_an_answer(sweep: str, mark: str) -> AgentResult:
-    agent = asyncio.ensure_future(run_sweep_agent(until_told, sweep_id=sweep))
+    agent = asyncio.ensure_future(run_sweep_agent(logging_until_file_exists, sweep_id=sweep))
     await has_logged(sweep)
     met = _server[0].faults.add(_answers[0])
     await asyncio.to_thread(_server[0].faults.wait, met)
@@ -187,7 +187,7 @@ def test_result_of_an_unknown_trial_comes_from_the_agent(wandb_devserver: DevSer
 
 
 @wandb_init
-def failing_as_told() -> None:
+def failing_by_config() -> None:
     if wandb.config["how"].startswith("fails"):
         msg = "intended"
         raise ValueError(msg)
@@ -196,7 +196,7 @@ def failing_as_told() -> None:
 def test_success_resets_the_failure_count(wandb_devserver: DevServer) -> None:
     """Only consecutive failures end an agent."""
     sweep = sweep_of("fails 1", "ends", "fails 2", "fails 3", "not reached")
-    result: AgentResult = run_locally(agent_of, "failing_as_told", sweep, 2)
+    result: AgentResult = run_locally(agent_of, "failing_by_config", sweep, 2)
 
     assert result.ended == "failures"
     assert [trial.state for trial in result.trials] == ["failed", "finished", "failed", "failed"]
@@ -277,8 +277,8 @@ def cleaning_up() -> None:
 
 
 @env.task
-async def impatient(sweep: str, mark: str) -> str:
-    """Cancels its agent again while it waits for the trial."""
+async def cancelling_twice(sweep: str, mark: str) -> str:
+    """Cancel the agent again while it waits for the trial."""
     agent = asyncio.ensure_future(run_sweep_agent(cleaning_up, sweep_id=sweep))
     await has_logged(sweep)
     agent.cancel()
@@ -296,7 +296,7 @@ def test_cancelling_twice_still_waits_for_the_trial(
 ) -> None:
     """The agent ends after its trial, and W&B has the trial's final state, even if the trial is killed."""
     mark = tmp_path / how
-    assert run_locally(impatient, sweep_of(str(mark)), str(mark)) == "cancelled"
+    assert run_locally(cancelling_twice, sweep_of(str(mark)), str(mark)) == "cancelled"
 
     (run,) = wandb_devserver.runs()
     assert run.state == "preempted"

@@ -71,7 +71,7 @@ def known_server(wandb_devserver: DevServer) -> Iterator[None]:
 
 
 @wandb_init
-def logging_what_it_sees() -> None:
+def logging_its_context() -> None:
     run = get_wandb_run()
     assert run is not None
     run.summary["sweep"] = get_wandb_sweep_id()
@@ -89,7 +89,7 @@ async def agent_beside_a_run() -> AgentResult:
     run = get_wandb_run()
     assert run is not None
     before = dict(os.environ)
-    agent = asyncio.ensure_future(run_sweep_agent(logging_what_it_sees, count=2))
+    agent = asyncio.ensure_future(run_sweep_agent(logging_its_context, count=2))
     while not agent.done():
         run.log({"tick": 1})
         await asyncio.sleep(0.05)
@@ -322,7 +322,7 @@ def test_cancelled_agent_ends_its_trial_first(wandb_devserver: DevServer) -> Non
 
 
 @env.task
-async def impatient(sweep: str, project: str | None = None) -> AgentResult:
+async def with_short_timeout(sweep: str, project: str | None = None) -> AgentResult:
     return await run_sweep_agent(decorated_async, sweep_id=sweep, project=project, idle_timeout=0.5)
 
 
@@ -336,17 +336,17 @@ def test_agent_of_a_paused_sweep_ends_after_idle_timeout(wandb_devserver: DevSer
     take_trial(sweep)
     set_state(sweep, "PAUSED")
 
-    assert run_locally(impatient, sweep).ended == "idle"
+    assert run_locally(with_short_timeout, sweep).ended == "idle"
 
 
 def test_failing_heartbeats_are_retried_up_to_idle_timeout(wandb_devserver: DevServer) -> None:
     sweep = sweep_of(1)
     wandb_devserver.faults.add(Fault("graphql", operation="Heartbeat", status=403, count=2))
-    assert run_locally(impatient, sweep).counts == {"finished": 1}
+    assert run_locally(with_short_timeout, sweep).counts == {"finished": 1}
 
     wandb_devserver.faults.add(Fault("graphql", operation="Heartbeat", status=403, count=None))
     with pytest.raises(flyte.errors.RuntimeUserError, match="the API key has no access"):
-        run_locally(impatient, sweep)
+        run_locally(with_short_timeout, sweep)
 
 
 def test_unknown_sweep_raises_before_any_trial(wandb_devserver: DevServer) -> None:
@@ -355,11 +355,11 @@ def test_unknown_sweep_raises_before_any_trial(wandb_devserver: DevServer) -> No
     wandb_devserver.delete_sweep(sweep)
     for given in (sweep, "local/e2e/nope"):
         with pytest.raises(flyte.errors.RuntimeUserError, match="does not exist in local/e2e"):
-            run_locally(impatient, given)
+            run_locally(with_short_timeout, given)
     with pytest.raises(flyte.errors.RuntimeUserError, match="sweep_id='entity/project/id'"):
-        run_locally(impatient, sweep_of(1).split("/")[-1], "another")
+        run_locally(with_short_timeout, sweep_of(1).split("/")[-1], "another")
     with pytest.raises(flyte.errors.RuntimeUserError, match="is a sweep of project 'e2e', not of 'another'"):
-        run_locally(impatient, sweep_of(1), "another")
+        run_locally(with_short_timeout, sweep_of(1), "another")
     with pytest.raises(flyte.errors.RuntimeUserError, match="this task has no current sweep"):
         run_locally(without_sweep)
     assert wandb_devserver.runs() == []

@@ -190,8 +190,8 @@ def test_agent_requests_equal_those_of_the_sdk(recorder: Recorder, monkeypatch: 
     monkeypatch.setattr(Agent, "HEARTBEAT_SLEEP_SECONDS", 0.2)
 
     def act_as_the_sdk() -> None:
-        until_told = functools.partial(recorder.wait, "Heartbeat", names_a_run)
-        wandb.agent(sweep_id, function=until_told, entity="local", project="e2e", count=1)
+        until_heartbeat = functools.partial(recorder.wait, "Heartbeat", names_a_run)
+        wandb.agent(sweep_id, function=until_heartbeat, entity="local", project="e2e", count=1)
 
     def act_as_we_do() -> None:
         client = Client()

@@ -136,14 +136,14 @@ def test_configuration_creates_one_sweep(wandb_devserver: DevServer) -> None:
 
 @wandb_sweep(project="decorated", entity="team")
 @env.task
-def placed() -> str | None:
+def decorated_with_entity() -> str | None:
     return get_wandb_sweep_id()
 
 
 @pytest.mark.parametrize(
     ("task", "context", "project"),
     [
-        (placed, wandb_sweep_config(project="swept", entity="other"), "team/decorated"),
+        (decorated_with_entity, wandb_sweep_config(project="swept", entity="other"), "team/decorated"),
         (joining, wandb_sweep_config(project="swept", entity="team"), "team/swept"),
         (joining, wandb_config(project="configured", entity="team"), "team/configured"),
         (joining, {}, "local/uncategorized"),

@@ -32,7 +32,7 @@ def refusing_host() -> Iterator[str]:
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
-def kept(plane: ControlPlane, run: Run, folder: Path) -> list[Path]:
+def stored_directories(plane: ControlPlane, run: Run, folder: Path) -> list[Path]:
     """Download the run directories that are outputs of traces of a Flyte run, in order."""
     folders = []
     for trace in plane.actions(run):
@@ -57,7 +57,7 @@ def execute(command: str, cwd: Path) -> None:
     subprocess.run(["sh", "-c", command], env={**known, "PATH": path}, cwd=cwd, check=True, timeout=60)
 
 
-def command_for_kept(stderr: str) -> str:
+def command_for_stored(stderr: str) -> str:
     """Return the command in the only warning about data that Flyte stores."""
     (command,) = re.findall(r"is stored in Flyte.*upload it with `(.*)`", stderr)
     return str(command)
@@ -79,10 +79,10 @@ def test_offline_run_of_each_attempt_is_stored(
         assert "Continuing offline" in attempt.stderr
     assert wandb_devserver.runs() == []
 
-    folders = kept(plane, run, tmp_path)
+    folders = stored_directories(plane, run, tmp_path)
     assert len(folders) == 2
     for attempt, folder in zip((first, second), folders, strict=True):
-        command = command_for_kept(attempt.stderr).replace(refusing_host, wandb_devserver.url)
+        command = command_for_stored(attempt.stderr).replace(refusing_host, wandb_devserver.url)
         assert command.endswith(folder.name)
         execute(command, cwd=folder.parent)
     (run_id,) = run.result
@@ -111,8 +111,8 @@ def test_artifacts_of_an_offline_run_are_stored(
     plane.pods.env.update(WANDB_DATA_DIR=str(data_dir))
     run = plane.run("outages:logging_artifacts", context=CONTEXT)
     shutil.rmtree(data_dir)
-    (folder,) = kept(plane, run, tmp_path / "kept")
-    execute(command_for_kept(run.root.last.stderr), cwd=folder.parent)
+    (folder,) = stored_directories(plane, run, tmp_path / "kept")
+    execute(command_for_stored(run.root.last.stderr), cwd=folder.parent)
     (run_id,) = run.result
     check_artifacts(run_id, tmp_path / "model")
     assert logged(wandb_devserver.run(f"{PROJECT}/{run_id}"), "x") == list(range(10))
@@ -130,8 +130,8 @@ def test_artifacts_are_stored_when_wandb_goes_away(
     plane.wait(run)
     shutil.rmtree(tmp_path / "data of the pod")
 
-    (folder,) = kept(plane, run, tmp_path / "kept")
-    command = command_for_kept(run.root.last.stderr).replace(lost_url, wandb_devserver.url)
+    (folder,) = stored_directories(plane, run, tmp_path / "kept")
+    command = command_for_stored(run.root.last.stderr).replace(lost_url, wandb_devserver.url)
     execute(command, cwd=folder.parent)
     (run_id,) = run.result
     check_artifacts(run_id, tmp_path / "model")
@@ -155,8 +155,8 @@ def test_on_unavailable_from_the_configuration(
     offline = wandb_config(host=refusing_host, on_unavailable="offline")
     run = plane.run("outages:blocking", context={**CONTEXT, **offline})
 
-    (folder,) = kept(plane, run, tmp_path)
-    command = command_for_kept(run.root.last.stderr).replace(refusing_host, wandb_devserver.url)
+    (folder,) = stored_directories(plane, run, tmp_path)
+    command = command_for_stored(run.root.last.stderr).replace(refusing_host, wandb_devserver.url)
     execute(command, cwd=folder.parent)
     assert logged(run_of(run.root, wandb_devserver), "x") == list(range(10))
 
@@ -182,8 +182,8 @@ def test_refused_data_is_stored_and_the_outcome_kept(
     ):
         stderr = run.root.last.stderr
         assert f"W&B run {PROJECT}/{name} was not uploaded completely ({why}" in stderr
-        (folder,) = kept(plane, run, tmp_path / name)
-        execute(command_for_kept(stderr), cwd=folder.parent)
+        (folder,) = stored_directories(plane, run, tmp_path / name)
+        execute(command_for_stored(stderr), cwd=folder.parent)
         delivered = wandb_devserver.run(f"{PROJECT}/{name}")
         assert (delivered.state, logged(delivered, "x")) == (state, list(range(10)))
 

@@ -189,7 +189,7 @@ def test_wandb_mode_selects_the_mode(plane: ControlPlane, wandb_devserver: DevSe
         ("misconfigured", {"wandb_run_mode": "often"}, {}, "wandb_run_mode"),
         ("misconfigured", {}, {"WANDB_API_KEY": "too-short"}, "WANDB_API_KEY"),
         ("misplaced", {}, {}, "put it above"),
-        ("sharing_with_nobody", {}, {}, 'run_mode="shared"'),
+        ("sharing_without_parent", {}, {}, 'run_mode="shared"'),
     ],
     ids=["configuration", "environment", "order of decorators", "nothing to share"],
 )

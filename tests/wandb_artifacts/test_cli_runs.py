@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True)
-def kept_handlers() -> Iterator[None]:
+def restored_handlers() -> Iterator[None]:
     """Restore the handlers of signals that the command replaces."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     with use_options(retry=RetryPolicy(first_wait=0.01)):
@@ -148,7 +148,7 @@ def test_unknown_project_exits_4(project: WandbBackend, tmp_path: Path, capsys: 
     assert "project local/nosuch: not found" in capsys.readouterr().err
 
 
-def test_killed_command_goes_on(project: WandbBackend, tmp_path: Path) -> None:
+def test_killed_command_is_resumed(project: WandbBackend, tmp_path: Path) -> None:
     """After SIGKILL nothing is locked, no partial file has its final name, and complete runs are not fetched again."""
     for number in range(3):
         project.run(f"r{number}", files={f"f{number}": b"f"}, rows=[{"x": 1}])

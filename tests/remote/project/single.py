@@ -221,7 +221,7 @@ async def mode() -> str:
 
 @wandb_init(run_mode="shared")
 @env.task
-async def sharing_with_nobody() -> str:
+async def sharing_without_parent() -> str:
     print("the body runs")
     return ""
 
