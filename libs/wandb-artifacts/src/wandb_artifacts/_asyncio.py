@@ -6,9 +6,9 @@ import asyncio
 import contextvars
 import os
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from functools import cache, partial, update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar
 
@@ -194,13 +194,34 @@ async def for_each(items: Iterable[T], work: Callable[[T], Awaitable[object]], *
     await run_all(*(worker() for _ in range(workers)))
 
 
-async def for_each_arriving(items: AsyncIterator[T], work: Callable[[T], Awaitable[object]], *, workers: int) -> None:
+async def ahead(items: AsyncIterator[T]) -> AsyncGenerator[T, None]:
+    """Yield items; the next one is requested while one is in use."""
+
+    async def one() -> tuple[T] | None:
+        async for item in items:
+            return (item,)
+        return None
+
+    upcoming = asyncio.ensure_future(one())
+    try:
+        while (found := await upcoming) is not None:
+            upcoming = asyncio.ensure_future(one())
+            yield found[0]
+    finally:
+        upcoming.cancel()
+        await asyncio.gather(upcoming, return_exceptions=True)
+
+
+async def for_each_arriving(
+    items: AsyncGenerator[T, None], work: Callable[[T], Awaitable[object]], *, workers: int
+) -> None:
     """Process items with a pool of workers while the next ones arrive; at most one per worker waits for its turn."""
     waiting: asyncio.Queue[tuple[T] | None] = asyncio.Queue(workers)
 
     async def receive() -> None:
-        async for item in items:
-            await waiting.put((item,))
+        async with aclosing(items):
+            async for item in items:
+                await waiting.put((item,))
         for _ in range(workers):
             await waiting.put(None)
 

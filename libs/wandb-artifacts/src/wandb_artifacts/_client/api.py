@@ -76,6 +76,8 @@ class RemoteRun:
     """The id of its sweep."""
     created_at: str | None = None
     user: str | None = None
+    is_outline: bool = False
+    """Whether the sizes and URLs of the files and the last step are missing, which take W&B long."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,11 @@ class Api:
         """
         options = current_options()
         return cls(await open_http(host, options.connection, jobs=jobs), options)
+
+    @property
+    def files_of_each(self) -> int:
+        """How many files a list of runs has of each run."""
+        return self._pages.files_of_each
 
     @property
     def host(self) -> str:
@@ -184,32 +191,38 @@ class Api:
         project = await self._project(OfProject[responses.ProjectWithSweep], queries.SWEEP, what, variables)
         return _existing(project.sweep, what).state
 
-    async def runs(self, ref: SweepRef) -> AsyncIterator[tuple[str, list[RemoteRun]]]:
-        """Yield the runs of a sweep by pages, in the order of creation; with each page, the state of the sweep."""
+    async def runs(self, ref: SweepRef, *, outlines: bool = False) -> AsyncIterator[tuple[str, list[RemoteRun]]]:
+        """Yield the runs of a sweep by pages, in the order of creation; with each page, the state of the sweep.
+
+        Args:
+            ref: The sweep.
+            outlines: Whether to request only what shows whether a run has changed; see `RemoteRun.is_outline`.
+        """
         what, state = f"sweep {ref}", ""
+        query = queries.SWEEP_OUTLINES if outlines else queries.SWEEP_RUNS
         variables = _variables(ref, sweep=ref.id, filters=json.dumps({"$and": [{"sweep": ref.id}]}))
 
         async def fetch(variables: dict[str, object]) -> responses.PagedList[responses.Run]:
             nonlocal state
-            found = await self._project(OfProject[responses.ProjectWithSweepRuns], queries.SWEEP_RUNS, what, variables)
+            found = await self._project(OfProject[responses.ProjectWithSweepRuns], query, what, variables)
             state = _existing(found.sweep, what).state
             return found.runs
 
-        async for runs in self._runs_by_pages(ref, variables, fetch, what):
+        async for runs in self._runs_by_pages(ref, variables, fetch, what, outlines=outlines):
             yield state, runs
 
     async def project_runs(
-        self, ref: ProjectRef, filters: Mapping[str, object], *, limit: int | None = None
+        self, ref: ProjectRef, filters: Mapping[str, object], *, limit: int | None = None, outlines: bool = False
     ) -> AsyncIterator[list[RemoteRun]]:
-        """Yield the runs of a project that match W&B's filters by pages, in the order of creation."""
-        what = f"project {ref}"
+        """Yield the runs of a project that match W&B's filters by pages, in the order of creation; see `runs`."""
+        what, query = f"project {ref}", queries.PROJECT_OUTLINES if outlines else queries.PROJECT_RUNS
         shape = OfProject[responses.ProjectWithRuns[responses.Run]]
 
         async def fetch(variables: dict[str, object]) -> responses.PagedList[responses.Run]:
-            return (await self._project(shape, queries.PROJECT_RUNS, what, variables)).runs
+            return (await self._project(shape, query, what, variables)).runs
 
         variables = _variables(ref, filters=json.dumps(filters))
-        async for runs in self._runs_by_pages(ref, variables, fetch, what, limit=limit):
+        async for runs in self._runs_by_pages(ref, variables, fetch, what, limit=limit, outlines=outlines):
             yield runs
 
     async def _runs_by_pages(
@@ -219,18 +232,19 @@ class Api:
         fetch: Callable[[dict[str, object]], Awaitable[responses.PagedList[responses.Run]]],
         what: str,
         *,
+        outlines: bool,
         limit: int | None = None,
     ) -> AsyncIterator[list[RemoteRun]]:
         # The configs of runs may be as large as 15 MB.
-        fitting, left = Fitting(self._pages.runs), limit
+        fitting, left = Fitting(self._pages.outlines if outlines else self._pages.runs), limit
 
         async def page(cursor: str | None) -> Page[responses.Run]:
-            given = {**variables, "after": cursor, "fileLimit": self._pages.files_of_each}
+            given = {**variables, "after": cursor, "fileLimit": self.files_of_each}
             return to_page(await fitting(lambda count: fetch({**given, "first": count}), limit=left), listed)
 
         listed = f"the runs of {what}"
         async for nodes in iterate_pages(page, what=listed):
-            runs = [_remote_run(_run_ref(ref, node.name, what), node) for node in nodes[:left]]
+            runs = [_remote_run(_run_ref(ref, node.name, what), node, outline=outlines) for node in nodes[:left]]
             left = None if left is None else left - len(runs)
             yield runs
             if left == 0:
@@ -440,7 +454,7 @@ def _run_ref(ref: SweepRef | ProjectRef, name: str, what: str) -> RunRef:
         raise invalid(what, f"the id of a run: {error.reason}") from None
 
 
-def _remote_run(ref: RunRef, found: responses.Run) -> RemoteRun:
+def _remote_run(ref: RunRef, found: responses.Run, *, outline: bool = False) -> RemoteRun:
     page = to_page(found.files, f"the files of run {ref}")
     last_step = found.history_keys.last_step if found.history_keys else None
     return RemoteRun(
@@ -463,6 +477,7 @@ def _remote_run(ref: RunRef, found: responses.Run) -> RemoteRun:
         sweep=found.sweep_name,
         created_at=found.created_at,
         user=found.user.username if found.user else None,
+        is_outline=outline,
     )
 
 

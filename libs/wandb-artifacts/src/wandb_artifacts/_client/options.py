@@ -39,6 +39,8 @@ class PageSizes:
     """Files of one run."""
     files_of_each: int = 50
     """Files of each run in a page of runs."""
+    outlines: int = 250
+    """Runs without the names and URLs of their files."""
     runs: int = 100
     """Runs with their details."""
     lines: int = 5_000

@@ -11,8 +11,15 @@ files(first: $fileLimit, after: $fileCursor) {{
 
 _RUN = """
 name state summaryMetrics heartbeatAt historyLineCount historyKeys logLineCount
-displayName notes tags group jobType sweepName createdAt config user { username }
+displayName notes tags group jobType sweepName createdAt config fileCount user { username }
 """
+
+_OUTLINE = """
+name state summaryMetrics heartbeatAt historyLineCount logLineCount
+displayName notes tags group jobType sweepName createdAt config fileCount user { username }
+files(first: $fileLimit) { edges { node { name md5 } } pageInfo { hasNextPage endCursor } }
+"""
+"""Everything that shows whether a run has changed, and nothing that takes a server long, such as URLs."""
 
 RUN = f"""
 query Run($entity: String!, $project: String!, $run: String!, $fileLimit: Int!, $fileCursor: String) {{
@@ -42,30 +49,38 @@ query GetSweep($entity: String!, $project: String!, $sweep: String!) {
 }
 """
 
-_RUNS = f"""
-runs(filters: $filters, order: "+created_at", first: $first, after: $after) {{
-  edges {{ node {{ {_RUN} fileCount {_FILES} }} cursor }}
-  pageInfo {{ hasNextPage }}
-}}
-"""
+_PAGE = "$filters: JSONString!, $first: Int!, $after: String, $fileLimit: Int!"
 
-PROJECT_RUNS = f"""
-query Runs(
-  $entity: String!, $project: String!, $filters: JSONString!,
-  $first: Int!, $after: String, $fileLimit: Int!, $fileCursor: String
-) {{
-  project(name: $project, entityName: $entity) {{ {_RUNS} }}
-}}
-"""
 
-SWEEP_RUNS = f"""
-query Runs(
-  $entity: String!, $project: String!, $sweep: String!, $filters: JSONString!,
-  $first: Int!, $after: String, $fileLimit: Int!, $fileCursor: String
-) {{
-  project(name: $project, entityName: $entity) {{ sweep(sweepName: $sweep) {{ name state }} {_RUNS} }}
-}}
-"""
+def _runs(node: str) -> str:
+    return f"""
+    runs(filters: $filters, order: "+created_at", first: $first, after: $after) {{
+      edges {{ node {{ {node} }} cursor }}
+      pageInfo {{ hasNextPage }}
+    }}
+    """
+
+
+def _project_runs(node: str, variables: str) -> str:
+    return f"""
+    query Runs($entity: String!, $project: String!, {variables}) {{
+      project(name: $project, entityName: $entity) {{ {_runs(node)} }}
+    }}
+    """
+
+
+def _sweep_runs(node: str, variables: str) -> str:
+    return f"""
+    query Runs($entity: String!, $project: String!, $sweep: String!, {variables}) {{
+      project(name: $project, entityName: $entity) {{ sweep(sweepName: $sweep) {{ name state }} {_runs(node)} }}
+    }}
+    """
+
+
+PROJECT_RUNS = _project_runs(f"{_RUN} {_FILES}", f"{_PAGE}, $fileCursor: String")
+PROJECT_OUTLINES = _project_runs(_OUTLINE, _PAGE)
+SWEEP_RUNS = _sweep_runs(f"{_RUN} {_FILES}", f"{_PAGE}, $fileCursor: String")
+SWEEP_OUTLINES = _sweep_runs(_OUTLINE, _PAGE)
 
 HISTORY_PAGE = """
 query HistoryPage(

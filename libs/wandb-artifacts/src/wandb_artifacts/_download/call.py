@@ -73,8 +73,8 @@ class Call:
     async def project(self, ref: ProjectRef, selection: Selection, *, dry_run: bool) -> RunsDownload:
         async def work(api: Api, target: Target) -> RunsDownload:
             at = _with_host(ref, api.host)
-            await to_thread(check_destination, target, at)
-            pages = await list_runs(api, at, selection)
+            has_runs = await to_thread(check_destination, target, at)
+            pages = await list_runs(api, at, selection, outlines=has_runs and not dry_run)
             if dry_run:
                 return await count_runs(api, at, pages, target, self._options)
             async with self._prepared(api, target) as work:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import aclosing
+from typing import TYPE_CHECKING, TypeAlias
 
-from wandb_artifacts._asyncio import for_each_arriving
+from wandb_artifacts._asyncio import ahead, for_each, for_each_arriving, to_thread
 from wandb_artifacts._destination.safe_names import SafeFolders
 from wandb_artifacts._download.manifest import MANIFEST
 from wandb_artifacts._download.own_files import FATAL, RESERVED
@@ -13,7 +14,7 @@ from wandb_artifacts._download.run import RunJob
 from wandb_artifacts._errors import DownloadError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Iterator
 
     from wandb_artifacts._client.api import RemoteRun
     from wandb_artifacts._destination.base import Target
@@ -21,16 +22,23 @@ if TYPE_CHECKING:
     from wandb_artifacts._download.results import RunDownload
 
 
+_Listed: TypeAlias = "tuple[RemoteRun, str]"
+"""A run and its folder."""
+_CHECKS = 8
+"""How many batches of runs are checked at once; each check takes round trips if the destination is remote."""
+_RUNS_PER_CHECK = 32
+
+
 class EachRun:
-    """The download of runs as they are listed. Of a run that is done, only what `store` returns stays in memory.
+    """The download of runs as they are listed. Of a run that is done, only what `keep` returns stays in memory.
 
     Args:
         work: The call.
         target: The folder for the folders of the runs.
         taken: Folders of an earlier call.
-        store: Called with each run, its folder and its result, which may have missing files; returns the result to
-            keep.
         reserved: Names that are not available for folders.
+        record: Called in a thread with each run, its folder and its result, which may have missing files.
+        keep: Called with each result; returns the one to keep.
     """
 
     def __init__(
@@ -39,12 +47,14 @@ class EachRun:
         target: Target,
         *,
         taken: Collection[str],
-        store: Callable[[RemoteRun, str, RunDownload], Awaitable[RunDownload]] | None = None,
         reserved: Collection[str] = (),
+        record: Callable[[RemoteRun, str, RunDownload], None] | None = None,
+        keep: Callable[[RunDownload], RunDownload] = lambda result: result,
     ) -> None:
         self._work = work
         self._target = target
-        self._store = store
+        self._record = record
+        self._keep = keep
         self._names = SafeFolders(taken, reserved={*RESERVED, *reserved})
         self._results: dict[str, RunDownload | None] = {}
         self.folders: list[str] = []
@@ -58,7 +68,7 @@ class EachRun:
         Raises:
             DownloadError: An error that affects all runs, such as a rejected key.
         """
-        await for_each_arriving(self._new(pages), self._one, workers=self._work.options.jobs)
+        await for_each_arriving(self._changed(pages), self._one, workers=self._work.options.jobs)
 
     @property
     def runs(self) -> tuple[RunDownload, ...]:
@@ -74,19 +84,51 @@ class EachRun:
     def is_complete(self) -> bool:
         return not self.failed and not any(run.failed for run in self.runs)
 
-    async def _new(self, pages: AsyncIterator[list[RemoteRun]]) -> AsyncIterator[tuple[RemoteRun, str]]:
-        async for page in pages:
-            for run in page:
-                # A run that is deleted between two pages can move another one to both.
-                if run.ref.id not in self._results:
-                    self._results[run.ref.id] = None
-                    folder = self._names.folder(run.ref.id)
-                    self.folders.append(folder)
-                    yield run, folder
+    async def _changed(self, pages: AsyncIterator[list[RemoteRun]]) -> AsyncGenerator[_Listed, None]:
+        async with aclosing(ahead(pages)) as upcoming:
+            async for page in upcoming:
+                for each in await self._without_unchanged([*self._new(page)]):
+                    yield each
 
-    async def _one(self, listed: tuple[RemoteRun, str]) -> None:
+    def _new(self, page: list[RemoteRun]) -> Iterator[_Listed]:
+        for run in page:
+            # A run that is deleted between two pages can move another one to both.
+            if run.ref.id not in self._results:
+                self._results[run.ref.id] = None
+                folder = self._names.folder(run.ref.id)
+                self.folders.append(folder)
+                yield run, folder
+
+    async def _without_unchanged(self, page: list[_Listed]) -> list[_Listed]:
+        """Conclude the outlines that nothing has to be requested for, many in one thread, and return the others."""
+        changed = [(run, folder) for run, folder in page if not run.is_outline]
+
+        async def check(some: list[_Listed]) -> None:
+            found = await to_thread(lambda: [self._check(run, folder) for run, folder in some])
+            for (run, folder), (job, result) in zip(some, found, strict=True):
+                if result is None:
+                    changed.append((run, folder))
+                else:
+                    job.report_unchanged(result)
+                    self._results[run.ref.id] = self._keep(result)
+
+        outlines = [(run, folder) for run, folder in page if run.is_outline]
+        batches = (outlines[at : at + _RUNS_PER_CHECK] for at in range(0, len(outlines), _RUNS_PER_CHECK))
+        await for_each(batches, check, workers=_CHECKS)
+        return changed
+
+    def _check(self, run: RemoteRun, folder: str) -> tuple[RunJob, RunDownload | None]:
+        job = RunJob(self._work, run, self._target.within(folder))
+        result = job.find_unchanged()
+        if result and self._record:
+            self._record(run, folder, result)
+        return job, result
+
+    async def _one(self, listed: _Listed) -> None:
         (run, folder), result, reason = listed, None, ""
         try:
+            if run.is_outline:
+                run = await self._work.api.run(run.ref)
             result = await RunJob(self._work, run, self._target.within(folder))()
         except FATAL:
             raise
@@ -97,7 +139,9 @@ class EachRun:
         elif result is None:
             self.failed.append(Failure(run.ref.id, reason))
         else:
-            self._results[run.ref.id] = await self._store(run, folder, result) if self._store else result
+            if self._record:
+                await to_thread(self._record, run, folder, result)
+            self._results[run.ref.id] = self._keep(result)
 
 
 def still_there(target: Target, folders: Iterable[str]) -> tuple[str, ...]:

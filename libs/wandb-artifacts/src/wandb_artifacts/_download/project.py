@@ -19,7 +19,7 @@ from wandb_artifacts._download.results import Failure, IncompleteDownloadError, 
 from wandb_artifacts._errors import DownloadError, InvalidValueError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from wandb_artifacts._client.api import Api, RemoteRun
     from wandb_artifacts._destination.base import Target
@@ -30,16 +30,17 @@ if TYPE_CHECKING:
     from wandb_artifacts._project_refs import ProjectRef
 
 
-def check_destination(target: Target, ref: ProjectRef) -> None:
-    """Check that a destination does not hold something else.
+def check_destination(target: Target, ref: ProjectRef) -> bool:
+    """Check that a destination does not hold something else; return whether it has runs of the project.
 
     Raises:
         InvalidValueError: It holds another project, or a run or sweep.
     """
-    other = _holder(manifests.load(target), ref)
-    if other:
+    found = manifests.load(target)
+    if other := _holder(found, ref):
         reason = f"holds {other}, not project {ref}; pass another folder. A renamed project counts as another one"
         raise InvalidValueError(field="destination", value=target.url, reason=reason)
+    return isinstance(found, ProjectManifest) and bool(found.folders)
 
 
 def _holder(found: Manifest | None, ref: ProjectRef) -> str | None:
@@ -52,14 +53,22 @@ def _holder(found: Manifest | None, ref: ProjectRef) -> str | None:
     return f"project {found.project if found.project != str(ref) else found.url}"
 
 
-async def list_runs(api: Api, ref: ProjectRef, selection: Selection) -> AsyncIterator[list[RemoteRun]]:
+async def list_runs(
+    api: Api, ref: ProjectRef, selection: Selection, *, outlines: bool
+) -> AsyncIterator[list[RemoteRun]]:
     """Request the first page of runs, and return all pages.
+
+    Args:
+        api: The session.
+        ref: The project.
+        selection: The runs.
+        outlines: Whether most of them are expected to be unchanged; see `RemoteRun.is_outline`.
 
     Raises:
         InvalidValueError: W&B refuses the filters.
         NotFoundError: W&B has no such project.
     """
-    pages = api.project_runs(ref, selection.filters, limit=selection.limit)
+    pages = api.project_runs(ref, selection.filters, limit=selection.limit, outlines=outlines)
     try:
         first = await anext(pages, None)
     except RequestRefusedError as error:
@@ -82,7 +91,7 @@ async def count_runs(
     """Count runs, and their files at W&B."""
     count, files, size, failed = 0, 0, 0, list[Failure]()
 
-    async def runs() -> AsyncIterator[RemoteRun]:
+    async def runs() -> AsyncGenerator[RemoteRun, None]:
         async for page in pages:
             for run in page:
                 yield run
@@ -126,12 +135,14 @@ class ProjectJob:
         """
         before = await to_thread(self._begin)
         with closing(await to_thread(Index)) as index:
-
-            async def store(run: RemoteRun, folder: str, result: RunDownload) -> RunDownload:
-                await to_thread(index.add, run, folder, result)
-                return self._add(result)
-
-            each = EachRun(self._work, self._target, taken=before.folders, store=store, reserved=(LINES, PARQUET))
+            each = EachRun(
+                self._work,
+                self._target,
+                taken=before.folders,
+                reserved=(LINES, PARQUET),
+                record=index.add,
+                keep=self._add,
+            )
             await each(pages)
             await to_thread(self._conclude, before, each, index)
         if not each.is_complete:

@@ -52,11 +52,8 @@ class RunJob:
         Raises:
             DownloadError: An error that affects all files, such as a rejected key.
         """
-        if unchanged := await to_thread(self._find_unchanged):
-            self._report_kept()
-            if unchanged.history_path:
-                self._work.tracker.expect(1, 0)
-                self._work.tracker.follow(self._run.ref, unchanged.history_path, None).end("kept")
+        if unchanged := await to_thread(self.find_unchanged):
+            self.report_unchanged(unchanged)
             return unchanged
         self._before = await to_thread(self._prepare)
         files = await self._work.api.files(self._run)
@@ -92,9 +89,17 @@ class RunJob:
         )
         return await to_thread(self._conclude, own)
 
-    def _find_unchanged(self) -> RunDownload | None:
+    def report_unchanged(self, result: RunDownload) -> None:
+        """Report the progress of a run that `find_unchanged` has found."""
+        self._report_kept()
+        if result.history_path:
+            self._work.tracker.expect(1, 0)
+            self._work.tracker.follow(self._run.ref, result.history_path, None).end("kept")
+
+    def find_unchanged(self) -> RunDownload | None:
+        """Return the result of an earlier call if nothing has changed since. Blocks, and sends no request."""
         before = manifests.load_run(self._target)
-        found = find_unchanged(self._run, self._target, self._work.options, before)
+        found = find_unchanged(self._run, self._work, self._target, before)
         if found is None or before is None:
             return None
         self._found = found
@@ -172,7 +177,7 @@ class RunJob:
             summary=found.summary,
             history=found.history,
             made=_by_path(found.made),
-            fingerprint=fingerprint(run),
+            fingerprint=fingerprint(run, files=self._work.api.files_of_each),
         )
         manifest = replace(manifest, stale=self._stale(manifest))
         manifests.store(self._target, manifest)

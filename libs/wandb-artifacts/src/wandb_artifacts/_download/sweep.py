@@ -31,7 +31,7 @@ async def download_runs_of(work: Work, ref: SweepRef, target: Target) -> SweepDo
 
     async def pages() -> AsyncIterator[list[RemoteRun]]:
         nonlocal state, is_begun
-        async for found, page in work.api.runs(ref):
+        async for found, page in work.api.runs(ref, outlines=bool(before and before.folders)):
             if not is_begun:
                 await to_thread(manifests.mark_incomplete, target, before)
             state, is_begun = found, True

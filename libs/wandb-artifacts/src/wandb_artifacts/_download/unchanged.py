@@ -11,40 +11,44 @@ from wandb_artifacts._download.records import CONSOLE, has_console_file
 from wandb_artifacts._download.results import LIVE_STATES
 
 if TYPE_CHECKING:
-    from wandb_artifacts._client.api import RemoteFile, RemoteRun
+    from wandb_artifacts._client.api import RemoteRun
     from wandb_artifacts._destination.base import Target
     from wandb_artifacts._download.manifest import Entry, RunManifest
     from wandb_artifacts._download.options import Options
+    from wandb_artifacts._download.own_files import Work
 
 
-def fingerprint(run: RemoteRun) -> str:
-    """Return a digest of everything that W&B reports of a run and its first files, except for URLs."""
-    files = sorted((file.name, file.size, file.md5, file.updated_at) for file in run.files)
-    facts = replace(run, files=(), more_files=None)
-    return hashlib.sha256(f"{facts!r}{files!r}".encode()).hexdigest()
+def fingerprint(run: RemoteRun, *, files: int) -> str:
+    """Return a digest of what W&B reports of a run and its first files: the same for the run and for its outline."""
+    listed = sorted((file.name, file.md5) for file in run.files[:files])
+    facts = replace(run, files=(), more_files=None, last_step=-1, is_outline=False)
+    return hashlib.sha256(f"{facts!r}{listed!r}".encode()).hexdigest()
 
 
-def find_unchanged(run: RemoteRun, target: Target, options: Options, before: RunManifest | None) -> Found | None:
+def find_unchanged(run: RemoteRun, work: Work, target: Target, before: RunManifest | None) -> Found | None:
     """Return the files of a complete download of a run, if neither the run nor the folder has changed since.
 
     Of a run with more files than were listed with it, W&B's number of files and the time of the last heartbeat decide
     about the others.
 
     Args:
-        run: The run as W&B reports it now.
-        target: Its folder.
-        options: What is requested.
+        run: The run as W&B reports it now, or its outline.
+        work: The call.
+        target: The folder of the run.
         before: The manifest in the folder.
 
     Returns:
         The files; None if they have to be compared one by one.
     """
-    if before is None or not before.is_complete or before.fingerprint != fingerprint(run) or run.state in LIVE_STATES:
+    if before is None or not before.is_complete or run.state in LIVE_STATES or run.heartbeat_at is None:
         return None
-    history = before.history
+    # Files that the fingerprint does not include are compared one by one where they are listed.
+    files, options, history = work.api.files_of_each, work.options, before.history
+    if len(run.files) > files or before.fingerprint != fingerprint(run, files=files):
+        return None
     if options.include_history and (history is None or history.format != options.history_format):
         return None
-    if run.heartbeat_at is None or not _has_all(run, before, options) or not _are_there(target, before):
+    if not _has_all(run, before, options) or not _are_there(target, before):
         return None
     wanted = [entry for entry in before.files if options.wants(entry.name)]
     carried = [entry for entry in before.files if not options.wants(entry.name)]
@@ -56,14 +60,10 @@ def _has_all(run: RemoteRun, before: RunManifest, options: Options) -> bool:
         return False
     known = {entry.name for entry in before.files}
     has_console = has_console_file(known) or not run.log_line_count or any(made.path == CONSOLE for made in before.made)
+    # Without a digest, the fingerprint does not show a change of the contents.
     return (has_console or not options.wants(CONSOLE)) and all(
-        file.name in known and _is_identified(file) for file in run.files if options.wants(file.name)
+        file.name in known and file.md5 is not None for file in run.files if options.wants(file.name)
     )
-
-
-def _is_identified(file: RemoteFile) -> bool:
-    """Return whether the fingerprint shows a change of the contents."""
-    return file.md5 is not None or file.updated_at is not None
 
 
 def _are_there(target: Target, before: RunManifest) -> bool:
