@@ -97,6 +97,29 @@ def test_long_retry_after_raises_at_once() -> None:
         asyncio.run(Retrier()(attempt, what="it"))
 
 
+def test_rate_limit_is_not_a_failure_while_other_requests_succeed() -> None:
+    """A request that W&B refuses for its rate again and again is repeated as long as it serves others in between."""
+    retrier = Retrier()
+
+    def limited() -> TransientError:
+        return TransientError("W&B responded with 429", status=429, retry_after=0.0, pauses_all=True)
+
+    left = [limited() for _ in range(3 * ATTEMPTS)]
+
+    async def refused() -> int:
+        if not left:
+            return 1
+        if is_served:
+            await retrier(failing(), what="another")
+        raise left.pop()
+
+    is_served = True
+    assert asyncio.run(retrier(refused, what="it")) == 1
+    is_served, left = False, [limited() for _ in range(3 * ATTEMPTS)]
+    with pytest.raises(ServerUnavailableError, match=f"{ATTEMPTS} attempts"):
+        asyncio.run(retrier(refused, what="it"))
+
+
 @pytest.mark.parametrize(
     ("text", "expected"), [(None, None), ("3", 3.0), ("-1", 0.0), ("soon", None), ("", None), ("nan", None)]
 )

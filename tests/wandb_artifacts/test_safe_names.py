@@ -7,7 +7,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from wandb_artifacts._destination.safe_names import safe_path, safe_paths
+from wandb_artifacts._destination.safe_names import SafeFolders, safe_path, safe_paths
 
 RESERVED = frozenset({"manifest.json", "summary.json"})
 DEVICES = ["CON", "prn", "Aux", "NUL", "COM1", "lpt9", "COM¹", "CONOUT$"]
@@ -174,3 +174,22 @@ def test_suffixes_in_every_folder_stay_short() -> None:
     assert len({folded(path) for path in paths.values()}) == 3
     for path in paths.values():
         assert_safe(path)
+
+
+@given(st.lists(names.map(lambda name: name.replace("/", "")).filter(bool), max_size=8, unique=True))
+def test_folders_that_arrive_one_by_one_are_safe_and_distinct(given: list[str]) -> None:
+    """No two are the same on any file system, none is reserved; with those folders known, each keeps its own."""
+    found = {name: SafeFolders.folder(folders, name) for folders in [SafeFolders(reserved=RESERVED)] for name in given}
+
+    for folder in found.values():
+        assert_safe(folder)
+        assert "/" not in folder
+    assert len({folded(folder) for folder in [*found.values(), *RESERVED]}) == len(given) + len(RESERVED)
+    for name, folder in reversed(found.items()):
+        assert SafeFolders(found.values(), reserved=RESERVED).folder(name) == folder
+
+
+def test_first_of_colliding_folders_is_unchanged() -> None:
+    folders = SafeFolders()
+
+    assert [folders.folder(name) == name for name in ("Abc", "abc", "other", "Abc")] == [True, False, True, True]

@@ -55,8 +55,8 @@ _PAGE = "$filters: JSONString!, $first: Int!, $after: String, $fileLimit: Int!"
 def _runs(node: str) -> str:
     return f"""
     runs(filters: $filters, order: "+created_at", first: $first, after: $after) {{
-      edges {{ node {{ {node} }} cursor }}
-      pageInfo {{ hasNextPage }}
+      edges {{ node {{ {node} }} }}
+      pageInfo {{ hasNextPage endCursor }}
     }}
     """
 

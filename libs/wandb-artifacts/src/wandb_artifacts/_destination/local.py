@@ -160,7 +160,8 @@ class LocalTarget:
         """Open the folder of a file to read it. A path through a link counts as missing."""
         *folders, name = self._full(path).split("/")
         try:
-            with explained(f"read {self._root / self._full(path)}"), open_folder(self._root, folders) as folder:
+            # Not joined by pathlib, which would take longer than the rest.
+            with explained(f"read {self._root}{os.sep}{self._full(path)}"), open_folder(self._root, folders) as folder:
                 yield folder, name
         except (DestinationError, UnicodeEncodeError) as error:
             if isinstance(error, DestinationError) and error.errno not in _ABSENT:
