@@ -6,6 +6,9 @@ from pathlib import Path
 import wandb
 from typing_extensions import assert_type
 from wandb_artifacts import (
+    ArtifactDownload,
+    ArtifactProgress,
+    ArtifactRef,
     DownloadError,
     Failure,
     IncompleteDownloadError,
@@ -17,6 +20,7 @@ from wandb_artifacts import (
     SweepDownload,
     SweepRef,
     Verification,
+    download_artifact,
     download_run,
     download_runs,
     download_sweep,
@@ -73,7 +77,7 @@ def failing(run: RunRef) -> None:
     try:
         download_run(run, "data")
     except IncompleteDownloadError as error:
-        assert_type(error.result, RunDownload | SweepDownload | RunsDownload)
+        assert_type(error.result, RunDownload | SweepDownload | RunsDownload | ArtifactDownload)
     except DownloadError:
         pass
 
@@ -81,3 +85,28 @@ def failing(run: RunRef) -> None:
 def in_place() -> None:
     assert_type(WandbFileSystem(host="https://wandb.example.com", listings_expiry_time=None).fsid, str)
     WandbFileSystem(host=5)  # type: ignore[arg-type]
+
+
+def report_artifact(progress: ArtifactProgress) -> None:
+    assert_type(progress.artifact, ArtifactRef)
+    assert_type(progress.received, int)
+
+
+def downloading_artifacts(artifact: ArtifactRef, logged: wandb.Artifact) -> None:
+    result = download_artifact(artifact, Path("data"), references="skip", jobs=4, deadline=60, progress=report_artifact)
+    assert_type(result, ArtifactDownload)
+    assert_type(result.artifact.version, str | None)
+    assert_type(result.unverified, tuple[str, ...])
+    assert_type(download_artifact("e/p/n:v3", "s3://bucket/n", include=["*.pt"], exclude="*.txt").digest, str)
+    assert_type(download_artifact(logged, "data"), ArtifactDownload)
+    assert_type(ArtifactRef.parse("n:best", entity="e", project="p").url, str)
+    download_artifact(RunRef("e", "p", "x"), "data")  # type: ignore[arg-type]
+    download_artifact("e/p/n", "data", references="copy")  # type: ignore[arg-type]
+    download_artifact("e/p/n", "data", progress=report)  # type: ignore[arg-type]
+    download_artifact("e/p/n", "data", include_history=False)  # type: ignore[call-arg]
+    ArtifactRef("e", "p")  # type: ignore[call-arg]
+
+
+async def awaited_artifact(artifact: ArtifactRef) -> None:
+    assert_type(await download_artifact.aio(artifact, "data"), ArtifactDownload)
+    await download_artifact(artifact, "data")  # type: ignore[misc]

@@ -11,8 +11,8 @@ from flyteplugins.wandb import (
     download_wandb_sweep_logs,
 )
 from typing_extensions import assert_type
-from wandb_artifacts import RunRef, SweepRef
-from wandb_artifacts.flyte import download_run_to_dir, download_sweep_to_dir
+from wandb_artifacts import ArtifactRef, RunRef, SweepRef
+from wandb_artifacts.flyte import download_artifact_to_dir, download_run_to_dir, download_sweep_to_dir
 
 env = flyte.TaskEnvironment(name="typing")
 
@@ -40,4 +40,12 @@ async def storing(run_id: str) -> Dir:
     await download_run_to_dir.aio(run_id, destination="/x")  # type: ignore[call-arg]
     download_sweep_to_dir(RunRef("e", "p", "x"))  # type: ignore[arg-type]
     download_run_to_dir(run_id, history_format="csv")  # type: ignore[arg-type]
+    return stored or blocking
+
+
+@env.task
+async def storing_artifacts(artifact: str) -> Dir:
+    stored: Dir = await download_artifact_to_dir.aio(ArtifactRef("e", "p", "n"), include="*.pt", references="skip")
+    blocking: Dir = download_artifact_to_dir(artifact, jobs=4, deadline=60)
+    download_artifact_to_dir(RunRef("e", "p", "x"))  # type: ignore[arg-type]
     return stored or blocking

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import xxhash
 from wandb_devserver import DevServer
 
 from tests.support import loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pytest
@@ -116,6 +120,55 @@ class WandbBackend:
     def _stream(self, run: str, message: Mapping[str, object]) -> None:
         self.http.post(f"/files/{ENTITY}/{self.project}/{run}/file_stream", json=message).raise_for_status()
 
+    def artifact(
+        self,
+        name: str = "ds",
+        files: Mapping[str, bytes] | None = None,
+        *,
+        references: Mapping[str, Mapping[str, object]] | None = None,
+        algorithm: str = "MANIFEST_MD5",
+        aliases: Sequence[str] = (),
+        commits: bool = True,
+    ) -> str:
+        """Makes a version of an artifact; returns its path without an alias. References are entries of its manifest."""
+        place = {"entityName": ENTITY, "projectName": PROJECT, "artifactCollectionName": name}
+        given = {"artifactTypeName": "dataset", "digest": os.urandom(16).hex(), "digestAlgorithm": algorithm}
+        wanted = [{"artifactCollectionName": name, "alias": alias} for alias in aliases]
+        made = self.ask(_CREATE_ARTIFACT, input={**place, **given, "aliases": wanted})
+        artifact = made["createArtifact"]["artifact"]["id"]
+        contents = self._upload_contents(artifact, files or {}, algorithm)
+        manifest = json.dumps({"version": 1, "contents": {**contents, **(references or {})}}).encode()
+        stated = {"artifactID": artifact, "name": "wandb_manifest.json", "digest": base64_digest(manifest)}
+        found = self.ask(_CREATE_MANIFEST, input=stated)["createArtifactManifest"]["artifactManifest"]
+        self.http.put(found["file"]["uploadUrl"], content=manifest).raise_for_status()
+        if commits:
+            self.ask(_COMMIT, input={"artifactID": artifact})
+        return f"{ENTITY}/{PROJECT}/{name}"
+
+    def _upload_contents(self, artifact: str, files: Mapping[str, bytes], algorithm: str) -> dict[str, object]:
+        digests = {name: base64_digest(data, algorithm) for name, data in files.items()}
+        specs = [
+            {"artifactID": artifact, "name": name, "md5": base64_digest(data), "digest": digests[name]}
+            for name, data in files.items()
+        ]
+        made = self.ask(_CREATE_ARTIFACT_FILES, input={"artifactFiles": specs, "digestAlgorithm": algorithm})
+        for edge in made["createArtifactFiles"]["files"]["edges"]:
+            if url := edge["node"]["uploadUrl"]:
+                self.http.put(url, content=files[edge["node"]["name"]]).raise_for_status()
+        extra = {} if algorithm == "MANIFEST_MD5" else {"extra": {"alg": "XXH128"}}
+        return {name: {"digest": digests[name], "size": len(data), **extra} for name, data in files.items()}
+
+    def artifact_id(self, path: str) -> str:
+        """Returns the id of a version, `entity/project/name:alias`, at the server."""
+        query = """query I($name: String!) {
+  project(name: "p", entityName: "local") { artifact(name: $name) { id } }
+}"""
+        found: str = self.ask(query, name=path.rpartition("/")[2])["project"]["artifact"]["id"]
+        return found
+
+    def delete_artifact(self, path: str) -> None:
+        self.ask(_DELETE_ARTIFACT, input={"artifactID": self.artifact_id(path), "deleteAliases": True})
+
     def delete_files(self, run: str, *names: str) -> None:
         edges = self.ask(_LIST_FILES, project=self.project, run=run)["project"]["run"]["files"]["edges"]
         ids = [edge["node"]["id"] for edge in edges if edge["node"]["name"] in names]
@@ -133,6 +186,25 @@ class WandbBackend:
         for each in runs:
             self.run(each, sweep=name, **run)
         return self.path(name)
+
+
+_CREATE_ARTIFACT = "mutation A($input: CreateArtifactInput!) { createArtifact(input: $input) { artifact { id } } }"
+_CREATE_ARTIFACT_FILES = """mutation F($input: CreateArtifactFilesInput!) {
+  createArtifactFiles(input: $input) { files { edges { node { name uploadUrl } } } }
+}"""
+_CREATE_MANIFEST = """mutation M($input: CreateArtifactManifestInput!) {
+  createArtifactManifest(input: $input) { artifactManifest { id file { uploadUrl } } }
+}"""
+_COMMIT = "mutation K($input: CommitArtifactInput!) { commitArtifact(input: $input) { artifact { id versionIndex } } }"
+_DELETE_ARTIFACT = "mutation D($input: DeleteArtifactInput!) { deleteArtifact(input: $input) { artifact { id } } }"
+_DIGESTS: dict[str, Callable[[bytes], bytes]] = {
+    "MANIFEST_MD5": lambda data: hashlib.md5(data).digest(),
+    "MANIFEST_XXH128": xxhash.xxh128_digest,
+}
+
+
+def base64_digest(data: bytes, algorithm: str = "MANIFEST_MD5") -> str:
+    return base64.b64encode(_DIGESTS[algorithm](data)).decode()
 
 
 @contextmanager

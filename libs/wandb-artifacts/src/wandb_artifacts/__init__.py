@@ -1,9 +1,9 @@
-"""Verified download of W&B runs, sweeps and projects, and the base of the packages for W&B in Flyte.
+"""Verified download of W&B runs, sweeps, projects and artifacts, and the base of the packages for W&B in Flyte.
 
-`download_run`, `download_sweep` and `download_runs` download to any fsspec URL, and `verify_download` checks the
-result. `RunRef`, `SweepRef` and `ProjectRef` parse and print references; the `check_*` functions apply W&B's rules for
-names. `is_transient` classifies errors. `WandbPluginError` is the root of all exceptions. Importing this package
-imports neither wandb nor Flyte, and loads what a download needs on first use.
+`download_run`, `download_sweep`, `download_runs` and `download_artifact` download to any fsspec URL, and
+`verify_download` checks the result. `RunRef`, `SweepRef`, `ProjectRef` and `ArtifactRef` parse and print references;
+the `check_*` functions apply W&B's rules for names. `is_transient` classifies errors. `WandbPluginError` is the root of
+all exceptions. Importing this package imports neither wandb nor Flyte, and loads what a download needs on first use.
 """
 
 from typing import TYPE_CHECKING
@@ -27,14 +27,18 @@ from wandb_artifacts._version import __version__
 
 if TYPE_CHECKING:
     from wandb_artifacts._client.retry import is_transient
-    from wandb_artifacts._download.api import download_run, download_runs, download_sweep
+    from wandb_artifacts._download.api import download_artifact, download_run, download_runs, download_sweep
     from wandb_artifacts._download.results import (
+        ArtifactDownload,
+        ArtifactProgress,
         DownloadedFile,
         Failure,
         HistoryFormat,
         IncompleteDownloadError,
+        OnArtifactProgress,
         OnProgress,
         Progress,
+        References,
         RunDownload,
         RunsDownload,
         SweepDownload,
@@ -43,6 +47,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccessDeniedError",
+    "ArtifactDownload",
+    "ArtifactProgress",
     "ArtifactRef",
     "AuthenticationError",
     "DeadlineError",
@@ -54,9 +60,11 @@ __all__ = [
     "IncompleteDownloadError",
     "InvalidValueError",
     "NotFoundError",
+    "OnArtifactProgress",
     "OnProgress",
     "Progress",
     "ProjectRef",
+    "References",
     "RunDownload",
     "RunRef",
     "RunsDownload",
@@ -72,6 +80,7 @@ __all__ = [
     "check_host",
     "check_id",
     "check_project",
+    "download_artifact",
     "download_run",
     "download_runs",
     "download_sweep",
@@ -81,16 +90,22 @@ __all__ = [
 
 _LAZY = {
     "is_transient": "wandb_artifacts._client.retry",
-    **dict.fromkeys(("download_run", "download_runs", "download_sweep"), "wandb_artifacts._download.api"),
+    **dict.fromkeys(
+        ("download_artifact", "download_run", "download_runs", "download_sweep"), "wandb_artifacts._download.api"
+    ),
     **dict.fromkeys(("Verification", "verify_download"), "wandb_artifacts._download.verify"),
     **dict.fromkeys(
         (
+            "ArtifactDownload",
+            "ArtifactProgress",
             "DownloadedFile",
             "Failure",
             "HistoryFormat",
             "IncompleteDownloadError",
+            "OnArtifactProgress",
             "OnProgress",
             "Progress",
+            "References",
             "RunDownload",
             "RunsDownload",
             "SweepDownload",

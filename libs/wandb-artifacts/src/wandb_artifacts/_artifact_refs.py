@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote, unquote, urlsplit
 
 from wandb_artifacts._errors import InvalidValueError
@@ -28,6 +28,22 @@ LATEST = "latest"
 _PAGES = "artifacts"
 _VERSION = re.compile(r"v[0-9]+")
 _FORBIDDEN = "/:"
+
+
+class SdkArtifact(Protocol):
+    """An artifact of the wandb SDK that was logged."""
+
+    @property
+    def entity(self) -> str: ...
+
+    @property
+    def project(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def type(self) -> str: ...
 
 
 @dataclass(frozen=True)

@@ -138,10 +138,10 @@ def _is_text(value: str) -> bool:
     return True
 
 
-_ARTIFACT = "an artifact; use download_artifact, or 'wandb-artifacts artifact'"
+ARTIFACT = "an artifact; use download_artifact, or 'wandb-artifacts artifact'"
 _PROJECT = "use download_runs, or 'wandb-artifacts runs'"
 _PAGES = {
-    "artifacts": _ARTIFACT,
+    "artifacts": ARTIFACT,
     "reports": "a report; open one of its runs, and paste the URL of that page",
     "runs": "a run; use download_run, or 'wandb-artifacts run'",
     "sweeps": "a sweep; use download_sweep, or 'wandb-artifacts sweep'",
@@ -232,7 +232,7 @@ class _Ref:
             return cls._parse_url(text)
         parts = text.strip("/").split("/")
         if ":" in parts[-1]:
-            raise InvalidValueError(cls._kind, text, f"is not a {cls._kind} but {_ARTIFACT}")
+            raise InvalidValueError(cls._kind, text, f"is not a {cls._kind} but {ARTIFACT}")
         if len(parts) == 4 and parts[2] == cls._collection:
             del parts[2]
         if len(parts) > 3:

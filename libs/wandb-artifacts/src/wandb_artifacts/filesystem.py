@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from wandb_artifacts._client.api import Api, RemoteFile
-    from wandb_artifacts._filesystem.listing import Info
+    from wandb_artifacts._download.sources import Source
+    from wandb_artifacts._filesystem.listing import Info, Owner
 
 __all__ = ["WandbFileSystem"]
 
@@ -137,7 +138,7 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
             return await self._run_info(path, parts, refresh=refresh)
         if parts.entity:
             async with self._sessions.use() as session:
-                await _names(session.api, parts, limit=1)
+                await self._names(session.api, parts, limit=1)
         return folder_info(path)
 
     async def _run_info(self, path: str, parts: PathParts, *, refresh: bool) -> Info:
@@ -155,10 +156,10 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
             if found is None:
                 found = [await self._run_info(path, parts, refresh=False)]
         elif parts.entity:
-            names = await self._fetch_once(path, lambda api: _names(api, parts), refresh=refresh)
+            names = await self._fetch_once(path, lambda api: self._names(api, parts), refresh=refresh)
             found = [folder_info(f"{path}/{encode_part(name)}") for name in names]
         else:
-            reason = "W&B has no list of all entities; start at wandb://entity"
+            reason = f"W&B has no list of all entities; start at {self.protocol}://entity"
             raise OSError(errno.EOPNOTSUPP, reason)
         return found if detail else [info["name"] for info in found]
 
@@ -172,18 +173,10 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
             yield found
 
     async def _listing(self, parts: PathParts, *, refresh: bool = False) -> Listing:
-        ref = RunRef(parts.entity, decode_part(parts.project), parts.run, self.host)
         path = parts.run_path
 
         async def fetch_listing(api: Api) -> Listing:
-            try:
-                run = await api.run(ref)
-            except NotFoundError:
-                hidden = decode_part(ref.id)
-                if hidden == ref.id:
-                    raise
-                run = await api.run(RunRef(ref.entity, ref.project, hidden, ref.host))
-            return Listing(run.ref, path, with_generated(run, await api.files(run)))
+            return await self._fetch_listing(api, parts)
 
         known = self.dircache.get(path)
         found = await self._fetch_once(path, fetch_listing, refresh=refresh)
@@ -191,6 +184,28 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
             # The file may have been logged meanwhile.
             found = await self._fetch_once(path, fetch_listing, refresh=True)
         return found
+
+    async def _fetch_listing(self, api: Api, parts: PathParts) -> Listing:
+        ref = RunRef(parts.entity, decode_part(parts.project), parts.run, self.host)
+        try:
+            run = await api.run(ref)
+        except NotFoundError:
+            hidden = decode_part(ref.id)
+            if hidden == ref.id:
+                raise
+            run = await api.run(RunRef(ref.entity, ref.project, hidden, ref.host))
+        return Listing(run.ref, parts.run_path, with_generated(run, await api.files(run)))
+
+    async def _names(self, api: Api, parts: PathParts, limit: int | None = None) -> list[str]:
+        """Fetch what a project or an entity contains: all, or so many."""
+        if parts.project:
+            return await api.run_ids(parts.entity, decode_part(parts.project), limit=limit)
+        return await api.project_names(parts.entity, limit=limit)
+
+    async def _source(self, api: Api, ref: Owner, file: RemoteFile) -> Source:
+        """Return the contents of a file of a listing."""
+        assert isinstance(ref, RunRef)
+        return file_of_run(api, ref, file)
 
     async def _fetch_once(self, path: str, request: Callable[[Api], Awaitable[T]], *, refresh: bool) -> T:
         """Return the cached listing of a path, or fetch it; concurrent callers share one request."""
@@ -206,11 +221,11 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
 
     # Reading
 
-    async def _file(self, path: str) -> tuple[RunRef, RemoteFile, Info]:
+    async def _file(self, path: str) -> tuple[Owner, RemoteFile, Info]:
         path = self._strip_protocol(path)
         parts = PathParts.of(path)
         if not parts.run:
-            raise IsADirectoryError(errno.EISDIR, "not a file of a run", path)
+            raise IsADirectoryError(errno.EISDIR, "not a file at W&B", path)
         listing = await self._listing(parts)
         file = listing.file(parts.rest)
         if file:
@@ -228,15 +243,15 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
             return await self._read_whole(ref, file)
         return await self._read(ref, file, begin, stop)
 
-    async def _read_whole(self, ref: RunRef, file: RemoteFile) -> bytes:
+    async def _read_whole(self, ref: Owner, file: RemoteFile) -> bytes:
         sink = Memory()
         async with self._sessions.use() as session:
             if isinstance(file, GeneratedFile):
                 return await file.read(session.api)
-            await fetch(session.api, file_of_run(session.api, ref, file), sink)
+            await fetch(session.api, await self._source(session.api, ref, file), sink)
         return sink.data
 
-    async def _read(self, ref: RunRef, file: RemoteFile, start: int, end: int) -> bytes:
+    async def _read(self, ref: Owner, file: RemoteFile, start: int, end: int) -> bytes:
         if start >= end:
             return b""
         if isinstance(file, GeneratedFile):
@@ -245,10 +260,10 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
             found = await self._read_whole(ref, file)
             if len(found) == end:
                 return found
-            msg = f"file {file.name!r} of run {ref} was replaced at W&B while it was read; open it again"
+            msg = f"file {file.name!r} of {ref} was replaced at W&B while it was read; open it again"
             raise OSError(errno.ESTALE, msg)
         async with self._sessions.use() as session:
-            return await fetch_range(session.api, file_of_run(session.api, ref, file), start, end)
+            return await fetch_range(session.api, await self._source(session.api, ref, file), start, end)
 
     async def _get_file(self, rpath: str, lpath: Any, callback: Any = DEFAULT_CALLBACK, **_: object) -> None:
         if not isfilelike(lpath) and await self._isdir(rpath):
@@ -257,13 +272,13 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
         ref, file, _info = await self._file(rpath)
         callback.set_size(file.size)
         async with self._sessions.use() as session:
-            source = file_of_run(session.api, ref, file)
             if isfilelike(lpath):
                 if isinstance(file, GeneratedFile):
                     lpath.write(await file.read(session.api))
                     return
                 with tempfile.TemporaryDirectory() as folder:
                     copy = Path(folder, "file")
+                    source = await self._source(session.api, ref, file)
                     await fetch(session.api, source, LocalFile(copy), callback.absolute_update)
                     await to_thread(_copy, copy, lpath)
                 return
@@ -274,6 +289,7 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
                 await to_thread(sink.write, file.name, await file.read(session.api))
                 return
             try:
+                source = await self._source(session.api, ref, file)
                 await fetch(session.api, source, sink, callback.absolute_update)
             finally:
                 await to_thread(sink.discard)
@@ -289,7 +305,7 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
         **_: object,
     ) -> Any:
         if mode != "rb":
-            raise _read_only()
+            raise _read_only(self.protocol)
         ref, file, info = sync(self.loop, self._file, path)
         if file.size is None:
             return io.BytesIO(sync(self.loop, self._read_whole, ref, file))
@@ -305,7 +321,7 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
     async def open_async(self, path: str, mode: str = "rb", *, block_size: int | None = None, **_: object) -> Any:
         """Open a file whose `read` is awaited, from start to end."""
         if mode != "rb":
-            raise _read_only()
+            raise _read_only(self.protocol)
         ref, file, info = await self._file(path)
         if file.size is None:
             data = await self._read_whole(ref, file)
@@ -313,25 +329,24 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
             async def fetch_part(start: int, end: int) -> bytes:
                 return data[start:end]
 
-            return StreamedFile(self, {**info, "size": len(data)}, fetch_part, block_size or BLOCK_SIZE, file.md5)
-        return StreamedFile(self, info, lambda s, e: self._read(ref, file, s, e), block_size or BLOCK_SIZE, file.md5)
+            info = {**info, "size": len(data)}
+        else:
+
+            async def fetch_part(start: int, end: int) -> bytes:
+                return await self._read(ref, file, start, end)
+
+        return StreamedFile(self, info, fetch_part, block_size or BLOCK_SIZE, file.digest, file.algorithm)
 
     # Writing
 
     async def _refuse(self, *_args: object, **_kwargs: object) -> NoReturn:
-        raise _read_only()
+        raise _read_only(self.protocol)
 
     _put_file = _put = _pipe_file = _pipe = _cp_file = _copy = _rm_file = _rm = _mkdir = _makedirs = _refuse
 
     def rmdir(self, path: str) -> NoReturn:  # noqa: ARG002
         """Raise, because the filesystem is read-only."""
-        raise _read_only()
-
-
-async def _names(api: Api, parts: PathParts, limit: int | None = None) -> list[str]:
-    if parts.project:
-        return await api.run_ids(parts.entity, decode_part(parts.project), limit=limit)
-    return await api.project_names(parts.entity, limit=limit)
+        raise _read_only(self.protocol)
 
 
 def _check_options(options: dict[str, object]) -> None:
@@ -339,7 +354,9 @@ def _check_options(options: dict[str, object]) -> None:
         if name in _SECRETS:
             reason = "is not an option, because fsspec stores options; set WANDB_API_KEY, or run 'wandb login'"
         else:
-            reason = "is not an option of wandb://; use host, listings_expiry_time, max_paths or use_listings_cache"
+            reason = (
+                "is not an option of this filesystem; use host, listings_expiry_time, max_paths or use_listings_cache"
+            )
         raise InvalidValueError(field=name, value=None, reason=reason)
 
 
@@ -347,8 +364,8 @@ def _missing(path: str) -> FileNotFoundError:
     return FileNotFoundError(errno.ENOENT, "no such file or folder at W&B", path)
 
 
-def _read_only() -> OSError:
-    return OSError(errno.EROFS, "wandb:// is read-only")
+def _read_only(protocol: str) -> OSError:
+    return OSError(errno.EROFS, f"{protocol}:// is read-only")
 
 
 def _raise_unless_missing(error: OSError) -> None:

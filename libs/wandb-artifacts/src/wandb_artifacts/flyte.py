@@ -15,19 +15,21 @@ from typing import TYPE_CHECKING
 
 from wandb_artifacts._asyncio import syncify, to_thread
 from wandb_artifacts._destination.safe_names import WORK_FOLDER, safe_paths
-from wandb_artifacts._download.api import download_run, download_sweep
+from wandb_artifacts._download.api import download_artifact, download_run, download_sweep
 from wandb_artifacts._download.folders import download_run_to_folder, download_sweep_to_folders
 from wandb_artifacts._download.manifest import MANIFEST
-from wandb_artifacts._download.options import DEFAULT_JOBS, read_ref
+from wandb_artifacts._download.options import DEFAULT_JOBS, read_artifact, read_ref
 from wandb_artifacts._download.wait import run_settled, sweep_settled
 from wandb_artifacts._refs import RunRef, SweepRef
 
 if TYPE_CHECKING:
     from flyte.io import Dir
 
-    from wandb_artifacts._download.results import HistoryFormat, OnProgress
+    from wandb_artifacts._artifact_refs import ArtifactRef
+    from wandb_artifacts._download.results import HistoryFormat, OnArtifactProgress, OnProgress, References
 
 __all__ = [
+    "download_artifact_to_dir",
     "download_run_to_dir",
     "download_run_to_folder",
     "download_sweep_to_dir",
@@ -131,6 +133,51 @@ async def download_sweep_to_dir(
             history_format=history_format,
         )
         return await temporary.store([temporary.folder, *(Path(run.destination) for run in found.runs)])
+
+
+@syncify
+async def download_artifact_to_dir(
+    artifact: ArtifactRef | str,
+    *,
+    include: Sequence[str] | str | None = None,
+    exclude: Sequence[str] | str | None = None,
+    references: References = "fetch",
+    jobs: int = DEFAULT_JOBS,
+    deadline: float | None = None,
+    progress: OnArtifactProgress | None = None,
+) -> Dir:
+    """Download a version of an artifact and store it as a Flyte directory, which contains its files and nothing else.
+
+    In Flyte's local mode the directory is a temporary folder, which is not removed.
+
+    Args:
+        artifact: See `download_artifact`.
+        include: See `download_artifact`.
+        exclude: See `download_artifact`.
+        references: See `download_artifact`.
+        jobs: See `download_artifact`.
+        deadline: Seconds that the download may take, without the upload.
+        progress: See `download_artifact`.
+
+    Returns:
+        The directory.
+
+    Raises:
+        DownloadError: See `download_artifact`. Nothing is stored then.
+    """
+    ref = read_artifact(artifact)
+    async with _temporary(ref.name) as temporary:
+        await download_artifact.aio(
+            ref,
+            temporary.folder,
+            include=include,
+            exclude=exclude,
+            references=references,
+            jobs=jobs,
+            deadline=deadline,
+            progress=progress,
+        )
+        return await temporary.store([temporary.folder])
 
 
 @syncify

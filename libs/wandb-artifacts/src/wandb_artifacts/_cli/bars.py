@@ -82,7 +82,7 @@ class Bars(Progress):
                 self._update(self._shown[key], moment)
         self._update_total(total)
 
-    def _update(self, task: TaskID, moment: results.Progress) -> None:
+    def _update(self, task: TaskID, moment: results.FileProgress) -> None:
         if moment.rows is not None:
             amount = output.count(moment.rows, "row")
         elif moment.size is None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from wandb_artifacts._download.options import DEFAULT_JOBS, Ref, read_project, read_ref
+from wandb_artifacts._download.options import DEFAULT_JOBS, Ref, read_artifact, read_project, read_ref
 from wandb_artifacts._errors import InvalidValueError
 from wandb_artifacts._refs import RunRef, SweepRef, app_url, check_host
 from wandb_artifacts._version import __version__
+
+if TYPE_CHECKING:
+    from wandb_artifacts._artifact_refs import ArtifactRef
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -23,12 +26,13 @@ Examples:
   wandb-artifacts run abc123 --include '*.pt' --no-history
   wandb-artifacts sweep my-team/my-project/x7k2 s3://bucket/sweep
   wandb-artifacts runs my-team/my-project data --tag paper --state finished
+  wandb-artifacts artifact my-team/my-project/model:latest
   wandb-artifacts ls my-team/my-project/abc123
   wandb-artifacts verify data
 
 \b
-REF is entity/project/id, the URL of its page, or a shorter form that
-WANDB_ENTITY and WANDB_PROJECT complete.
+REF is entity/project/id (of an artifact: entity/project/name:alias), the URL
+of its page, or a shorter form that WANDB_ENTITY and WANDB_PROJECT complete.
 
 \b
 Environment:
@@ -42,10 +46,10 @@ Environment:
 \b
 Exit codes:
     0  complete
-    1  files are missing (run, sweep, runs) or differ (verify)
+    1  files are missing (run, sweep, runs, artifact) or differ (verify)
     2  invalid option or value
     3  no API key, a rejected key, or no access
-    4  run, sweep or project not found; nothing to verify
+    4  run, sweep, project or artifact not found; nothing to verify
     5  W&B is unreachable, timed out, or returned an invalid response
     6  the destination is not writable: full, not permitted, in use
    70  a bug in this program
@@ -61,7 +65,7 @@ and the same command resumes.
 )
 @click.version_option(__version__, prog_name="wandb-artifacts")
 def group() -> None:
-    """Download W&B runs, sweeps and projects, verified and resumable."""
+    """Download W&B runs, sweeps, projects and artifacts, verified and resumable."""
 
 
 def _storage_options(_: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, object]:
@@ -131,7 +135,7 @@ _SELECTION = (
     click.option("--limit", type=int, metavar="N", help="At most N runs, the oldest first."),
     click.option("--dry-run", is_flag=True, help="Count runs, files and bytes; download nothing."),
 )
-_DOWNLOAD = (
+_CHOICE = (
     click.option(
         "--include", multiple=True, metavar="PATTERN", help="Only files that match; '*' also matches '/'. Repeatable."
     ),
@@ -140,6 +144,8 @@ _DOWNLOAD = (
     ),
     click.option("-j", "--jobs", type=int, default=DEFAULT_JOBS, show_default=True, help="Number of connections."),
     click.option("--deadline", type=float, metavar="SECONDS", help="Time limit for the whole command."),
+)
+_HISTORY = (
     click.option("--no-history", is_flag=True, help="Skip the logged rows."),
     click.option(
         "--history-format",
@@ -149,11 +155,10 @@ _DOWNLOAD = (
         help="An array of rows, one row per line, or Parquet. Parquet needs wandb-artifacts[parquet], which also "
         "speeds up long histories in any format: it reads W&B's own exports.",
     ),
-    _STORAGE,
-    _HOST,
-    _JSON,
-    _QUIET,
 )
+_COMMON = (_STORAGE, _HOST, _JSON, _QUIET)
+_DOWNLOAD = (*_CHOICE, *_HISTORY, *_COMMON)
+_TRANSFER = (*_CHOICE, *_COMMON)
 
 
 def _options(options: Sequence[Callable[[F], F]]) -> Callable[[F], F]:
@@ -214,18 +219,46 @@ def runs(project: str, host: str | None, **given: Any) -> int:
     return download_runs_to(ref, **given)
 
 
+@group.command(short_help="Download a version of an artifact.")
+@click.argument("ref")
+@click.argument("dest", required=False)
+@click.option("--no-references", is_flag=True, help="Skip files that W&B does not store (s3://, https://, ...).")
+@_options(_TRANSFER)
+def artifact(ref: str, host: str | None, **given: Any) -> int:
+    """Download a version of an artifact to the folder DEST: a path or an fsspec URL; default: ./NAME.
+
+    REF is entity/project/name:alias, where the alias may be a version such as v3 and defaults to latest; or the URL of
+    its page. Every file is compared with the digest in the artifact's manifest, and references with their ETag or size.
+    """
+    from wandb_artifacts._cli.download import download_artifact_to
+
+    return download_artifact_to(_read_artifact(ref, host), **given)
+
+
 @group.command()
 @click.argument("ref")
+@click.option("--artifacts", "wants_artifacts", is_flag=True, help="List the artifacts of a project, not its runs.")
 @click.option("--sweep", "is_sweep", is_flag=True, help="REF is a sweep. Not needed for the URL of its page.")
 @_HOST
 @_JSON
-def ls(ref: str, host: str | None, *, is_sweep: bool, as_json: bool) -> int:
-    """List the files of a run, or the runs of a sweep or project.
+def ls(ref: str, host: str | None, *, wants_artifacts: bool, is_sweep: bool, as_json: bool) -> int:
+    """List the files of a run or artifact, or the runs of a sweep or project.
 
-    REF of a project is entity/project.
+    REF of a project is entity/project, that of an artifact entity/project/name:alias.
     """
     from wandb_artifacts._cli.list import list_project, list_run, list_sweep
 
+    if wants_artifacts:
+        from wandb_artifacts._cli.list_artifacts import list_collections
+
+        _use_host(host)
+        project_ref = read_project(ref)
+        _check_host(host, ref, project_ref.host)
+        return list_collections(project_ref, as_json=as_json)
+    if "/artifacts/" in ref or ":" in ref.rpartition("/")[2]:
+        from wandb_artifacts._cli.list_artifacts import list_artifact
+
+        return list_artifact(_read_artifact(ref, host), as_json=as_json)
     if project := _project_of(ref, is_sweep=is_sweep):
         _use_host(host)
         return list_project(*project, None, as_json=as_json)
@@ -270,6 +303,13 @@ def _read_ref(kind: type[Ref], text: str, host: str | None) -> Ref:
     """
     _use_host(host)
     parsed = read_ref(kind, text)
+    _check_host(host, text, parsed.host)
+    return parsed
+
+
+def _read_artifact(text: str, host: str | None) -> ArtifactRef:
+    _use_host(host)
+    parsed = read_artifact(text)
     _check_host(host, text, parsed.host)
     return parsed
 

@@ -1,4 +1,4 @@
-"""`wandb-artifacts run`, `wandb-artifacts sweep` and `wandb-artifacts runs`."""
+"""`wandb-artifacts run`, `sweep`, `runs` and `artifact`."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from wandb_artifacts._cli.output import log, printable, put, put_json
 from wandb_artifacts._cli.progress import Lines
 from wandb_artifacts._cli.signals import run
 from wandb_artifacts._destination.safe_names import safe_paths
-from wandb_artifacts._download.api import download_run, download_runs, download_sweep
+from wandb_artifacts._download.api import download_artifact, download_run, download_runs, download_sweep
 from wandb_artifacts._download.options import make_options
-from wandb_artifacts._download.results import RunDownload, RunsDownload, SweepDownload
+from wandb_artifacts._download.results import ArtifactDownload, RunDownload, RunsDownload, SweepDownload
 from wandb_artifacts._download.selection import make_selection
 
 if TYPE_CHECKING:
-    from wandb_artifacts._download.results import OnProgress
+    from wandb_artifacts._artifact_refs import ArtifactRef
+    from wandb_artifacts._download.results import FileProgress
     from wandb_artifacts._project_refs import ProjectRef
     from wandb_artifacts._refs import RunRef, SweepRef
 
-D = TypeVar("D", RunDownload, SweepDownload, RunsDownload)
+D = TypeVar("D", RunDownload, SweepDownload, RunsDownload, ArtifactDownload)
 _SELECTION = ("filters", "tags", "states", "group", "job_type", "created_after", "created_before", "limit")
 
 
@@ -46,27 +47,49 @@ def download_runs_to(ref: ProjectRef, *, dry_run: bool, **given: Any) -> int:
     return _download(f"project {ref}", ref.project, download, verb="Counting" if dry_run else "Downloading", **given)
 
 
+def download_artifact_to(ref: ArtifactRef, *, no_references: bool, include: tuple[str, ...], **given: Any) -> int:
+    options = {name: given.pop(name) for name in ("exclude", "jobs", "deadline")} | {"include": include or None}
+    download = partial(download_artifact.aio, ref, references="skip" if no_references else "fetch")
+    return _show(f"artifact {ref}", ref.name, download, options, **given)
+
+
 def _download(
     what: str,
     name: str,
     download: Callable[..., Coroutine[Any, Any, D]],
     *,
-    dest: str | None,
-    storage_options: dict[str, object],
     include: tuple[str, ...],
     no_history: bool,
+    exclude: tuple[str, ...],
+    jobs: int,
+    deadline: float | None,
+    history_format: str,
+    **given: Any,
+) -> int:
+    options = {"exclude": exclude, "jobs": jobs, "deadline": deadline, "history_format": history_format}
+    options |= {"include": include or None, "include_history": not no_history}
+    return _show(what, name, download, options, **given)
+
+
+def _show(
+    what: str,
+    name: str,
+    download: Callable[..., Coroutine[Any, Any, D]],
+    options: dict[str, Any],
+    *,
+    dest: str | None,
+    storage_options: dict[str, object],
     as_json: bool,
     quiet: bool,
     verb: str = "Downloading",
-    **given: Any,
 ) -> int:
-    begin, options = time.monotonic(), {**given, "include": include or None, "include_history": not no_history}
-    make_options(**options, progress=None)  # Invalid options fail before the first line of progress.
+    begin = time.monotonic()
+    make_options(**options)  # Invalid options fail before the first line of progress.
     if dest is None:
         dest = f"./{safe_paths([name])[name]}"
     with show_progress(f"{verb} {what}", dest, quiet=quiet) as progress:
         result = run(lambda: download(dest, storage_options=storage_options, progress=progress, **options))
-    for warning in (messages.stale(result), messages.preserved(result)):
+    for warning in (messages.stale(result), messages.preserved(result), messages.unverified(result)):
         if warning:
             log(warning)
     if as_json:
@@ -77,7 +100,7 @@ def _download(
 
 
 @contextlib.contextmanager
-def show_progress(doing: str, dest: str, *, quiet: bool) -> Iterator[OnProgress | None]:
+def show_progress(doing: str, dest: str, *, quiet: bool) -> Iterator[Callable[[FileProgress], None] | None]:
     """Show progress during the context; yields the callback for reports."""
     if quiet or sys.stderr is None:
         yield None

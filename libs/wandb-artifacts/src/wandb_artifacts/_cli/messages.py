@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import signal
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from wandb_artifacts._cli.output import count, listed, printable, seconds, size
-from wandb_artifacts._download.results import RunDownload, RunsDownload, describe, failures
+from wandb_artifacts._download.results import ArtifactDownload, RunDownload, RunsDownload, describe, failures
 from wandb_artifacts._errors import (
     AccessDeniedError,
     AuthenticationError,
@@ -100,19 +101,30 @@ def summary(result: AnyDownload, elapsed: float) -> str:
     if isinstance(result, RunsDownload) and result.dry_run:
         what = f"{count(result.matched, 'run')} with {count(result.files, 'file')} ({size(result.bytes)})"
         return f"{one_line(describe(result))}: {what} to download; dry run, nothing was downloaded"
-    runs = [result] if isinstance(result, RunDownload) else result.runs
+    runs = _runs(result)
     rows = [run.history_rows for run in runs if run.history_rows is not None]
     parts = [_files(result)]
     parts += [f"{count(sum(rows), 'row')} of history"] if rows else []
     parts += [seconds(elapsed)]
     lines = [f"{one_line(_head(result))} is complete in {printable(result.destination)}", f"  {'; '.join(parts)}"]
-    if result.is_live:
+    if isinstance(result, ArtifactDownload):
+        skipped = count(len(result.skipped), "reference")
+        lines += [f"  {skipped} {'was' if len(result.skipped) == 1 else 'were'} skipped"] if result.skipped else []
+    elif result.is_live:
         active = "it was" if isinstance(result, RunDownload) else "some of its runs were"
         lines.append(f"  {active} still active; the same command fetches what is logged later")
     return "\n".join(lines)
 
 
+def _runs(result: AnyDownload) -> Sequence[RunDownload]:
+    if isinstance(result, ArtifactDownload):
+        return ()
+    return [result] if isinstance(result, RunDownload) else result.runs
+
+
 def _head(result: AnyDownload) -> str:
+    if isinstance(result, ArtifactDownload):
+        return describe(result)
     if isinstance(result, RunDownload):
         return f"{describe(result)} ({result.run_state})"
     if isinstance(result, RunsDownload):
@@ -134,14 +146,15 @@ def _files(result: AnyDownload) -> str:
     return f"{count(total, 'file')}: {', '.join(shown)}"
 
 
-def _all_files(result: RunDownload | SweepDownload) -> list[DownloadedFile]:
-    runs = [result] if isinstance(result, RunDownload) else result.runs
-    return [file for run in runs for file in run.files]
+def _all_files(result: RunDownload | SweepDownload | ArtifactDownload) -> list[DownloadedFile]:
+    if isinstance(result, ArtifactDownload):
+        return list(result.files)
+    return [file for run in _runs(result) for file in run.files]
 
 
 def stale(result: AnyDownload) -> str | None:
     """Return a warning about files of an earlier download."""
-    if isinstance(result, RunDownload):
+    if isinstance(result, (RunDownload, ArtifactDownload)):
         left = list(result.stale)
     else:
         folders = [] if isinstance(result, RunsDownload) else [f"{folder}/" for folder in result.stale]
@@ -154,7 +167,7 @@ def stale(result: AnyDownload) -> str | None:
 
 def preserved(result: AnyDownload) -> str | None:
     """Return a warning about files of the user under names of the download's own files."""
-    if isinstance(result, RunDownload):
+    if isinstance(result, (RunDownload, ArtifactDownload)):
         kept = list(result.preserved)
     else:
         kept = [f"{run.run.id}/{path}" for run in result.runs for path in run.preserved]
@@ -162,6 +175,14 @@ def preserved(result: AnyDownload) -> str | None:
     if not kept:
         return None
     return f"Warning: {printable(result.destination)} had files that no download wrote; copies of them:{listed(kept)}"
+
+
+def unverified(result: AnyDownload) -> str | None:
+    """Return a warning about files that could not be verified."""
+    if not isinstance(result, ArtifactDownload) or not result.unverified:
+        return None
+    head = "Warning: the artifact states neither a digest nor a size for these references; they are not verified:"
+    return head + listed(result.unverified)
 
 
 def verification(found: Verification) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from wandb_artifacts._cli import output
 
 if TYPE_CHECKING:
-    from wandb_artifacts._download.results import Progress
+    from wandb_artifacts._download.results import FileProgress
 
 _LINE_EVERY = 5.0
 """Seconds."""
@@ -19,15 +19,15 @@ class Tally:
     """The sum of the reports of a download. One thread adds; another may read at any time."""
 
     def __init__(self) -> None:
-        self.active: dict[tuple[str, str], Progress] = {}
+        self.active: dict[tuple[str, str], FileProgress] = {}
         """Active files, in the order in which they started."""
         self.kept_files = 0
         self.kept_bytes = 0
         self.failed = 0
-        self.latest: Progress | None = None
+        self.latest: FileProgress | None = None
 
-    def add(self, moment: Progress) -> None:
-        key = (moment.run.id, moment.name)
+    def add(self, moment: FileProgress) -> None:
+        key = (moment.owner, moment.name)
         if moment.state == "receiving":
             self.active[key] = moment
         else:
@@ -62,7 +62,7 @@ class Lines:
         self._clock = clock
         self._begin = self._last = clock()
 
-    def __call__(self, moment: Progress) -> None:
+    def __call__(self, moment: FileProgress) -> None:
         self._tally.add(moment)
         now = self._clock()
         if now - self._last >= _LINE_EVERY:

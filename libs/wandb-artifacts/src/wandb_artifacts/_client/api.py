@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import aiohttp
     from typing_extensions import Self
 
+    from wandb_artifacts._destination.digests import Algorithm
+
 _LARGE = 256 * 1024
 """Bytes; a larger response is parsed in a thread, so that the loop keeps reading others meanwhile."""
 
@@ -42,6 +44,15 @@ class RemoteFile:
     url: str
     """May carry a signature: never shown."""
     updated_at: str | None = None
+
+    @property
+    def digest(self) -> bytes | None:
+        return self.md5
+
+    @property
+    def algorithm(self) -> Algorithm:
+        """The algorithm of the digest."""
+        return "md5"
 
 
 @dataclass(frozen=True)

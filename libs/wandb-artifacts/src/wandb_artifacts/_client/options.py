@@ -41,6 +41,8 @@ class PageSizes:
     """Files of each run in a page of runs."""
     outlines: int = 250
     """Runs without the names and URLs of their files."""
+    artifact_files: int = 1000
+    """Files of an artifact whose URLs are requested at once; URLs expire, so not all are requested at the start."""
     runs: int = 100
     """Runs with their details."""
     lines: int = 5_000

@@ -70,14 +70,19 @@ class FileDetails:
         return size if isinstance(size, int) else -1
 
     @property
+    def tag(self) -> str:
+        """The ETag, as the file system reports it; empty if it does not."""
+        return self._first(_TAGS)
+
+    @property
     def stat(self) -> Stat:
-        version = self._first(_TAGS) or self._first(_DIGESTS) or self._first(_TIMES)
+        version = self.tag or self._first(_DIGESTS) or self._first(_TIMES)
         return Stat(self.size, f"{self.size}-{version}")
 
     @property
     def md5(self) -> bytes | None:
         """The digest of the contents, if the file system reports one. A tag may only look like a digest."""
-        tag = self._first(_TAGS).strip('"').lower()
+        tag = self.tag.strip('"').lower()
         if _MD5.match(tag):
             return bytes.fromhex(tag)
         digest = self._first(_DIGESTS)
@@ -116,7 +121,7 @@ class Store:
             DestinationError: The operation failed.
         """
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(_is_transient),
+            retry=tenacity.retry_if_exception(is_worth_retrying),
             stop=tenacity.stop_after_attempt(_ATTEMPTS) | tenacity.stop_after_delay(_LONG),
             wait=tenacity.wait_random_exponential(multiplier=0.2, max=2),
             reraise=True,
@@ -154,5 +159,6 @@ class Store:
         return text
 
 
-def _is_transient(error: BaseException) -> bool:
+def is_worth_retrying(error: BaseException) -> bool:
+    """Return whether an operation of an fsspec file system that raised this error may succeed a moment later."""
     return isinstance(error, Exception) and not isinstance(error, _FINAL) and type(error).__name__ not in _FINAL_NAMES

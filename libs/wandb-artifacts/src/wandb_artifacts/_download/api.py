@@ -8,14 +8,32 @@ from typing import TYPE_CHECKING
 
 from wandb_artifacts._asyncio import syncify
 from wandb_artifacts._download.call import Call
-from wandb_artifacts._download.options import DEFAULT_JOBS, check_storage_options, make_options, read_project, read_ref
+from wandb_artifacts._download.options import (
+    DEFAULT_JOBS,
+    check_references,
+    check_storage_options,
+    make_options,
+    read_artifact,
+    read_project,
+    read_ref,
+)
 from wandb_artifacts._download.selection import make_selection
 from wandb_artifacts._refs import RunRef, SdkObject, SweepRef
 
 if TYPE_CHECKING:
     from datetime import date, datetime
 
-    from wandb_artifacts._download.results import HistoryFormat, OnProgress, RunDownload, RunsDownload, SweepDownload
+    from wandb_artifacts._artifact_refs import ArtifactRef, SdkArtifact
+    from wandb_artifacts._download.results import (
+        ArtifactDownload,
+        HistoryFormat,
+        OnArtifactProgress,
+        OnProgress,
+        References,
+        RunDownload,
+        RunsDownload,
+        SweepDownload,
+    )
     from wandb_artifacts._project_refs import ProjectRef
 
 
@@ -79,6 +97,62 @@ async def download_run(
     )
     call = Call(destination, check_storage_options(storage_options), options)
     return await call.run(read_ref(RunRef, run))
+
+
+@syncify
+async def download_artifact(
+    artifact: ArtifactRef | str | SdkArtifact,
+    destination: str | os.PathLike[str],
+    *,
+    include: Sequence[str] | str | None = None,
+    exclude: Sequence[str] | str | None = None,
+    references: References = "fetch",
+    jobs: int = DEFAULT_JOBS,
+    deadline: float | None = None,
+    progress: OnArtifactProgress | None = None,
+    storage_options: Mapping[str, object] | None = None,
+) -> ArtifactDownload:
+    """Download a version of an artifact: every file of its manifest, verified and written atomically.
+
+    Files that are already at the destination are not fetched again. After an interruption, the next call resumes.
+    Contents that several files share are fetched once. `download_artifact(...)` blocks;
+    `await download_artifact.aio(...)` does not.
+
+    Args:
+        artifact: The version: an `ArtifactRef`, `entity/project/name:alias` (the alias may be a version, such as `v3`;
+            it defaults to `latest`), the URL of its page, or an artifact of the wandb SDK. `WANDB_ENTITY` and
+            `WANDB_PROJECT` are the defaults for missing parts.
+        destination: The folder of the artifact: a path, or an fsspec URL such as `s3://bucket/path`, `gs://...`,
+            `memory://...`.
+        include: Patterns (`fnmatch`; `*` also matches `/`) of the files to fetch, by their names in the artifact; None
+            for all.
+        exclude: Patterns of files to skip, even if `include` matches them.
+        references: `fetch` to also fetch objects and files that the artifact refers to (`s3://`, `gs://`, `https://`,
+            `file://`, ...), which needs their fsspec drivers and credentials; `skip` to leave them out. They are
+            compared with the ETag or the size that the artifact states.
+        jobs: The number of connections, 1 to 128.
+        deadline: Seconds that the whole call may take; None for no limit. Each single request has its own timeout.
+        progress: Called with an `ArtifactProgress` when bytes arrive and files are complete.
+        storage_options: fsspec options for the destination, such as credentials of an object store. Those for
+            references come from the environment.
+
+    Returns:
+        The version as it is at the destination now.
+
+    Raises:
+        InvalidValueError: An argument is invalid, or the destination holds the download of a run or sweep.
+        AuthenticationError: No API key was found, or W&B rejected it.
+        AccessDeniedError: The API key has no access.
+        NotFoundError: W&B has no such version, or it was deleted, or its upload has not ended.
+        ServerUnavailableError: W&B is unreachable.
+        ServerAnswerError: W&B returned an invalid response, or refused the request.
+        IncompleteDownloadError: Files are missing; its `result` lists what is there and what is not.
+        DeadlineError: The deadline has passed.
+        DestinationError: The destination is not writable.
+    """
+    options = make_options(include=include, exclude=exclude, jobs=jobs, deadline=deadline)
+    call = Call(destination, check_storage_options(storage_options), options)
+    return await call.artifact(read_artifact(artifact), check_references(references), progress)
 
 
 @syncify

@@ -8,9 +8,12 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
+from wandb_artifacts._artifact_refs import ArtifactRef
 from wandb_artifacts._asyncio import to_thread
 from wandb_artifacts._client.api import Api
+from wandb_artifacts._client.artifacts import ArtifactApi
 from wandb_artifacts._destination.open import open_target
+from wandb_artifacts._download.artifact import ArtifactJob
 from wandb_artifacts._download.own_files import Work
 from wandb_artifacts._download.progress import Tracker
 from wandb_artifacts._download.project import ProjectJob, check_destination, count_runs, list_runs
@@ -18,7 +21,7 @@ from wandb_artifacts._download.run import RunJob, check_complete
 from wandb_artifacts._download.sweep import download_runs_of
 from wandb_artifacts._errors import DeadlineError, DownloadError, NotFoundError
 from wandb_artifacts._history.export import check_format
-from wandb_artifacts._refs import DEFAULT_HOST, RunRef, SweepRef
+from wandb_artifacts._refs import ARTIFACT, DEFAULT_HOST, RunRef, SweepRef
 
 if TYPE_CHECKING:
     import os
@@ -26,7 +29,14 @@ if TYPE_CHECKING:
     from wandb_artifacts._client.retry import Retrier
     from wandb_artifacts._destination.base import Target
     from wandb_artifacts._download.options import Options
-    from wandb_artifacts._download.results import RunDownload, RunsDownload, SweepDownload
+    from wandb_artifacts._download.results import (
+        ArtifactDownload,
+        OnArtifactProgress,
+        References,
+        RunDownload,
+        RunsDownload,
+        SweepDownload,
+    )
     from wandb_artifacts._download.selection import Selection
     from wandb_artifacts._project_refs import ProjectRef
 
@@ -52,6 +62,8 @@ class Call:
                 except NotFoundError as error:
                     if error.is_absent and await is_sweep(api, at):
                         raise _other_kind(error, "a sweep; use download_sweep, or 'wandb-artifacts sweep'") from None
+                    if error.is_absent and await is_artifact(api, at):
+                        raise _other_kind(error, ARTIFACT) from None
                     raise
                 return check_complete(await RunJob(work, run, target)())
 
@@ -79,6 +91,23 @@ class Call:
                 return await count_runs(api, at, pages, target, self._options)
             async with self._prepared(api, target) as work:
                 return await ProjectJob(work, at, target)(pages)
+
+        return await self._within(ref.host, work)
+
+    async def artifact(
+        self, ref: ArtifactRef, references: References, progress: OnArtifactProgress | None
+    ) -> ArtifactDownload:
+        async def work(api: Api, target: Target) -> ArtifactDownload:
+            at, artifacts = _with_host(ref, api.host), ArtifactApi(api)
+            try:
+                artifact = await artifacts.artifact(at)
+            except NotFoundError as error:
+                if error.is_absent and await is_run(api, SweepRef(at.entity, at.project, at.name, at.host)):
+                    raise _other_kind(error, "a run; use download_run, or 'wandb-artifacts run'") from None
+                raise
+            async with self._prepared(api, target) as common:
+                work = replace(common, tracker=Tracker(None, progress))
+                return await ArtifactJob(work, artifacts, artifact, target, references)()
 
         return await self._within(ref.host, work)
 
@@ -128,6 +157,14 @@ async def is_sweep(api: Api, ref: RunRef) -> bool:
     except DownloadError:
         return False
     return True
+
+
+async def is_artifact(api: Api, ref: RunRef) -> bool:
+    """Return whether W&B has an artifact of this name."""
+    try:
+        return await ArtifactApi(api).has_collection(ArtifactRef(ref.entity, ref.project, ref.id, host=ref.host))
+    except DownloadError:
+        return False
 
 
 async def is_run(api: Api, ref: SweepRef) -> bool:

@@ -70,6 +70,31 @@ class RunManifest:
 
 
 @dataclass(frozen=True)
+class ArtifactEntry(Entry):
+    origin: str = ""
+    """Identifies the contents at W&B, or those of a reference."""
+    is_verified: bool = True
+    """Whether the artifact states a digest or a size to compare with."""
+
+
+@dataclass(frozen=True)
+class ArtifactManifest:
+    artifact: str
+    """With the version."""
+    url: str
+    digest: str
+    downloaded_at: str
+    is_complete: bool
+    is_whole: bool
+    """Whether all files of the version are here, rather than some that were requested."""
+    files: tuple[ArtifactEntry, ...]
+    stale: tuple[str, ...] = ()
+
+    def entries(self) -> list[ArtifactEntry]:
+        return sorted(self.files, key=lambda entry: entry.path)
+
+
+@dataclass(frozen=True)
 class SweepManifest:
     sweep: str
     url: str
@@ -94,7 +119,7 @@ class ProjectManifest:
     """The index of an earlier download in another format."""
 
 
-Manifest: TypeAlias = RunManifest | SweepManifest | ProjectManifest
+Manifest: TypeAlias = RunManifest | SweepManifest | ProjectManifest | ArtifactManifest
 
 
 def store(target: Target, manifest: Manifest) -> None:
@@ -142,6 +167,11 @@ def _read(document: dict[str, object]) -> Manifest:
     if "sweep" in document:
         sweep = msgspec.convert(document, SweepManifest)
         return replace(sweep, folders=_safe(sweep.folders), stale=_safe(sweep.stale))
+    if "artifact" in document:
+        artifact = msgspec.convert(document, ArtifactManifest)
+        if not all(map(_is_valid, artifact.files)):
+            raise ValueError(MANIFEST)
+        return replace(artifact, stale=_safe(artifact.stale))
     run = msgspec.convert(document, RunManifest)
     if not all(map(_is_valid, run.entries())):
         raise ValueError(MANIFEST)

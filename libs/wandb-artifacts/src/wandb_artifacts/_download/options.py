@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from typing import TypeVar, get_args
 from urllib.parse import unquote
 
-from wandb_artifacts._download.results import HistoryFormat, OnProgress
+from wandb_artifacts._artifact_refs import ArtifactRef, SdkArtifact
+from wandb_artifacts._download.results import HistoryFormat, OnProgress, References
 from wandb_artifacts._errors import InvalidValueError
 from wandb_artifacts._project_refs import ProjectRef
 from wandb_artifacts._refs import DEFAULT_HOST, RunRef, SdkObject, SweepRef
@@ -34,13 +35,13 @@ class Options:
 
 def make_options(
     *,
-    include_history: bool,
-    history_format: HistoryFormat,
+    include_history: bool = False,
+    history_format: HistoryFormat = "json",
     include: Sequence[str] | str | None,
     exclude: Sequence[str] | str | None,
     jobs: int,
     deadline: float | None,
-    progress: OnProgress | None,
+    progress: OnProgress | None = None,
 ) -> Options:
     """Validate the options of a call.
 
@@ -142,6 +143,46 @@ def read_project(value: object) -> ProjectRef:
         raise InvalidValueError(field="project", value=value, reason=reason)
     ref = ProjectRef.parse(value, entity=os.environ.get("WANDB_ENTITY") or None)
     return replace(ref, host=DEFAULT_HOST) if "://" in value and ref.host is None else ref
+
+
+def read_artifact(value: ArtifactRef | str | SdkArtifact) -> ArtifactRef:
+    """Return the artifact of a call.
+
+    Raises:
+        InvalidValueError: The value is not a reference.
+    """
+    if isinstance(value, ArtifactRef):
+        return value
+    text = value if isinstance(value, str) else _text_of_artifact(value)
+    if text is None:
+        reason = (
+            "must be an ArtifactRef, entity/project/name:alias, the URL of its page, or an artifact of the wandb SDK"
+        )
+        raise InvalidValueError(field="artifact", value=value, reason=reason)
+    entity, project = (os.environ.get(f"WANDB_{part}") or None for part in ("ENTITY", "PROJECT"))
+    ref = ArtifactRef.parse(text, entity=entity, project=project)
+    return replace(ref, host=DEFAULT_HOST) if "://" in text and ref.host is None else ref
+
+
+def check_references(value: References) -> References:
+    """Return the value if it is valid.
+
+    Raises:
+        InvalidValueError: It is not.
+    """
+    if value not in get_args(References):
+        raise InvalidValueError(field="references", value=value, reason="must be 'fetch' or 'skip'")
+    return value
+
+
+def _text_of_artifact(value: object) -> str | None:
+    """Return the reference of an artifact of the SDK, whose name contains its version; None if it was not logged."""
+    url, *parts = (getattr(value, part, None) for part in ("url", "entity", "project", "name"))
+    if not all(isinstance(part, str) and part for part in parts) or ":" not in str(parts[-1]):
+        return None
+    # The page of a linked artifact is another one.
+    is_page = isinstance(url, str) and url.endswith(f"/{str(parts[-1]).replace(':', '/')}")
+    return url if isinstance(url, str) and is_page else "/".join(map(str, parts))
 
 
 def _text_of(value: object) -> str | None:

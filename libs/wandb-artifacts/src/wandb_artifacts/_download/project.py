@@ -13,7 +13,7 @@ from wandb_artifacts._download import manifest as manifests
 from wandb_artifacts._download import records
 from wandb_artifacts._download.each_run import EachRun, still_there
 from wandb_artifacts._download.index import LINES, PARQUET, Index, index_file
-from wandb_artifacts._download.manifest import MANIFEST, ProjectManifest, RunManifest, SweepManifest
+from wandb_artifacts._download.manifest import MANIFEST, ArtifactManifest, ProjectManifest, RunManifest, SweepManifest
 from wandb_artifacts._download.own_files import FATAL
 from wandb_artifacts._download.results import Failure, IncompleteDownloadError, RunDownload, RunsDownload
 from wandb_artifacts._errors import DownloadError, InvalidValueError
@@ -48,6 +48,8 @@ def _holder(found: Manifest | None, ref: ProjectRef) -> str | None:
         return f"run {found.run}"
     if isinstance(found, SweepManifest):
         return f"sweep {found.sweep}"
+    if isinstance(found, ArtifactManifest):
+        return f"artifact {found.artifact}"
     if found is None or found.url == ref.url:
         return None
     return f"project {found.project if found.project != str(ref) else found.url}"

@@ -6,12 +6,15 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Literal, TypeAlias
 
+from wandb_artifacts._artifact_refs import ArtifactRef
 from wandb_artifacts._errors import DownloadError
 from wandb_artifacts._project_refs import ProjectRef
 from wandb_artifacts._refs import RunRef, SweepRef
 
 HistoryFormat: TypeAlias = Literal["json", "jsonl", "parquet"]
 """How all logged rows are stored."""
+References: TypeAlias = Literal["fetch", "skip"]
+"""The treatment of files of an artifact that W&B does not store."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,35 @@ class RunsDownload:
         return {**asdict(replace(self, runs=())), "runs": runs, "is_live": self.is_live}
 
 
-AnyDownload: TypeAlias = RunDownload | SweepDownload | RunsDownload
+@dataclass(frozen=True)
+class ArtifactDownload:
+    """A version of an artifact as it is at the destination now."""
+
+    artifact: ArtifactRef
+    """The downloaded version, in place of an alias."""
+    destination: str
+    """The folder: a path, or an fsspec URL."""
+    digest: str
+    """The digest of the whole artifact, as W&B states it."""
+    files: tuple[DownloadedFile, ...]
+    """Its files, sorted by path, including fetched references."""
+    skipped: tuple[str, ...] = ()
+    """Names of references that were not fetched, because of `references="skip"`."""
+    unverified: tuple[str, ...] = ()
+    """Names of files that are there, and for which the artifact states neither a digest nor a size."""
+    stale: tuple[str, ...] = ()
+    """Paths of files from an earlier download that this version does not have. They are not removed."""
+    failed: tuple[Failure, ...] = ()
+    """The missing files. Always empty on a returned result, never on that of an `IncompleteDownloadError`."""
+    preserved: tuple[str, ...] = ()
+    """Paths of copies of files that somebody else had stored under names of the download's own files."""
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the fields as values for JSON."""
+        return asdict(self)
+
+
+AnyDownload: TypeAlias = RunDownload | SweepDownload | RunsDownload | ArtifactDownload
 """The result of a download."""
 
 LIVE_STATES = frozenset({"running", "pending", "preempting"})
@@ -155,12 +186,10 @@ _MOST_LINES = 100
 """Of an error message."""
 
 
-@dataclass(frozen=True)
-class Progress:
-    """A progress report. Passed to `progress` on the thread (and loop) of the download: return quickly."""
+@dataclass(frozen=True, kw_only=True)
+class FileProgress:
+    """The fields that all progress reports have."""
 
-    run: RunRef
-    """The run that the file belongs to."""
     name: str
     """The name of the file."""
     received: int
@@ -169,7 +198,7 @@ class Progress:
     """Its size in bytes; None if it is unknown (the history)."""
     state: Literal["receiving", "done", "kept", "failed"]
     rows: int | None = None
-    """For the history: rows so far."""
+    """For the history of a run: rows so far."""
     files_done: int = 0
     """Files of the whole call that are complete."""
     files_known: int = 0
@@ -179,8 +208,38 @@ class Progress:
     bytes_known: int = 0
     """Bytes of the whole call that W&B has listed so far."""
 
+    @property
+    def owner(self) -> str:
+        """The id of the run, or the artifact."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress(FileProgress):
+    """A progress report. Passed to `progress` on the thread (and loop) of the download: return quickly."""
+
+    run: RunRef
+    """The run that the file belongs to."""
+
+    @property
+    def owner(self) -> str:
+        return self.run.id
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArtifactProgress(FileProgress):
+    """A report on the download of an artifact, as `Progress` is for runs."""
+
+    artifact: ArtifactRef
+    """The artifact that the file belongs to."""
+
+    @property
+    def owner(self) -> str:
+        return str(self.artifact)
+
 
 OnProgress: TypeAlias = Callable[[Progress], None]
+OnArtifactProgress: TypeAlias = Callable[[ArtifactProgress], None]
 
 
 class IncompleteDownloadError(DownloadError):
@@ -202,12 +261,14 @@ def describe(result: AnyDownload) -> str:
     """Return what was downloaded, such as `run team/project/id`."""
     if isinstance(result, RunsDownload):
         return f"project {result.project}"
+    if isinstance(result, ArtifactDownload):
+        return f"artifact {result.artifact}"
     return f"run {result.run}" if isinstance(result, RunDownload) else f"sweep {result.sweep}"
 
 
 def failures(result: AnyDownload) -> tuple[list[Failure], list[Failure]]:
     """Return the missing runs, and the missing files; those of several runs with their run's id before the name."""
-    if isinstance(result, RunDownload):
+    if isinstance(result, (RunDownload, ArtifactDownload)):
         return [], list(result.failed)
     files = [Failure(f"{run.run.id}/{lost.name}", lost.reason) for run in result.runs for lost in run.failed]
     return list(result.failed), files

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, TypeVar
 from wandb_artifacts._asyncio import for_each, run_all, to_thread
 from wandb_artifacts._destination.safe_names import safe_paths
 from wandb_artifacts._download import manifest as manifests
-from wandb_artifacts._download.manifest import MANIFEST, Entry, RunManifest
+from wandb_artifacts._download.chunks import read_digests
+from wandb_artifacts._download.manifest import MANIFEST, ArtifactManifest, Entry, RunManifest
 from wandb_artifacts._download.own_files import FATAL, RESERVED, Found, OwnFiles, Work, reason_of
 from wandb_artifacts._download.results import LIVE_STATES, DownloadedFile, Failure, IncompleteDownloadError, RunDownload
 from wandb_artifacts._download.sources import file_of_run
 from wandb_artifacts._download.transfer import Transfer
 from wandb_artifacts._download.unchanged import find_unchanged, fingerprint
-from wandb_artifacts._download.verify import read_md5
-from wandb_artifacts._errors import DownloadError
+from wandb_artifacts._errors import DownloadError, InvalidValueError
 
 if TYPE_CHECKING:
     from wandb_artifacts._client.api import RemoteFile, RemoteRun
@@ -107,7 +107,11 @@ class RunJob:
 
     def _prepare(self) -> RunManifest | None:
         self._target.prepare()
-        before = manifests.load_run(self._target)
+        found = manifests.load(self._target)
+        if isinstance(found, ArtifactManifest):
+            reason = "holds the download of an artifact; pass another folder"
+            raise InvalidValueError(field="destination", value=self._target.url, reason=reason)
+        before = found if isinstance(found, RunManifest) else None
         if before and before.url != self._run.ref.url:
             # The folder belongs to another run: its files are stale unless this run has the same ones.
             left = {*before.stale, *(entry.path for entry in before.entries())}
@@ -133,12 +137,12 @@ class RunJob:
         """Read a file of the destination, and record it if it equals W&B's."""
         stat = await to_thread(self._target.stat, path)
         try:
-            size, md5 = await read_md5(self._target.chunks(path))
+            size, digests = await read_digests(self._target.chunks(path))
         except FileNotFoundError:
             return False
-        if stat is None or md5 != file.md5:
+        if stat is None or digests.md5 != file.md5:
             return False
-        self._found.entries.append(Entry(file.name, path, size, md5.hex(), stat.stamp, file.updated_at))
+        self._found.entries.append(Entry(file.name, path, size, digests.md5.hex(), stat.stamp, file.updated_at))
         return True
 
     def _report_kept(self) -> None:

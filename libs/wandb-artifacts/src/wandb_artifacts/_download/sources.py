@@ -6,8 +6,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from wandb_artifacts._client.http import error_for
+
 if TYPE_CHECKING:
     from wandb_artifacts._client.api import Api, RemoteFile
+    from wandb_artifacts._client.artifacts import ArtifactApi, RemoteArtifact, RemoteEntry
     from wandb_artifacts._destination.digests import Algorithm
     from wandb_artifacts._refs import RunRef
 
@@ -46,3 +49,16 @@ def file_of_run(api: Api, run: RunRef, file: RemoteFile) -> Source:
         return file_of_run(api, run, await api.file(run, file.name, retries=False))
 
     return Source(f"file {file.name!r} of run {run}", file.url, file.size, file.md5, renew)
+
+
+def file_of_artifact(artifacts: ArtifactApi, artifact: RemoteArtifact, entry: RemoteEntry, url: str) -> Source:
+    """Return a file of an artifact."""
+    what = f"file {entry.name!r} of artifact {artifact.ref}"
+
+    async def renew() -> Source:
+        urls = await artifacts.urls(artifact, [entry.name], retries=False)
+        if entry.name not in urls:
+            raise error_for(404, what)
+        return file_of_artifact(artifacts, artifact, entry, urls[entry.name])
+
+    return Source(what, url, entry.size, entry.digest, renew, entry.algorithm)

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from wandb_artifacts._asyncio import syncify, to_thread
 from wandb_artifacts._destination.open import open_target
 from wandb_artifacts._download import manifest as manifests
-from wandb_artifacts._download.manifest import MANIFEST, Entry, Manifest, ProjectManifest, RunManifest
+from wandb_artifacts._download.chunks import read_digests
+from wandb_artifacts._download.manifest import (
+    MANIFEST,
+    ArtifactManifest,
+    Entry,
+    Manifest,
+    ProjectManifest,
+    RunManifest,
+)
 from wandb_artifacts._download.options import check_storage_options
 from wandb_artifacts._download.results import Failure
 from wandb_artifacts._errors import NotFoundError
 
 if TYPE_CHECKING:
     from wandb_artifacts._destination.base import Target
-
-_CHUNKS_AT_ONCE = 32
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ async def verify_download(
     `verify_download(...)` blocks; `await verify_download.aio(...)` does not.
 
     Args:
-        destination: The destination of a run, sweep or project.
+        destination: The destination of a run, sweep, project or artifact.
         storage_options: fsspec options for it.
 
     Returns:
@@ -89,44 +94,27 @@ async def verify_download(
 def _manifests(target: Target) -> Iterator[tuple[str, Target, Manifest | Failure]]:
     manifest = manifests.load(target)
     if manifest is None:
-        msg = f"{target.url} has no {MANIFEST} of a download; pass the destination of a run, sweep or project"
+        what = "a run, sweep, project or artifact"
+        msg = f"{target.url} has no {MANIFEST} of a download; pass the destination of {what}"
         raise NotFoundError(msg)
     yield "", target, manifest
-    for folder in () if isinstance(manifest, RunManifest) else manifest.folders:
+    for folder in () if isinstance(manifest, (RunManifest, ArtifactManifest)) else manifest.folders:
         run = target.within(folder)
         path = f"{folder}/"
         yield path, run, manifests.load_run(run) or Failure(f"{path}{MANIFEST}", "is missing")
 
 
-def _entries(manifest: Manifest) -> list[Entry]:
-    if isinstance(manifest, RunManifest):
+def _entries(manifest: Manifest) -> Sequence[Entry]:
+    if isinstance(manifest, (RunManifest, ArtifactManifest)):
         return manifest.entries()
     return [manifest.index] if isinstance(manifest, ProjectManifest) and manifest.index else []
 
 
 async def _difference(target: Target, entry: Entry) -> str | None:
     try:
-        size, md5 = await read_md5(target.chunks(entry.path))
+        size, digests = await read_digests(target.chunks(entry.path))
     except FileNotFoundError:
         return "is missing"
     if size != entry.size:
         return f"has {size} bytes, not {entry.size}"
-    return None if md5.hex() == entry.md5 else "has other contents (MD5)"
-
-
-async def read_md5(chunks: Iterator[bytes]) -> tuple[int, bytes]:
-    """Return the size and the MD5 digest of a file. Cancelling does not wait for the end of a large file."""
-    digest, size = hashlib.md5(usedforsecurity=False), 0
-
-    def read_some() -> bool:
-        nonlocal size
-        for count, chunk in enumerate(chunks, 1):
-            digest.update(chunk)
-            size += len(chunk)
-            if count == _CHUNKS_AT_ONCE:
-                return True
-        return False
-
-    while await to_thread(read_some):
-        pass
-    return size, digest.digest()
+    return None if digests.md5.hex() == entry.md5 else "has other contents (MD5)"

@@ -11,9 +11,11 @@ from wandb_artifacts._destination.safe_names import safe_path, safe_paths
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from wandb_artifacts._artifact_refs import ArtifactRef
     from wandb_artifacts._client.api import RemoteFile
     from wandb_artifacts._refs import RunRef
 
+Owner: TypeAlias = "RunRef | ArtifactRef"
 Info: TypeAlias = dict[str, object]
 """fsspec's details of a path."""
 
@@ -36,9 +38,9 @@ class PathParts(NamedTuple):
 
 
 class Listing:
-    """The files of one run under safe paths. Their names at W&B lead to them as well."""
+    """The files of one run or artifact under safe paths. Their names at W&B lead to them as well."""
 
-    def __init__(self, ref: RunRef, root: str, files: Iterable[RemoteFile]) -> None:
+    def __init__(self, ref: Owner, root: str, files: Iterable[RemoteFile]) -> None:
         self.ref = ref
         by_name = {file.name: file for file in files}
         self._shown = safe_paths(by_name)

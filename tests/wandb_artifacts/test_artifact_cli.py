@@ -1,0 +1,78 @@
+"""`wandb-artifacts artifact`, and artifacts in `ls` and `verify`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.wandb_artifacts.wandb_backend import WandbBackend
+
+
+def command(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "wandb_artifacts", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=folder,
+    )
+
+
+def test_artifact_is_downloaded_verified_and_listed(backend: WandbBackend, tmp_path: Path) -> None:
+    """To a folder named after it; the result says which version; ls shows files and references."""
+    reference = {"ref": "s3://bucket/x?versionId=secret", "digest": "tag", "size": 7}
+    path = backend.artifact(files={"a": b"1", "b": b"22"}, references={"c": reference})
+
+    done = command("artifact", f"{path}:v0", "--no-references", folder=tmp_path)
+    assert (done.returncode, (tmp_path / "ds/b").read_bytes()) == (0, b"22"), done.stderr
+    assert "artifact local/p/ds:v0 is complete in ./ds" in done.stdout.replace(str(tmp_path), ".")
+    assert "2 files: 2 new (3 B)" in done.stdout
+    assert "1 reference was skipped" in done.stdout
+
+    assert command("verify", "ds", folder=tmp_path).returncode == 0
+    listed = command("ls", path + ":latest", folder=tmp_path).stdout
+    assert [line.split() for line in listed.splitlines()[1:]] == [
+        ["1", "B", "a"],
+        ["2", "B", "b"],
+        ["7", "B", "c", "s3://bucket/x"],
+    ]
+    found = json.loads(command("ls", path + ":latest", "--json", folder=tmp_path).stdout)
+    assert (found["artifact"]["version"], found["type"], len(found["files"])) == ("v0", "dataset", 3)
+    collections = command("ls", "local/p", "--artifacts", folder=tmp_path).stdout
+    assert [line.split()[-1] for line in collections.splitlines()] == ["ARTIFACT", "ds"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["artifact", "local/p/none"], 4, "artifact local/p/none:latest: not found at W&B"),
+        (["artifact", "local/p/ds:worst"], 4, "has no alias or version 'worst'; it has latest"),
+        (
+            ["artifact", "https://wandb.ai/t/p/runs/x"],
+            2,
+            "REF 'https://wandb.ai/t/p/runs/x': is not an artifact but a run",
+        ),
+        (["artifact", "a/b/c/d"], 2, "is not an artifact; write entity/project/name:alias"),
+        (["artifact", "local/p/ds", "--jobs", "0"], 2, "--jobs 0"),
+        (["run", "local/p/ds:v0"], 2, "is not a run but an artifact; use 'wandb-artifacts artifact'"),
+        (["ls", "local/p/none:v3"], 4, "not found at W&B"),
+    ],
+)
+def test_errors_are_one_line_with_an_exit_code(
+    backend: WandbBackend, tmp_path: Path, arguments: list[str], code: int, says: str
+) -> None:
+    backend.artifact(files={"a": b"1"})
+
+    done = command(*arguments, folder=tmp_path)
+
+    assert done.returncode == code
+    assert says in done.stderr
+    assert not list(tmp_path.glob("ds*"))
