@@ -26,13 +26,16 @@ class Interpreters(EnvironmentCollectorInterface):
         add_pyenv_to_path()
 
     def finalize_environments(self, config: dict[str, dict[str, Any]]) -> None:
-        """Name interpreters so that Hatch finds no download for them.
+        """Run the oldest dependencies on the oldest interpreter, and name interpreters so that Hatch downloads none.
 
-        Not the one that runs Hatch: `hatch test` prefers the environment whose version equals its own.
+        The one that runs Hatch keeps its name: `hatch test` prefers the environment whose version equals its own.
         """
         own = "{}.{}".format(*sys.version_info)
+        if "lowest" in config:
+            config["lowest"]["python"] = next(reversed(installed_versions()), own)
         for name, environment in config.items():
-            if name.startswith("hatch-test.") and environment["python"] != own:
+            is_tested = name == "lowest" or name.startswith("hatch-test.")
+            if is_tested and environment["python"] != own:
                 environment["python"] = f"python{environment['python']}"
 
 
@@ -43,13 +46,18 @@ def add_pyenv_to_path() -> None:
     os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), *folders])
 
 
-def matrix_versions() -> dict[str, bool]:
-    """Return the versions of the matrix, newest first, and whether each is installed on this machine."""
+def matrix_versions() -> list[str]:
+    """Return the versions of the matrix, newest first."""
     (matrix,) = load_toml_file(str(Path(__file__).parents[1] / "hatch.toml"))["envs"]["hatch-test"]["matrix"]
-    return {version: python_discovery.get_interpreter(f"python{version}") is not None for version in matrix["python"]}
+    return list(matrix["python"])
+
+
+def installed_versions() -> list[str]:
+    """Return the versions of the matrix that are installed on this machine, newest first."""
+    return [version for version in matrix_versions() if python_discovery.get_interpreter(f"python{version}")]
 
 
 if __name__ == "__main__":
     add_pyenv_to_path()
-    wanted = "--missing" not in sys.argv
-    print(*(version for version, is_installed in matrix_versions().items() if is_installed is wanted))  # noqa: T201
+    found = installed_versions()
+    print(*(set(matrix_versions()) - set(found) if "--missing" in sys.argv else found))  # noqa: T201
