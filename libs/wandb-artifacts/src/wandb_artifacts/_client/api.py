@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 _LARGE = 256 * 1024
 """Bytes; a larger response is parsed in a thread, so that the loop keeps reading others meanwhile."""
 
+_EXPORT_BUFFER = 128 * 1024
+"""Bytes: many files of exported history arrive at once, and must fit in the memory."""
+
 T = TypeVar("T")
 
 
@@ -323,7 +326,8 @@ class Api:
     @contextlib.asynccontextmanager
     async def get_export(self, url: str, *, start: int, what: str) -> AsyncIterator[aiohttp.ClientResponse]:
         """Make one attempt to fetch a file of exported history. The server may ignore the range: check the status."""
-        async with self._http.get_file(url, start=start, end=None, what=what, sends_key=False) as response:
+        sent = self._http.get_file(url, start=start, end=None, what=what, sends_key=False, buffer=_EXPORT_BUFFER)
+        async with sent as response:
             yield response
 
     async def console(self, run: RemoteRun) -> AsyncIterator[list[str]]:

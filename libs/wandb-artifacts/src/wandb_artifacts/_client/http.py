@@ -145,7 +145,14 @@ class Http:
 
     @contextlib.asynccontextmanager
     async def get_file(
-        self, url: str, *, start: int, end: int | None, what: str, sends_key: bool = True
+        self,
+        url: str,
+        *,
+        start: int,
+        end: int | None,
+        what: str,
+        sends_key: bool = True,
+        buffer: int = _BUFFER,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Begin to fetch a file, from one byte on (and up to another, which is not included).
 
@@ -156,11 +163,12 @@ class Http:
             what: What is fetched, for errors.
             sends_key: Whether a URL below that of the server gets the key. False for a signed URL: object stores
                 refuse requests with two signatures.
+            buffer: Bytes that may arrive before they are read.
         """
         headers = {} if not start and end is None else {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
         own = await self._own_headers(what) if sends_key and self.is_own(url) else {}
         with self._translated(what):
-            async with self._slots, await self._follow(self._resolve(url), headers, own) as response:
+            async with self._slots, await self._follow(self._resolve(url), headers, own, buffer) as response:
                 if response.status != 416:
                     self._check(response, what, b"")
                 yield response
@@ -208,11 +216,14 @@ class Http:
                     self._check(response, what, received)
                     return received
 
-    async def _follow(self, url: URL, headers: Mapping[str, str], own: Mapping[str, str]) -> aiohttp.ClientResponse:
+    async def _follow(
+        self, url: URL, headers: Mapping[str, str], own: Mapping[str, str], buffer: int
+    ) -> aiohttp.ClientResponse:
         """Send a GET request, and follow redirects. aiohttp would take the extra headers along to other hosts."""
         for _ in range(_MAX_REDIRECTS + 1):
             sent = {**headers, **(own if self._is_own(url) else {})}
-            response = await self._files.get(url, allow_redirects=False, **self._routed(url, sent))
+            options = self._routed(url, sent)
+            response = await self._files.get(url, allow_redirects=False, read_bufsize=buffer, **options)
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or location is None:
                 return response
