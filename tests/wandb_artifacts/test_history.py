@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import pickle
 import subprocess
 import sys
 from collections import Counter
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
@@ -468,6 +469,23 @@ def test_more_rows_than_counted_are_exported() -> None:
     count, _ = export(Source(list(range(100)), line_count=60), "json")
 
     assert count == 100
+
+
+@pytest.mark.parametrize(
+    ("counts", "is_complete"),
+    [([None], True), ([100], True), ([101], True), ([60, 100], True), ([60, 60, 60, 60, 60, 60], False)],
+    ids=["may grow", "agrees", "has grown", "late", "disagrees"],
+)
+def test_more_rows_than_an_ended_run_has_are_refused(counts: list[int | None], is_complete: bool) -> None:
+    left = list(counts)
+
+    async def count_again() -> int | None:
+        return left.pop(0)
+
+    source = replace(Source(list(range(100)), line_count=60).pages, count_again=count_again)
+    with use_options(history_pauses=(0, 0)):
+        with contextlib.nullcontext() if is_complete else pytest.raises(IncompleteHistoryError, match="60 .* 100"):
+            assert export_of(source) == 100
 
 
 def test_export_replaces_the_contents_of_the_part() -> None:

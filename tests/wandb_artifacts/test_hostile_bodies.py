@@ -7,12 +7,13 @@ import itertools
 import json
 import traceback
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from wandb_artifacts import DownloadError, IncompleteDownloadError, ServerAnswerError, download_run
 from wandb_artifacts._client.options import RetryPolicy, use_options
 from wandb_artifacts._client.redaction import Redactor, basic_authorization
+from wandb_artifacts._filesystem import sinks
 from wandb_artifacts.filesystem import WandbFileSystem
 
 from tests.wandb_artifacts.hostile_server import (
@@ -107,6 +108,53 @@ def test_body_is_read_up_to_its_announced_size(server: HostileServer, tmp_path: 
 
     assert max(sent.get(timeout=30) for _ in range(2)) <= size + BUFFERS
     assert not (tmp_path / "a.txt").exists()
+
+
+def test_file_of_unknown_size_is_read_up_to_a_limit(server: HostileServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sinks, "MEMORY_LIMIT", MB)
+    sent = SimpleQueue[int]()
+    files = page({**file_node(server.url), "sizeBytes": None, "md5": None})
+    server.documents["Run"]["project"]["run"]["files"] = files
+    server.send = lambda _, handler: sent.put(stream(handler, endless()))
+
+    with pytest.raises(ServerAnswerError, match="more than 1 MB and no known size"):
+        WandbFileSystem(skip_instance_cache=True).cat_file(f"{PATH}/a.txt")
+
+    assert sent.get(timeout=30) <= MB + BUFFERS
+
+
+def test_console_is_streamed_to_a_file_and_limited_in_memory(
+    server: HostileServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sinks, "MEMORY_LIMIT", MB)
+    server.documents["Run"]["project"]["run"]["logLineCount"] = 4
+    cursors = [None, "1", "2", "3"]
+
+    def respond(operation: str, variables: dict[str, Any]) -> object:
+        if operation != "RunConsoleLogPage":
+            return {"data": server.documents[operation]}
+        at = cursors.index(variables["after"])
+        lines = page({"line": str(at) * (MB // 2), "label": ""}, following=[*cursors[1:], None][at])
+        return {"data": {"project": {"run": {"logLines": lines}}}}
+
+    server.respond = respond
+    fs = WandbFileSystem(skip_instance_cache=True)
+    with pytest.raises(ServerAnswerError, match="more than 1 MB and no known size"):
+        fs.cat_file(f"{PATH}/output.log")
+    fs.get_file(f"{PATH}/output.log", str(tmp_path / "output.log"))
+
+    assert [line[:1] for line in (tmp_path / "output.log").read_text().splitlines()] == ["0", "1", "2", "3"]
+
+
+def test_more_rows_than_an_ended_run_has_are_incomplete(server: HostileServer, tmp_path: Path) -> None:
+    """Those of a running run were logged after they were counted."""
+    run = server.documents["Run"]["project"]["run"]
+    run["historyLineCount"] = 1
+    with use_options(history_pauses=(0,)), pytest.raises(IncompleteDownloadError, match="counts 1 rows .* returned 2"):
+        download_run(PATH, tmp_path / "ended")
+    run["state"] = "running"
+
+    assert download_run(PATH, tmp_path / "running").history_rows == 2
 
 
 def echo_status(padding: str) -> Callable[[BaseHTTPRequestHandler], None]:

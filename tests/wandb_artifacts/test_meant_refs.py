@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
-from wandb_artifacts import InvalidValueError, NotFoundError, RunRef, SweepRef, download_run, download_sweep
+from wandb_artifacts import (
+    InvalidValueError,
+    NotFoundError,
+    RunRef,
+    ServerUnavailableError,
+    SweepRef,
+    download_run,
+    download_sweep,
+)
+from wandb_artifacts._client.options import RetryPolicy, use_options
 from wandb_artifacts._download.options import read_ref
 from wandb_artifacts.client import find_credentials
 
@@ -36,6 +46,8 @@ def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
         (["run", "team/project/model:latest"], "is not a run but an artifact; .* 'wandb-artifacts artifact'"),
         (["run", "team/project"], "If it is entity/project, 'wandb-artifacts ls' lists its runs"),
         (["run", "https://wandb.ai/t/p/sweeps/x"], "is not a run but a sweep; use 'wandb-artifacts sweep'"),
+        (["ls", "x7k2"], "REF 'x7k2': a bare id needs WANDB_ENTITY and WANDB_PROJECT; .*'ls entity/project/id'"),
+        (["sweep", "x7k2"], "REF 'x7k2': a bare id needs WANDB_ENTITY and WANDB_PROJECT"),
         (["sweep", "https://wandb.ai/t/p/runs/x"], "is not a sweep but a run; use 'wandb-artifacts run'"),
     ],
 )
@@ -62,8 +74,13 @@ def test_list_recognizes_sweeps_and_projects(backend: WandbBackend) -> None:
     sweep = backend.sweep(["one", "two"])
 
     of_sweep, of_project = command("ls", sweep), command("ls", "local/p")
+    defaults = {"WANDB_ENTITY": "local", "WANDB_PROJECT": "p"}
+    by_id, missing = (command("ls", each, **defaults) for each in (sweep.rpartition("/")[2], "nothing"))
 
     assert [line.split()[-1] for line in of_sweep.stdout.splitlines()] == ["RUN", "one", "two"]
+    assert by_id.stdout == of_sweep.stdout
+    assert missing.returncode == 4
+    assert "W&B has neither a run nor a sweep local/p/nothing" in missing.stderr
     assert of_project.stdout.splitlines() == ["RUN", "one", "two"]
 
 
@@ -113,3 +130,15 @@ def test_error_about_the_cloud_names_wandb_ai(monkeypatch: pytest.MonkeyPatch, t
 
     with pytest.raises(Exception, match=r"api\.forge\.coreweave\.com \(the API of W&B's cloud, wandb\.ai\)"):
         find_credentials()
+
+
+def test_connection_error_names_the_host_that_the_user_pasted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def refuse(*_args: object, **_kwargs: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.delenv("WANDB_BASE_URL", raising=False)
+    monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    with use_options(retry=RetryPolicy(first_wait=0, longest_wait=0, attempts=1, down_for=0)):
+        with pytest.raises(ServerUnavailableError, match=r"api\.forge\.coreweave\.com \(the API of .* wandb\.ai\)"):
+            download_run("https://wandb.ai/team/project/runs/x", tmp_path)

@@ -61,8 +61,8 @@ def app_url(host: str | None) -> str:
 
 
 def shown_host(host: str) -> str:
-    """Return an API base URL with the name by which users know it."""
-    is_cloud = urlsplit(host).hostname in _CLOUD_HOSTS
+    """Return an API base URL, or the name of a host, with the name by which users know it."""
+    is_cloud = (urlsplit(host).hostname or host) in _CLOUD_HOSTS
     return f"{host} (the API of W&B's cloud, wandb.ai)" if is_cloud else host
 
 

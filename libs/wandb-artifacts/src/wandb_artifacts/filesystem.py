@@ -244,10 +244,11 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
         return await self._read(ref, file, begin, stop)
 
     async def _read_whole(self, ref: Owner, file: RemoteFile) -> bytes:
-        sink = Memory()
+        sink = Memory(file.size)
         async with self._sessions.use() as session:
             if isinstance(file, GeneratedFile):
-                return await file.read(session.api)
+                await file.write_to(sink.part(file.name), session.api)
+                return sink.data
             await fetch(session.api, await self._source(session.api, ref, file), sink)
         return sink.data
 
@@ -274,7 +275,8 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
         async with self._sessions.use() as session:
             if isfilelike(lpath):
                 if isinstance(file, GeneratedFile):
-                    lpath.write(await file.read(session.api))
+                    async for piece in file.pieces(session.api):
+                        lpath.write(piece)
                     return
                 with tempfile.TemporaryDirectory() as folder:
                     copy = Path(folder, "file")
@@ -286,7 +288,7 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
             await to_thread(final.parent.mkdir, parents=True, exist_ok=True)
             sink = LocalFile(final)
             if isinstance(file, GeneratedFile):
-                await to_thread(sink.write, file.name, await file.read(session.api))
+                await file.write_to(await to_thread(sink.part, file.name), session.api)
                 return
             try:
                 source = await self._source(session.api, ref, file)

@@ -60,9 +60,12 @@ async def _run(ref: RunRef) -> tuple[RemoteRun, list[RemoteFile]] | None:
         try:
             found = await api.run(_at(ref, api.host))
         except NotFoundError as error:
-            if error.is_absent and await is_sweep(api, ref):
+            if not error.is_absent:
+                raise
+            if await is_sweep(api, ref):
                 return None
-            raise
+            msg = f"W&B has neither a run nor a sweep {ref}; 'wandb-artifacts ls ENTITY/PROJECT' lists the runs of a project"
+            raise NotFoundError(msg) from None
         return found, sorted(await api.files(found), key=lambda file: file.name)
 
 

@@ -49,6 +49,12 @@ _GIVEN_AS = {
 """Options of the command for parameters of the library."""
 
 
+_BARE_ID = (
+    "a bare id needs WANDB_ENTITY and WANDB_PROJECT; or write entity/project/id, or paste the URL of the page. "
+    "'wandb-artifacts ls entity/project' lists the runs of a project, 'ls entity/project/id' those of a sweep"
+)
+
+
 class Exit(IntEnum):
     COMPLETE = 0
     INCOMPLETE = 1
@@ -81,6 +87,8 @@ def refusal(error: InvalidValueError) -> str:
     reason = reason.replace("If it is entity/project,", "If it is entity/project, 'wandb-artifacts ls' lists its runs;")
     for name in ("entity", "project"):
         reason = reason.replace(f"or pass {name}=...", f"or set WANDB_{name.upper()}")
+    if error.field in ("run", "sweep") and "/" not in str(error.value) and "has no" in reason:
+        reason = _BARE_ID
     given = "" if error.value is None else f" {error.value!r}"
     return f"{_GIVEN_AS.get(error.field, error.field)}{given}: {reason}"
 

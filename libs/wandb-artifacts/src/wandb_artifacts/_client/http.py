@@ -27,7 +27,7 @@ from wandb_artifacts._errors import (
     NotFoundError,
     ServerAnswerError,
 )
-from wandb_artifacts._refs import app_url
+from wandb_artifacts._refs import app_url, shown_host
 from wandb_artifacts._version import __version__
 
 if TYPE_CHECKING:
@@ -276,7 +276,7 @@ class Http:
             msg = f"{what}: the proxy refused the connection ({error.status}); check its URL and credentials"
             raise _with_status(ServerAnswerError(msg), error.status) from None
         except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as error:
-            reason = f"the TLS certificate of {error.host} is not trusted"
+            reason = f"the TLS certificate of {shown_host(error.host)} is not trusted"
             msg = f"{what}: {reason}; set SSL_CERT_FILE to the certificate of its authority"
             raise ServerAnswerError(msg) from None
         except aiohttp.InvalidURL:
@@ -291,7 +291,7 @@ class Http:
         except aiohttp.ClientConnectorError as error:
             cause = error.os_error
             kind = "proxy" if isinstance(error, aiohttp.ClientProxyConnectionError) else "server"
-            msg = f"no connection to the {kind} {error.host} ({cause.strerror or type(cause).__name__})"
+            msg = f"no connection to the {kind} {shown_host(error.host)} ({cause.strerror or type(cause).__name__})"
             raise TransientError(msg, is_outage=True, may_be_applied=False) from None
         except aiohttp.ClientPayloadError:
             msg = "the response broke off"

@@ -180,7 +180,9 @@ class OwnFiles:
             # The summary has the last value of each key, so a row is about as long.
             page = partial(self._work.api.page, run.ref)
             exports = RunExports(self._work.api, run.ref, self._target, name)
-            source = HistorySource(run.last_step, run.line_count, len(run.summary), page, exports=exports)
+            source = HistorySource(
+                run.last_step, run.line_count, len(run.summary), page, exports=exports, count_again=self._count_again
+            )
             rows = await export_history(source, part, form, ahead=_PAGES_AHEAD, on_rows=on_rows)
             size, md5 = part.size, await to_thread(part.md5)
             stat = await to_thread(part.commit)
@@ -198,6 +200,10 @@ class OwnFiles:
             last_step=run.last_step,
             heartbeat_at=run.heartbeat_at,
         )
+
+    async def _count_again(self) -> int | None:
+        now = await self._work.api.run(self._run.ref)
+        return None if LIVE_STATES & {now.state, self._run.state} else now.line_count
 
     def records(self) -> None:
         """Store what W&B knows of the run beside its files."""

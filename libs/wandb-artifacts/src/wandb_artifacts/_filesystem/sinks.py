@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from wandb_artifacts._destination.base import Stat
 from wandb_artifacts._destination.digests import Digests
+from wandb_artifacts._errors import ServerAnswerError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,13 +15,19 @@ if TYPE_CHECKING:
     from wandb_artifacts._destination.digests import Algorithm
 
 _PIECE = 1024 * 1024
+MEMORY_LIMIT = 256 * 1024 * 1024
+"""Bytes of a file whose size W&B does not report."""
 
 
 class Memory:
-    """One file in memory."""
+    """One file in memory.
 
-    def __init__(self) -> None:
-        self._part = _MemoryPart()
+    Args:
+        size: The size that W&B reports; without one, no more than `MEMORY_LIMIT` bytes are accepted.
+    """
+
+    def __init__(self, size: int | None = None) -> None:
+        self._part = _MemoryPart(None if size is not None else MEMORY_LIMIT)
 
     @property
     def data(self) -> bytes:
@@ -42,14 +49,19 @@ class Memory:
 class _MemoryPart:
     algorithm: Algorithm = "md5"
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int | None) -> None:
         self.data = bytearray()
+        self._limit = limit
 
     @property
     def size(self) -> int:
         return len(self.data)
 
     def write(self, data: bytes) -> None:
+        if self._limit is not None and len(self.data) + len(data) > self._limit:
+            self.restart()
+            msg = f"has more than {self._limit // 2**20} MB and no known size; download it to a file, as `get` does"
+            raise ServerAnswerError(msg)
         self.data += data
 
     def restart(self) -> None:

@@ -28,7 +28,7 @@ OnRows = Callable[[int], None]
 
 
 class IncompleteHistoryError(DownloadError):
-    """W&B counts more rows than it returned. The part holds the returned ones, as a valid file.
+    """W&B counts another number of rows than it returned. The part holds the returned ones, as a valid file.
 
     Args:
         expected: Rows that W&B counts.
@@ -87,7 +87,8 @@ async def export_history(
         The number of rows written.
 
     Raises:
-        IncompleteHistoryError: W&B returned fewer rows than it counts, also in repeated scans.
+        IncompleteHistoryError: W&B returned fewer rows than it counts, also in repeated scans; or more rows than an
+            ended run has, also when it counts again.
         ServerAnswerError: A row is not a JSON object.
     """
     found = await _write_exports(source, part, format, ahead, on_rows)
@@ -96,14 +97,28 @@ async def export_history(
     expected = source.line_count or 0
     for pause in current_options().history_pauses:
         if found >= expected:
-            return found
+            break
         await asyncio.sleep(pause)
         before, found = found, await _write(source, part, format, ahead, on_rows, is_careful=True)
         if found and found == before:
             break
     if found < expected:
         raise IncompleteHistoryError(expected, found)
+    if source.line_count is not None and found > expected:
+        await _check_excess(source, found)
     return found
+
+
+async def _check_excess(source: HistorySource, found: int) -> None:
+    """Check that rows beyond the count were logged after it was taken."""
+    now = await source.count_again() if source.count_again else None
+    for pause in current_options().history_pauses:
+        if now is None or now >= found:
+            return
+        await asyncio.sleep(pause)
+        now = await source.count_again() if source.count_again else None
+    if now is not None and now < found:
+        raise IncompleteHistoryError(now, found)
 
 
 async def _write_exports(

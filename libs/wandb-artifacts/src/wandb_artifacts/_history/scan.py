@@ -47,6 +47,8 @@ class HistorySource:
     """The first step that is read; the counts are of the rows from there on."""
     exports: RunExports | None = None
     """The exported part of the history, if it is to be used."""
+    count_again: Callable[[], Awaitable[int | None]] | None = None
+    """Returns the number of rows at W&B now; None if more may be logged, or W&B does not report it."""
 
     @property
     def steps(self) -> int:
