@@ -21,8 +21,8 @@ def run_locally(task: Any, *args: Any, context: Mapping[str, str] | None = None,
 def create_sweep(config: str, *, entity: str = "local", project: str = "e2e") -> SweepLocation:
     """Create a sweep as a user does elsewhere; the configuration is YAML."""
     variables: dict[str, Any] = {"config": config, "entityName": entity, "projectName": project}
-    sweep = api.upsert_sweep(Client(), what="a sweep for a test", **variables)["sweep"]
-    return SweepLocation(sweep["name"], entity, project, os.environ["WANDB_BASE_URL"])
+    sweep = api.upsert_sweep(Client(), what="a sweep for a test", **variables).sweep
+    return SweepLocation(sweep.name, entity, project, os.environ["WANDB_BASE_URL"])
 
 
 def create_grid(*values: object, project: str = "e2e") -> str:
@@ -37,5 +37,5 @@ def set_sweep_state(sweep: str, state: SweepState) -> None:
     client = Client()
     found = api.find_sweep(client, SweepLocation(sweep_id, entity, project, client.host))
     assert found is not None
-    variables: dict[str, Any] = {"id": found["id"], "entityName": entity, "projectName": project, "state": state}
+    variables: dict[str, Any] = {"id": found.id, "entityName": entity, "projectName": project, "state": state}
     api.upsert_sweep(client, what="the state of a sweep", **variables)

@@ -281,7 +281,7 @@ def reading_trials(sweep: SweepLocation) -> object:
 def ending(sweep: SweepLocation) -> object:
     found = api.find_sweep(Client(), sweep)
     assert found is not None
-    manage.end(OwnSweep(sweep, found["id"], Connection()), "FINISHED", has_failed=False)
+    manage.end(OwnSweep(sweep, found.id, Connection()), "FINISHED", has_failed=False)
     return looking_up(sweep)
 
 

@@ -134,7 +134,7 @@ def create_as_we_do() -> str:
         projectName="e2e",
         priorRunsFilters=json.dumps({"$or": [{"name": "a"}, {"name": "b"}]}),
     )
-    sweep_id: str = made["sweep"]["name"]
+    sweep_id: str = made.sweep.name
     return sweep_id
 
 
@@ -169,7 +169,7 @@ def test_sweep_is_stopped_as_by_the_sdk(recorder: Recorder) -> None:
     location = SweepLocation(sweep_id, "local", "e2e", client.host)
     found = api.find_sweep(client, location)
     assert found is not None
-    own_sweep = OwnSweep(location, found["id"], Connection())
+    own_sweep = OwnSweep(location, found.id, Connection())
     set_sweep_state(str(location.ref), "RUNNING")
     (own,) = recorder.during(lambda: end(own_sweep, "FINISHED", has_failed=False))("UpsertSweep")
 
@@ -198,7 +198,7 @@ def test_agent_requests_equal_those_of_the_sdk(recorder: Recorder, monkeypatch: 
         agent = api.create_agent(client, SweepLocation(sweep_id, "local", "e2e", client.host), socket.gethostname())
         commands = api.heartbeat(client, agent, None)
         assert commands
-        api.heartbeat(client, agent, commands[0]["run_id"])
+        api.heartbeat(client, agent, commands[0].run_id)
 
     theirs, own = recorder.during(act_as_the_sdk), recorder.during(act_as_we_do)
     assert own("CreateAgent") == theirs("CreateAgent")

@@ -42,6 +42,7 @@ __all__ = [
     "find_credentials",
     "find_setting",
     "has_credentials",
+    "read_response",
     "use_connection",
 ]
 
@@ -54,6 +55,22 @@ _STATUSES: tuple[tuple[type[DownloadError], int], ...] = (
     (NotFoundError, 404),
     (ServerAnswerError, 200),
 )
+
+
+def read_response(kind: type[T], value: object, what: str) -> T:
+    """Return a decoded response, or a part of one, as a typed value; msgspec checks it.
+
+    Args:
+        kind: The expected type, such as a `msgspec.Struct`.
+        value: What a JSON parser returned.
+        what: What was requested, for the error.
+
+    Raises:
+        ServerAnswerError: The response has another shape; the error names the field, not its value.
+    """
+    from wandb_artifacts._client.responses import read
+
+    return read(kind, value, what)
 
 
 @dataclass(frozen=True)

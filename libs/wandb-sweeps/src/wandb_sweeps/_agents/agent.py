@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wandb_sweeps._server.lookup import Sweep, SweepServer
+    from wandb_sweeps._server.responses import Command
 
 _logger = logging.getLogger("wandb_sweeps")
 
@@ -89,7 +90,7 @@ class Agent:
     def close(self, exit_code: int) -> None:
         """Do nothing: the trial notices the end of this process and ends itself."""
 
-    async def _next_trial(self) -> dict[str, Any] | str:
+    async def _next_trial(self) -> Command | str:
         """Wait for a trial; return the command that starts it, or the reason why the agent has to end."""
         pause, deadline = _SHORTEST_PAUSE, time.monotonic() + self.limits.idle_timeout
         while True:
@@ -109,21 +110,21 @@ class Agent:
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
-    async def _poll(self, *, checks_sweep: bool) -> dict[str, Any] | str | None:
+    async def _poll(self, *, checks_sweep: bool) -> Command | str | None:
         """Request a trial once; return its command, or the reason why the agent has to end, or None to wait."""
         commands = await self._heartbeat(None)
         if commands is None:
             return "deleted"
         for command in commands:
-            if command.get("type") in ("run", "resume"):
+            if command.starts_trial:
                 return command
-            if command.get("type") == "exit":
+            if command.type == "exit":
                 return "finished"
         return "finished" if checks_sweep and await self._is_over() else None
 
-    async def _run_trial(self, command: Mapping[str, Any]) -> str | None:
+    async def _run_trial(self, command: Command) -> str | None:
         """Run a trial; return why the agent has to end after it, if it has to."""
-        run_id = str(command["run_id"])
+        run_id = str(command.run_id)
         _logger.info("Sweep agent %s starts trial %s", self.name, run_id)
         runner = await self._ensure_runner()
         runner.start_trial(self.objective, self._spec(command))
@@ -151,15 +152,15 @@ class Agent:
                 await asyncio.wait({runner.exited})
                 return None, "deleted"
             for command in commands:
-                is_exit = command.get("type") == "exit"
-                if is_exit or (command.get("type") == "stop" and command.get("run_id") == run_id):
+                is_exit = command.type == "exit"
+                if is_exit or (command.type == "stop" and command.run_id == run_id):
                     await runner.stop(messages.STOP)
                     return "stopped by W&B", "finished" if is_exit else None
         return None, None
 
-    async def _record(self, command: Mapping[str, Any], runner: TrialRunner, stopped_by: str | None) -> None:
+    async def _record(self, command: Command, runner: TrialRunner, stopped_by: str | None) -> None:
         """Record how a trial ended, and close its run if the trial could not."""
-        run_id = str(command["run_id"])
+        run_id = str(command.run_id)
         error = runner.failure
         trial, is_known = await self._read_trial(run_id)
         has_run = not is_known or (trial is not None and trial.state != "pending")
@@ -169,7 +170,7 @@ class Agent:
             await self._close_run(command)
             trial, _ = await self._read_trial(run_id)
         if trial is None:
-            parameters = {name: given.get("value") for name, given in (command.get("args") or {}).items()}
+            parameters = {name: given.get("value") for name, given in (command.args or {}).items()}
             trial = Trial(run_id, run_id, "failed" if error else "finished", parameters)
         has_failed = error is not None and stopped_by is None
         if has_failed:
@@ -177,15 +178,15 @@ class Agent:
         self._failures = self._failures + 1 if has_failed else 0
         self.trials.append(replace(trial, agent=self.name, error=stopped_by or error or ""))
 
-    async def _abandon(self, command: Mapping[str, Any], runner: TrialRunner) -> None:
+    async def _abandon(self, command: Command, runner: TrialRunner) -> None:
         """End the trial of an agent that is being ended."""
         await runner.stop(messages.PREEMPT)
         if not runner.has_reported:
-            trial, is_known = await self._read_trial(str(command["run_id"]))
+            trial, is_known = await self._read_trial(str(command.run_id))
             if is_known and (trial is None or trial.state in ("pending", *_UNFINISHED)):
                 await self._close_run(command)
 
-    async def _close_run(self, command: Mapping[str, Any]) -> None:
+    async def _close_run(self, command: Command) -> None:
         """End the run of a trial whose process could not."""
         try:
             runner = await self._ensure_runner()
@@ -193,9 +194,9 @@ class Agent:
             if not await runner.has_exited(within=_CLOSE_TIMEOUT):
                 await runner.kill()
             elif (error := runner.failure) is not None:
-                _logger.warning("W&B may show trial %s as running for a while: %s", command["run_id"], error)
+                _logger.warning("W&B may show trial %s as running for a while: %s", command.run_id, error)
         except Exception:
-            _logger.warning("W&B may show trial %s as running for a while", command["run_id"], exc_info=True)
+            _logger.warning("W&B may show trial %s as running for a while", command.run_id, exc_info=True)
 
     async def _ensure_runner(self) -> TrialRunner:
         if self._runner is None or not self._runner.is_alive:
@@ -207,9 +208,9 @@ class Agent:
         if self._runner is not None:
             await self._runner.kill()
 
-    def _spec(self, command: Mapping[str, Any]) -> TrialSpec:
+    def _spec(self, command: Command) -> TrialSpec:
         location = self.sweep.location
-        run_id = str(command["run_id"])
+        run_id = str(command.run_id)
         environment = {
             "WANDB_BASE_URL": location.host,
             "WANDB_ENTITY": location.entity,
@@ -221,9 +222,9 @@ class Agent:
         for name in _FLUSH_INTERVALS:
             if not (os.environ.get(f"WANDB_{name}") or os.environ.get(f"WANDB_{name.removeprefix('X')}")):
                 environment[f"WANDB_{name}"] = "1"
-        return TrialSpec(environment, command.get("args") or {}, self.context)
+        return TrialSpec(environment, command.args or {}, self.context)
 
-    async def _heartbeat(self, run_id: str | None) -> list[dict[str, Any]] | None:
+    async def _heartbeat(self, run_id: str | None) -> list[Command] | None:
         return await to_thread(lambda: self.server.heartbeat(self.agent_id, run_id))
 
     async def _is_over(self) -> bool:

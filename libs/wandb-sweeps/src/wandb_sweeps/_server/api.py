@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 from wandb_artifacts import NotFoundError, ServerAnswerError
-from wandb_artifacts.client import has_credentials
+from wandb_artifacts.client import has_credentials, read_response
 from wandb_runtime import MissingApiKeyError
 
 from wandb_sweeps._results import Trial
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from wandb_artifacts.client import Client, Connection
 
     from wandb_sweeps._location import SweepLocation
-
-T = TypeVar("T")
+    from wandb_sweeps._server import responses
 
 SweepState = Literal["PENDING", "RUNNING", "PAUSED", "FINISHED", "CANCELED"]
 
@@ -97,43 +96,21 @@ def require_credentials(connection: Connection) -> None:
         raise MissingApiKeyError(msg)
 
 
-def field(response: object, path: str, kind: type[T], *, what: str) -> T:
-    """Return a field of a response.
+def find_sweep(client: Client, location: SweepLocation) -> responses.Sweep | None:
+    """Request a sweep; return None if it does not exist."""
+    from wandb_sweeps._server.responses import FoundSweep
 
-    Args:
-        response: The decoded response.
-        path: The names of the field and its parents, separated by dots.
-        kind: The expected type.
-        what: The subject of the request, for the error.
-
-    Raises:
-        ServerAnswerError: The response has no such field of this type.
-    """
-    value: Any = response
-    for name in path.split("."):
-        value = value.get(name) if isinstance(value, dict) else None
-    if not isinstance(value, kind):
-        msg = f"{what}: the response from W&B has no valid field {path!r}"
-        raise ServerAnswerError(msg)
-    return value
-
-
-def find_sweep(client: Client, location: SweepLocation) -> dict[str, Any] | None:
-    """Request a sweep.
-
-    Returns:
-        `id` (the storage id), `name` (the id), `state`, `description` and `config` (YAML); None if it does not exist.
-    """
     variables = {"entity": location.entity, "project": location.project, "name": location.id}
+    what = f"sweep {location.ref}"
     try:
-        data = client.execute(_FIND_SWEEP, variables, what=f"sweep {location.ref}")
+        data = client.execute(_FIND_SWEEP, variables, what=what)
     except NotFoundError:
         return None
-    sweep = (data.get("project") or {}).get("sweep")
-    return sweep if isinstance(sweep, dict) else None
+    project = read_response(FoundSweep, data, what).project
+    return project.sweep if project else None
 
 
-def upsert_sweep(client: Client, *, what: str, is_repeatable: bool = True, **variables: Any) -> dict[str, Any]:
+def upsert_sweep(client: Client, *, what: str, is_repeatable: bool = True, **variables: Any) -> responses.Upsert:
     """Create a sweep, or change the one with the given storage id.
 
     Args:
@@ -143,21 +120,22 @@ def upsert_sweep(client: Client, *, what: str, is_repeatable: bool = True, **var
         **variables: Variables of the mutation: `config` is YAML, `displayName` the name, `priorRunsFilters` JSON.
 
     Returns:
-        `sweep`, whose `name` is its id and whose `id` is its storage id, and `configValidationWarnings`.
+        The sweep, and W&B's warnings about its configuration.
     """
+    from wandb_sweeps._server.responses import UpsertedSweep
+
     data = client.execute(_UPSERT_SWEEP, variables, what=what, is_repeatable=is_repeatable)
-    return field(data, "upsertSweep", dict, what=what)
+    return read_response(UpsertedSweep, data, what).upsert_sweep
 
 
-def list_sweeps(client: Client, entity: str, project: str) -> Iterator[dict[str, Any]]:
-    """Request the sweeps of a project; a project that does not exist yet has none.
+def list_sweeps(client: Client, entity: str, project: str) -> Iterator[responses.Sweep]:
+    """Request the sweeps of a project; a project that does not exist yet has none."""
+    from wandb_sweeps._server.responses import Sweep
 
-    Yields:
-        `id` (the storage id), `name` (the id), `state`, `description` and `createdAt` of each.
-    """
     variables = {"entity": entity, "project": project}
     what = f"the sweeps of {entity}/{project}"
-    return _items(client.iterate_pages(_SWEEPS, variables, ("project", "sweeps"), what=what))
+    for node in _items(client.iterate_pages(_SWEEPS, variables, ("project", "sweeps"), what=what)):
+        yield read_response(Sweep, node, what)
 
 
 def _items(pages: Iterator[list[dict[str, Any]]]) -> Iterator[dict[str, Any]]:
@@ -177,19 +155,23 @@ def create_agent(client: Client, sweep: SweepLocation, host: str) -> str:
     Returns:
         The agent's id.
     """
+    from wandb_sweeps._server.responses import CreatedAgent
+
     variables = {"host": host, "entityName": sweep.entity, "projectName": sweep.project, "sweep": sweep.id}
     what = f"registering an agent of sweep {sweep.ref}"
-    return field(client.execute(_CREATE_AGENT, variables, what=what), "createAgent.agent.id", str, what=what)
+    return read_response(CreatedAgent, client.execute(_CREATE_AGENT, variables, what=what), what).create_agent.agent.id
 
 
-def heartbeat(client: Client, agent_id: str, run_id: str | None) -> list[dict[str, Any]] | None:
+def heartbeat(client: Client, agent_id: str, run_id: str | None) -> list[responses.Command] | None:
     """Report the trial that an agent runs, and request its next commands.
 
     The SDK's own request for heartbeats treats an outage as an empty list of commands.
 
     Returns:
-        Commands: dictionaries with a `type` ("run", "resume", "stop", "exit"). None if the sweep was deleted.
+        The commands; None if the sweep was deleted.
     """
+    from wandb_sweeps._server.responses import Command, Heartbeat
+
     what = f"heartbeat of sweep agent {agent_id}"
     state = {} if run_id is None else {run_id: True}
     variables = {"id": agent_id, "metrics": "{}", "runState": json.dumps(state)}
@@ -197,20 +179,12 @@ def heartbeat(client: Client, agent_id: str, run_id: str | None) -> list[dict[st
         data = client.execute(_HEARTBEAT, variables, what=what)
     except NotFoundError:
         return None
-    commands = _parse_json(field(data, "agentHeartbeat", dict, what=what).get("commands") or "[]", what=what)
-    if not isinstance(commands, list) or not all(_is_command(command) for command in commands):
-        msg = f"{what}: the response from W&B has invalid commands"
+    text = read_response(Heartbeat, data, what).agent_heartbeat.commands
+    commands = read_response(list[Command], _parse_json(text or "[]", "commands", what), f"{what}: commands")
+    if any(command.starts_trial and not command.run_id for command in commands):
+        msg = f"{what}: W&B returned an invalid response: commands: a trial has no run_id"
         raise ServerAnswerError(msg)
     return commands
-
-
-def _is_command(command: object) -> bool:
-    if not isinstance(command, dict) or not isinstance(command.get("type"), str):
-        return False
-    if command["type"] not in ("run", "resume"):
-        return True
-    args = command.get("args") or {}
-    return isinstance(command.get("run_id"), str) and isinstance(args, dict)
 
 
 def list_trials(client: Client, sweep: SweepLocation, filters: Mapping[str, Any]) -> Iterator[Trial]:
@@ -222,21 +196,20 @@ def list_trials(client: Client, sweep: SweepLocation, filters: Mapping[str, Any]
 
 
 def _trial(node: Mapping[str, Any], what: str) -> Trial:
-    config = _parse_json(node.get("config") or "{}", what=what)
-    summary = _parse_json(node.get("summaryMetrics") or "{}", what=what)
-    if not isinstance(config, dict) or not isinstance(summary, dict):
-        msg = f"{what}: the response from W&B has an invalid config or summary"
-        raise ServerAnswerError(msg)
-    name = field(node, "name", str, what=what)
+    from wandb_sweeps._server.responses import TrialRun
+
+    run = read_response(TrialRun, node, what)
+    config = read_response(dict[str, Any], _parse_json(run.config or "{}", "config", what), f"{what}: config")
+    summary = _parse_json(run.summary_metrics or "{}", "summaryMetrics", what)
     values = {
         key: entry["value"] if isinstance(entry, dict) and "value" in entry else entry for key, entry in config.items()
     }
     return Trial(
-        id=name,
-        name=node.get("displayName") or name,
-        state=node.get("state") or "",
+        id=run.name,
+        name=run.display_name or run.name,
+        state=run.state or "",
         config=_without_internal_keys(values),
-        summary=_without_internal_keys(summary),
+        summary=_without_internal_keys(read_response(dict[str, Any], summary, f"{what}: summaryMetrics")),
     )
 
 
@@ -244,9 +217,9 @@ def _without_internal_keys(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if not key.startswith("_")}
 
 
-def _parse_json(text: object, *, what: str) -> Any:
+def _parse_json(text: str, field: str, what: str) -> object:
     try:
-        return json.loads(text)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        msg = f"{what}: the response from W&B contains invalid JSON"
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        msg = f"{what}: W&B returned an invalid response: {field}: it is not JSON"
         raise ServerAnswerError(msg) from None

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from wandb_sweeps._results import Trial
+    from wandb_sweeps._server.responses import Command
 
 _TIMEOUT = 10.0
 _OVER = frozenset({"finished", "canceled", "cancelled", "stopped", "failed", "crashed"})
@@ -106,7 +107,7 @@ class SweepServer:
                 "it was deleted, or belongs to another project. Write its full path: sweep_id='entity/project/id'"
             )
             raise SweepNotFoundError(msg)
-        return Sweep(location, str(found.get("state")).lower(), _parse_config(found.get("config")))
+        return Sweep(location, found.state.lower(), _parse_config(found.config))
 
     def read_trials(self, sweep: SweepLocation, filters: Mapping[str, Any]) -> list[Trial]:
         """Read the runs of the sweep's project that match W&B's filters, the oldest first."""
@@ -118,7 +119,7 @@ class SweepServer:
         with self._requests():
             return api.create_agent(self._client, sweep, host)
 
-    def heartbeat(self, agent_id: str, run_id: str | None) -> list[dict[str, Any]] | None:
+    def heartbeat(self, agent_id: str, run_id: str | None) -> list[Command] | None:
         """Send a heartbeat; return the agent's next commands, or None if the sweep was deleted."""
         with self._requests():
             return api.heartbeat(self._client, agent_id, run_id)

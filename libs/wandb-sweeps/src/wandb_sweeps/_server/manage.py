@@ -7,7 +7,7 @@ import logging
 import random
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 from wandb_artifacts import AccessDeniedError, AuthenticationError, DownloadError, ServerUnavailableError, is_transient
@@ -19,10 +19,9 @@ from wandb_sweeps._server import api
 from wandb_sweeps._server.threadless import ThreadlessClient
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from wandb_sweeps._lifecycle.planning import CreatePlan
     from wandb_sweeps._server.api import SweepState
+    from wandb_sweeps._server.responses import ChangedSweep, Sweep
 
 _logger = logging.getLogger("wandb_sweeps")
 
@@ -84,7 +83,7 @@ class _Creation:
         found = [sweep for sweep in sweeps if _last_line(sweep).removesuffix(_ENDED_BY_FAILURE) == self.plan.marker]
         if not found:
             return None
-        sweep = max(found, key=lambda sweep: str(sweep.get("createdAt")))
+        sweep = max(found, key=lambda sweep: sweep.created_at or "")
         own = self._own(sweep, self.entity, self.project)
         _logger.info("Found the W&B sweep of an earlier attempt: %s", own.location.ref.url)
         if _has_ended(sweep) and _last_line(sweep).endswith(_ENDED_BY_FAILURE):
@@ -123,18 +122,16 @@ class _Creation:
             projectName=self.project,
             priorRunsFilters=_prior_runs_filter(self.plan.prior_runs),
         )
-        for warning in created.get("configValidationWarnings") or ():
+        for warning in created.config_validation_warnings or ():
             _logger.warning("W&B on the sweep configuration: %s", warning)
-        sweep = api.field(created, "sweep", dict, what=what)
-        entity = api.field(sweep, "project.entity.name", str, what=what)
-        own = self._own(sweep, entity, api.field(sweep, "project.name", str, what=what))
+        project = created.sweep.project
+        own = self._own(created.sweep, project.entity.name, project.name)
         _logger.info("Created W&B sweep %s: %s", own.location.id, own.location.ref.url)
         return own
 
-    def _own(self, sweep: Mapping[str, Any], entity: str, project: str) -> OwnSweep:
-        sweep_id, storage_id = (api.field(sweep, name, str, what="the sweep of this task") for name in ("name", "id"))
-        location = SweepLocation(sweep_id, entity, project, self.client.host, self.plan.config_fingerprint)
-        return OwnSweep(location, storage_id, self.connection)
+    def _own(self, sweep: Sweep | ChangedSweep, entity: str, project: str) -> OwnSweep:
+        location = SweepLocation(sweep.name, entity, project, self.client.host, self.plan.config_fingerprint)
+        return OwnSweep(location, sweep.id, self.connection)
 
 
 def end(
@@ -161,7 +158,7 @@ def end(
     current = api.find_sweep(client, own.location)
     if current is None or _has_ended(current) or (needs_ended_trials and not _have_trials_ended(client, own)):
         return
-    description = current.get("description")
+    description = current.description
     if has_failed:
         description = f"{description or ''}{_ENDED_BY_FAILURE}"
     _change(client, own, state, description)
@@ -186,12 +183,12 @@ def _have_trials_ended(client: Client, own: OwnSweep) -> bool:
     return first is not None and first_running is None
 
 
-def _has_ended(sweep: Mapping[str, Any]) -> bool:
-    return str(sweep.get("state")).upper() in _ENDED
+def _has_ended(sweep: Sweep) -> bool:
+    return sweep.state.upper() in _ENDED
 
 
-def _last_line(sweep: Mapping[str, Any]) -> str:
-    return str(sweep.get("description") or "").rpartition("\n")[2]
+def _last_line(sweep: Sweep) -> str:
+    return (sweep.description or "").rpartition("\n")[2]
 
 
 def _prior_runs_filter(prior_runs: tuple[str, ...]) -> str | None:
