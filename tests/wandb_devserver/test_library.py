@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import socket
+import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 import wandb_devserver
-from wandb_devserver import DevServer, DevServerError, NotFoundError, UsageError
+from wandb_devserver import DevServer, DevServerError, Fault, NotFoundError, UsageError, _runner
+from wandb_devserver._storage.database import Database
 
 from tests.support import loopback
 from tests.wandb_devserver.support import RawClient
@@ -69,6 +72,35 @@ def test_stop_leaves_no_thread() -> None:
     left = {thread.name for thread in set(threading.enumerate()) - before}
 
     assert not {name for name in left if "devserver" in name}
+
+
+def test_stop_aborts_connections_with_unfinished_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their clients notice at once; without that they would wait for ever."""
+    monkeypatch.setattr(_runner, "_STOP_TIMEOUT", 1)
+    with ThreadPoolExecutor(1) as pool:
+        with DevServer() as server:
+            held = server.faults.add(Fault("graphql", delay=60))
+            waiting = pool.submit(
+                httpx.post,
+                f"{server.url}/graphql",
+                json={"query": "query Viewer { viewer { id } }"},
+                auth=("api", server.api_key),
+                timeout=20,
+            )
+            server.faults.wait(held, timeout=10)
+        with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
+            waiting.result()
+
+
+def test_closed_database_closes_a_borrowed_connection_at_its_return(tmp_path: Path) -> None:
+    """A thread that still reads is not disturbed."""
+    database = Database(tmp_path / "db", heartbeat_timeout=60)
+    with database.read() as connection:
+        database.close()
+        assert connection.execute("SELECT 1").fetchone()[0] == 1
+
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")
 
 
 def test_not_found_error_lists_existing_runs_and_projects(server: DevServer, raw: RawClient) -> None:
