@@ -12,7 +12,7 @@ import flyte
 from wandb_runtime.config.run import WandbConfig
 from wandb_runtime.tasks.action import TaskIdentity
 from wandb_runtime.tasks.distributed import DeclaredSize
-from wandb_runtime.tasks.links import ICON_URI, find_app_url, project_url
+from wandb_runtime.tasks.links import ICON_URI, find_app_url, project_url, without_user
 
 if TYPE_CHECKING:
     from wandb_runtime.config.run import RankScope, RunMode
@@ -43,6 +43,10 @@ class Wandb(flyte.Link):
     name: str = "Weights & Biases"
     rank_scope: RankScope | None = None
     icon_uri = ICON_URI
+
+    def __post_init__(self) -> None:
+        # Flyte and logs show links.
+        self.host = self.host and without_user(self.host)
 
     def get_link(
         self,

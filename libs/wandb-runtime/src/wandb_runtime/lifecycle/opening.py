@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import threading
+import traceback
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from wandb_runtime.lifecycle import open_runs
 from wandb_runtime.lifecycle.init_arguments import FLUSH_INTERVALS
 from wandb_runtime.lifecycle.joining import update_config
 from wandb_runtime.lifecycle.sent_artifacts import observe_artifacts
-from wandb_runtime.server.diagnostics import RunRequest, explain_failure, require_api_key
+from wandb_runtime.server.diagnostics import RunRequest, explain_failure, redactor_for, require_api_key
 from wandb_runtime.tasks.distributed import is_launched
 
 if TYPE_CHECKING:
@@ -121,7 +122,8 @@ def _init(init: Mapping[str, Any], settings: dict[str, Any], request: RunRequest
     except Exception as error:
         if isinstance(error, wandb.Error):
             _forget(init.get("id"))
-        _logger.debug("wandb.init failed", exc_info=True)
+        trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        _logger.debug("wandb.init failed: %s", redactor_for(request)(trace))
         raise explain_failure(error, request) from None
 
 

@@ -140,8 +140,13 @@ def _summarize(error: Exception, request: RunRequest) -> str:
     The server may have echoed the request, with the key in any encoding.
     """
     text = " ".join(str(error).partition("\nConsider increasing")[0].split())
+    text = redactor_for(request)(text).rstrip(" :")
+    return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}..."
+
+
+def redactor_for(request: RunRequest) -> Redactor:
+    """Return what removes the API key from texts about a request, which the server may have echoed."""
     redact = Redactor([os.environ.get("WANDB_API_KEY")])
     with contextlib.suppress(AuthenticationError):
         redact.add(find_credentials(request.connection).api_key)
-    text = redact(text).rstrip(" :")
-    return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}..."
+    return redact

@@ -30,10 +30,10 @@ def find_app_url(host: str | None) -> str:
         host: The API base URL; None if none was given.
     """
     override = os.environ.get("WANDB_APP_URL")
-    return _without_user(override.rstrip("/") if override else app_url(host or os.environ.get("WANDB_BASE_URL")))
+    return without_user(override.rstrip("/") if override else app_url(host or os.environ.get("WANDB_BASE_URL")))
 
 
-def _without_user(url: str) -> str:
+def without_user(url: str) -> str:
     """Return a URL without user name and password: everybody can see a link."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

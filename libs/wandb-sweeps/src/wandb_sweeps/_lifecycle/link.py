@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import flyte
 from wandb_runtime import WandbConfig
 from wandb_runtime.config.context import SWEEP_ID_KEY
-from wandb_runtime.tasks.links import ICON_URI, find_app_url, project_url
+from wandb_runtime.tasks.links import ICON_URI, find_app_url, project_url, without_user
 
 from wandb_sweeps._config.sweep import WandbSweepConfig
 from wandb_sweeps._location import SWEEP_KEY
@@ -40,6 +40,10 @@ class WandbSweep(flyte.Link):
     id: str | None = None
     name: str = "Weights & Biases Sweep"
     icon_uri = ICON_URI
+
+    def __post_init__(self) -> None:
+        # Flyte and logs show links.
+        self.host = self.host and without_user(self.host)
 
     def get_link(
         self,
