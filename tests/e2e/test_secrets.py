@@ -68,7 +68,7 @@ def outcome_of(configure: Any, key: str) -> str:
     """Return the chain of exceptions of a call with the key, or the result of one that accepts it."""
     try:
         return repr(configure(key))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is
         return "".join(traceback.format_exception(error)) + repr(error) + repr(error.__dict__)
 
 

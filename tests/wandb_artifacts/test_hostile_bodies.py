@@ -150,7 +150,7 @@ def test_more_rows_than_an_ended_run_has_are_incomplete(server: HostileServer, t
     """Those of a running run were logged after they were counted."""
     run = server.documents["Run"]["project"]["run"]
     run["historyLineCount"] = 1
-    with use_options(history_pauses=(0,)), pytest.raises(IncompleteDownloadError, match="counts 1 rows .* returned 2"):
+    with use_options(history_pauses=(0,)), pytest.raises(IncompleteDownloadError, match=r"counts 1 rows .* returned 2"):
         download_run(PATH, tmp_path / "ended")
     run["state"] = "running"
 

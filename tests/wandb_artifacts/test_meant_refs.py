@@ -139,6 +139,6 @@ def test_connection_error_names_the_host_that_the_user_pasted(monkeypatch: pytes
     monkeypatch.delenv("WANDB_BASE_URL", raising=False)
     monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    with use_options(retry=RetryPolicy(first_wait=0, longest_wait=0, attempts=1, down_for=0)):
-        with pytest.raises(ServerUnavailableError, match=r"api\.forge\.coreweave\.com \(the API of .* wandb\.ai\)"):
-            download_run("https://wandb.ai/team/project/runs/x", tmp_path)
+    policy, named = RetryPolicy(attempts=1, down_for=0), r"api\.forge\.coreweave\.com \(the API of .* wandb\.ai\)"
+    with use_options(retry=policy), pytest.raises(ServerUnavailableError, match=named):
+        download_run("https://wandb.ai/team/project/runs/x", tmp_path)

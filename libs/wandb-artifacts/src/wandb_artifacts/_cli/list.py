@@ -64,7 +64,8 @@ async def _run(ref: RunRef) -> tuple[RemoteRun, list[RemoteFile]] | None:
                 raise
             if await is_sweep(api, ref):
                 return None
-            msg = f"W&B has neither a run nor a sweep {ref}; 'wandb-artifacts ls ENTITY/PROJECT' lists the runs of a project"
+            advice = "'wandb-artifacts ls ENTITY/PROJECT' lists the runs of a project"
+            msg = f"W&B has neither a run nor a sweep {ref}; {advice}"
             raise NotFoundError(msg) from None
         return found, sorted(await api.files(found), key=lambda file: file.name)
 

@@ -119,7 +119,7 @@ def _init(init: Mapping[str, Any], settings: dict[str, Any], request: RunRequest
 
     try:
         return wandb.init(**init, reinit="create_new", settings=_supported(settings))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - explained, and logged without the key
         if isinstance(error, wandb.Error):
             _forget(init.get("id"))
         trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
