@@ -27,7 +27,7 @@ def command(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_artifact_is_downloaded_verified_and_listed(backend: WandbBackend, tmp_path: Path) -> None:
-    """To a folder named after it; the result says which version; ls shows files and references."""
+    """The folder is named after the artifact; the result has the version; `ls` shows files and references."""
     reference = {"ref": "s3://bucket/x?versionId=secret", "digest": "tag", "size": 7}
     path = backend.artifact(files={"a": b"1", "b": b"22"}, references={"c": reference})
 

@@ -1,4 +1,4 @@
-"""Downloads of artifacts: contents, digests, faults, what is kept, and errors."""
+"""Downloads of artifacts: contents, digests, faults, errors."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ def test_second_download_fetches_nothing(backend: WandbBackend, tmp_path: Path, 
     assert verify_download(tmp_path).is_good
 
 
-def test_alternation_of_versions_fetches_only_what_differs(backend: WandbBackend, tmp_path: Path) -> None:
-    """A new version replaces what has changed; what it lacks is stale, and stays."""
+def test_other_version_fetches_only_changed_files(backend: WandbBackend, tmp_path: Path) -> None:
+    """Files that the new version lacks are stale, and stay."""
     path = backend.artifact(files={"a": b"1", "b": b"1x", "c": b"same"})
     download_artifact(path, tmp_path)
     backend.artifact(files={"a": b"2", "c": b"same"})
@@ -88,8 +88,8 @@ def test_alternation_of_versions_fetches_only_what_differs(backend: WandbBackend
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_files_of_another_program_are_compared(backend: WandbBackend, tmp_path: Path, algorithm: str) -> None:
-    """Files that are there, from the SDK for instance, are read and not fetched again; a changed one is."""
+def test_existing_files_are_compared_and_kept(backend: WandbBackend, tmp_path: Path, algorithm: str) -> None:
+    """Another program, such as the SDK, may have written them; a changed file is fetched again."""
     path = backend.artifact(files={"a": b"right", "b": b"right", "d/b": LARGE}, algorithm=algorithm)
     for name, data in {"a": b"right", "b": b"wrong", "d/b": LARGE}.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -103,7 +103,7 @@ def test_files_of_another_program_are_compared(backend: WandbBackend, tmp_path: 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_transient_faults_do_not_change_the_result(backend: WandbBackend, tmp_path: Path, fault: str) -> None:
-    """Whatever W&B does meanwhile, what arrives is right. The manifest is a download as well."""
+    """The downloaded files are right, whatever W&B does. The manifest is a download as well."""
     path = backend.artifact(files=FILES, algorithm="MANIFEST_XXH128")
     backend.server.faults.add(FAULTS[fault])
 
@@ -119,7 +119,7 @@ def test_transient_faults_do_not_change_the_result(backend: WandbBackend, tmp_pa
 
 
 def test_one_failing_file_does_not_stop_the_others(backend: WandbBackend, tmp_path: Path) -> None:
-    """The rest arrives and stays, the manifest says incomplete, the next call brings what was missing."""
+    """The manifest is marked incomplete; the next call fetches only the missing file."""
     path = backend.artifact(files=FILES)
     backend.server.faults.add(Fault("download", target="model.pt", wrong_bytes=True, count=None))
 
@@ -135,7 +135,7 @@ def test_one_failing_file_does_not_stop_the_others(backend: WandbBackend, tmp_pa
 
 
 def test_interrupted_download_resumes(backend: WandbBackend, tmp_path: Path) -> None:
-    """Of a broken-off large file only the rest is fetched, also by a later call."""
+    """Only the rest of an interrupted large file is fetched, by a later call too."""
     path = backend.artifact(files={"model.pt": LARGE}, algorithm="MANIFEST_XXH128")
     backend.server.faults.add(Fault("download", target="model.pt", drop_after=1_500_000))
     resumed = list[int]()
@@ -148,8 +148,8 @@ def test_interrupted_download_resumes(backend: WandbBackend, tmp_path: Path) -> 
     assert (tmp_path / "model.pt").read_bytes() == LARGE
 
 
-def test_artifact_with_ten_thousand_files(backend: WandbBackend, tmp_path: Path) -> None:
-    """Of one folder of it, files with equal contents are copies, and only the contents are requested."""
+def test_equal_contents_of_many_files_are_fetched_once(backend: WandbBackend, tmp_path: Path) -> None:
+    """The other files with these contents are copies."""
     contents = [b"one", b"two", b"three"]
     digests = [{"digest": base64_digest(data), "size": len(data)} for data in contents]
     backend.artifact("stored", {str(index): data for index, data in enumerate(contents)})
@@ -166,8 +166,8 @@ def test_artifact_with_ten_thousand_files(backend: WandbBackend, tmp_path: Path)
     assert backend.server.requests.count("download") == 2 + len(contents)
 
 
-def test_pages_of_urls(backend: WandbBackend, tmp_path: Path) -> None:
-    """Each page is requested when the files before it are under way."""
+def test_urls_are_requested_page_by_page(backend: WandbBackend, tmp_path: Path) -> None:
+    """Each page is requested once."""
     path = backend.artifact(files={f"f{index}": str(index).encode() for index in range(25)})
 
     with use_options(pages=PageSizes(artifact_files=10)):
@@ -177,7 +177,7 @@ def test_pages_of_urls(backend: WandbBackend, tmp_path: Path) -> None:
     assert backend.server.requests.count("graphql", "ArtifactMembershipFileUrls") == 3
 
 
-def test_patterns_choose_files(backend: WandbBackend, tmp_path: Path) -> None:
+def test_patterns_select_files(backend: WandbBackend, tmp_path: Path) -> None:
     """Files that do not match are neither fetched nor missing; those of an earlier call stay in the manifest."""
     path = backend.artifact(files=FILES)
 
@@ -191,7 +191,7 @@ def test_patterns_choose_files(backend: WandbBackend, tmp_path: Path) -> None:
 
 
 def test_unsafe_names_stay_in_the_folder(backend: WandbBackend, tmp_path: Path) -> None:
-    """Names that lead elsewhere, or are those of the download's own files, are encoded."""
+    """Unsafe names, and names of the download's own files, are encoded."""
     digest = {"digest": base64_digest(b"x"), "size": 1}
     backend.artifact("stored", {"x": b"x"})
     names = ["a:b", "CON", "manifest.json", "A", "a"]
@@ -227,7 +227,7 @@ def test_missing_versions_are_named(backend: WandbBackend, tmp_path: Path) -> No
 
 
 def test_folders_of_runs_and_artifacts_are_not_mixed(backend: WandbBackend, tmp_path: Path) -> None:
-    """Nothing is changed in a folder that holds something else."""
+    """A folder with another kind of download is not changed."""
     path = backend.artifact(files={"a": b"1"})
     download_run(backend.run("abc"), tmp_path / "run")
     before = stored(tmp_path / "run")
@@ -242,7 +242,7 @@ def test_folders_of_runs_and_artifacts_are_not_mixed(backend: WandbBackend, tmp_
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "message"),
     [
         ({"references": "copy"}, "references='copy': must be 'fetch' or 'skip'"),
         ({"jobs": 0}, "jobs=0"),
@@ -251,12 +251,12 @@ def test_folders_of_runs_and_artifacts_are_not_mixed(backend: WandbBackend, tmp_
         ({"storage_options": 3}, "storage_options"),
     ],
 )
-def test_invalid_options_are_refused(tmp_path: Path, options: dict[str, Any], says: str) -> None:
-    with pytest.raises(InvalidValueError, match=says):
+def test_invalid_options_are_refused(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidValueError, match=message):
         download_artifact("a/b/c", tmp_path, **options)
 
 
-def test_anything_else_is_not_an_artifact(tmp_path: Path) -> None:
+def test_invalid_artifact_argument_is_refused(tmp_path: Path) -> None:
     for value in (3, None, object()):
         with pytest.raises(InvalidValueError, match="must be an ArtifactRef"):
             download_artifact(value, tmp_path)  # type: ignore[arg-type]
