@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _STEP = "_step"
 _BATCH_BYTES = 2_000_000
-_BATCH_ROWS = 32_768
+_BATCH_ROWS = 16_384
 _BUFFER_BYTES = 8_000_000
 """Of all columns of a file together: a row group may be as large as the file."""
 _SMALLEST_BUFFER, _LARGEST_BUFFER = 16_384, 1_048_576
