@@ -3,7 +3,7 @@
 import { watch } from "./api.js";
 import { artifactTable } from "./artifact-table.js";
 import { badge, el, link, outsideLink, section } from "./dom.js";
-import { bytes, moment } from "./format.js";
+import { bytes, moment, plural } from "./format.js";
 import { Table } from "./table.js";
 import { Tree } from "./tree.js";
 
@@ -32,7 +32,7 @@ watch(view.dataset.source, show, { isLive: () => false });
 function show({ name, type, description, versions: rows, shown }) {
   header.replaceChildren(
     el("h1", {}, shown?.name ?? name, " ", (shown?.aliases ?? []).map((alias) => el("span", { class: "badge" }, alias))),
-    el("p", { class: "muted" }, `Artifact of type ${type}`, shown && `, ${bytes(shown.size)} in ${shown.files} files, created ${moment(shown.created)}`),
+    el("p", { class: "muted" }, `Artifact of type ${type}`, shown && `, ${bytes(shown.size)} in ${plural(shown.files, "file")}, created ${moment(shown.created)}`),
     el("p", {}, shown?.description ?? description ?? ""),
   );
   versions.update(rows);

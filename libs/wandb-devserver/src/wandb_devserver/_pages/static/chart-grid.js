@@ -2,7 +2,7 @@
 
 import { load } from "./api.js";
 import { debounce, el, labelled, searchBox } from "./dom.js";
-import { number } from "./format.js";
+import { number, plural } from "./format.js";
 import { LineChart } from "./line-chart.js";
 import { X_AXES } from "./lines.js";
 
@@ -126,7 +126,7 @@ export class ChartGrid {
       shown += card.figure.hidden ? 0 : 1;
     }
     for (const group of this.groups.children) group.hidden = !group.querySelector("figure:not([hidden])");
-    this.count.textContent = pattern ? `${shown} of ${this.cards.size}` : `${this.cards.size} charts`;
+    this.count.textContent = pattern ? `${shown} of ${this.cards.size}` : plural(this.cards.size, "chart");
   }
 
   onview({ target, isIntersecting }) {
