@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import flyte
 import pytest
+from flyte.io import Dir
 from wandb_artifacts import IncompleteDownloadError, download_artifact
+from wandb_artifacts.flyte import download_artifact_to_dir
 
+from tests.e2e.support import run_locally
 from tests.support.object_store import ObjectStore
 from tests.wandb_artifacts.wandb_backend import open_backend
 from tests.wandb_devserver.support import Scripts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.wandb_artifacts.wandb_backend import WandbBackend
+
+env = flyte.TaskEnvironment(name="e2e_artifact_download")
 
 LOG = """
 import os, wandb
@@ -92,3 +99,21 @@ def test_artifact_of_the_sdk_is_a_reference(backend: WandbBackend, tmp_path: Pat
     artifact = wandb.Api().artifact(f"{path}:v0")
 
     assert download_artifact(artifact, tmp_path / "data").artifact.version == "v0"
+
+
+@env.task
+async def fetch(artifact: str) -> Dir:
+    stored: Dir = await download_artifact_to_dir.aio(artifact, exclude="*.txt")
+    return stored
+
+
+def test_task_returns_an_artifact_as_a_directory(
+    backend: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It contains the requested files and nothing else."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    path = backend.artifact(files={"a.pt": b"1", "sub/b.pt": b"2", "c.txt": b"3"})
+
+    found = Path(run_locally(fetch, f"{path}:v0").path)
+
+    assert {file.relative_to(found).as_posix() for file in found.rglob("*") if file.is_file()} == {"a.pt", "sub/b.pt"}

@@ -73,7 +73,7 @@ def test_whole_files_are_verified(fs: Any, backend: WandbBackend, algorithm: str
         fs.cat_file(f"{path}/sub/big.bin")
 
 
-def test_what_does_not_exist_is_not_found(fs: Any, backend: WandbBackend) -> None:
+def test_missing_files_are_not_found(fs: Any, backend: WandbBackend) -> None:
     path = backend.artifact(files=FILES, references={"ref": {"ref": "s3://b/x?secret", "digest": "tag", "size": 1}})
 
     for missing in (f"{path}:none/a.csv", f"{path}/none", "local/p/none/a.csv"):

@@ -135,7 +135,7 @@ def test_references_are_skipped_on_request(backend: WandbBackend, origin: str, t
     assert {file.name: file.state for file in result.files} == {"own": "kept", "one.bin": "new"}
 
 
-def test_what_cannot_be_verified_is_named(backend: WandbBackend, origin: str, tmp_path: Path) -> None:
+def test_unverifiable_references_are_named(backend: WandbBackend, origin: str, tmp_path: Path) -> None:
     """Without a tag, the SDK states the URL as the digest; a size that fits is a check."""
     url = f"{origin}/plain"
     entries: dict[str, dict[str, object]] = {
