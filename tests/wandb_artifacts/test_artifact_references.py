@@ -139,7 +139,7 @@ def test_unverifiable_references_are_named(backend: WandbBackend, origin: str, t
     """Without a tag, the SDK states the URL as the digest; a size that fits is a check."""
     url = f"{origin}/plain"
     entries: dict[str, dict[str, object]] = {
-        "without": {"ref": url, "digest": url},
+        "without": {"ref": url, "digest": url, "size": 0},
         "size": {"ref": url, "digest": url, "size": 5},
     }
     path = backend.artifact(references=entries)

@@ -45,10 +45,12 @@ class _Expected:
     @classmethod
     def of(cls, entry: RemoteEntry, scheme: str) -> _Expected:
         digest = entry.stated_digest
+        # The SDK states 0 for an unknown size, and skips empty objects.
+        size = entry.size or None
         if scheme == "file":
-            return cls(None, entry.digest, entry.size)
+            return cls(None, entry.digest, size)
         # Without checksums, the SDK states the URL in place of a digest.
-        return cls(None if "://" in digest else _plain_tag(digest), None, entry.size)
+        return cls(None if "://" in digest else _plain_tag(digest), None, size)
 
 
 class Reference:
