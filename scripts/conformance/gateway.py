@@ -286,7 +286,9 @@ def listen() -> socket.socket:
 async def serve(apps: list[Starlette]) -> None:
     """Serve each application on a free port; print the ports in their order as JSON."""
     listeners = [listen() for _ in apps]
-    servers = [uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", http="h11")) for app in apps]
+    # Clients reuse connections after up to a minute, and uvicorn closes them after 5 s by default.
+    options: dict[str, Any] = {"log_config": None, "lifespan": "off", "http": "h11", "timeout_keep_alive": 75}
+    servers = [uvicorn.Server(uvicorn.Config(app, **options)) for app in apps]
     # uvicorn raises the signal again after it has shut down; the servers of the farm are still to be stopped.
     signal.signal(signal.SIGTERM, lambda *_: None)
     print(json.dumps([listener.getsockname()[1] for listener in listeners]), flush=True)
