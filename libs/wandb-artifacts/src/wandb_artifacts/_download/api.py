@@ -243,7 +243,7 @@ async def download_runs(
 
     The index is `runs.jsonl`, or `runs.parquet` with `history_format="parquet"`: one row per run with its id, name,
     state, created_at, updated_at, user, tags, group, job_type, sweep, config, summary, history_rows and path. Another
-    call sends one request per 100 runs, and skips runs that have ended, are complete, and are unchanged.
+    call sends at most one request per 100 runs, and skips runs that have ended, are complete, and are unchanged.
 
     `download_runs(...)` blocks; `await download_runs.aio(...)` does not.
 
