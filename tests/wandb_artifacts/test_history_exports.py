@@ -231,7 +231,7 @@ def test_unreadable_exports_fall_back_to_pages(
 
 
 @pytest.mark.parametrize("form", FORMATS)
-@pytest.mark.parametrize("kind", ["damaged", "unknown type", "unordered"])
+@pytest.mark.parametrize("kind", ["damaged", "unknown type", "unordered", "rows missing"])
 def test_rows_of_an_unreadable_export_are_replaced(
     backend: WandbBackend, run: str, tmp_path: Path, form: HistoryFormat, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -262,6 +262,8 @@ def spoil(file: Path, kind: str) -> None:
     elif kind == "unknown type":
         dates = pa.array([0] * len(table), pa.date32())
         pq.write_table(table.append_column("date", dates), file)
+    elif kind == "rows missing":
+        pq.write_table(table.slice(0, len(table) - 1), file)
     else:
         pq.write_table(table.take(list(reversed(range(len(table))))), file)
 
