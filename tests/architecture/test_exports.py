@@ -87,6 +87,8 @@ def test_facade_re_exports_every_name(package: Package) -> None:
     [
         ("wandb_artifacts", {"flyte", "wandb", "fsspec", "httpx"}),
         ("wandb_runtime", {"wandb"}),
+        # Flyte imports it for `flyte --help`.
+        ("wandb_runtime.cli.main", {"wandb", "flyte", "wandb_artifacts", "aiohttp"}),
         ("wandb_sweeps", {"wandb"}),
         (
             "flyteplugins.wandb",

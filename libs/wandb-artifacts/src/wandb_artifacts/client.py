@@ -16,6 +16,7 @@ from wandb_artifacts._client import queries
 from wandb_artifacts._client.connection import Connection, SystemSettings
 from wandb_artifacts._client.credentials import Credentials, find_credentials, has_credentials
 from wandb_artifacts._client.options import ClientOptions, current_options, use_options
+from wandb_artifacts._client.probing import Probe, proxy_host, send_probe
 from wandb_artifacts._client.redaction import Redactor
 from wandb_artifacts._errors import (
     AccessDeniedError,
@@ -37,6 +38,7 @@ __all__ = [
     "Client",
     "Connection",
     "Credentials",
+    "Probe",
     "Redactor",
     "RunSnapshot",
     "find_credentials",
@@ -262,6 +264,27 @@ class Client:
         what = "the default entity"
         viewer = read(OfViewer, await self.execute_async(queries.VIEWER, {}, what=what), what).viewer
         return viewer.entity if viewer else None
+
+    @property
+    def proxy(self) -> str | None:
+        """The URL of the proxy through which the server is reached, without credentials; None for a direct connection.
+
+        May read W&B's settings files.
+        """
+        return proxy_host(self.connection)
+
+    def probe(self) -> Probe:
+        """Send one request without credentials, which are not looked for, and describe the response.
+
+        Raises:
+            ServerUnavailableError: There was no response in time.
+            ServerAnswerError: The proxy refused the request, or the server's TLS certificate is not trusted.
+        """
+        return run_sync(self.probe_async())
+
+    async def probe_async(self) -> Probe:
+        """Await `probe`."""
+        return await send_probe(self.connection, self.timeout)
 
     def key_status(self) -> int | None:
         """Return the HTTP status of one request that needs only the API key; None if there was no response.

@@ -7,40 +7,65 @@ files of a run, and a `Wandb` link leads from the task to its run. Importing thi
 
 from typing import TYPE_CHECKING
 
-from wandb_runtime._errors import (
-    DecoratorOrderError,
-    MissingApiKeyError,
-    NoParentRunError,
-    NoRunError,
-    RunOpenError,
-    UnavailableError,
-)
 from wandb_runtime._version import __version__
-from wandb_runtime.config.run import (
-    InitOptions,
-    Mode,
-    OnUnavailable,
-    RankScope,
-    RunMode,
-    RunOptions,
-    WandbConfig,
-    get_wandb_context,
-    wandb_config,
-)
-from wandb_runtime.lifecycle.current import get_wandb_run, get_wandb_run_dir
-from wandb_runtime.lifecycle.decorator import wandb_init
-from wandb_runtime.lifecycle.link import Wandb
-from wandb_runtime.tasks.distributed import DistributedInfo, get_distributed_info
 
 if TYPE_CHECKING:
+    from wandb_runtime._errors import (
+        DecoratorOrderError,
+        MissingApiKeyError,
+        NoParentRunError,
+        NoRunError,
+        RunOpenError,
+        UnavailableError,
+    )
+    from wandb_runtime.config.run import (
+        InitOptions,
+        Mode,
+        OnUnavailable,
+        RankScope,
+        RunMode,
+        RunOptions,
+        WandbConfig,
+        get_wandb_context,
+        wandb_config,
+    )
     from wandb_runtime.download import download_wandb_run_dir, download_wandb_run_logs
+    from wandb_runtime.lifecycle.current import get_wandb_run, get_wandb_run_dir
+    from wandb_runtime.lifecycle.decorator import wandb_init
+    from wandb_runtime.lifecycle.link import Wandb
+    from wandb_runtime.tasks.distributed import DistributedInfo, get_distributed_info
 else:
     from wandb_runtime.lazy import lazy_attributes
 
-    # They need what takes long to import.
+    # On first use: Flyte imports this package for `flyte --help`, and the downloads take long to import.
+    _NAMES = {
+        "_errors": (
+            "DecoratorOrderError",
+            "MissingApiKeyError",
+            "NoParentRunError",
+            "NoRunError",
+            "RunOpenError",
+            "UnavailableError",
+        ),
+        "config.run": (
+            "InitOptions",
+            "Mode",
+            "OnUnavailable",
+            "RankScope",
+            "RunMode",
+            "RunOptions",
+            "WandbConfig",
+            "get_wandb_context",
+            "wandb_config",
+        ),
+        "download": ("download_wandb_run_dir", "download_wandb_run_logs"),
+        "lifecycle.current": ("get_wandb_run", "get_wandb_run_dir"),
+        "lifecycle.decorator": ("wandb_init",),
+        "lifecycle.link": ("Wandb",),
+        "tasks.distributed": ("DistributedInfo", "get_distributed_info"),
+    }
     __getattr__ = lazy_attributes(
-        __name__,
-        dict.fromkeys(("download_wandb_run_dir", "download_wandb_run_logs"), "wandb_runtime.download"),
+        __name__, {name: f"{__name__}.{module}" for module, names in _NAMES.items() for name in names}
     )
 
 

@@ -107,7 +107,7 @@ class Http:
             name: text for name, text in endpoint.connection.headers.items() if name.lower() == _PROXY_AUTHORIZATION
         }
         self._key = endpoint.credentials.api_key
-        self._tokens = AccessTokens(endpoint.credentials) if self._key is None else None
+        self._tokens = AccessTokens(endpoint.credentials) if endpoint.credentials.identity_token_file else None
         self.redact = Redactor([self._key, *self._headers.values()])
         """Removes the key and the extra headers from a text of the server, which may have echoed them."""
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=READ_TIMEOUT)
@@ -142,6 +142,18 @@ class Http:
         """Send one request to the server and return the body of its response."""
         headers = await self._own_headers(what)
         return await self._post(path, what=what, timeout=timeout, json=body, headers=headers)
+
+    async def probe(self, *, what: str) -> tuple[int, str | None]:
+        """Send one request without credentials.
+
+        Returns:
+            The status of the response, whatever it is, and its `Date` header.
+        """
+        url = self._url / "graphql"
+        with self._translated(what):
+            sent = self._session.get(url, allow_redirects=False, **self._routed(url, self._headers))
+            async with sent as response:
+                return response.status, response.headers.get("Date")
 
     @contextlib.asynccontextmanager
     async def get_file(
@@ -233,8 +245,7 @@ class Http:
 
     def _routed(self, url: URL, headers: Mapping[str, str]) -> dict[str, Any]:
         """Return the arguments of a request that depend on the proxy for its URL."""
-        explicit = self._connection.https_proxy if url.scheme == "https" else self._connection.http_proxy
-        proxy = explicit or _environment_proxy(url)
+        proxy = find_proxy(self._connection, url)
         if proxy is None:
             return {"headers": headers}
         # For https the proxy receives a CONNECT request, which has separate headers; for http, the request itself.
@@ -308,6 +319,17 @@ async def open_http(host: str | None, connection: Connection | None, *, jobs: in
         AuthenticationError: No credentials for the server were found.
     """
     return Http(await to_thread(find_endpoint, host, connection), jobs=jobs)
+
+
+def find_proxy(connection: Connection, url: URL) -> str | None:
+    """Return the URL of the proxy for a URL, which may hold a password; None if it is reached directly.
+
+    Args:
+        connection: Resolved.
+        url: Where a request is sent.
+    """
+    explicit = connection.https_proxy if url.scheme == "https" else connection.http_proxy
+    return explicit or _environment_proxy(url)
 
 
 def error_for(status: int, what: str, detail: str = "") -> DownloadError:

@@ -30,15 +30,15 @@ _UNAUTHORIZED = 401
 # Causes of an outage by substrings of the SDK's error text, most specific first, with what to do.
 _CHECK_HOST = "Check the host (host=, WANDB_BASE_URL)"
 _OUTAGES = (
-    (("no such host", "name resolution"), f"the host name cannot be resolved. {_CHECK_HOST}, or the network's DNS"),
-    (("connection refused",), f"nothing listens there. {_CHECK_HOST} and its port, and whether the server runs"),
+    (("no such host", "name resolution", "name or service not known", "nodename nor servname"), f"the host name cannot be resolved. {_CHECK_HOST}, or the network's DNS"),
+    (("connection refused", "connect call failed"), f"nothing listens there. {_CHECK_HOST} and its port, and whether the server runs"),
     (("http response to https client",), f"it speaks http, not https. {_CHECK_HOST}"),
     (("x509", "certificate", "tls:"), "its TLS certificate is not trusted here. Install its authority's certificate"),
     (("http 429",), "it limits the rate of requests. Try later, or open fewer runs at once"),
     (("http 409", "http 5"), "the server fails. Try later, and check whether it is up"),
 )
 # SDKs before 0.31 report every outage as a timeout.
-_NO_RESPONSE = f"it did not respond in time. {_CHECK_HOST}, and the network in between: firewall, proxy, DNS"
+NO_RESPONSE = f"it did not respond in time. {_CHECK_HOST}, and the network in between: firewall, proxy, DNS"
 _KEY_FROM_FLYTE = "in Flyte: secrets=flyte.Secret(key, as_env_var='WANDB_API_KEY') of the TaskEnvironment"
 
 
@@ -86,7 +86,7 @@ def require_api_key(request: RunRequest, mode: str | None) -> None:
             raise MissingApiKeyError(msg) from None
 
 
-def _outage_advice(error: Exception) -> str | None:
+def outage_advice(error: Exception) -> str | None:
     """Return what to check, if the text of an exception describes an outage."""
     text = str(error).lower()
     return next((advice for marks, advice in _OUTAGES if any(mark in text for mark in marks)), None)
@@ -97,7 +97,7 @@ def explain_failure(error: Exception, request: RunRequest) -> RunOpenError:
     from wandb_runtime.server import sdk_private
 
     if sdk_private.is_unavailable(error):
-        return UnavailableError(f"{request}: {_outage_advice(error) or _NO_RESPONSE}{_quoted(error, request)}")
+        return UnavailableError(f"{request}: {outage_advice(error) or NO_RESPONSE}{_quoted(error, request)}")
     reason = _summarize(error, request)
     if sdk_private.is_refusal(error):
         if not _ABOUT_ACCESS.search(reason):
@@ -111,6 +111,11 @@ def _refusal(request: RunRequest) -> str:
     status = Client(request.connection, timeout=_PROBE_TIMEOUT).key_status()
     if status is None:
         return "the server refuses the run"
+    return explain_key_status(status) or explain_project_refusal(request.entity, request.project)
+
+
+def explain_key_status(status: int) -> str | None:
+    """Explain the status of a request that needs only the API key; None if the server accepts the key."""
     if status == _UNAUTHORIZED:
         return (
             "the server refuses the API key (401). Check that WANDB_API_KEY is complete, not revoked, and belongs to "
@@ -121,10 +126,15 @@ def _refusal(request: RunRequest) -> str:
             f"the server refuses every request ({status}). {_CHECK_HOST}: is it a W&B server, and is there a proxy "
             "in front of it?"
         )
-    entity = f"entity {request.entity!r}" if request.entity else "the default entity"
-    project = f"project {request.project!r}" if request.project else "the default project"
+    return None
+
+
+def explain_project_refusal(entity: str | None, project: str | None) -> str:
+    """Explain that the server accepts the key, but refuses to write to a project."""
+    where = f"entity {entity!r}" if entity else "the default entity"
+    what = f"project {project!r}" if project else "the default project"
     return (
-        f"the server accepts the API key, but refuses {project} of {entity}. Check that both are spelled as on W&B, "
+        f"the server accepts the API key, but refuses {what} of {where}. Check that both are spelled as on W&B, "
         "and that the key's owner may write to the project"
     )
 
