@@ -1,4 +1,4 @@
-"""A server on loopback that responds to the requests of the doctor as a test needs: another time, TLS, a read-only project."""
+"""A server on loopback that responds to the doctor as a test needs: with another time, by TLS, a read-only project."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def test_unresolvable_host_fails() -> None:
     assert "HTTP_PROXY" in found
 
 
-def test_host_that_is_no_wandb_server_fails() -> None:
+def test_host_without_wandb_fails() -> None:
     """It responds to every request with 404."""
     with serve(Script(status=404, body=b"no such page")) as url:
         found = failure("key accepted", "--host", url)
@@ -181,9 +181,7 @@ def test_clock_off_by_an_hour_fails(ahead: float, words: str) -> None:
         ("WANDB_CACHE_DIR", "artifact cache"),
     ],
 )
-def test_unwritable_directory_fails(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str, check: str
-) -> None:
+def test_unwritable_directory_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str, check: str) -> None:
     """No user, not even root, can create a directory below a file."""
     (tmp_path / "file").touch()
     monkeypatch.setenv(variable, str(tmp_path / "file" / "folder"))

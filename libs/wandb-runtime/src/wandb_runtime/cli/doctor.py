@@ -23,9 +23,7 @@ _TIMEOUT = 10.0
 _MARKS = {"ok": ("✓", "green"), "failed": ("✗", "red"), "skipped": ("-", "dim")}
 
 
-def examine(
-    *, project: str | None, entity: str | None, host: str | None, flyte: FlyteCli | None, as_json: bool
-) -> int:
+def examine(*, project: str | None, entity: str | None, host: str | None, flyte: FlyteCli | None, as_json: bool) -> int:
     """Run all checks and print them.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What a check of `flyte wandb doctor` found."""
+"""Results of the checks of `flyte wandb doctor`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Finding:
     outcome: Outcome
     text: str
     advice: str | None = None
-    """What to do, for a check that failed."""
+    """The remedy, for a check that failed."""
 
     @classmethod
     def ok(cls, check: str, text: str) -> Finding:

@@ -1,4 +1,4 @@
-"""What Flyte's command line hands to the commands of plugins."""
+"""The object that Flyte's command line hands to the commands of plugins."""
 
 from __future__ import annotations
 

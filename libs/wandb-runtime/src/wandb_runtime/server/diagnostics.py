@@ -30,8 +30,14 @@ _UNAUTHORIZED = 401
 # Causes of an outage by substrings of the SDK's error text, most specific first, with what to do.
 _CHECK_HOST = "Check the host (host=, WANDB_BASE_URL)"
 _OUTAGES = (
-    (("no such host", "name resolution", "name or service not known", "nodename nor servname"), f"the host name cannot be resolved. {_CHECK_HOST}, or the network's DNS"),
-    (("connection refused", "connect call failed"), f"nothing listens there. {_CHECK_HOST} and its port, and whether the server runs"),
+    (
+        ("no such host", "name resolution", "name or service not known", "nodename nor servname"),
+        f"the host name cannot be resolved. {_CHECK_HOST}, or the network's DNS",
+    ),
+    (
+        ("connection refused", "connect call failed"),
+        f"nothing listens there. {_CHECK_HOST} and its port, and whether the server runs",
+    ),
     (("http response to https client",), f"it speaks http, not https. {_CHECK_HOST}"),
     (("x509", "certificate", "tls:"), "its TLS certificate is not trusted here. Install its authority's certificate"),
     (("http 429",), "it limits the rate of requests. Try later, or open fewer runs at once"),
