@@ -77,7 +77,8 @@ def kind_of(type: Any) -> str | None:  # noqa: A002
         return TEXT
     if types.is_dictionary(type):
         return kind_of(type.value_type)
-    if types.is_nested(type) and not types.is_union(type):
+    # pyarrow 15 does not count lists of a fixed size as nested.
+    if (types.is_nested(type) or types.is_fixed_size_list(type)) and not types.is_union(type):
         for index in range(type.num_fields):
             kind_of(type.field(index).type)
         return JSON
