@@ -143,6 +143,7 @@ def test_second_call_sends_one_request_per_page(project: WandbBackend, tmp_path:
     assert (tmp_path / "runs.jsonl").stat() == written
 
 
+@pytest.mark.slow
 def test_thousand_runs_take_ten_requests(project: WandbBackend, tmp_path: Path) -> None:
     project.runs(f"r{number:03}" for number in range(1000))
     requests = Requests(project)
