@@ -84,6 +84,7 @@ assert_type(context.rank_scope, RankScope | None)
 assert_type(context.download_logs, bool | None)
 assert_type(context.flyte_metadata, bool | None)
 assert_type(context.log_inputs, bool | None)
+assert_type(context.report, bool | list[str] | None)
 assert_type(context.finish_timeout, float | None)
 assert_type(context.on_unavailable, OnUnavailable | None)
 assert_type(context.config, dict[str, Any] | None)  # What is in it is the user's.
@@ -99,6 +100,7 @@ assert_type(sweep_context.entity, str | None)
 assert_type(sweep_context.name, str | None)
 assert_type(sweep_context.download_logs, bool | None)
 assert_type(sweep_context.on_exit, OnExit | None)
+assert_type(sweep_context.report, bool | list[str] | None)
 assert_type(sweep_context.on_failure, OnFailure | None)
 assert_type(sweep_context.run_cap, int | None)
 assert_type(sweep_context.parameters, dict[str, Any] | None)  # The search space is W&B's language.
@@ -141,5 +143,10 @@ wandb_sweep_config(prior_runs="a")  # type: ignore[arg-type]
 wandb_sweep_config(command="python train.py")  # type: ignore[arg-type]
 wandb_sweep_config(parameters=["lr"])  # type: ignore[arg-type]
 wandb_sweep_config(on_exit="cancel")  # type: ignore[arg-type]
+wandb_config(report=True)
+wandb_config(report=("loss", "accuracy"))
+wandb_config(report=1.5)  # type: ignore[arg-type]
+wandb_sweep_config(report=["loss"])
+wandb_sweep_config(report=[1])  # type: ignore[list-item]
 wandb_sweep_config(on_failure="ignore")  # type: ignore[arg-type]
 get_wandb_context("project")  # type: ignore[call-arg]

@@ -28,6 +28,7 @@ async def bare(count: int) -> str:
     entity="e",
     download_logs=True,
     on_exit="stop",
+    report=True,
     on_failure="cancel",
     method="random",
     parameters={"lr": {"min": 0.1, "max": 1.0}},
@@ -47,6 +48,7 @@ async def call_tasks() -> None:
 
 
 wandb_sweep(on_exit="cancel")  # type: ignore[call-overload]
+wandb_sweep(report=[1])  # type: ignore[list-item]
 wandb_sweep(on_failure="resume")  # type: ignore[call-overload]
 wandb_sweep(prior_runs="a")  # type: ignore[call-overload]
 wandb_sweep(parameter={})  # type: ignore[call-overload]

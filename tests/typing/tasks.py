@@ -69,7 +69,7 @@ def bare_sync(name: str) -> float:
     return float(name)
 
 
-@wandb_init(rank_scope="worker", host="h", on_unavailable="offline", flyte_metadata=False, log_inputs=True)
+@wandb_init(rank_scope="worker", host="h", on_unavailable="offline", flyte_metadata=False, log_inputs=True, report=["loss"])
 @env.task
 def called_sync(name: str) -> float:
     return float(name)
@@ -143,6 +143,7 @@ wandb_init(rank_scope="node")  # type: ignore[call-overload]
 wandb_init(on_unavailable="ignore")  # type: ignore[call-overload]
 wandb_init(flyte_metadata="no")  # type: ignore[call-overload]
 wandb_init(log_inputs="no")  # type: ignore[call-overload]
+wandb_init(report=1.5)  # type: ignore[call-overload]
 wandb_init(finish_timeout="1")  # type: ignore[call-overload]
 wandb_init(projekt="p")  # type: ignore[call-overload]
 wandb_init(resume="always")  # type: ignore[call-overload]

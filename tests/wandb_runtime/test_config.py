@@ -138,6 +138,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"config": {1: 2}}, "config=1", "keys must be strings"),
     ({"download_logs": "yes"}, "download_logs='yes'", "True or False"),
     ({"flyte_metadata": 1}, "flyte_metadata=1", "True or False"),
+    ({"report": "loss"}, "report='loss'", "list of metrics"),
     ({"log_inputs": ["lr"]}, "log_inputs=['lr']", "True or False"),
     ({"finish_timeout": 0}, "finish_timeout=0", "above 0"),
     ({"finish_timeout": float("inf")}, "finish_timeout=inf", "above 0"),

@@ -10,7 +10,7 @@ from wandb_runtime.lifecycle.init_arguments import FLUSH_INTERVALS
 from wandb_runtime.lifecycle.opening import _supported
 
 OURS = {"download_logs", "finish_timeout", "flyte_metadata", "host", "log_inputs", "on_unavailable"}
-OURS |= {"rank_scope", "run_mode"}
+OURS |= {"rank_scope", "report", "run_mode"}
 WITHOUT_EFFECT = {"anonymous"}
 """Parameters that wandb.init itself ignores since 0.31."""
 

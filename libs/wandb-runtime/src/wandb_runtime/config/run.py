@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from typing_extensions import TypedDict, Unpack
@@ -11,6 +11,7 @@ from wandb_artifacts import check_host
 
 from wandb_runtime.config import limits, validators, values
 from wandb_runtime.config.context import ContextConfig, Field, TextField
+from wandb_runtime.config.report import check_report
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -99,6 +100,7 @@ class WandbConfig(ContextConfig):
     flyte_metadata = Field[bool](validators.boolean)
     finish_timeout = Field[float](validators.seconds)
     log_inputs = Field[bool](validators.boolean)
+    report = Field["bool | list[str]"](check_report)
 
     allow_val_change = Field[bool](validators.boolean)
     config_exclude_keys = Field[list[str]](validators.string_list)
@@ -151,6 +153,7 @@ def wandb_config(
     flyte_metadata: bool | None = None,
     finish_timeout: float | None = None,
     log_inputs: bool | None = None,
+    report: bool | Sequence[str] | None = None,
     **kwargs: Unpack[InitOptions],
 ) -> WandbConfig:
     """Configure the W&B runs of a Flyte run, or of the tasks called in a `with` block.
@@ -180,6 +183,8 @@ def wandb_config(
             stays in the local run directory.
         log_inputs: Whether the run's config has, under `inputs`, the inputs of the task that opened it; False by
             default. Scalars, lists, dictionaries, dataclasses and pydantic models, without credentials.
+        report: Whether the task's Flyte report gets a tab about the run; or the metrics to draw there, at most 12.
+            Default: where the task has `report=True`.
         **kwargs: Further parameters of `wandb.init()`.
 
     Returns:
@@ -206,6 +211,7 @@ def wandb_config(
         flyte_metadata=flyte_metadata,
         finish_timeout=finish_timeout,
         log_inputs=log_inputs,
+        report=report,
         **kwargs,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import flyte
@@ -40,6 +40,7 @@ def wandb_init(
     flyte_metadata: bool | None = None,
     finish_timeout: float | None = None,
     log_inputs: bool | None = None,
+    report: bool | Sequence[str] | None = None,
     **kwargs: Unpack[RunOptions],
 ) -> Callable[[F], F]: ...
 
@@ -57,6 +58,7 @@ def wandb_init(
     flyte_metadata: bool | None = None,
     finish_timeout: float | None = None,
     log_inputs: bool | None = None,
+    report: bool | Sequence[str] | None = None,
     **kwargs: Unpack[RunOptions],
 ) -> F | Callable[[F], F]:
     """Open a W&B run for a Flyte task, or for a plain function such as a sweep objective.
@@ -118,6 +120,9 @@ def wandb_init(
             then stays in the local run directory.
         log_inputs: Whether the run's config has, under `inputs`, the inputs of the task that opened it; False by
             default. Scalars, lists, dictionaries, dataclasses and pydantic models, without credentials.
+        report: Whether the task's Flyte report gets a tab about the run when the task has ended, on failure too; or the
+            metrics to draw there, at most 12. Default: where the task has `report=True`, which the decorator sets if it
+            is given this.
         **kwargs: Further parameters of `wandb.init()`: `id`, `name`, `tags`, `config`, `mode`, `group`, ...
 
     Returns:
@@ -138,6 +143,7 @@ def wandb_init(
         flyte_metadata=flyte_metadata,
         finish_timeout=finish_timeout,
         log_inputs=log_inputs,
+        report=report,
         **kwargs,
     )
     return functools.partial(_decorate, settings=settings) if _func is None else _decorate(_func, settings)
@@ -146,20 +152,21 @@ def wandb_init(
 def _decorate(target: F, settings: WandbConfig) -> F:
     if isinstance(target, flyte.AsyncFunctionTaskTemplate):
         # In place: Flyte deploys tasks from its own registry, and override() copies fields.
-        target.func = _wrap(target.func, settings, target.short_name)
+        target.report = target.report or bool(settings.report)
+        target.func = _wrap(target.func, Decoration(settings, target.short_name, has_report=target.report))
         environment = target.parent_env() if target.parent_env else None
         size = declared_size(getattr(target, "plugin_config", None), environment)
         target.links = (*target.links, *links_of(settings, size))
         return target
     if inspect.isfunction(target) and not (inspect.isgeneratorfunction(target) or inspect.isasyncgenfunction(target)):
-        wrapped: F = _wrap(target, settings, None)
+        wrapped: F = _wrap(target, Decoration(settings, None))
         return wrapped
     msg = f"@wandb_init decorates Flyte tasks of Python functions and plain functions, not {target!r}"
     raise TypeError(msg)
 
 
-def _wrap(function: Callable[..., Any], settings: WandbConfig, short_name: str | None) -> Any:
-    return decorate(function, RUN_MARKER, Decoration(settings, short_name), _start)
+def _wrap(function: Callable[..., Any], decoration: Decoration[WandbConfig]) -> Any:
+    return decorate(function, RUN_MARKER, decoration, _start)
 
 
 def _start(decoration: Decoration[WandbConfig], call: Call) -> Session:

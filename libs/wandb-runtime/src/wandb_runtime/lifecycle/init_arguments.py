@@ -27,6 +27,7 @@ _NOT_FORWARDED = frozenset(
         "on_unavailable",
         "rank_scope",
         "reinit",
+        "report",
         "run_mode",
         "settings",
     }

@@ -7,7 +7,7 @@ import functools
 import logging
 import os
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ import flyte
 
 from wandb_runtime._errors import DecoratorOrderError, RunOpenError, UnavailableError
 from wandb_runtime.config.context import flyte_context
+from wandb_runtime.config.report import ReportRequest
 from wandb_runtime.config.run import WandbConfig
 from wandb_runtime.lifecycle import open_runs, process_lock
 from wandb_runtime.lifecycle.branching import continue_branch, remember_branch
@@ -73,6 +74,8 @@ class RunSession:
     """The tags that the function has added to a run of another process."""
     downloads_logs: bool = False
     """Whether the run's files are downloaded when it has finished."""
+    report: ReportRequest | None = None
+    """The requested tab of the task's Flyte report."""
     _closing: threading.Lock = field(default_factory=threading.Lock)
 
     @contextlib.contextmanager
@@ -94,7 +97,18 @@ class RunSession:
             What Flyte should store: the local copy of the run, if it has data that W&B may lack; the run's files, if
             they were requested.
         """
-        if self.role is Role.GUEST or not self._closing.acquire(blocking=False):
+        if not self._closing.acquire(blocking=False):
+            return None
+        if self.report is None:
+            return self._close(exit_code)
+        # Imported where a report is made: most tasks make none.
+        from wandb_runtime.report.run import reported
+
+        with reported(self.run.run, self.connection, self.report, exit_code):
+            return self._close(exit_code)
+
+    def _close(self, exit_code: int) -> TraceOutput | None:
+        if self.role is Role.GUEST:
             return None
         if self.role is Role.WRITER:
             return self._close_writer(exit_code)
@@ -141,8 +155,18 @@ def start_run(decoration: Decoration[WandbConfig], call: Call) -> RunSession | N
     """
     if decoration.short_name is not None:
         hint_at_own_init(call.function)
+    report = _requested_report(decoration)
     with process_lock.shared():
-        return start(plan_call(decoration, call))
+        session = start(plan_call(decoration, call))
+    return replace(session, report=report) if isinstance(session, RunSession) else session
+
+
+def _requested_report(decoration: Decoration[WandbConfig]) -> ReportRequest | None:
+    if decoration.short_name is None or current_task() is None or current_run() is not None:
+        # Called as a function: the Flyte report is that of another task.
+        return None
+    effective = WandbConfig.from_context(flyte_context()).values_under(decoration.settings)
+    return ReportRequest.of(effective.get("report"), has_report=decoration.has_report)
 
 
 def plan_call(decoration: Decoration[WandbConfig], call: Call) -> Plan:

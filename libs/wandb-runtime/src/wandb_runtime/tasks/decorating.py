@@ -30,15 +30,17 @@ class Decoration(Generic[C]):
     """The decorator's arguments."""
     short_name: str | None
     """The short name of the task whose body the function is; None for a plain function."""
+    has_report: bool = False
+    """Whether that task has `report=True`."""
 
-    def __reduce__(self) -> tuple[Callable[..., Decoration[Any]], tuple[ContextConfig, str | None]]:
-        return _unpickle, (self.settings, self.short_name)
+    def __reduce__(self) -> tuple[Callable[..., Decoration[Any]], tuple[ContextConfig, str | None, bool]]:
+        return _unpickle, (self.settings, self.short_name, self.has_report)
 
 
-def _unpickle(settings: C, short_name: str | None) -> Decoration[C]:
+def _unpickle(settings: C, short_name: str | None, has_report: bool = False) -> Decoration[C]:
     """Restore a decoration; installs the handler, because a pod that unpickles its task never runs the decorator."""
     install_handler()
-    return Decoration(settings, short_name)
+    return Decoration(settings, short_name, has_report)
 
 
 @dataclass(frozen=True)

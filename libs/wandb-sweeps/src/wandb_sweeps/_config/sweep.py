@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from typing_extensions import TypedDict, Unpack
 from wandb_artifacts import InvalidValueError, check_entity, check_project
 from wandb_runtime.config import validators
 from wandb_runtime.config.context import ContextConfig, Field, TextField
+from wandb_runtime.config.report import check_report
 
 from wandb_sweeps._config import validation
 
@@ -82,6 +83,7 @@ class WandbSweepConfig(ContextConfig):
     download_logs = Field[bool](validators.boolean)
     on_exit = TextField[OnExit](validators.one_of("leave", "stop"))
     on_failure = TextField[OnFailure](validators.one_of("leave", "stop", "cancel"))
+    report = Field["bool | list[str]"](check_report)
 
     command = Field[list[str]](validators.string_list)
     controller = Field[dict[str, Any]](validation.controller)
@@ -110,6 +112,7 @@ def wandb_sweep_config(
     *,
     on_exit: OnExit | None = None,
     on_failure: OnFailure | None = None,
+    report: bool | Sequence[str] | None = None,
     **kwargs: Unpack[SweepOptions],
 ) -> WandbSweepConfig:
     """Configure the W&B sweep of a Flyte run, or of the tasks called in a `with` block. None means "not given".
@@ -126,6 +129,8 @@ def wandb_sweep_config(
         on_exit: What happens to the sweep when its task has returned: "leave" or "stop" it. Default: stop it if it has
             trials and all of them have ended, so that a sweep whose agents run elsewhere continues.
         on_failure: What happens to the sweep when its task has failed: "leave" it, "stop" it (default) or "cancel" it.
+        report: Whether the Flyte reports of tasks get a tab about the sweep; or the metrics to draw there over the
+            trials, at most 12. Default: where the task has `report=True`.
         **kwargs: Other keys of W&B's sweep configuration: `early_terminate`, `description`, `command`, `run_cap`, ...
 
     Returns:
@@ -147,6 +152,7 @@ def wandb_sweep_config(
         download_logs=download_logs,
         on_exit=on_exit,
         on_failure=on_failure,
+        report=report,
         **kwargs,
     )
 

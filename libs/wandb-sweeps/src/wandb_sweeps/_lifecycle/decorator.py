@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import flyte
@@ -33,6 +33,7 @@ def wandb_sweep(
     download_logs: bool | None = None,
     on_exit: OnExit | None = None,
     on_failure: OnFailure | None = None,
+    report: bool | Sequence[str] | None = None,
     **kwargs: Unpack[SweepSettings],
 ) -> Callable[[F], F]: ...
 
@@ -45,6 +46,7 @@ def wandb_sweep(
     download_logs: bool | None = None,
     on_exit: OnExit | None = None,
     on_failure: OnFailure | None = None,
+    report: bool | Sequence[str] | None = None,
     **kwargs: Unpack[SweepSettings],
 ) -> F | Callable[[F], F]:
     """Give a Flyte task a W&B sweep: create one, or join that of the task that calls it.
@@ -74,6 +76,9 @@ def wandb_sweep(
             "stop" it, so that agents get no more trials.
         on_failure: What happens to it when the body has failed, was cancelled, or the platform stops the task: "leave"
             it, "stop" it (default), or "cancel" it, so that running trials end too.
+        report: Whether the task's Flyte report gets a tab about the sweep when the task has ended, on failure too; or
+            the metrics to draw there over the trials, at most 12. Default: where the task has `report=True`, which the
+            decorator sets if it is given this.
         **kwargs: Keys of W&B's sweep configuration: `method`, `metric`, `parameters`, `early_terminate`, ...
 
     Returns:
@@ -89,6 +94,7 @@ def wandb_sweep(
         download_logs=download_logs,
         on_exit=on_exit,
         on_failure=on_failure,
+        report=report,
         **kwargs,
     )
     return functools.partial(_decorate, settings=settings) if _func is None else _decorate(_func, settings)
@@ -100,7 +106,9 @@ def _decorate(target: F, settings: WandbSweepConfig) -> F:
         msg = f"@wandb_sweep decorates Flyte tasks of Python functions, not {target!r}{hint}"
         raise TypeError(msg)
     # In place: Flyte deploys tasks from its own registry, and override() copies fields.
-    target.func = decorate(target.func, "__wandb_sweep__", Decoration(settings, target.short_name), _start)
+    target.report = target.report or bool(settings.report)
+    decoration = Decoration(settings, target.short_name, has_report=target.report)
+    target.func = decorate(target.func, "__wandb_sweep__", decoration, _start)
     target.links = (*target.links, TaskLink.of(settings))
     return target
 
@@ -109,4 +117,4 @@ def _start(decoration: Decoration[WandbSweepConfig], _call: Call) -> Session:
     # Imported with the first call: the import of the package must stay fast.
     from wandb_sweeps._lifecycle.session import start_sweep
 
-    return start_sweep(decoration.settings)
+    return start_sweep(decoration.settings, has_report=decoration.has_report)

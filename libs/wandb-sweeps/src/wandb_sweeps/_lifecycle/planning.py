@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from wandb_sweeps._config.sweep import OnExit, OnFailure
 
 # Fields that are not part of W&B's sweep configuration.
-_NOT_SENT = frozenset({"download_logs", "entity", "on_exit", "on_failure", "prior_runs", "project"})
+_NOT_SENT = frozenset({"download_logs", "entity", "on_exit", "on_failure", "prior_runs", "project", "report"})
 
 
 @dataclass(frozen=True)

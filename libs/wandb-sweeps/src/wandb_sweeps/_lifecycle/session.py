@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import flyte
 from wandb_runtime import get_distributed_info
+from wandb_runtime.config.report import ReportRequest
 from wandb_runtime.lifecycle.process_lock import shared
 from wandb_runtime.tasks.action import current_task
 from wandb_runtime.tasks.outputs import DownloadedLogs
@@ -21,6 +22,7 @@ from wandb_runtime.tasks.shutdown import is_stopping
 from wandb_runtime.tasks.threads import submit
 
 from wandb_sweeps._agents import sdk_agent
+from wandb_sweeps._config.sweep import WandbSweepConfig
 from wandb_sweeps._lifecycle.planning import plan_sweep, sweep_to_join
 
 if TYPE_CHECKING:
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from flyte.io import Dir
     from wandb_runtime.tasks.outputs import TraceOutput
 
-    from wandb_sweeps._config.sweep import WandbSweepConfig
     from wandb_sweeps._lifecycle.planning import CreatePlan
     from wandb_sweeps._location import SweepLocation
     from wandb_sweeps._server.api import SweepState
@@ -51,6 +52,8 @@ class SweepSession:
     """None: the task has no sweep."""
     owned: tuple[CreatePlan, OwnSweep] | None = None
     """The sweep that the task created, and its plan; None if an ancestor created the sweep."""
+    report: ReportRequest | None = None
+    """The requested tab of the task's Flyte report."""
     _closing: threading.Lock = field(default_factory=threading.Lock)
 
     @contextlib.contextmanager
@@ -73,10 +76,27 @@ class SweepSession:
         Returns:
             The files of the sweep's runs, if Flyte is to store them.
         """
-        if self.owned is None or not self._closing.acquire(blocking=False):
+        if not self._closing.acquire(blocking=False):
+            return None
+        if self.owned is not None:
+            self._end(*self.owned, exit_code, _call_with_timeout)
+        self._add_report(has_failed=exit_code != 0)
+        return self._logs()
+
+    def _add_report(self, *, has_failed: bool) -> None:
+        if self.report is None or self.location is None:
+            return
+        # Imported where a report is made: most tasks make none.
+        from wandb_sweeps._lifecycle.report import add_sweep_report
+        from wandb_sweeps._server.lookup import current_connection
+
+        connection = current_connection(self.location) if self.owned is None else self.owned[1].connection
+        add_sweep_report(self.location, connection, self.report, has_failed=has_failed)
+
+    def _logs(self) -> TraceOutput | None:
+        if self.owned is None:
             return None
         plan, own = self.owned
-        self._end(plan, own, exit_code, _call_with_timeout)
         if not plan.downloads_logs:
             return None
         logs = SweepLogs(str(own.location.ref), own.location.host, own.connection)
@@ -122,11 +142,12 @@ def state_after(plan: CreatePlan, *, has_failed: bool) -> SweepState | None:
     return states.get(action)
 
 
-def start_sweep(settings: WandbSweepConfig) -> SweepSession:
+def start_sweep(settings: WandbSweepConfig, *, has_report: bool = False) -> SweepSession:
     """Create or join the sweep of a call of a decorated task.
 
     Args:
         settings: The decorator's arguments.
+        has_report: Whether the task has `report=True`.
 
     Raises:
         SweepCreateError: The sweep could not be created.
@@ -136,8 +157,12 @@ def start_sweep(settings: WandbSweepConfig) -> SweepSession:
     context = flyte.get_custom_context() if flyte.ctx() else {}
     inherited = sweep_to_join(settings, context)
     ranks = get_distributed_info()
-    if inherited is not None or (ranks is not None and ranks["rank"] != 0):
+    if ranks is not None and ranks["rank"] != 0:
         return SweepSession(inherited)
+    effective = WandbSweepConfig.from_context(context).values_under(settings)
+    report = ReportRequest.of(effective.get("report"), has_report=has_report)
+    if inherited is not None:
+        return SweepSession(inherited, report=report)
     # Imported on first use: tasks that join a sweep send no requests.
     from wandb_sweeps._server import manage
 
@@ -145,7 +170,7 @@ def start_sweep(settings: WandbSweepConfig) -> SweepSession:
     with shared():
         plan = plan_sweep(settings, context=context, environment=os.environ, task=current_task())
         own = manage.create_or_find(plan)
-    return SweepSession(own.location, (plan, own))
+    return SweepSession(own.location, (plan, own), report)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -109,10 +110,10 @@ class SweepServer:
             raise SweepNotFoundError(msg)
         return Sweep(location, found.state.lower(), _parse_config(found.config))
 
-    def read_trials(self, sweep: SweepLocation, filters: Mapping[str, Any]) -> list[Trial]:
-        """Read the runs of the sweep's project that match W&B's filters, the oldest first."""
+    def read_trials(self, sweep: SweepLocation, filters: Mapping[str, Any], *, limit: int | None = None) -> list[Trial]:
+        """Read the runs of the sweep's project that match W&B's filters, the oldest first: all, or so many."""
         with self._requests():
-            return list(api.list_trials(self._client, sweep, filters))
+            return list(itertools.islice(api.list_trials(self._client, sweep, filters), limit))
 
     def create_agent(self, sweep: SweepLocation, host: str) -> str:
         """Register an agent that runs on a host; return its id."""
