@@ -131,9 +131,7 @@ async def blocked() -> None:
     (Path(flyte.ctx().output_path) / "report.html").mkdir(parents=True)
 
 
-def test_report_that_cannot_be_made_is_a_warning(
-    wandb_devserver: DevServer, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_report_that_cannot_be_made_is_a_warning(wandb_devserver: DevServer, caplog: pytest.LogCaptureFixture) -> None:
     """Its upload fails; the task succeeds."""
     with caplog.at_level(logging.WARNING, "wandb_runtime"):
         report_of(blocked, wandb_config(report=True))

@@ -69,10 +69,15 @@ def bare_sync(name: str) -> float:
     return float(name)
 
 
-@wandb_init(rank_scope="worker", host="h", on_unavailable="offline", flyte_metadata=False, log_inputs=True, report=["loss"])
+@wandb_init(rank_scope="worker", host="h", on_unavailable="offline", flyte_metadata=False, log_inputs=True)
 @env.task
 def called_sync(name: str) -> float:
     return float(name)
+
+
+@wandb_init(report=["loss"])
+@env.task(report=True)
+async def reported() -> None: ...
 
 
 async def call_tasks() -> None:

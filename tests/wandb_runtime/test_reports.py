@@ -133,7 +133,8 @@ def test_thinned_values_keep_the_last_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [("a", "a"), (0.1 + 0.2, "0.3"), (3, "3"), (None, "null"), ([1, "é"], '[1, "é"]'), (True, "true")]
+    ("value", "text"),
+    [("a", "a"), (0.1 + 0.2, "0.3"), (3, "3"), (None, "null"), ([1, "é"], '[1, "é"]'), (True, "true")],
 )
 def test_values_are_readable(value: object, text: str) -> None:
     assert text_of(value) == text

@@ -47,7 +47,7 @@
       const scales = axes.map((_, dim) => scaleOf(trials.map(([, values]) => values[dim])));
       // A number would be an index among the categories.
       const coordinate = (value, dim) => (scales[dim].type === "category" ? category(value) : value);
-      const label = { color: TEXT, formatter: (value) => shortened(number(value)) };
+      const label = { color: TEXT, backgroundColor: "#fff", padding: [1, 3], formatter: (value) => shortened(number(value)) };
       const common = { nameGap: 14, nameTextStyle: { color: TEXT, width: 130, overflow: "truncate" }, axisLabel: label, axisLine: { lineStyle: { color: MUTED } }, axisTick: { show: false } };
       return {
         parallel: { left: 50, right: 60, top: 40, bottom: 24, parallelAxisDefault: common },
