@@ -113,7 +113,7 @@ def test_report_is_off_by_default_and_on_request(wandb_devserver: DevServer) -> 
 
 
 def test_offline_run_shows_local_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The page states why there are no charts."""
+    """The page states why it has no charts."""
     monkeypatch.setenv("WANDB_DIR", str(tmp_path))
     page = report_of(plain, wandb_config(report=True, mode="offline"))
 
@@ -156,6 +156,8 @@ async def searching() -> None:
     wandb.agent(sweep_id, function=objective, count=2)
 
 
+# The SDK does not close the file with the parameters of a trial.
+@pytest.mark.filterwarnings("ignore:Exception ignored in.*sweep-:pytest.PytestUnraisableExceptionWarning")
 def test_sweep_is_reported_beside_the_run(wandb_devserver: DevServer) -> None:
     """One tab has both, and the charting library once."""
     config = wandb_sweep_config(

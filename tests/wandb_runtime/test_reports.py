@@ -242,12 +242,12 @@ def test_local_values_are_shown_where_w_and_b_refuses(project: WandbBackend, ope
 
     assert section.state == "failed"
     assert section.charts == ()
-    assert "W&B could not be read, so there are no charts" in section.notes[0]
+    assert "W&B could not be read, so the charts are missing" in section.notes[0]
     assert [table.rows for table in section.tables] == [(("loss", "2"),), (("lr", "1"),)]
 
 
 def test_missing_run_shows_local_values(project: WandbBackend) -> None:
     section = read(project, "missing")
 
-    assert section.notes == ("W&B does not have this run, so there are no charts.",)
+    assert section.notes == ("W&B does not have this run, so the charts are missing.",)
     assert [table.rows for table in section.tables] == [(("loss", "2"),), (("lr", "1"),)]

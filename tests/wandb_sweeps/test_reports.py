@@ -32,7 +32,7 @@ def test_optimized_metric_is_shown_with_the_best_trial() -> None:
     section = sweep_section(sweep(name="search", metric={"name": "loss", "goal": "minimize"}), TRIALS, None)
     bars, parallel = section.charts
 
-    assert (section.title, section.state, section.url) == ("search", "running", "https://wandb.test/e/p/sweeps/s")
+    assert (section.title, section.state, section.url) == ("search", "running", "https://app.wandb.test/e/p/sweeps/s")
     assert dict(section.facts)["Trials"] == "2 finished, 1 failed"
     assert dict(section.facts)["Best trial"] == "third: loss 1"
     assert dict(section.facts)["Its parameters"] == "lr=0.125, model.kind=mlp"

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 _FOR_REQUESTS = 10.0
 _FOR_LOCAL_VALUES = 5.0
 
-_OFFLINE = "The run is offline: there are no charts until `wandb sync` has uploaded it."
-_UNREACHABLE = "W&B could not be read, so there are no charts: {error}"
-_NOT_FOUND = "W&B does not have this run, so there are no charts."
+_OFFLINE = "The run is offline: it has no charts until `wandb sync` has uploaded it."
+_UNREACHABLE = "W&B could not be read, so the charts are missing: {error}"
+_NOT_FOUND = "W&B does not have this run, so the charts are missing."
 _MORE = "{shown} of {all} metrics are drawn. Choose others with report=[...]."
 _NO_VALUES = "Without logged numbers, and not drawn: {names}."
 
@@ -60,7 +60,8 @@ class LocalRunValues:
 def _bounded_copy(run: Run, attribute: str) -> dict[str, Any]:
     """Copy the config or the summary; empty if the SDK's service process does not respond."""
     with contextlib.suppress(Exception):
-        return submit(lambda: _plain(getattr(run, attribute))).result(_FOR_LOCAL_VALUES)
+        values: dict[str, Any] = submit(lambda: _plain(getattr(run, attribute))).result(_FOR_LOCAL_VALUES)
+        return values
     return {}
 
 
@@ -131,7 +132,7 @@ def _remote_section(ref: RunRef, run: RunSnapshot, charts: list[LineChart], note
         "Logged rows": str(run.line_count) if run.line_count else None,
     }
     if not charts and not notes:
-        notes = ["The run has logged no numbers, so there are no charts."]
+        notes = ["The run has logged no numbers to draw."]
     return Section(
         title=run.name or ref.id,
         url=ref.url,
