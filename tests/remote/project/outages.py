@@ -154,6 +154,22 @@ def logging_artifacts() -> str:
     return log_rows()
 
 
+@wandb_init(mode="offline")
+@env.task(retries=1)
+def retried_offline() -> str:
+    """Fails once; its last attempt logs artifacts."""
+    attempt = flyte.ctx().attempt_number
+    name = Path(f"attempt-{attempt}.txt")
+    name.write_text("contents")
+    get_wandb_run(required=True).save(str(name.absolute()), base_path=str(name.absolute().parent))
+    run_id = log_rows(first=10 * attempt)
+    log_artifacts()
+    if attempt == 0:
+        msg = "the first attempt's reason"
+        raise ValueError(msg)
+    return run_id
+
+
 @wandb_init(dir="relative")
 @env.task
 async def moving() -> str:

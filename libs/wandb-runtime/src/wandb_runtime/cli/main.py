@@ -35,3 +35,22 @@ def doctor(ctx: click.Context, project: str | None, entity: str | None, host: st
     from wandb_runtime.cli.doctor import examine
 
     ctx.exit(examine(project=project, entity=entity, host=host, flyte=ctx.obj, as_json=as_json))
+
+
+@wandb.command()
+@click.argument("run")
+@click.argument("action", required=False)
+@click.option("--host", metavar="URL", help="The API base URL to deliver to. Default: the host that the run was for.")
+@click.pass_context
+def sync(ctx: click.Context, run: str, action: str | None, host: str | None) -> None:
+    """Deliver the W&B runs that the Flyte run RUN has stored, because they were offline or not uploaded completely.
+
+    The directories of these runs are outputs of traces. They are downloaded and uploaded with 'wandb sync': rows, files
+    and artifacts, in the order of attempts. ACTION limits it to one action, such as a0.
+
+    Each delivery leaves a file in the W&B run, flyte-sync/..., by which the next call knows that it is done: a second
+    call changes nothing. After a failure, the same command continues with what is missing.
+    """
+    from wandb_runtime.cli.sync import deliver
+
+    ctx.exit(deliver(run, action, host=host, flyte=ctx.obj))

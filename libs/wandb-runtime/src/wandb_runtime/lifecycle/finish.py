@@ -6,7 +6,6 @@ import concurrent.futures
 import contextlib
 import logging
 import os
-import re
 import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
@@ -16,6 +15,7 @@ from wandb_artifacts import RunRef
 from wandb_runtime.lifecycle.artifact_contents import add_artifacts, collect_artifacts
 from wandb_runtime.lifecycle.delivery import find_problem, listed
 from wandb_runtime.lifecycle.sent_artifacts import lacking_artifacts
+from wandb_runtime.lifecycle.sync_command import sync_arguments, sync_id
 from wandb_runtime.tasks.action import current_task
 from wandb_runtime.tasks.outputs import DownloadedLogs
 from wandb_runtime.tasks.shutdown import is_stopping
@@ -64,28 +64,28 @@ class LocalRun:
 
     def sync_hint(self, directory: str | None = None) -> str:
         """Return the command that uploads the run from a copy of its directory, or from the local one."""
-        options = [] if self.is_offline else ["--no-skip-online"]
-        how = ""
-        if self.shared_by is not None:
-            # Under its own id, it would replace the other writers' rows.
-            run_id = f"{self.name.rpartition('/')[2]}-{self.shared_by}"
-            options += ["--id", re.sub(r"[^\w.-]", "-", run_id, flags=re.ASCII)]
-            how = ", as a separate run because other processes write to this one"
-        command = shlex.join(["wandb", "sync", *options, directory or self.directory])
+        run_id = None if self.shared_by is None else sync_id(self.name, self.shared_by)
+        how = "" if run_id is None else ", as a separate run because other processes write to this one"
+        arguments = sync_arguments(directory or self.directory, is_offline=self.is_offline, run_id=run_id)
+        command = shlex.join(["wandb", *arguments])
         return f"upload it with `WANDB_BASE_URL={shlex.quote(self.host)} {command}`{how}"
 
     def store(self, attempt: str) -> Dir:
         """Upload the directory; see `TraceOutput`."""
         self._complete()
-        stored: Dir = _load_traces().wandb_run_directory_sync(self.directory, attempt)
+        stored: Dir = _load_traces().wandb_run_directory_sync(self.directory, attempt, *self._origin)
         return stored
 
     async def store_async(self, attempt: str) -> Dir:
         """Upload the directory without blocking the event loop."""
         await to_thread(self._complete)
         traces = await to_thread(_load_traces)
-        stored: Dir = await traces.wandb_run_directory(self.directory, attempt)
+        stored: Dir = await traces.wandb_run_directory(self.directory, attempt, *self._origin)
         return stored
+
+    @property
+    def _origin(self) -> tuple[str, str, str]:
+        return self.name, self.host, self.shared_by or ""
 
     def _complete(self) -> None:
         """Make the directory complete, unless it stays on the machine that has the contents of its artifacts."""

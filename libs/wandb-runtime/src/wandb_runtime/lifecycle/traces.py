@@ -20,14 +20,22 @@ _PATIENCE = 20.0
 
 
 @flyte.trace
-async def wandb_run_directory(path: str, attempt: str) -> Dir:  # noqa: ARG001
-    """Store the local directory of a W&B run."""
+async def wandb_run_directory(path: str, attempt: str, run: str = "", host: str = "", shared_by: str = "") -> Dir:  # noqa: ARG001
+    """Store the local directory of a W&B run. `flyte wandb sync` reads the arguments.
+
+    Args:
+        path: The directory.
+        attempt: The attempt of the task.
+        run: `entity/project/id`, as far as known.
+        host: The API base URL of the server that lacks the run's data; empty for a run that is still open.
+        shared_by: The label of this writer, for a run with several.
+    """
     _require_data(path)
     return await Dir.from_local(path)
 
 
 @flyte.trace
-def wandb_run_directory_sync(path: str, attempt: str) -> Dir:  # noqa: ARG001
+def wandb_run_directory_sync(path: str, attempt: str, run: str = "", host: str = "", shared_by: str = "") -> Dir:  # noqa: ARG001
     """`wandb_run_directory` for sync tasks."""
     _require_data(path)
     return Dir.from_local_sync(path)

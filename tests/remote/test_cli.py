@@ -1,0 +1,76 @@
+"""`flyte wandb`, as a command, against a control plane."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from wandb_devserver import DevServer
+
+from tests.remote.support import CONTEXT, PROJECT, logged
+from tests.remote.test_outages import check_artifacts
+from tests.support.control_plane.driver import DOMAIN, ORG
+from tests.support.control_plane.driver import PROJECT as FLYTE_PROJECT
+from tests.support.control_plane.plane import ControlPlane
+from tests.support.control_plane.processes import clean_environment
+
+
+def flyte(plane: ControlPlane, server: DevServer, folder: Path, *command: str, code: int = 0) -> str:
+    """Run a command of Flyte on a machine that has only a configuration file, and return what it prints."""
+    executables = Path(sys.executable).parent
+    config = folder / "config.yaml"
+    config.write_text(
+        f"admin:\n  endpoint: {plane.endpoint}\n  insecure: true\n"
+        f"task:\n  org: {ORG}\n  project: {FLYTE_PROJECT}\n  domain: {DOMAIN}\n"
+    )
+    env = {**clean_environment(folder / "home", executables), **plane.store.env, **server.env}
+    done = subprocess.run(
+        [executables / "flyte", "--config", config, "wandb", *command],
+        env=env,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr if code else done.stdout
+
+
+def test_sync_delivers_every_attempt_once(plane: ControlPlane, wandb_devserver: DevServer, tmp_path: Path) -> None:
+    """The pods are gone; rows, files and artifacts of both attempts arrive, and a second call changes nothing."""
+    data_dir = tmp_path / "data of the pods"
+    plane.pods.env.update(WANDB_DATA_DIR=str(data_dir))
+    run = plane.run("outages:retried_offline", context=CONTEXT)
+    shutil.rmtree(data_dir)
+    (run_id,) = run.result
+    assert wandb_devserver.runs() == []
+
+    first = flyte(plane, wandb_devserver, tmp_path, "sync", run.name)
+
+    assert first.count(": delivered to ") == 2
+    delivered = wandb_devserver.run(f"{PROJECT}/{run_id}")
+    assert (delivered.state, logged(delivered, "x")) == ("finished", list(range(20)))
+    assert {"attempt-0.txt", "attempt-1.txt"} <= set(delivered.files)
+    check_artifacts(run_id, tmp_path / "model")
+
+    second = flyte(plane, wandb_devserver, tmp_path, "sync", run.name, "a0")
+
+    assert second.count(": was already delivered to ") == 2
+    assert wandb_devserver.run(f"{PROJECT}/{run_id}") == delivered
+    unknown = flyte(plane, wandb_devserver, tmp_path, "sync", "unknown", code=1)
+    assert "Cannot read Flyte run unknown" in unknown
+
+
+def test_doctor_names_the_configuration_of_flyte(
+    plane: ControlPlane, wandb_devserver: DevServer, tmp_path: Path
+) -> None:
+    """It is a command of Flyte, and gets its options."""
+    (tmp_path / "home").mkdir()
+    checks = json.loads(flyte(plane, wandb_devserver, tmp_path, "doctor", "--json"))["checks"]
+
+    (found,) = (check["text"] for check in checks if check["check"] == "flyte configuration")
+    assert found.startswith(f"endpoint {plane.endpoint}, project {FLYTE_PROJECT}, domain {DOMAIN}")
