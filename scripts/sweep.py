@@ -1,4 +1,4 @@
-"""Runs examples/sweep.py against a devserver on loopback, reads its sweep back and shows the trials.
+"""Runs examples/sweep.py, or the named example, against a devserver; reads its sweep back and shows the trials.
 
 Exits with 1 if anything is missing. The logged runs stay in .quickstart, to look at in a browser.
 """
@@ -13,12 +13,15 @@ from wandb_devserver import DevServer, SweepRecord
 
 from scripts.quickstart import DATA, ROOT, use_server
 
-PROJECT = "flyte-sweep"
+PROJECTS = {"sweep": "flyte-sweep", "sweep_trials": "flyte-sweep-trials"}
 TRIALS = 6
 
 
-def main() -> int:
+def main(example: str = "sweep") -> int:
     """Runs and checks the example.
+
+    Args:
+        example: the name of its file, without `.py`.
 
     Returns:
         The exit code of this script.
@@ -27,11 +30,11 @@ def main() -> int:
     with DevServer(data_dir=DATA) as server:
         console.print(f"wandb-devserver listens at {server.url}; searching ...")
         use_server(server.env)
-        searched = subprocess.run([sys.executable, str(ROOT / "examples" / "sweep.py")], check=False)
+        searched = subprocess.run([sys.executable, str(ROOT / "examples" / f"{example}.py")], check=False)
         if searched.returncode:
-            console.print(f"[red]examples/sweep.py failed with exit code {searched.returncode}[/]")
+            console.print(f"[red]examples/{example}.py failed with exit code {searched.returncode}[/]")
             return 1
-        sweep = server.sweeps(f"{server.entity}/{PROJECT}")[-1]
+        sweep = server.sweeps(f"{server.entity}/{PROJECTS[example]}")[-1]
     console.print(as_table(sweep))
     finished = [trial for trial in sweep.trials if trial.state == "finished" and "loss" in trial.summary]
     if len(finished) != TRIALS or sweep.state != "FINISHED":
@@ -39,7 +42,7 @@ def main() -> int:
         return 1
     console.print("\nTo look at them in the browser:")
     console.print(f"  hatch run wandb-devserver --port 8080 --data-dir {os.path.relpath(DATA)}")
-    console.print(f"  http://127.0.0.1:8080/{server.entity}/{PROJECT}  (sign in by the link printed above)")
+    console.print(f"  http://127.0.0.1:8080/{server.entity}/{PROJECTS[example]}  (sign in by the link printed above)")
     return 0
 
 
@@ -56,4 +59,4 @@ def as_table(sweep: SweepRecord) -> Table:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:]))

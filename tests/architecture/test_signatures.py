@@ -49,6 +49,11 @@ OPEN = {
     "wandb_sweeps.AgentTask",
     "wandb_sweeps.fan_out_sweep_agents.agent_task",
     "wandb_sweeps.sweep_agent.return",
+    "wandb_sweeps.TrialTask",
+    "wandb_sweeps.fan_out_sweep_trials.trial_task",
+    # The parameters of a sweep have the types that the user gives them.
+    "wandb_sweeps.SweepTrial.__init__.parameters",
+    "wandb_sweeps.SweepTrial.parameters",
     # A mapping of fields with different types: Python's type system cannot express that.
     "wandb_runtime.WandbConfig.fields",
     "wandb_sweeps.WandbSweepConfig.fields",

@@ -15,8 +15,8 @@ from flyteplugins.wandb import (
     wandb_sweep_config,
 )
 from wandb_devserver import DevServer, Fault
-from wandb_sweeps._agents import fan_out
 from wandb_sweeps._location import SweepLocation
+from wandb_sweeps._server import summary
 from wandb_sweeps._server.lookup import SweepServer
 
 from tests.e2e.support import create_grid, run_locally, set_sweep_state
@@ -159,8 +159,8 @@ def test_outage_after_the_agents_is_retried(
     count: int | None, patience: float, state: str, wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The work is done, and results must not be lost."""
-    monkeypatch.setattr(fan_out, "_READ_TIMEOUT", patience)
-    monkeypatch.setattr(fan_out, "_READ_INTERVAL", 0.1)
+    monkeypatch.setattr(summary, "_READ_TIMEOUT", patience)
+    monkeypatch.setattr(summary, "_READ_INTERVAL", 0.1)
     sweep = create_grid(1)
     wandb_devserver.faults.add(Fault("graphql", operation="Runs", status=403, count=count))
     result: SweepResult = run_locally(search_of, "doing_nothing", sweep)

@@ -34,6 +34,7 @@ if __name__ == "__main__":
 | `download_wandb_sweep_dirs`, `download_wandb_sweep_logs` | the same for all runs of a sweep |
 | `get_distributed_info` | the rank of this process in a distributed task |
 | `fan_out_sweep_agents`, `sweep_agent` | many sweep agents as Flyte tasks; such a task for an objective |
+| `fan_out_sweep_trials`, `SweepTrial` | the trials of a sweep as Flyte tasks; the input of such a task |
 | `run_sweep_agent` | one agent in a task, each trial in a separate process |
 | `Wandb`, `WandbSweep` | links from a task to its run or sweep |
 
@@ -108,10 +109,13 @@ if TYPE_CHECKING:
         AgentResult,
         AgentTask,
         SweepResult,
+        SweepTrial,
         Trial,
+        TrialTask,
         download_wandb_sweep_dirs,
         download_wandb_sweep_logs,
         fan_out_sweep_agents,
+        fan_out_sweep_trials,
         run_sweep_agent,
         sweep_agent,
     )
@@ -125,12 +129,15 @@ else:
             "AgentResult": "wandb_sweeps",
             "AgentTask": "wandb_sweeps",
             "SweepResult": "wandb_sweeps",
+            "SweepTrial": "wandb_sweeps",
             "Trial": "wandb_sweeps",
+            "TrialTask": "wandb_sweeps",
             "download_wandb_run_dir": "wandb_runtime",
             "download_wandb_run_logs": "wandb_runtime",
             "download_wandb_sweep_dirs": "wandb_sweeps",
             "download_wandb_sweep_logs": "wandb_sweeps",
             "fan_out_sweep_agents": "wandb_sweeps",
+            "fan_out_sweep_trials": "wandb_sweeps",
             "run_sweep_agent": "wandb_sweeps",
             "sweep_agent": "wandb_sweeps",
         },
@@ -165,8 +172,10 @@ __all__ = [
     "SweepOptions",
     "SweepResult",
     "SweepSettings",
+    "SweepTrial",
     "SweepUnavailableError",
     "Trial",
+    "TrialTask",
     "UnavailableError",
     "Wandb",
     "WandbConfig",
@@ -179,6 +188,7 @@ __all__ = [
     "download_wandb_sweep_dirs",
     "download_wandb_sweep_logs",
     "fan_out_sweep_agents",
+    "fan_out_sweep_trials",
     "get_distributed_info",
     "get_wandb_context",
     "get_wandb_run",

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from wandb_sweeps._agents.run_agent import run_sweep_agent
     from wandb_sweeps._download import download_wandb_sweep_dirs, download_wandb_sweep_logs
     from wandb_sweeps._results import AgentResult, SweepResult, Trial
+    from wandb_sweeps._trials.binding import TrialTask
+    from wandb_sweeps._trials.fan_out import fan_out_sweep_trials
+    from wandb_sweeps._trials.trial import SweepTrial
 else:
     from wandb_runtime.lazy import lazy_attributes
 
@@ -46,10 +49,13 @@ else:
             "AgentResult": "wandb_sweeps._results",
             "AgentTask": "wandb_sweeps._agents.fan_out",
             "SweepResult": "wandb_sweeps._results",
+            "SweepTrial": "wandb_sweeps._trials.trial",
             "Trial": "wandb_sweeps._results",
+            "TrialTask": "wandb_sweeps._trials.binding",
             "download_wandb_sweep_dirs": "wandb_sweeps._download",
             "download_wandb_sweep_logs": "wandb_sweeps._download",
             "fan_out_sweep_agents": "wandb_sweeps._agents.fan_out",
+            "fan_out_sweep_trials": "wandb_sweeps._trials.fan_out",
             "run_sweep_agent": "wandb_sweeps._agents.run_agent",
             "sweep_agent": "wandb_sweeps._agents.fan_out",
         },
@@ -71,14 +77,17 @@ __all__ = [
     "SweepOptions",
     "SweepResult",
     "SweepSettings",
+    "SweepTrial",
     "SweepUnavailableError",
     "Trial",
+    "TrialTask",
     "WandbSweep",
     "WandbSweepConfig",
     "__version__",
     "download_wandb_sweep_dirs",
     "download_wandb_sweep_logs",
     "fan_out_sweep_agents",
+    "fan_out_sweep_trials",
     "get_wandb_sweep_context",
     "get_wandb_sweep_id",
     "run_sweep_agent",

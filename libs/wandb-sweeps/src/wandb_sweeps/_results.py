@@ -23,7 +23,7 @@ class Trial:
     summary: dict[str, Any] = field(default_factory=dict)
     """The last value of each logged key."""
     agent: str = ""
-    """The name of the agent that ran it; empty if unknown."""
+    """The name of the agent or action that ran it; empty if unknown."""
     error: str = ""
     """Why it did not finish, if its agent knows."""
 
@@ -58,7 +58,7 @@ class SweepResult:
     url: str
     """Its page in the W&B app."""
     state: str
-    """Its state, in lower case: "running", "paused", "finished", "canceled", ..."""
+    """Its state, in lower case: "running", "paused", "finished", "canceled", "deleted", ..."""
     trials: list[Trial]
     """All trials of the sweep, including those of other agents and of earlier attempts, the oldest first."""
     metric: str = ""
@@ -66,7 +66,7 @@ class SweepResult:
     goal: str = "minimize"
     """The direction of better values: "minimize" or "maximize"."""
     errors: dict[str, str] = field(default_factory=dict)
-    """Why agents failed, by the agent's name."""
+    """Why agents failed, by the agent's name; of `fan_out_sweep_trials`: why trials failed, by the action's name."""
     warnings: list[str] = field(default_factory=list)
     """Things that are probably not as intended: no trial logged the metric, for example."""
 

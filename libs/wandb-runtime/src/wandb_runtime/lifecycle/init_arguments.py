@@ -98,6 +98,8 @@ def init_arguments(inputs: Inputs) -> dict[str, Any]:
         init["mode"] = inputs.mode
     if context.task is not None:
         _add_task_defaults(init, inputs, context.task, base)
+    if context.trial is not None:
+        context.trial.apply_to(init)
     return init
 
 
@@ -153,7 +155,8 @@ def init_settings(inputs: Inputs) -> dict[str, Any]:
         settings["finish_timeout"] = effective["finish_timeout"]
     if "host" in effective:
         settings["base_url"] = effective["host"]
-    return {**settings, **effective.get("settings", {})}
+    trial = context.trial.settings if context.trial is not None else {}
+    return {**settings, **effective.get("settings", {}), **trial}
 
 
 def _is_set(setting: str, environment: Mapping[str, str]) -> bool:

@@ -85,7 +85,10 @@ class Wandb(flyte.Link):
     def _url(self, task: TaskIdentity, context: dict[str, str]) -> str:
         from wandb_runtime.lifecycle.init_arguments import new_run_id
         from wandb_runtime.lifecycle.plans import RunLocation
+        from wandb_runtime.lifecycle.sweep_trials import AssignedTrial
 
+        if (trial := AssignedTrial.from_context(context)) is not None:
+            return project_url(trial.host, trial.entity, trial.project, "runs", trial.run_id)
         inherited = WandbConfig.from_context(context)
         parent = RunLocation.from_context(context)
         run_mode = self.run_mode or inherited.run_mode or "auto"

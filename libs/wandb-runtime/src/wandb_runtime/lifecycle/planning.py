@@ -157,6 +157,7 @@ def _plan_open(inputs: Inputs) -> OpenPlan:
         downloads_logs=context.task is not None and inputs.effective.get("download_logs", False),
         inputs=context.read_inputs() if inputs.effective.get("log_inputs") else None,
         notice=_notice(inputs, init.get("group")),
+        is_trial=context.trial is not None,
     )
 
 

@@ -11,6 +11,7 @@ from wandb_runtime.config.context import RUN_ID_KEY, RUN_KEY, decode_record
 
 if TYPE_CHECKING:
     from wandb_runtime.config.run import WandbConfig
+    from wandb_runtime.lifecycle.sweep_trials import AssignedTrial
     from wandb_runtime.tasks.action import TaskIdentity
     from wandb_runtime.tasks.distributed import DistributedInfo
 
@@ -75,6 +76,8 @@ class PlanningContext:
     """The rank of this process in a distributed task; None for other tasks and for plain functions."""
     read_inputs: Callable[[], Mapping[str, Any]] = dict
     """Returns the inputs of the call, as values for the run's config."""
+    trial: AssignedTrial | None = None
+    """The trial of a sweep that the task is."""
 
     @property
     def is_remote(self) -> bool:
@@ -142,6 +145,8 @@ class OpenPlan:
     """A warning about the choice, for the user."""
     fallback: OpenPlan | None = None
     """The plan for when W&B is unavailable; None: fail."""
+    is_trial: bool = False
+    """Whether the run is the trial of a sweep that the task is."""
 
     @property
     def init_again(self) -> Mapping[str, Any]:

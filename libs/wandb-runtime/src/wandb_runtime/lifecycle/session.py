@@ -33,6 +33,7 @@ from wandb_runtime.lifecycle.opening import (
 )
 from wandb_runtime.lifecycle.planning import plan_run
 from wandb_runtime.lifecycle.plans import JoinPlan, NoRunPlan, OpenPlan, Plan, PlanningContext, RunLocation, WriterPlan
+from wandb_runtime.lifecycle.sweep_trials import TRIAL_KEY, AssignedTrial
 from wandb_runtime.tasks.action import current_task, is_task_function
 from wandb_runtime.tasks.call_graph import can_be_joined
 from wandb_runtime.tasks.distributed import get_distributed_info, is_launched
@@ -76,17 +77,23 @@ class RunSession:
     """Whether the run's files are downloaded when it has finished."""
     report: ReportRequest | None = None
     """The requested tab of the task's Flyte report."""
+    is_trial: bool = False
+    """Whether the run is a trial that Flyte retries: W&B must not give it to another agent."""
     _closing: threading.Lock = field(default_factory=threading.Lock)
 
     @contextlib.contextmanager
     def active(self) -> Iterator[None]:
         """Make the run the current one of the code inside, and hand its location to the tasks called there."""
-        with activate(self.run, self.location, self.connection), flyte.custom_context(**self.location.to_context()):
+        carried = self.location.to_context()
+        if flyte_context().get(TRIAL_KEY):
+            # The tasks called there are not the trial.
+            carried[TRIAL_KEY] = ""
+        with activate(self.run, self.location, self.connection), flyte.custom_context(**carried):
             yield
 
     def mark_preempting(self) -> None:
         """Mark the run as preempting: the platform is about to stop the process. Never raises."""
-        if self.role is Role.OPENER:
+        if self.role is Role.OPENER and not self.is_trial:
             with contextlib.suppress(Exception):
                 self.run.run.mark_preempting()
 
@@ -184,6 +191,9 @@ def plan_call(decoration: Decoration[WandbConfig], call: Call) -> Plan:
         # A task that is called as a function, by forward() or outside Flyte, is one.
         task = None
     context = flyte_context()
+    trial = AssignedTrial.from_context(context) if task else None
+    if trial is not None:
+        context = trial.context(context)
     inherited = here.location if here is not None else RunLocation.from_context(context) if task else None
     planning_context = PlanningContext(
         config=WandbConfig.from_context(context),
@@ -199,6 +209,7 @@ def plan_call(decoration: Decoration[WandbConfig], call: Call) -> Plan:
         and can_be_joined(call.function),
         ranks=get_distributed_info() if task is not None else None,
         read_inputs=functools.partial(inputs_of, call),
+        trial=trial,
     )
     return plan_run(decoration.settings, planning_context)
 
@@ -268,7 +279,8 @@ def _open(plan: OpenPlan) -> RunSession:
     if plan.fallback is not None:
         prepare_for_outage(run)
     open_runs.add(location, live)
-    session = RunSession(live, location, Role.OPENER, connection, downloads_logs=_can_download_logs(plan))
+    downloads_logs = _can_download_logs(plan)
+    session = RunSession(live, location, Role.OPENER, connection, downloads_logs=downloads_logs, is_trial=plan.is_trial)
     try:
         if plan.metadata is not None:
             describe_action(run, plan.metadata)

@@ -166,6 +166,11 @@ class Body:
             if self._is_interruptible:
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.thread), ctypes.py_object(_Stopped))
 
+    def interrupt_if(self, is_wanted: Callable[[Closable], bool]) -> None:
+        """Raise SystemExit in the function if its session is wanted."""
+        if self._session is not None and is_wanted(self._session):
+            self.interrupt()
+
     def close(self) -> None:
         """Close the run for a function that does not end."""
         if self._session is not None:
@@ -180,6 +185,13 @@ class _Stopped(SystemExit):
         for body in _bodies:
             if body.thread == threading.get_ident():
                 body.is_interrupted.set()
+
+
+def interrupt(is_wanted: Callable[[Closable], bool]) -> None:
+    """Raise SystemExit in the bodies on other threads whose session is wanted; those on an event loop are cancelled."""
+    for body in _bodies:
+        if body.thread != threading.get_ident():
+            body.interrupt_if(is_wanted)
 
 
 @contextlib.contextmanager

@@ -6,34 +6,28 @@ import asyncio
 import contextlib
 import logging
 import os
-import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from wandb_runtime.tasks.threads import to_thread
-
 from wandb_sweeps._agents.forkserver import messages
 from wandb_sweeps._agents.forkserver.runner import TrialRunner, TrialSpec, pickle_objective
-from wandb_sweeps._errors import SweepNotFoundError, SweepUnavailableError
+from wandb_sweeps._errors import SweepUnavailableError
 from wandb_sweeps._results import Trial
+from wandb_sweeps._server.agent_requests import HEARTBEAT_INTERVAL, UNFINISHED, AgentRequests, is_stop, parameters_of
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
     from pathlib import Path
 
-    from wandb_sweeps._server.lookup import Sweep, SweepServer
+    from wandb_sweeps._server.lookup import Sweep
     from wandb_sweeps._server.responses import Command
 
 _logger = logging.getLogger("wandb_sweeps")
 
-# Seconds. A trial that W&B stops has to end within 5.
-_HEARTBEAT_INTERVAL = 2.0
-_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+# Seconds.
 _EXIT_TIMEOUT = 10.0
 _CLOSE_TIMEOUT = 30.0
 
-# States of a run that has not ended; it is "preempting" once the trial knows that the platform stops it.
-_UNFINISHED = ("running", "preempting")
 # The SDK's default is 15 s: a killed trial would lose that much, and a stop would reach the trial that late. The
 # values are whole seconds.
 _FLUSH_INTERVALS = ("X_FILE_STREAM_TRANSMIT_INTERVAL", "X_TRANSACTION_LOG_FLUSH_INTERVAL")
@@ -53,16 +47,23 @@ class Agent:
     """A running agent."""
 
     objective: bytes
-    sweep: Sweep
-    server: SweepServer
-    agent_id: str
-    name: str
+    requests: AgentRequests
     limits: Limits
     folder: Path
     context: Mapping[str, str]
     trials: list[Trial] = field(default_factory=list)
     _failures: int = 0
     _runner: TrialRunner | None = None
+
+    @property
+    def name(self) -> str:
+        """The agent's name in logs and results."""
+        return self.requests.name
+
+    @property
+    def sweep(self) -> Sweep:
+        """The sweep that the agent works for."""
+        return self.requests.sweep
 
     async def run(self) -> str:
         """Run trials until the agent has to end; return the reason."""
@@ -74,7 +75,7 @@ class Agent:
                 return "failures"
             # First, because a trial that W&B has assigned is lost if no process can be started for it.
             await self._ensure_runner()
-            command = await self._next_trial()
+            command = await self.requests.next_trial(self.limits.idle_timeout)
             if isinstance(command, str):
                 return command
             if (ended := await self._run_trial(command)) is not None:
@@ -89,38 +90,6 @@ class Agent:
 
     def close(self, exit_code: int) -> None:
         """Do nothing: the trial notices the end of this process and ends itself."""
-
-    async def _next_trial(self) -> Command | str:
-        """Wait for a trial; return the command that starts it, or the reason why the agent has to end."""
-        pause, deadline = _SHORTEST_PAUSE, time.monotonic() + self.limits.idle_timeout
-        while True:
-            failure: SweepUnavailableError | None = None
-            try:
-                if (found := await self._poll(checks_sweep=pause > 1)) is not None:
-                    return found
-            except SweepNotFoundError:
-                return "deleted"
-            except SweepUnavailableError as error:
-                _logger.warning("Sweep agent %s waits: %s", self.name, error)
-                failure = error
-            if time.monotonic() + pause > deadline:
-                if failure is not None:
-                    raise failure
-                return "idle"
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
-
-    async def _poll(self, *, checks_sweep: bool) -> Command | str | None:
-        """Request a trial once; return its command, or the reason why the agent has to end, or None to wait."""
-        commands = await self._heartbeat(None)
-        if commands is None:
-            return "deleted"
-        for command in commands:
-            if command.starts_trial:
-                return command
-            if command.type == "exit":
-                return "finished"
-        return "finished" if checks_sweep and await self._is_over() else None
 
     async def _run_trial(self, command: Command) -> str | None:
         """Run a trial; return why the agent has to end after it, if it has to."""
@@ -138,12 +107,12 @@ class Agent:
 
     async def _send_heartbeats(self, run_id: str, runner: TrialRunner) -> tuple[str | None, str | None]:
         """Send heartbeats until the trial has ended; return who stopped it, and why the agent has to end."""
-        while not await runner.has_exited(within=_HEARTBEAT_INTERVAL):
+        while not await runner.has_exited(within=HEARTBEAT_INTERVAL):
             if runner.has_reported and not await runner.has_exited(within=_EXIT_TIMEOUT):
                 await runner.kill()
                 break
             try:
-                commands = await self._heartbeat(run_id)
+                commands = await self.requests.heartbeat(run_id)
             except SweepUnavailableError as error:
                 _logger.warning("Sweep agent %s continues trial %s: %s", self.name, run_id, error)
                 continue
@@ -152,26 +121,24 @@ class Agent:
                 await asyncio.wait({runner.exited})
                 return None, "deleted"
             for command in commands:
-                is_exit = command.type == "exit"
-                if is_exit or (command.type == "stop" and command.run_id == run_id):
+                if is_stop(command, run_id):
                     await runner.stop(messages.STOP)
-                    return "stopped by W&B", "finished" if is_exit else None
+                    return "stopped by W&B", "finished" if command.type == "exit" else None
         return None, None
 
     async def _record(self, command: Command, runner: TrialRunner, stopped_by: str | None) -> None:
         """Record how a trial ended, and close its run if the trial could not."""
         run_id = str(command.run_id)
         error = runner.failure
-        trial, is_known = await self._read_trial(run_id)
+        trial, is_known = await self.requests.read_trial(run_id)
         has_run = not is_known or (trial is not None and trial.state != "pending")
         if not has_run:
             error = error or "it opened no W&B run; give the objective @wandb_init, or call wandb.init in it"
-        if not has_run or (not runner.has_reported and (trial is None or trial.state in _UNFINISHED)):
+        if not has_run or (not runner.has_reported and (trial is None or trial.state in UNFINISHED)):
             await self._close_run(command)
-            trial, _ = await self._read_trial(run_id)
+            trial, _ = await self.requests.read_trial(run_id)
         if trial is None:
-            parameters = {name: given.get("value") for name, given in (command.args or {}).items()}
-            trial = Trial(run_id, run_id, "failed" if error else "finished", parameters)
+            trial = Trial(run_id, run_id, "failed" if error else "finished", parameters_of(command))
         has_failed = error is not None and stopped_by is None
         if has_failed:
             _logger.warning("Trial %s of sweep %s failed: %s", run_id, self.sweep.location.ref, error)
@@ -182,8 +149,8 @@ class Agent:
         """End the trial of an agent that is being ended."""
         await runner.stop(messages.PREEMPT)
         if not runner.has_reported:
-            trial, is_known = await self._read_trial(str(command.run_id))
-            if is_known and (trial is None or trial.state in ("pending", *_UNFINISHED)):
+            trial, is_known = await self.requests.read_trial(str(command.run_id))
+            if is_known and (trial is None or trial.state in ("pending", *UNFINISHED)):
                 await self._close_run(command)
 
     async def _close_run(self, command: Command) -> None:
@@ -223,21 +190,6 @@ class Agent:
             if not (os.environ.get(f"WANDB_{name}") or os.environ.get(f"WANDB_{name.removeprefix('X')}")):
                 environment[f"WANDB_{name}"] = "1"
         return TrialSpec(environment, command.args or {}, self.context)
-
-    async def _heartbeat(self, run_id: str | None) -> list[Command] | None:
-        return await to_thread(lambda: self.server.heartbeat(self.agent_id, run_id))
-
-    async def _is_over(self) -> bool:
-        return (await to_thread(lambda: self.server.look_up(self.sweep.location))).is_over
-
-    async def _read_trial(self, run_id: str) -> tuple[Trial | None, bool]:
-        """Read the run of a trial; return it, if it exists, and whether W&B responded."""
-        try:
-            found = await to_thread(lambda: self.server.read_trials(self.sweep.location, {"name": run_id}))
-        except SweepUnavailableError as error:
-            _logger.warning("The state of trial %s is unknown: %s", run_id, error)
-            return None, False
-        return next(iter(found), None), True
 
 
 async def shielded(work: Coroutine[Any, Any, None]) -> None:

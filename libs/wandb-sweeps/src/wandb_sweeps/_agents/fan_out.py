@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 import inspect
 import logging
-import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import flyte
@@ -16,10 +13,11 @@ from wandb_runtime.tasks.threads import to_thread
 
 from wandb_sweeps._agents.forkserver import client
 from wandb_sweeps._agents.run_agent import check_positive, run_sweep_agent
-from wandb_sweeps._errors import AgentsFailedError, SweepUnavailableError
+from wandb_sweeps._errors import AgentsFailedError
 from wandb_sweeps._location import SweepLocation
-from wandb_sweeps._results import AgentResult, SweepResult, Trial
-from wandb_sweeps._server.lookup import Sweep, SweepServer, locate
+from wandb_sweeps._results import AgentResult, SweepResult
+from wandb_sweeps._server.lookup import SweepServer, locate
+from wandb_sweeps._server.summary import summarize
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,8 +28,6 @@ AgentTask = flyte.AsyncFunctionTaskTemplate[..., Any, Any]
 _logger = logging.getLogger("wandb_sweeps")
 
 _PARAMETERS = ("agent_id", "sweep_id", "count")
-_READ_TIMEOUT = 120.0
-_READ_INTERVAL = 5.0
 
 
 def sweep_agent(
@@ -142,7 +138,8 @@ async def fan_out_sweep_agents(
         raise AgentsFailedError(errors)
     done = {name: result for name, result in results.items() if isinstance(result, AgentResult)}
     errors |= {name: _failure(result) for name, result in done.items() if result.ended == "failures"}
-    return await _summarize(server, sweep, done, errors)
+    own = [trial for result in done.values() for trial in result.trials]
+    return await summarize(server, sweep, own, errors)
 
 
 def _check_task(task: object, count: int | None) -> None:
@@ -167,53 +164,6 @@ def _check_task(task: object, count: int | None) -> None:
         return
     error = InvalidValueError("agent_task", task.name, reason)
     raise error
-
-
-async def _summarize(
-    server: SweepServer, sweep: Sweep, agents: dict[str, AgentResult], errors: dict[str, str]
-) -> SweepResult:
-    """Combine W&B's data on the sweep with what only the agents know."""
-    own = {trial.id: trial for agent in agents.values() for trial in agent.trials}
-    deadline = time.monotonic() + _READ_TIMEOUT
-    while True:
-        try:
-            state, trials = await asyncio.gather(
-                to_thread(lambda: server.look_up(sweep.location).state),
-                to_thread(lambda: server.read_trials(sweep.location, {"sweep": sweep.location.id})),
-            )
-            break
-        except SweepUnavailableError as error:
-            if time.monotonic() > deadline:
-                _logger.warning("The result contains only the agents' own trials: %s", error)
-                state, trials = "unknown", list(own.values())
-                break
-        await asyncio.sleep(_READ_INTERVAL)
-    warnings = _warnings(sweep, trials)
-    for warning in warnings:
-        _logger.warning("%s", warning)
-    return SweepResult(
-        sweep_id=str(sweep.location.ref),
-        url=sweep.location.ref.url,
-        state=state,
-        trials=[_with_agent(trial, own.get(trial.id)) for trial in trials],
-        metric=sweep.metric,
-        goal=sweep.goal,
-        errors=errors,
-        warnings=warnings,
-    )
-
-
-def _warnings(sweep: Sweep, trials: list[Trial]) -> list[str]:
-    logged = {key for trial in trials for key in trial.summary}
-    if not logged or not sweep.metric or logged & {sweep.metric, sweep.metric.partition(".")[0]}:
-        return []
-    close = difflib.get_close_matches(sweep.metric, logged, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"they logged {', '.join(map(repr, sorted(logged)[:10]))}"
-    return [f"No trial of sweep {sweep.location.id} logged its metric {sweep.metric!r}; {hint}"]
-
-
-def _with_agent(trial: Trial, own: Trial | None) -> Trial:
-    return trial if own is None else replace(trial, agent=own.agent, error=own.error)
 
 
 def _failure(agent: AgentResult) -> str:

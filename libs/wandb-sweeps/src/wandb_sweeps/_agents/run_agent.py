@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wandb_artifacts import InvalidValueError
-from wandb_runtime.config.context import RUN_ID_KEY, RUN_KEY, flyte_context
+from wandb_runtime.config.context import flyte_context
+from wandb_runtime.lifecycle.sweep_trials import NOT_FOR_TRIALS
 from wandb_runtime.tasks.shutdown import watch_body
 from wandb_runtime.tasks.threads import to_thread
 
@@ -19,18 +20,13 @@ from wandb_sweeps._agents.forkserver import client
 from wandb_sweeps._agents.forkserver.runner import pickle_objective
 from wandb_sweeps._location import SweepLocation
 from wandb_sweeps._results import AgentResult
+from wandb_sweeps._server.agent_requests import AgentRequests
 from wandb_sweeps._server.lookup import Sweep, SweepServer, locate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _logger = logging.getLogger("wandb_sweeps")
-
-# Fields of the Flyte W&B context that identify a run; a trial's run is identified by W&B and the sweep.
-_NOT_FOR_TRIALS = frozenset(
-    {RUN_ID_KEY, RUN_KEY}
-    | {f"wandb_{name}" for name in ("id", "name", "run_mode", "rank_scope", "resume", "resume_from", "fork_from")}
-)
 
 
 async def run_sweep_agent(
@@ -89,7 +85,8 @@ async def run_sweep_agent(
         agent_id = await to_thread(lambda: server.create_agent(sweep.location, socket.gethostname()))
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="wandb-sweep-", ignore_cleanup_errors=True))
         limits = Limits(count, max_failures, idle_timeout)
-        agent = Agent(function, sweep, server, agent_id, name, limits, Path(folder), _trial_context(sweep))
+        requests = AgentRequests(sweep, server, agent_id, name)
+        agent = Agent(function, requests, limits, Path(folder), _trial_context(sweep))
         body = stack.enter_context(watch_body())
         stack.enter_context(body.running(agent))
         try:
@@ -112,7 +109,7 @@ def check_positive(field: str, value: int | None) -> None:
 
 def _trial_context(sweep: Sweep) -> dict[str, str]:
     """Build the Flyte context of the objective: the agent's, with the sweep's location."""
-    inherited = {key: value for key, value in flyte_context().items() if key not in _NOT_FOR_TRIALS}
+    inherited = {key: value for key, value in flyte_context().items() if key not in NOT_FOR_TRIALS}
     location = sweep.location
     place = {"wandb_entity": location.entity, "wandb_project": location.project, "wandb_host": location.host}
     return {**inherited, **place, **location.to_context()}

@@ -70,6 +70,13 @@ query GetSweeps($project: String!, $entity: String!, $cursor: String) {
     }
 }
 """
+_AGENTS = """
+query GetSweepAgents($sweep: String!, $project: String, $entity: String) {
+    project(name: $project, entityName: $entity) {
+        sweep(sweepName: $sweep) { agents { edges { node { id host runs(first: 1000) { edges { node { name } } } } } } }
+    }
+}
+"""
 _RUNS = """
 query Runs($project: String!, $entity: String!, $filters: JSONString, $cursor: String) {
     project(name: $project, entityName: $entity) {
@@ -160,6 +167,21 @@ def create_agent(client: Client, sweep: SweepLocation, host: str) -> str:
     variables = {"host": host, "entityName": sweep.entity, "projectName": sweep.project, "sweep": sweep.id}
     what = f"registering an agent of sweep {sweep.ref}"
     return read_response(CreatedAgent, client.execute(_CREATE_AGENT, variables, what=what), what).create_agent.agent.id
+
+
+def list_agents(client: Client, sweep: SweepLocation) -> list[tuple[str, list[str]]]:
+    """Request the agents of a sweep.
+
+    Returns:
+        The host of each agent, and the ids of the runs that it was assigned.
+    """
+    from wandb_sweeps._server.responses import FoundAgents
+
+    what = f"the agents of sweep {sweep.ref}"
+    variables = {"entity": sweep.entity, "project": sweep.project, "sweep": sweep.id}
+    found = read_response(FoundAgents, client.execute(_AGENTS, variables, what=what), what)
+    agents = [edge.node for edge in found.project.sweep.agents.edges]
+    return [(agent.host, [edge.node.name for edge in agent.runs.edges]) for agent in agents]
 
 
 def heartbeat(client: Client, agent_id: str, run_id: str | None) -> list[responses.Command] | None:

@@ -120,6 +120,12 @@ class SweepServer:
         with self._requests():
             return api.create_agent(self._client, sweep, host)
 
+    def assigned_to(self, sweep: SweepLocation, host: str) -> list[str]:
+        """Read the ids of the runs that were assigned to the agents on a host."""
+        with self._requests():
+            agents = api.list_agents(self._client, sweep)
+        return [run_id for name, runs in agents if name == host for run_id in runs]
+
     def heartbeat(self, agent_id: str, run_id: str | None) -> list[Command] | None:
         """Send a heartbeat; return the agent's next commands, or None if the sweep was deleted."""
         with self._requests():

@@ -72,6 +72,43 @@ class CreatedAgent(_Shape, frozen=True):
     create_agent: OfAgent
 
 
+class AssignedRun(_Shape, frozen=True):
+    name: Name
+
+
+class RunEdge(_Shape, frozen=True):
+    node: AssignedRun
+
+
+class AssignedRuns(_Shape, frozen=True):
+    edges: list[RunEdge]
+
+
+class ListedAgent(_Shape, frozen=True):
+    host: str
+    runs: AssignedRuns
+
+
+class AgentEdge(_Shape, frozen=True):
+    node: ListedAgent
+
+
+class ListedAgents(_Shape, frozen=True):
+    edges: list[AgentEdge]
+
+
+class SweepOfAgents(_Shape, frozen=True):
+    agents: ListedAgents
+
+
+class ProjectOfAgents(_Shape, frozen=True):
+    sweep: SweepOfAgents
+
+
+class FoundAgents(_Shape, frozen=True):
+    project: ProjectOfAgents
+
+
 class Commands(_Shape, frozen=True):
     commands: str | None = None
     """JSON: a list of `Command`."""
