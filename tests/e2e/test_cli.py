@@ -210,7 +210,7 @@ def test_unfinished_run_is_reported(command: Command, backend: WandbBackend) -> 
         (["ls", "local/p/r"], {"WANDB_API_KEY": ""}, 3, "No W&B API key"),
         (["run", "local/p/none"], {}, 4, "run local/p/none"),
         (["sweep", "local/p/none"], {}, 4, "sweep local/p/none"),
-        (["ls", "local/p/none"], {}, 4, "run local/p/none"),
+        (["ls", "local/p/none"], {}, 4, "local/p/none"),
         (["run", "local/p/r", "--deadline", "0.001"], {}, 5, "deadline"),
         (["run", "local/p/r", "/dev/null/x"], {}, 6, "/dev/null"),
         (["run", "local/p/r", "nosuch://x/y"], {}, 2, "DEST"),

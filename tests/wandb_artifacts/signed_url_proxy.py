@@ -128,7 +128,8 @@ class SignedUrlProxy:
         passed = {"Range": requested} if requested and self.ranges != "unknown" else {}
         if self.ranges == "others" and passed:
             passed = {"Range": "bytes=7-"}
-        response = await self._behind.get(f"/{path}", headers=passed)
+        body = await request.read() if request.can_read_body else None
+        response = await self._behind.request(request.method, f"/{path}", headers=passed, content=body)
         self.given += len(response.content)
         kept = {name: value for name, value in response.headers.items() if name.lower() == "content-range"}
         return web.Response(body=response.content, status=response.status_code, headers=kept)

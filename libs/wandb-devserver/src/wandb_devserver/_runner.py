@@ -61,11 +61,7 @@ class _Uvicorn(uvicorn.Server):
                 await asyncio.wait_for(self._stopped.wait(), 1)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        if self.server_state.tasks:
-            # Requests in progress get time to end.
-            await super().shutdown(sockets)
-        for server in self.servers:
-            server.close()
+        await super().shutdown(sockets)
         await self._connections.abort()
 
 
