@@ -79,6 +79,9 @@ class SignedUrlProxy:
                 await self._stop.wait()
                 await first.cleanup()
                 await second.cleanup()
+            # Closed connections end in the next steps of the event loop, those with TLS after several.
+            for _ in range(20):
+                await asyncio.sleep(0)
 
         self._loop.run_until_complete(main())
         self._loop.close()

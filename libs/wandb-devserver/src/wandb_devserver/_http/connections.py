@@ -24,7 +24,7 @@ STRANGER_TIMEOUT = 10.0
 KEEP_ALIVE = 75
 """Seconds between requests. The SDK's default transports reuse connections after up to 60 s."""
 
-_STEPS = 4
+_STEPS = 20
 _MAXIMUM = 1000
 _RESERVED_DESCRIPTORS = 128
 _STATE_KEY = "connection"
