@@ -191,6 +191,7 @@ def test_changed_runs_are_downloaded_again(project: WandbBackend, tmp_path: Path
 
 def test_other_options_fetch_missing_files(project: WandbBackend, tmp_path: Path) -> None:
     """A run is not skipped if an earlier call has left out files or the history."""
+    pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
     project.run("a", files={"f": b"f", "g": b"g"}, rows=[{"x": 1}])
 
     download_runs(name_of(project), tmp_path, include="f", include_history=False)
@@ -277,6 +278,8 @@ def test_dry_run_counts_and_downloads_nothing(project: WandbBackend, tmp_path: P
 @pytest.mark.parametrize("form", ["json", "parquet"])
 def test_empty_project_is_complete(project: WandbBackend, tmp_path: Path, form: Any) -> None:
     """Its index is empty."""
+    if form == "parquet":
+        pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
     project.run("a")
     project.delete_run("a")
 
@@ -416,6 +419,7 @@ def test_ids_that_differ_in_case_have_two_folders(project: WandbBackend, tmp_pat
 
 def test_own_files_of_the_user_are_preserved(project: WandbBackend, tmp_path: Path) -> None:
     """A file that no download wrote is copied before the index or the manifest replaces it."""
+    pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
     project.run("a")
     (tmp_path / "runs.jsonl").write_text("mine")
     (tmp_path / "manifest.json").write_text("mine too")
