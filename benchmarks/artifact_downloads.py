@@ -127,8 +127,9 @@ def measure(role: str, plan: Path) -> float:
 async def requests_of(path: str, *, is_sweep: bool) -> list[dict[str, Any]]:
     """The requests of our download for files and history, read from the server and from our own scan."""
     from wandb_artifacts import RunRef, SweepRef
-    from wandb_artifacts._client.api import Api, RemoteRun
+    from wandb_artifacts._client.api import Api
     from wandb_artifacts._client.queries import HISTORY_PAGE
+    from wandb_artifacts._client.remote import RemoteRun
     from wandb_artifacts._history.scan import HistorySource, scan
 
     def recorded(api: Api, run: RemoteRun, sent: list[tuple[int, int, int]]) -> HistorySource:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from wandb_artifacts._artifact_refs import LATEST, ArtifactRef
-from wandb_artifacts._client.api import RemoteFile
 from wandb_artifacts._client.artifacts import ArtifactApi, RemoteArtifact, RemoteEntry
+from wandb_artifacts._client.remote import RemoteFile
 from wandb_artifacts._destination.url import DestinationUrl
 from wandb_artifacts._download.linked import LINK, LinkedFiles
 from wandb_artifacts._download.sources import file_of_artifact

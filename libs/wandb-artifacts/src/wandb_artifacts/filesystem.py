@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     import datetime
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from wandb_artifacts._client.api import Api, RemoteFile
+    from wandb_artifacts._client.api import Api
+    from wandb_artifacts._client.remote import RemoteFile
     from wandb_artifacts._download.sources import Source
     from wandb_artifacts._filesystem.listing import Info, Owner
 

@@ -9,7 +9,8 @@ from wandb_artifacts._cli import output
 from wandb_artifacts._cli.messages import Exit
 from wandb_artifacts._cli.output import put, put_json
 from wandb_artifacts._cli.signals import run
-from wandb_artifacts._client.api import Api, RemoteFile, RemoteRun
+from wandb_artifacts._client.api import Api
+from wandb_artifacts._client.remote import RemoteFile, RemoteRun
 from wandb_artifacts._download.call import is_sweep
 from wandb_artifacts._download.options import Ref
 from wandb_artifacts._errors import NotFoundError

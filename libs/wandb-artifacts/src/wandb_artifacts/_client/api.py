@@ -1,4 +1,4 @@
-"""`Api`: a session with one W&B server, and the runs, sweeps and files in its responses."""
+"""`Api`: a session with one W&B server, for the requests about runs, sweeps and projects."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wandb_artifacts._asyncio import to_thread
@@ -14,6 +13,7 @@ from wandb_artifacts._client import queries, responses
 from wandb_artifacts._client.http import Http, RequestRefusedError, error_for, open_http
 from wandb_artifacts._client.options import ClientOptions, current_options
 from wandb_artifacts._client.pages import Fitting, Page, iterate_pages, to_page
+from wandb_artifacts._client.remote import HistoryExports, RemoteFile, RemoteRun
 from wandb_artifacts._client.responses import OfProject, OfRun, invalid, read, read_json
 from wandb_artifacts._client.retry import Retrier
 from wandb_artifacts._errors import DownloadError, InvalidValueError, NotFoundError, ServerAnswerError
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     import aiohttp
     from typing_extensions import Self
 
-    from wandb_artifacts._destination.digests import Algorithm
 
 _LARGE = 256 * 1024
 """Bytes; a larger response is parsed in a thread, so that the loop keeps reading others meanwhile."""
@@ -33,75 +32,6 @@ _EXPORT_BUFFER = 128 * 1024
 """Bytes: many files of exported history arrive at once, and must fit in the memory."""
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class RemoteFile:
-    """A file of a run at W&B."""
-
-    name: str
-    size: int | None
-    """Bytes; None if W&B does not report it."""
-    md5: bytes | None
-    """The digest; None if W&B does not report it."""
-    url: str
-    """May carry a signature: never shown."""
-    updated_at: str | None = None
-
-    @property
-    def digest(self) -> bytes | None:
-        return self.md5
-
-    @property
-    def algorithm(self) -> Algorithm:
-        """The algorithm of the digest."""
-        return "md5"
-
-
-@dataclass(frozen=True)
-class RemoteRun:
-    """A run at W&B."""
-
-    ref: RunRef
-    state: str
-    summary: str
-    """JSON, as W&B stores it: may contain NaN as a bare word."""
-    last_step: int
-    """-1 if nothing was logged, or W&B does not report it."""
-    line_count: int | None
-    heartbeat_at: str | None
-    files: tuple[RemoteFile, ...]
-    """The first page of them; all, if `more_files` is None."""
-    more_files: str | None
-    """The cursor of the next page."""
-    log_line_count: int | None = None
-    """The number of console lines."""
-    file_count: int | None = None
-    """The number of files; None if it was not requested."""
-    config: str | None = None
-    """JSON in W&B's form."""
-    name: str | None = None
-    """The display name."""
-    notes: str | None = None
-    tags: tuple[str, ...] = ()
-    group: str | None = None
-    job_type: str | None = None
-    sweep: str | None = None
-    """The id of its sweep."""
-    created_at: str | None = None
-    user: str | None = None
-    is_outline: bool = False
-    """Whether the sizes and URLs of the files and the last step are missing, which take W&B long."""
-
-
-@dataclass(frozen=True)
-class HistoryExports:
-    """The part of a run's history that W&B has exported to Parquet files."""
-
-    urls: tuple[str, ...]
-    """Signed URLs in no particular order: never shown."""
-    live_steps: tuple[int, int] | None
-    """The first and the last step of rows that are not exported; None if all are exported."""
 
 
 class Api:
@@ -153,7 +83,7 @@ class Api:
         """Fetch a run with its first files."""
         what = f"run {ref}"
         variables = _variables(ref, run=ref.id, fileLimit=self._pages.files)
-        return _remote_run(ref, await self._run(OfRun[responses.Run], queries.RUN, what, variables))
+        return RemoteRun.of(ref, await self._run(OfRun[responses.Run], queries.RUN, what, variables))
 
     async def has_run(self, ref: RunRef) -> bool:
         """Return whether a run exists; True unless W&B clearly reports that it does not."""
@@ -175,7 +105,7 @@ class Api:
 
         files = list(run.files)
         async for nodes in iterate_pages(fetch, what=what, first=Page([], run.more_files)):
-            files += map(_remote_file, nodes)
+            files += map(RemoteFile.of, nodes)
         # A file that is added between two pages can move another one to the next page.
         return list({file.name: file for file in files}.values())
 
@@ -192,7 +122,7 @@ class Api:
         found = await self._run(OfRun[responses.RunFiles], queries.FILE, what, variables, retries=retries)
         for edge in found.files.edges:
             if edge.node.name == name:
-                return _remote_file(edge.node)
+                return RemoteFile.of(edge.node)
         raise error_for(404, what)
 
     def is_own(self, url: str) -> bool:
@@ -258,7 +188,7 @@ class Api:
 
         listed = f"the runs of {what}"
         async for nodes in iterate_pages(page, what=listed):
-            runs = [_remote_run(_run_ref(ref, node.name, what), node, outline=outlines) for node in nodes[:left]]
+            runs = [RemoteRun.of(_run_ref(ref, node.name, what), node, outline=outlines) for node in nodes[:left]]
             left = None if left is None else left - len(runs)
             yield runs
             if left == 0:
@@ -467,34 +397,3 @@ def _run_ref(ref: SweepRef | ProjectRef, name: str, what: str) -> RunRef:
         return RunRef(ref.entity, ref.project, name, ref.host)
     except InvalidValueError as error:
         raise invalid(what, f"the id of a run: {error.reason}") from None
-
-
-def _remote_run(ref: RunRef, found: responses.Run, *, outline: bool = False) -> RemoteRun:
-    page = to_page(found.files, f"the files of run {ref}")
-    last_step = found.history_keys.last_step if found.history_keys else None
-    return RemoteRun(
-        ref=ref,
-        state=found.state,
-        summary=found.summary_metrics or "{}",
-        last_step=-1 if last_step is None else last_step,
-        line_count=found.history_line_count,
-        heartbeat_at=found.heartbeat_at,
-        files=tuple(map(_remote_file, page.nodes)),
-        more_files=page.next_cursor,
-        log_line_count=found.log_line_count,
-        file_count=found.file_count,
-        config=found.config,
-        name=found.display_name,
-        notes=found.notes,
-        tags=tuple(found.tags or ()),
-        group=found.group,
-        job_type=found.job_type,
-        sweep=found.sweep_name,
-        created_at=found.created_at,
-        user=found.user.username if found.user else None,
-        is_outline=outline,
-    )
-
-
-def _remote_file(found: responses.File) -> RemoteFile:
-    return RemoteFile(found.name, found.size, found.digest, found.url or "", found.updated_at)

@@ -16,7 +16,7 @@ from wandb_artifacts._errors import DownloadError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Iterator
 
-    from wandb_artifacts._client.api import RemoteRun
+    from wandb_artifacts._client.remote import RemoteRun
     from wandb_artifacts._destination.base import Target
     from wandb_artifacts._download.own_files import Work
     from wandb_artifacts._download.results import RunDownload

@@ -16,7 +16,7 @@ from wandb_artifacts._errors import ServerAnswerError
 from wandb_artifacts._json import to_strict
 
 if TYPE_CHECKING:
-    from wandb_artifacts._client.api import RemoteRun
+    from wandb_artifacts._client.remote import RemoteRun
     from wandb_artifacts._destination.base import Part, Target
     from wandb_artifacts._download.results import HistoryFormat, RunDownload
 

@@ -19,7 +19,8 @@ from wandb_artifacts._history.exports import RunExports
 from wandb_artifacts._history.scan import HistorySource
 
 if TYPE_CHECKING:
-    from wandb_artifacts._client.api import Api, RemoteRun
+    from wandb_artifacts._client.api import Api
+    from wandb_artifacts._client.remote import RemoteRun
     from wandb_artifacts._destination.base import Target
     from wandb_artifacts._download.options import Options
     from wandb_artifacts._download.progress import Tracker

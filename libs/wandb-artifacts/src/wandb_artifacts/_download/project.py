@@ -21,7 +21,8 @@ from wandb_artifacts._errors import DownloadError, InvalidValueError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
-    from wandb_artifacts._client.api import Api, RemoteRun
+    from wandb_artifacts._client.api import Api
+    from wandb_artifacts._client.remote import RemoteRun
     from wandb_artifacts._destination.base import Target
     from wandb_artifacts._download.manifest import Manifest
     from wandb_artifacts._download.options import Options

@@ -14,7 +14,7 @@ from wandb_artifacts._errors import ServerAnswerError
 from wandb_artifacts._json import dump, to_strict
 
 if TYPE_CHECKING:
-    from wandb_artifacts._client.api import RemoteRun
+    from wandb_artifacts._client.remote import RemoteRun
     from wandb_artifacts._destination.base import Target
 
 SUMMARY = "summary.json"

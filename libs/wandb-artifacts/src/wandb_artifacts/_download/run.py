@@ -20,7 +20,7 @@ from wandb_artifacts._download.unchanged import find_unchanged, fingerprint
 from wandb_artifacts._errors import DownloadError, InvalidValueError
 
 if TYPE_CHECKING:
-    from wandb_artifacts._client.api import RemoteFile, RemoteRun
+    from wandb_artifacts._client.remote import RemoteFile, RemoteRun
     from wandb_artifacts._destination.base import Target
 
 E = TypeVar("E", bound=Entry)

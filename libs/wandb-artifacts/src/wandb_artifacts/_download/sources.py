@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from wandb_artifacts._client.http import error_for
 
 if TYPE_CHECKING:
-    from wandb_artifacts._client.api import Api, RemoteFile
+    from wandb_artifacts._client.api import Api
     from wandb_artifacts._client.artifacts import ArtifactApi, RemoteArtifact, RemoteEntry
+    from wandb_artifacts._client.remote import RemoteFile
     from wandb_artifacts._destination.digests import Algorithm
     from wandb_artifacts._refs import RunRef
 

@@ -14,7 +14,7 @@ from wandb_artifacts._download.results import IncompleteDownloadError, SweepDown
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from wandb_artifacts._client.api import RemoteRun
+    from wandb_artifacts._client.remote import RemoteRun
     from wandb_artifacts._destination.base import Target
     from wandb_artifacts._download.own_files import Work
     from wandb_artifacts._refs import SweepRef

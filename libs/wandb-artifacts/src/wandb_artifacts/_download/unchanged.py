@@ -11,7 +11,7 @@ from wandb_artifacts._download.records import CONSOLE, has_console_file
 from wandb_artifacts._download.results import LIVE_STATES
 
 if TYPE_CHECKING:
-    from wandb_artifacts._client.api import RemoteRun
+    from wandb_artifacts._client.remote import RemoteRun
     from wandb_artifacts._destination.base import Target
     from wandb_artifacts._download.manifest import Entry, RunManifest
     from wandb_artifacts._download.options import Options

@@ -12,7 +12,7 @@ from wandb_artifacts._client.api import Api
 from wandb_artifacts._download.results import LIVE_STATES
 
 if TYPE_CHECKING:
-    from wandb_artifacts._client.api import RemoteRun
+    from wandb_artifacts._client.remote import RemoteRun
     from wandb_artifacts._refs import RunRef, SweepRef
 
 _PAUSES = (0.2, 0.5, 1.0, 2.0)

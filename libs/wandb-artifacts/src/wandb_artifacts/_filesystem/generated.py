@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from wandb_artifacts._asyncio import to_thread
-from wandb_artifacts._client.api import Api, RemoteFile, RemoteRun
+from wandb_artifacts._client.api import Api
+from wandb_artifacts._client.remote import RemoteFile, RemoteRun
 from wandb_artifacts._download.records import CONFIG, CONSOLE, config_json, has_console_file
 from wandb_artifacts._errors import ServerAnswerError
 

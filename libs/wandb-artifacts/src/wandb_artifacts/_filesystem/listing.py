@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from wandb_artifacts._artifact_refs import ArtifactRef
-    from wandb_artifacts._client.api import RemoteFile
+    from wandb_artifacts._client.remote import RemoteFile
     from wandb_artifacts._refs import RunRef
 
 Owner: TypeAlias = "RunRef | ArtifactRef"

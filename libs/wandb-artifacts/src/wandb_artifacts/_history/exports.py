@@ -25,7 +25,8 @@ from wandb_artifacts._errors import (
 if TYPE_CHECKING:
     import aiohttp
 
-    from wandb_artifacts._client.api import Api, HistoryExports
+    from wandb_artifacts._client.api import Api
+    from wandb_artifacts._client.remote import HistoryExports
     from wandb_artifacts._destination.base import ReadablePart, Target
     from wandb_artifacts._refs import RunRef
 
