@@ -59,5 +59,5 @@ def installed_versions() -> list[str]:
 
 if __name__ == "__main__":
     add_pyenv_to_path()
-    found = installed_versions()
-    print(*(set(matrix_versions()) - set(found) if "--missing" in sys.argv else found))  # noqa: T201
+    installed, is_wanted = installed_versions(), "--missing" not in sys.argv
+    print(*(version for version in matrix_versions() if (version in installed) is is_wanted))  # noqa: T201

@@ -78,5 +78,5 @@ def _tear_down_wandb() -> None:
         except Exception:  # noqa: BLE001
             # Its service process has died: the tests that follow can do without the run.
             vars(wandb)["run"] = None
-    with suppress(ConnectionError):  # The same.
+    with suppress(ConnectionError):  # Its service process has died.
         wandb.teardown()

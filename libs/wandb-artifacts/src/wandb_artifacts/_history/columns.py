@@ -186,3 +186,29 @@ def _converter(type: Any) -> Callable[[Any], Any]:  # noqa: A002
 
 def _decoded(value: Any) -> Any:
     return value.decode() if isinstance(value, bytes) else value
+
+
+def to_json_rows(batch: Any, *, before: str, after: str) -> bytes:
+    """Return the rows of a batch as JSON objects without the keys that are null.
+
+    Args:
+        batch: A record batch whose first column has no nulls.
+        before: Text before each object.
+        after: Text after each object.
+    """
+    pieces: list[Any] = [f"{before}{{"]
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        lead = f"{', ' if len(pieces) > 1 else ''}{dump(name).decode()}: "
+        text = to_json_text(column)
+        if text.null_count == len(text):
+            continue
+        if text.null_count:
+            pieces.append(pc.fill_null(pc.binary_join_element_wise(lead, text, ""), ""))
+        else:
+            pieces += [lead, text]
+    rows = pc.binary_join_element_wise(*pieces, f"}}{after}", "")
+    offsets, text = rows.buffers()[1:]
+    ends = memoryview(offsets).cast("i")
+    begin, end = ends[rows.offset], ends[rows.offset + len(rows)]
+    found: bytes = text.slice(begin, end - begin).to_pybytes()
+    return found

@@ -66,7 +66,7 @@ class _LinesWriter:
         self._count += len(rows)
 
     def write_exported(self, batch: Any) -> None:
-        from wandb_artifacts._history.json_lines import to_json_rows
+        from wandb_artifacts._history.columns import to_json_rows
 
         self._part.write(to_json_rows(batch, before="", after="\n"))
         self._count += len(batch)
@@ -92,7 +92,7 @@ class _ArrayWriter:
             self._count += len(rows)
 
     def write_exported(self, batch: Any) -> None:
-        from wandb_artifacts._history.json_lines import to_json_rows
+        from wandb_artifacts._history.columns import to_json_rows
 
         text = to_json_rows(batch, before=",\n", after="")
         self._part.write(text if self._count else b"[" + text[1:])

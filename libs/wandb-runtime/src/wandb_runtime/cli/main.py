@@ -5,7 +5,12 @@ Flyte imports this module for `flyte --help`, so each command imports its implem
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import rich_click as click
+
+if TYPE_CHECKING:
+    from wandb_runtime.cli.flyte_api import FlyteCli
 
 
 @click.group()
@@ -41,8 +46,8 @@ def doctor(ctx: click.Context, project: str | None, entity: str | None, host: st
 @click.argument("run")
 @click.argument("action", required=False)
 @click.option("--host", metavar="URL", help="The API base URL to deliver to. Default: the host that the run was for.")
-@click.pass_context
-def sync(ctx: click.Context, run: str, action: str | None, host: str | None) -> None:
+@click.pass_obj
+def sync(flyte: FlyteCli, run: str, action: str | None, host: str | None) -> None:
     """Deliver the W&B runs that the Flyte run RUN has stored, because they were offline or not uploaded completely.
 
     The directories of these runs are outputs of traces. They are downloaded and uploaded with 'wandb sync': rows, files
@@ -53,4 +58,4 @@ def sync(ctx: click.Context, run: str, action: str | None, host: str | None) -> 
     """
     from wandb_runtime.cli.sync import deliver
 
-    ctx.exit(deliver(run, action, host=host, flyte=ctx.obj))
+    deliver(run, action, host=host, flyte=flyte)

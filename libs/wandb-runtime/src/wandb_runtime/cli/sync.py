@@ -36,11 +36,11 @@ query SyncReceipt($entity: String!, $project: String!, $run: String!, $names: [S
 """
 
 
-def deliver(run: str, action: str | None, *, host: str | None, flyte: FlyteCli) -> int:
+def deliver(run: str, action: str | None, *, host: str | None, flyte: FlyteCli) -> None:
     """Deliver the stored directories of a Flyte run, or of one of its actions, in the order of attempts.
 
-    Returns:
-        The exit code: 1 if a directory was not delivered. Those after it are not sent, since they continue its run.
+    Raises:
+        ClickException: A directory was not delivered. Those after it are not sent, since they continue its run.
     """
     console = Console(highlight=False, soft_wrap=True)
     flyte.init()
@@ -59,7 +59,6 @@ def deliver(run: str, action: str | None, *, host: str | None, flyte: FlyteCli) 
             msg = f"Cannot deliver {each}: {error}. The same command continues with it"
             raise click.ClickException(msg) from error
         console.print(f"{each}: {result}", markup=False)
-    return 0
 
 
 def _deliver(stored: StoredRun, connection: Connection) -> str:

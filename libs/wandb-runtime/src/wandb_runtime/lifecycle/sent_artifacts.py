@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 from wandb_runtime.tasks.threads import submit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from concurrent.futures import Future
 
     from wandb import Run
@@ -33,7 +33,7 @@ class LackingArtifact:
 
     record: Any
     """W&B's `ArtifactRecord`; its local paths lead to contents that still exist."""
-    links: Sequence[str]
+    links: frozenset[str]
     """The local paths that this package has made, and nobody else uses."""
     reason: str
 
@@ -122,10 +122,12 @@ class SentArtifacts:
         Args:
             has_ended: Whether the run has been finished, so that every response has arrived or is about to.
         """
+        # A copy: responses that arrive meanwhile remove theirs, and a loop over the list would skip the next one.
+        sent = tuple(self._sent)
         if has_ended:
-            concurrent.futures.wait([sent.response for sent in self._sent if sent.response], _FOR_RESPONSES)
-        lacking = [sent for sent in self._sent if not sent.is_stored]
-        return [LackingArtifact(sent.record, sent.links, sent.reason) for sent in lacking]
+            concurrent.futures.wait([each.response for each in sent if each.response], _FOR_RESPONSES)
+        lacking = [each for each in sent if not each.is_stored]
+        return [LackingArtifact(each.record, frozenset(each.links), each.reason) for each in lacking]
 
 
 _by_run: WeakKeyDictionary[Run, SentArtifacts] = WeakKeyDictionary()
