@@ -52,8 +52,8 @@ def tear_down() -> None:
     """Call `wandb.teardown()`, and kill the SDK's service process if that does not end.
 
     The SDK closes its connection behind the message that ends the process, and then waits without a limit. If the
-    process has a response to send at that moment, it drops the connection before it has read the last messages, rows and
-    config among them: its log then has "flush error" and "broken pipe".
+    process has a response to send at that moment, it drops the connection before it has read the last messages, with
+    rows and config: its log then has "flush error" and "broken pipe".
     """
     service_was_killed.clear()
     kill = threading.Timer(20, sdk_private.kill_service, [get_wandb_run(required=True)])
