@@ -26,7 +26,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from paired import Rounds, arguments, in_turns, verdict
+from figures import report
+from paired import Rounds, arguments, in_turns
 from slow_devserver import SlowServer, slow_devserver
 
 CONNECTIONS = 16
@@ -195,20 +196,27 @@ def main() -> int:
         large = make_plan(folder, "large", "local/bench/large", is_sweep=False)
 
         server.slow_down(sizes.latency)
-        what = f"a sweep of {sizes.runs} runs"
-        many = in_turns(what, lambda: measure("ours", plan), lambda: measure("ideal", plan), sizes.rounds)
-        once = Rounds(f"{what}, against wandb.Api()", [measure("ours", plan)], [measure("loop", plan)])
+        what = f"a sweep of {sizes.runs} runs, against"
+        many = in_turns(
+            f"{what} an ideal client", lambda: measure("ours", plan), lambda: measure("ideal", plan), sizes.rounds
+        )
+        once = Rounds(f"{what} a loop over wandb.Api()", [measure("ours", plan)], [measure("loop", plan)])
         server.slow_down(0)
-        what = f"a file of {sizes.megabytes} MB"
-        one = in_turns(what, lambda: measure("ours", large), lambda: measure("ideal", large), sizes.large_rounds)
-        careless = Rounds(f"{what}, against no verification", one.ours, [measure("careless", large) for _ in one.ours])
-    for measured in (many, once, one, careless):
-        measured.show("s")
-    return max(
-        verdict({"a sweep, against the ideal client:": many.ratio}, sizes.goal),
-        verdict({"a sweep, against wandb.Api():": once.ratio}, 1 / sizes.times_faster),
-        verdict({"a large file, against the ideal client:": one.ratio}, sizes.large_goal),
-    )
+        what = f"a file of {sizes.megabytes} MB, against"
+        one = in_turns(
+            f"{what} an ideal client",
+            lambda: measure("ours", large),
+            lambda: measure("ideal", large),
+            sizes.large_rounds,
+        )
+        careless = Rounds(f"{what} no verification", one.ours, [measure("careless", large) for _ in one.ours])
+    figures = [
+        many.figure("s", goal=sizes.goal),
+        once.figure("s", goal=1 / sizes.times_faster),
+        one.figure("s", goal=sizes.large_goal),
+        careless.figure("s"),
+    ]
+    return report(figures, sizes.json)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from artifact_downloads import CONNECTIONS, ideal
-from paired import arguments, in_turns, verdict
+from figures import report
+from paired import arguments, in_turns
 from slow_devserver import SlowServer, slow_devserver
 
 CREATE = "mutation A($input: CreateArtifactInput!) { createArtifact(input: $input) { artifact { id } } }"
@@ -110,20 +111,17 @@ def main() -> int:
         plan = Path(folder, "plan.json")
         plan.write_text(json.dumps({"path": PATH, "requests": make_artifact(server, sizes.files, sizes.size)}))
         server.slow_down(sizes.latency)
-        what = f"an artifact of {sizes.files} files"
-        best = in_turns(what, lambda: measure("ours", plan), lambda: measure("ideal", plan), sizes.rounds)
+        what = f"an artifact of {sizes.files} files, against"
+        best = in_turns(
+            f"{what} an ideal client", lambda: measure("ours", plan), lambda: measure("ideal", plan), sizes.rounds
+        )
         theirs = in_turns(
-            f"{what}, against artifact.download()",
+            f"{what} artifact.download()",
             lambda: measure("ours", plan),
             lambda: measure("sdk", plan),
             sizes.sdk_rounds,
         )
-    for measured in (best, theirs):
-        measured.show("s")
-    return max(
-        verdict({"against the ideal client:": best.ratio}, sizes.goal),
-        verdict({"against artifact.download():": theirs.ratio}, sizes.sdk_goal),
-    )
+    return report([best.figure("s", goal=sizes.goal), theirs.figure("s", goal=sizes.sdk_goal)], sizes.json)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ import subprocess
 import sys
 import tempfile
 
-from paired import arguments, verdict
+from figures import Figure, report
+from paired import arguments
 from slow_devserver import slow_devserver
 
 EXPORT = """
@@ -32,15 +33,16 @@ print(peak() - before)
 
 def main() -> int:
     sizes = arguments(__doc__, goal=64.0, rows=1_000_000)
-    grown: dict[str, float] = {}
+    figures = []
     with tempfile.TemporaryDirectory() as folder, slow_devserver(f"{folder}/data") as server:
         server.run("small", {}, 100)
         server.run("long", {}, sizes.rows)
         for form in ("json", "parquet"):
             command = [sys.executable, "-c", EXPORT, form, str(sizes.rows), folder]
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-            grown[f"more memory for {sizes.rows} rows as {form}:"] = float(done.stdout)
-    return verdict(grown, sizes.goal, " MB")
+            name = f"more memory for {sizes.rows} rows as {form}"
+            figures.append(Figure(name, float(done.stdout), "MB", goal=sizes.goal))
+    return report(figures, sizes.json)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,9 @@ from typing import Any
 
 import flyte
 import wandb
+from figures import report
 from flyteplugins.wandb import get_wandb_run, wandb_init
-from paired import arguments, in_turns, logging_to_devserver, verdict
+from paired import arguments, in_turns, logging_to_devserver
 
 env = flyte.TaskEnvironment(name="decorator_overhead")
 
@@ -79,14 +80,14 @@ def main() -> int:
         assert result.outputs()[0] == sizes.rows
         return taken
 
-    ratios = {}
+    figures = []
     flyte.init()
     with logging_to_devserver():
         for kind, ours, baseline in (("sync", decorated, by_hand), ("async", decorated_async, by_hand_async)):
-            measured = in_turns(f"{kind} task", lambda: run(ours), lambda: run(baseline), sizes.rounds)  # noqa: B023
-            measured.show("s")
-            ratios[f"{kind} task, decorated against by hand:"] = measured.ratio
-    return verdict(ratios, sizes.goal)
+            what = f"{kind} task, decorated against by hand"
+            measured = in_turns(what, lambda: run(ours), lambda: run(baseline), sizes.rounds)  # noqa: B023
+            figures.append(measured.figure("s", goal=sizes.goal))
+    return report(figures, sizes.json)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
 """Time until a page of wandb-devserver shows something, and bytes that it takes.
 
-    python benchmarks/devserver_pages.py [--rows 200000] [--metrics 10] [--runs 1000]
+    hatch run bench:run benchmarks/devserver_pages.py [--rows N] [--metrics N] [--runs N] [--goal G]
 
-Goals: the first chart of a run page within 1 s and 1 MB; the data of a project page within 0.5 s. Needs Chromium and
-playwright, and reports it if they are missing. The server runs in a separate process.
+Goals: the first chart of a run page within 1 s and 1 MB; the data of a project page within 0.5 s;
+`--goal` multiplies them all. The first needs Chromium and playwright, and is not measured without them. The server runs
+in a separate process.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import shutil
@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from paired import devserver
+from figures import Figure, report
+from paired import arguments, devserver
 
 UPSERT = """
 mutation UpsertBucket($input: UpsertBucketInput!) { upsertBucket(input: $input) { bucket { id } } }
@@ -98,33 +99,31 @@ def measure_first_chart(url: str, key: str) -> tuple[float, int] | None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--rows", type=int, default=200_000)
-    parser.add_argument("--metrics", type=int, default=10)
-    parser.add_argument("--runs", type=int, default=1000)
-    parser.add_argument("--goal", type=float, default=1.0, help="multiplies all goals")
-    given = parser.parse_args()
+    sizes = arguments(__doc__, goal=1.0, rows=200_000, metrics=10, runs=1000)
     with tempfile.TemporaryDirectory() as folder, devserver(Path(folder) / "data") as (_, variables):
         url, key = variables["WANDB_BASE_URL"], variables["WANDB_API_KEY"]
         with httpx.Client(base_url=url, auth=("api", key), timeout=60) as http:
             started = time.monotonic()
             open_run(http, "long", "run", {})
-            log_rows(http, "long/run", given.rows, given.metrics)
-            print(f"{given.rows} rows of {given.metrics} metrics stored in {time.monotonic() - started:.1f} s")
-            fill_project(http, given.runs)
+            log_rows(http, "long/run", sizes.rows, sizes.metrics)
+            print(f"{sizes.rows} rows of {sizes.metrics} metrics stored in {time.monotonic() - started:.1f} s")
+            fill_project(http, sizes.runs)
             # Pages take a session, not the key.
             http.post("/-/sign-in", data={"key": key})
-            results = [("data of the project page", fastest(http, "/-/data/project/local/many"), 0.5, "s")]
-            keys = "&".join(f"key=m{number}" for number in range(given.metrics))
-            print(f"series of all metrics: {fastest(http, f'/-/data/series/local/long?run=run&{keys}'):.3f} s")
-            print(f"data of the run page: {fastest(http, '/-/data/run/local/long/run'):.3f} s")
+            project = fastest(http, "/-/data/project/local/many")
+            keys = "&".join(f"key=m{number}" for number in range(sizes.metrics))
+            series = fastest(http, f"/-/data/series/local/long?run=run&{keys}")
+            run = fastest(http, "/-/data/run/local/long/run")
         first_chart = measure_first_chart(url, key)
-        if first_chart:
-            results += [("first chart", first_chart[0], 1.0, "s"), ("bytes sent", first_chart[1] / 1e6, 1.0, "MB")]
-    for name, value, goal, unit in results:
-        verdict = "met" if value <= goal * given.goal else "missed"
-        print(f"{verdict}: {name} {value:.3f} {unit}, goal at most {goal:g} {unit}")
-    return int(any(value > goal * given.goal for _, value, goal, _ in results))
+    figures = [
+        Figure(f"data of the project page, {sizes.runs} runs", project, "s", goal=0.5 * sizes.goal),
+        Figure(f"series of {sizes.metrics} metrics, {sizes.rows} rows", series, "s"),
+        Figure("data of the run page", run, "s"),
+    ]
+    if first_chart:
+        figures.append(Figure("first chart of the run page", first_chart[0], "s", goal=1.0 * sizes.goal))
+        figures.append(Figure("bytes sent for the run page", first_chart[1] / 1e6, "MB", goal=1.0 * sizes.goal))
+    return report(figures, sizes.json)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import asyncio
 import io
 import json
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -25,7 +26,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from paired import arguments, in_turns, verdict
+from figures import Figure, report
+from paired import Rounds, arguments, in_turns
 from slow_devserver import SlowServer, slow_devserver
 
 EXPORTS = """query E($run: String!) {
@@ -148,26 +150,27 @@ def main() -> int:
             bench = Bench(server, sizes.latency)
             urls = bench.urls()
             parquet = in_turns(
-                f"{sizes.rows} rows as Parquet",
+                f"{sizes.rows} rows as Parquet, against an ideal client",
                 lambda: bench.seconds("parquet"),
                 lambda: bench.seconds("ideal", urls),
                 sizes.rounds,
             )
             lines = in_turns(
-                f"{sizes.rows} rows as JSON Lines, baseline Parquet",
+                f"{sizes.rows} rows as JSON Lines, against Parquet",
                 lambda: bench.seconds("jsonl"),
                 lambda: bench.seconds("parquet"),
                 sizes.rounds,
             )
-    parquet.show("s")
-    lines.show("s")
-    faster = pages / sorted(parquet.ours)[len(parquet.ours) // 2]
-    print(f"by pages: {pages:.4g} s (scaled from {sizes.page_rows} rows), {faster:.1f} times as long")
-    missed = verdict({"Parquet, ratio to the ideal client:": parquet.ratio}, sizes.goal)
-    missed |= verdict({"Parquet, part of the time by pages:": 1 / faster}, 1 / sizes.times_faster)
-    missed |= verdict({"JSON Lines, ratio to Parquet:": lines.ratio}, sizes.jsonl_goal)
-    grown = {f"more memory for {form}:": bench.memory[form] for form in ("parquet", "jsonl")}
-    return missed | verdict(grown, sizes.memory, " MB")
+    by_pages = f"{sizes.rows} rows as Parquet, against pages (computed from {sizes.page_rows} rows)"
+    figures = [
+        parquet.figure("s", goal=sizes.goal),
+        Rounds(by_pages, [statistics.median(parquet.ours)], [pages]).figure("s", goal=1 / sizes.times_faster),
+        lines.figure("s", goal=sizes.jsonl_goal),
+    ]
+    memory = [
+        Figure(f"more memory for {form}", bench.memory[form], "MB", goal=sizes.memory) for form in ("parquet", "jsonl")
+    ]
+    return report([*figures, *memory], sizes.json)
 
 
 if __name__ == "__main__":

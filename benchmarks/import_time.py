@@ -8,11 +8,11 @@ The figure is the time of the statement, without the start of the interpreter. B
 PYTHONDONTWRITEBYTECODE from the environment, and the warm-up round compiles the rest.
 """
 
-import statistics
 import subprocess
 import sys
 
-from paired import arguments, in_turns, verdict
+from figures import report
+from paired import arguments, in_turns
 
 IMPORT = "import sys, time; started = time.perf_counter(); import {module}; print(time.perf_counter() - started)"
 
@@ -29,13 +29,11 @@ def main() -> int:
     )
     both = "fsspec, wandb_artifacts"
     artifacts = in_turns(f"import {both}", lambda: importing(both), lambda: importing("fsspec"), sizes.rounds)
-    for each in (measured, artifacts):
-        each.show("ms", scale=1000)
-    added = 1000 * (statistics.median(artifacts.ours) - statistics.median(artifacts.baseline))
-    return max(
-        verdict({"import of flyteplugins.wandb against flyte:": measured.ratio}, sizes.goal),
-        verdict({"import of wandb_artifacts beside fsspec:": added}, sizes.added, " ms"),
-    )
+    figures = [
+        measured.figure("ms", scale=1000, goal=sizes.goal),
+        artifacts.figure("ms", scale=1000, goal=sizes.added, goal_for="difference"),
+    ]
+    return report(figures, sizes.json)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Shared parts of the benchmarks: sizes from the command line, a server, paired rounds, the verdict.
+"""Shared parts of the benchmarks: sizes from the command line, a server, paired rounds.
 
 A figure alone depends on how fast and how busy the machine is. So ours and its baseline are measured in turns in one
 run, after one warm-up round each, and the ratio of their medians is judged.
@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from figures import Figure, GoalFor
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -31,16 +33,11 @@ class Rounds:
     ours: list[float]
     baseline: list[float]
 
-    @property
-    def ratio(self) -> float:
-        return statistics.median(self.ours) / statistics.median(self.baseline)
-
-    def show(self, unit: str, scale: float = 1) -> None:
-        """Prints the medians and their ratio, and between which ratios the rounds were."""
-        by_round = sorted(ours / baseline for ours, baseline in zip(self.ours, self.baseline, strict=True))
+    def figure(self, unit: str, *, scale: float = 1, goal: float | None = None, goal_for: GoalFor = "ratio") -> Figure:
+        """The medians, and the ratios of the single rounds."""
+        ratios = sorted(ours / baseline for ours, baseline in zip(self.ours, self.baseline, strict=True))
         ours, baseline = (statistics.median(values) * scale for values in (self.ours, self.baseline))
-        print(f"{self.what}: {ours:.4g} {unit}, baseline {baseline:.4g} {unit}, ratio {self.ratio:.3f}")
-        print(f"  rounds: {len(by_round)}, their ratios {by_round[0]:.3f} to {by_round[-1]:.3f}")
+        return Figure(self.what, ours, unit, baseline, goal, goal_for, tuple(ratios))
 
 
 def in_turns(what: str, ours: Callable[[], float], baseline: Callable[[], float], rounds: int) -> Rounds:
@@ -60,20 +57,12 @@ def in_turns(what: str, ours: Callable[[], float], baseline: Callable[[], float]
     return Rounds(what, measured[ours][warm_ups:], measured[baseline][warm_ups:])
 
 
-def verdict(figures: dict[str, float], goal: float, unit: str = "") -> int:
-    """Prints which figures are at most the goal, and returns the exit code: 1 if one is not."""
-    for name, figure in figures.items():
-        print(f"{'met' if figure <= goal else 'MISSED'}: {name} {figure:.3f}{unit}, goal at most {goal:g}{unit}")
-    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
-    print(f"load of the machine in the last 1, 5, 15 minutes: {load}; processors: {os.cpu_count()}")
-    return 0 if all(figure <= goal for figure in figures.values()) else 1
-
-
-def arguments(doc: str | None, *, goal: float, **sizes: float) -> argparse.Namespace:
-    """Reads `--goal` and the sizes from the command line; the defaults' types are the arguments' types."""
+def arguments(doc: str | None, **sizes: float) -> argparse.Namespace:
+    """Reads the sizes, the goals and `--json` from the command line; the defaults' types are the arguments' types."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, default in {"goal": goal, **sizes}.items():
+    for name, default in sizes.items():
         parser.add_argument(f"--{name}", type=type(default), default=default, help=f"default: {default}")
+    parser.add_argument("--json", default="", metavar="PATH", help="writes the figures as JSON")
     return parser.parse_args()
 
 

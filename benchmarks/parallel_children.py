@@ -13,8 +13,9 @@ from typing import Any
 
 import flyte
 import wandb
+from figures import report
 from flyteplugins.wandb import get_wandb_run, wandb_init
-from paired import arguments, in_turns, logging_to_devserver, verdict
+from paired import arguments, in_turns, logging_to_devserver
 
 env = flyte.TaskEnvironment(name="parallel_children")
 
@@ -64,10 +65,12 @@ def main() -> int:
     flyte.init()
     with logging_to_devserver():
         measured = in_turns(
-            f"{sizes.children} children", lambda: run(parent_of_decorated), lambda: run(parent_of_by_hand), sizes.rounds
+            f"{sizes.children} children, decorated against by hand",
+            lambda: run(parent_of_decorated),
+            lambda: run(parent_of_by_hand),
+            sizes.rounds,
         )
-    measured.show("s")
-    return verdict({"children, decorated against by hand:": measured.ratio}, sizes.goal)
+    return report([measured.figure("s", goal=sizes.goal)], sizes.json)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
-from paired import arguments, verdict
+from figures import Figure, report
+from paired import arguments
 from slow_devserver import SlowServer, slow_devserver
 
 PROJECT = "local/bench"
@@ -93,16 +94,15 @@ def main() -> int:
     first, second = times
     # Each process has also listed ten runs to warm up, with one request.
     made = [after - before for before, after in pairwise(counts)]
-    print(f"{sizes.runs} runs: {first['time']:.1f} s; again: {second['time']:.2f} s; requests: {made}")
-    print(f"the loop: {sampled:.0f} s for {sizes.runs} runs, from {sizes.sample} of them")
-    per_run = (made[0] - 1) / sizes.runs
-    return max(
-        verdict({"the loop over wandb.Api():": first["time"] / sampled}, sizes.goal),
-        verdict({"requests per run:": per_run}, len(FILE_SIZES) + 2),
-        verdict({"requests per 100 runs of a second call:": (made[1] - 1) / sizes.runs * 100}, 1),
-        verdict({"a second call, against the first:": second["time"] / first["time"]}, SECOND_CALL),
-        verdict({f"memory, {sizes.runs} runs against a tenth:": first["memory"] - few["memory"]}, MEMORY, " MB"),
-    )
+    runs = f"{sizes.runs} runs"
+    figures = [
+        Figure(f"{runs}, against a loop over wandb.Api()", first["time"], "s", sampled, sizes.goal, "ratio"),
+        Figure("requests per run", (made[0] - 1) / sizes.runs, "requests", goal=len(FILE_SIZES) + 2),
+        Figure("requests per 100 runs of a second call", (made[1] - 1) / sizes.runs * 100, "requests", goal=1),
+        Figure("a second call, against the first", second["time"], "s", first["time"], SECOND_CALL, "ratio"),
+        Figure(f"memory, {runs} against a tenth", first["memory"], "MB", few["memory"], MEMORY, "difference"),
+    ]
+    return report(figures, sizes.json)
 
 
 if __name__ == "__main__":

@@ -9,14 +9,14 @@ own time, in microseconds of CPU: at this size, wall-clock time would measure ot
 
 import json
 import os
-import statistics
 import time
 from collections.abc import Callable
 from typing import Any
 
 import flyte
+from figures import report
 from flyteplugins.wandb import wandb_config, wandb_init
-from paired import Rounds, arguments, in_turns, verdict
+from paired import Rounds, arguments, in_turns
 from wandb_runtime.lifecycle.session import plan_call
 from wandb_runtime.tasks.decorating import RUN_MARKER, Call, decoration_of
 
@@ -75,8 +75,7 @@ def main() -> int:
     in_context = flyte.with_runcontext(mode="local", custom_context=CONTEXT)
     run = in_context.run(measure, calls=sizes.calls, rounds=sizes.rounds)
     measured = Rounds("setting resolution", *run.outputs()[0])
-    measured.show("µs", scale=1e6)
-    return verdict({"setting resolution takes": statistics.median(measured.ours) * 1e6}, sizes.goal, " µs")
+    return report([measured.figure("µs", scale=1e6, goal=sizes.goal, goal_for="value")], sizes.json)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ same trials of `--sleep` seconds.
 """
 
 import json
-import statistics
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from typing import Any
 
 import flyte
 import wandb
+from figures import Figure, report
 from flyteplugins.wandb import (
     SweepResult,
     fan_out_sweep_agents,
@@ -28,7 +28,7 @@ from flyteplugins.wandb import (
     wandb_sweep,
     wandb_sweep_config,
 )
-from paired import arguments, in_turns, logging_to_devserver, verdict
+from paired import Rounds, arguments, in_turns, logging_to_devserver
 
 env = flyte.TaskEnvironment(name="sweep_agents")
 
@@ -111,17 +111,21 @@ def main() -> int:
 
     flyte.init()
     with logging_to_devserver():
-        measured = in_turns(f"overhead of a trial, {sizes.agents} agents", ours, baseline, sizes.rounds)
+        measured = in_turns(
+            f"overhead of a trial, {sizes.agents} agents, against wandb.agent", ours, baseline, sizes.rounds
+        )
         trials = sizes.parallel * 2
         alone = by_ours(1, trials, sizes.sleep)
         together = by_ours(sizes.parallel, 2, sizes.sleep)
         wandb.teardown()
-    measured.show("s")
-    print(f"{trials} trials of {sizes.sleep} s: 1 agent {alone:.1f} s, {sizes.parallel} agents {together:.1f} s")
-    overhead = verdict({"overhead of a trial:": statistics.median(measured.ours)}, sizes.goal, " s")
-    ratio = verdict({"overhead of a trial, ours against wandb.agent:": measured.ratio}, 1 / sizes.times_less)
-    speedup = verdict({f"{sizes.parallel} agents against 1:": together / alone}, 1 / sizes.speedup)
-    return max(overhead, ratio, speedup)
+    speedup = f"{trials} trials of {sizes.sleep:g} s, {sizes.parallel} agents against 1"
+    overhead = measured.figure("s", goal=1 / sizes.times_less)
+    figures = [
+        overhead,
+        Figure("overhead of a trial", overhead.value, "s", goal=sizes.goal),
+        Rounds(speedup, [together], [alone]).figure("s", goal=1 / sizes.speedup),
+    ]
+    return report(figures, sizes.json)
 
 
 if __name__ == "__main__":

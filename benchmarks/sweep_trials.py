@@ -6,11 +6,11 @@ The time from the start of the fan-out to its end, by the trials; reading the re
 task with the same parameters, one after the other, and opens the same number of runs.
 """
 
-import statistics
 import time
 from typing import Any
 
 import flyte
+from figures import report
 from flyteplugins.wandb import (
     fan_out_sweep_trials,
     get_wandb_run,
@@ -19,7 +19,7 @@ from flyteplugins.wandb import (
     wandb_sweep,
     wandb_sweep_config,
 )
-from paired import arguments, in_turns, logging_to_devserver, verdict
+from paired import arguments, in_turns, logging_to_devserver
 
 env = flyte.TaskEnvironment(name="sweep_trials")
 
@@ -61,10 +61,10 @@ def main() -> int:
 
     flyte.init()
     with logging_to_devserver():
-        measured = in_turns("a trial", lambda: seconds(search), lambda: seconds(by_hand), sizes.rounds)
-    measured.show("s")
-    more = statistics.median(measured.ours) - statistics.median(measured.baseline)
-    return verdict({"overhead of a trial:": more}, sizes.goal, " s")
+        measured = in_turns(
+            "a trial, against a call of its task", lambda: seconds(search), lambda: seconds(by_hand), sizes.rounds
+        )
+    return report([measured.figure("s", goal=sizes.goal, goal_for="difference")], sizes.json)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Benchmarks at tiny sizes: they run, but measure nothing."""
 
+import json
 import os
 import re
 import subprocess
@@ -15,6 +16,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 def run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run a benchmark, or the runner of all where no script is named."""
     command = [sys.executable, str(BENCHMARKS / script), *map(str, arguments)]
     with popen(command, os.environ, BENCHMARKS) as process:
         output, errors = process.communicate()
@@ -36,7 +38,7 @@ def test_benchmark_prints_figures_and_meets_its_goal(script: str, sizes: tuple[o
 
     assert done.returncode == 0, done.stderr
     assert len(re.findall(r"^.+: [\d.e+]+ \S+, baseline [\d.e+]+ \S+, ratio [\d.]+$", done.stdout, MANY)) == goals
-    assert len(re.findall(r"^met: .+ goal at most 1e\+09", done.stdout, MANY)) == goals
+    assert len(re.findall(r"^  met: .*≤ 1e\+09", done.stdout, MANY)) == goals
 
 
 def test_sweep_agents_benchmark_runs() -> None:
@@ -45,7 +47,7 @@ def test_sweep_agents_benchmark_runs() -> None:
     done = run("sweep_agents.py", *sizes, "--rounds", 1, "--goal", 1e9, "--times_less", 1e-9, "--speedup", 1e-9)
 
     assert done.returncode == 0, done.stderr
-    assert len(re.findall(r"^met: ", done.stdout, MANY)) == 3
+    assert len(re.findall(r"^  met: ", done.stdout, MANY)) == 3
 
 
 def test_missed_goal_fails_the_benchmark() -> None:
@@ -53,7 +55,7 @@ def test_missed_goal_fails_the_benchmark() -> None:
     done = run("setting_resolution.py", "--calls", 3, "--rounds", 1, "--goal", 1e-9)
 
     assert (done.returncode, done.stderr) == (1, "")
-    assert "MISSED: setting resolution" in done.stdout
+    assert "  MISSED: ≤ 1e-09 µs" in done.stdout
 
 
 def test_artifact_downloads_benchmark_runs() -> None:
@@ -63,7 +65,7 @@ def test_artifact_downloads_benchmark_runs() -> None:
 
     assert done.returncode == 0, done.stderr
     assert len(re.findall(r"^.+: [\d.e+-]+ s, baseline [\d.e+-]+ s, ratio [\d.]+$", done.stdout, MANY)) == 4
-    assert len(re.findall(r"^met: ", done.stdout, MANY)) == 3
+    assert len(re.findall(r"^  met: ", done.stdout, MANY)) == 3
 
 
 def test_artifact_history_benchmark_runs() -> None:
@@ -71,15 +73,15 @@ def test_artifact_history_benchmark_runs() -> None:
     done = run("artifact_history.py", "--rows", 30, "--goal", 1e9)
 
     assert done.returncode == 0, done.stderr
-    assert re.findall(r"^met: more memory for 30 rows as (\w+)", done.stdout, MANY) == ["json", "parquet"]
+    assert re.findall(r"^more memory for 30 rows as (\w+): .+\n  met: ", done.stdout, MANY) == ["json", "parquet"]
 
 
 def test_devserver_history_benchmark_runs() -> None:
     """It reads back the rows that it logged."""
-    done = run("devserver_history.py", 500)
+    done = run("devserver_history.py", "--rows", 500)
 
     assert done.returncode == 0, done.stderr
-    assert "scan_history(): 500 rows" in done.stdout
+    assert "scan_history() of 500 rows: " in done.stdout
 
 
 def test_devserver_pages_benchmark_runs() -> None:
@@ -87,7 +89,7 @@ def test_devserver_pages_benchmark_runs() -> None:
     done = run("devserver_pages.py", "--rows", 300, "--metrics", 2, "--runs", 3, "--goal", 1e9)
 
     assert done.returncode == 0, done.stderr
-    assert "met: data of the project page" in done.stdout
+    assert re.search(r"^data of the project page, 3 runs: .+\n  met: ", done.stdout, MANY)
 
 
 def test_history_exports() -> None:
@@ -96,4 +98,27 @@ def test_history_exports() -> None:
     done = run("history_exports.py", *sizes, "--goal", 1e9, "--times_faster", 1e-9, "--jsonl_goal", 1e9)
 
     assert done.returncode == 0, done.stderr
-    assert len(re.findall(r"^met: ", done.stdout, MANY)) == 5
+    assert len(re.findall(r"^  met: ", done.stdout, MANY)) == 5
+
+
+def test_runner_prints_a_table_and_writes_json(tmp_path: Path) -> None:
+    """The exit code follows from the goals, which a busy machine can miss."""
+    path = tmp_path / "figures.json"
+    done = run("", "setting_resolution", "--json", path)
+
+    assert done.stderr == ""
+    (benchmark,) = json.loads(path.read_text())["benchmarks"]
+    (figure,) = benchmark["figures"]
+    assert (benchmark["name"], figure["unit"], figure["goal"]) == ("setting_resolution", "µs", 50.0)
+    assert figure["met"] == (figure["value"] <= 50.0) == (done.returncode == 0)
+    mark = "yes" if figure["met"] else "NO"
+    row = rf"^│ setting_resolution │ .+ │ {figure['value']:.4g} µs +│ .+ │ {figure['ratio']:.3f} │ ≤ 50 µs │ {mark} +│$"
+    assert re.search(row, done.stdout, MANY)
+
+
+def test_unknown_benchmark_exits_2() -> None:
+    """The error names those that exist."""
+    done = run("", "nonsense")
+
+    assert done.returncode == 2
+    assert "there is no benchmark nonsense; there are artifact_downloads, " in done.stderr
