@@ -172,12 +172,16 @@ def test_refusal_names_what_to_check(fault: Fault, reason: str, wandb_devserver:
     assert "(401)" not in str(caught.value)
 
 
-@pytest.mark.parametrize("echo", ["reason", "key", "authorization"])
-def test_refusal_for_another_reason_quotes_the_server(echo: str, wandb_devserver: DevServer) -> None:
-    """The message has no advice about key and project, and no key that the server echoes."""
+@pytest.mark.parametrize("echo", ["reason", "key", "authorization", "header"])
+def test_refusal_for_another_reason_quotes_the_server(
+    echo: str, wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message has no advice about key and project, and no key or extra header that the server echoes."""
+    header = "of-a-gateway-before-w-and-b"
+    monkeypatch.setenv("WANDB_X_EXTRA_HTTP_HEADERS", json.dumps({"X-Gateway": header}))
     key = wandb_devserver.api_key
     encoded = base64.b64encode(f"api:{key}".encode()).decode()
-    text = {"reason": "run config cannot exceed 15 MB", "key": key, "authorization": encoded}[echo]
+    text = {"reason": "run config cannot exceed 15 MB", "key": key, "authorization": encoded, "header": header}[echo]
     body = json.dumps({"data": None, "errors": [{"message": f"invalid run: {text}", "path": ["upsertBucket"]}]})
     wandb_devserver.faults.add(Fault("graphql", operation="UpsertBucket", status=200, body=body))
 
@@ -186,7 +190,7 @@ def test_refusal_for_another_reason_quotes_the_server(echo: str, wandb_devserver
 
     message = str(caught.value)
     assert "Check that" not in message
-    assert not [secret for secret in (key, encoded) if secret in message]
+    assert not [secret for secret in (key, encoded, header) if secret in message]
     assert (text in message) == (echo == "reason")
 
 

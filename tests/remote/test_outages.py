@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import shutil
@@ -164,8 +165,10 @@ def test_on_unavailable_from_the_configuration(
 def test_refused_data_is_stored_and_the_outcome_kept(
     plane: ControlPlane, wandb_devserver: DevServer, tmp_path: Path
 ) -> None:
-    """Result or exception of the task survive, and closing is bounded in time."""
-    wandb_devserver.faults.add(Fault("file_stream", target="refused", status=403))
+    """Result or exception of the task survive, and closing is bounded in time; no key that is echoed is stored."""
+    key = wandb_devserver.api_key
+    echo = [key, base64.b64encode(f"api:{key}".encode()).decode()]
+    wandb_devserver.faults.add(Fault("file_stream", target="refused", status=403, body=" ".join(echo)))
     wandb_devserver.faults.add(Fault("file_stream", target="gone", drop=True, count=None))
     returning = plane.start("outages:strict", context={**CONTEXT, **wandb_config(id="refused")})
     raising = plane.start("outages:failing", context={**CONTEXT, **wandb_config(id="gone", finish_timeout=1)})
@@ -183,6 +186,8 @@ def test_refused_data_is_stored_and_the_outcome_kept(
         stderr = run.root.last.stderr
         assert f"W&B run {PROJECT}/{name} was not uploaded completely ({why}" in stderr
         (folder,) = stored_directories(plane, run, tmp_path / name)
+        files = [file for file in folder.rglob("*") if file.is_file()]
+        assert [file for file in files if any(secret.encode() in file.read_bytes() for secret in echo)] == []
         execute(command_for_stored(stderr), cwd=folder.parent)
         delivered = wandb_devserver.run(f"{PROJECT}/{name}")
         assert (delivered.state, logged(delivered, "x")) == (state, list(range(10)))

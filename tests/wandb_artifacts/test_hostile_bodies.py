@@ -210,6 +210,18 @@ def test_every_encoding_of_a_secret_is_redacted() -> None:
     assert redact("abc") == "abc"
 
 
+@pytest.mark.parametrize("end", [12, 30, None])
+def test_secrets_in_files_are_overwritten(end: int | None) -> None:
+    """A text of the server may be truncated within a secret, and begin with the start of one."""
+    redact = Redactor([KEY])
+    for form in (KEY, basic_authorization(KEY).removeprefix("Basic ")):
+        content = f"{form[:5]} <{form[:end]}".encode()
+        masked = redact.mask(content)
+
+        assert masked == f"{form[:5]} <".encode() + b"*" * len(form[:end])
+        assert redact.mask(masked) == masked
+
+
 def test_valid_body_is_stored(server: HostileServer, tmp_path: Path) -> None:
     download_run(PATH, tmp_path)
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wandb_runtime.lifecycle.run_log import artifact_entry, parse, read_entries, scan_to_end, write_entries
+from wandb_runtime.lifecycle.run_log import artifact_entry, parse, rewrite, scan_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -33,7 +32,7 @@ def collect_artifacts(directory: str) -> None:
     folder = Path(directory)
     for log in folder.glob("run-*.wandb"):
         if scan_to_end(log, lambda record: [record.artifact.name] if _is_artifact(record) else []):
-            _rewrite(log, lambda entries: _with_copies(entries, folder))
+            rewrite(log, lambda entries: _with_copies(entries, folder))
 
 
 def add_artifacts(directory: str, artifacts: Sequence[LackingArtifact]) -> None:
@@ -50,7 +49,7 @@ def add_artifacts(directory: str, artifacts: Sequence[LackingArtifact]) -> None:
             _take_content(entry, artifact.record.name, folder, take)
     for log in folder.glob("run-*.wandb"):
         scan_to_end(log, lambda _: ())
-        _rewrite(log, lambda entries: _with_added(entries, [artifact.record for artifact in artifacts]))
+        rewrite(log, lambda entries: _with_added(entries, [artifact.record for artifact in artifacts]))
 
 
 def _with_added(entries: Iterator[bytes], artifacts: Iterable[Any]) -> Iterator[bytes]:
@@ -66,13 +65,6 @@ def _with_added(entries: Iterator[bytes], artifacts: Iterable[Any]) -> Iterator[
 
 def _is_artifact(record: Any) -> bool:
     return bool(record.WhichOneof("record_type") == "artifact")
-
-
-def _rewrite(log: Path, change: Callable[[Iterator[bytes]], Iterable[bytes]]) -> None:
-    new = log.with_suffix(".new")
-    with log.open("rb") as old_file, new.open("wb") as new_file:
-        write_entries(new_file, change(read_entries(old_file)))
-    os.replace(new, log)  # noqa: PTH105
 
 
 def _with_copies(entries: Iterator[bytes], folder: Path) -> Iterator[bytes]:

@@ -11,10 +11,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from wandb_artifacts import RunRef
+from wandb_artifacts.client import Connection
 
 from wandb_runtime.lifecycle.artifact_contents import add_artifacts, collect_artifacts
 from wandb_runtime.lifecycle.delivery import find_problem, listed
 from wandb_runtime.lifecycle.sent_artifacts import lacking_artifacts
+from wandb_runtime.lifecycle.stored_secrets import remove_secrets
 from wandb_runtime.lifecycle.sync_command import sync_arguments, sync_id
 from wandb_runtime.tasks.action import current_task
 from wandb_runtime.tasks.outputs import DownloadedLogs
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 
     from flyte.io import Dir
     from wandb import Run
-    from wandb_artifacts.client import Connection
 
     from wandb_runtime.tasks.outputs import TraceOutput
 
@@ -72,13 +73,13 @@ class LocalRun:
 
     def store(self, attempt: str) -> Dir:
         """Upload the directory; see `TraceOutput`."""
-        self._complete()
+        self._prepare()
         stored: Dir = _load_traces().wandb_run_directory_sync(self.directory, attempt, *self._origin)
         return stored
 
     async def store_async(self, attempt: str) -> Dir:
         """Upload the directory without blocking the event loop."""
-        await to_thread(self._complete)
+        await to_thread(self._prepare)
         traces = await to_thread(_load_traces)
         stored: Dir = await traces.wandb_run_directory(self.directory, attempt, *self._origin)
         return stored
@@ -87,8 +88,8 @@ class LocalRun:
     def _origin(self) -> tuple[str, str, str]:
         return self.name, self.host, self.shared_by or ""
 
-    def _complete(self) -> None:
-        """Make the directory complete, unless it stays on the machine that has the contents of its artifacts."""
+    def _prepare(self) -> None:
+        """Prepare the directory for others than this machine and its user, unless it stays there."""
         task = current_task()
         if task is None or task.is_local:
             return
@@ -96,6 +97,7 @@ class LocalRun:
             collect_artifacts(self.directory)
         except Exception:
             _logger.exception("The contents of artifacts of W&B run %s are lost with this container", self.name)
+        remove_secrets(self.directory, Connection(host=self.host))
 
     def report_stored(self, uri: str) -> None:
         """Log where the directory is, if that is not where it was."""

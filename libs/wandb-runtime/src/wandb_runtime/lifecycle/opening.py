@@ -123,7 +123,7 @@ def _init(init: Mapping[str, Any], settings: dict[str, Any], request: RunRequest
         if isinstance(error, wandb.Error):
             _forget(init.get("id"))
         trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-        _logger.debug("wandb.init failed: %s", redactor_for(request)(trace))
+        _logger.debug("wandb.init failed: %s", redactor_for(request.connection)(trace))
         raise explain_failure(error, request) from None
 
 

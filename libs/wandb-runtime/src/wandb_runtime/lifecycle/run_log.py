@@ -6,6 +6,7 @@ type. An entry is a `Record` of W&B's protocol. The wandb SDK has no reader for 
 
 from __future__ import annotations
 
+import os
 import struct
 import time
 import zlib
@@ -92,6 +93,14 @@ def _read_fragment(file: IO[bytes]) -> tuple[int, bytes] | None:
     if len(content) < length or checksum != _checksum(kind, content):
         return None
     return kind, content
+
+
+def rewrite(log: Path, change: Callable[[Iterator[bytes]], Iterable[bytes]]) -> None:
+    """Replace the entries of a log by those that `change` returns for them."""
+    new = log.with_suffix(".new")
+    with log.open("rb") as old_file, new.open("wb") as new_file:
+        write_entries(new_file, change(read_entries(old_file)))
+    os.replace(new, log)  # noqa: PTH105
 
 
 def write_entries(file: IO[bytes], entries: Iterable[bytes]) -> None:

@@ -156,13 +156,13 @@ def _summarize(error: Exception, request: RunRequest) -> str:
     The server may have echoed the request, with the key in any encoding.
     """
     text = " ".join(str(error).partition("\nConsider increasing")[0].split())
-    text = redactor_for(request)(text).rstrip(" :")
+    text = redactor_for(request.connection)(text).rstrip(" :")
     return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}..."
 
 
-def redactor_for(request: RunRequest) -> Redactor:
-    """Return what removes the API key from texts about a request, which the server may have echoed."""
-    redact = Redactor([os.environ.get("WANDB_API_KEY")])
+def redactor_for(connection: Connection) -> Redactor:
+    """Return what removes API key and extra headers from texts of a server, which may have echoed a request."""
+    redact = Redactor([os.environ.get("WANDB_API_KEY"), *connection.resolved().headers.values()])
     with contextlib.suppress(AuthenticationError):
-        redact.add(find_credentials(request.connection).api_key)
+        redact.add(find_credentials(connection).api_key)
     return redact
