@@ -17,7 +17,13 @@ from urllib.parse import urlsplit
 
 import flyte
 import wandb
-from flyteplugins.wandb import get_wandb_run, get_wandb_run_dir, wandb_config, wandb_init
+from flyteplugins.wandb import (
+    download_wandb_run_logs,
+    get_wandb_run,
+    get_wandb_run_dir,
+    wandb_config,
+    wandb_init,
+)
 
 env = flyte.TaskEnvironment(name="outages")
 secret_env = flyte.TaskEnvironment(name="outages_secret", secrets=flyte.Secret("wandb", as_env_var="WANDB_API_KEY"))
@@ -85,6 +91,15 @@ async def losing() -> str:
     """Its run leaves no data to upload."""
     run_id = log_rows()
     shutil.rmtree(Path(str(get_wandb_run_dir())).parent)
+    return run_id
+
+
+@wandb_init(mode="offline")
+@env.task
+async def copied() -> str:
+    """Stores the directory of its run while that is open, too."""
+    run_id = log_rows()
+    await download_wandb_run_logs(run_id)
     return run_id
 
 

@@ -10,16 +10,12 @@ from typing import NoReturn
 def main() -> NoReturn:
     """Run the command and end the process with one of the codes that `--help` lists."""
     try:
-        from wandb_artifacts._cli.main import call
+        from wandb_artifacts._cli.main import call, end
 
-        code = call(sys.argv[1:])
+        end(call(sys.argv[1:]))
     except KeyboardInterrupt:
         # Interrupted before the signal handlers were installed.
-        code = 130
-    if code > 128:
-        # A thread may still be reading a large file, and the interpreter would wait for it.
-        os._exit(code)
-    sys.exit(code)
+        os._exit(130)
 
 
 if __name__ == "__main__":

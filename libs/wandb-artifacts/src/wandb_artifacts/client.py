@@ -25,7 +25,7 @@ from wandb_artifacts._errors import (
     NotFoundError,
     ServerAnswerError,
 )
-from wandb_artifacts._refs import RunRef
+from wandb_artifacts._refs import RunRef, SweepRef
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -316,6 +316,17 @@ class Client:
 
         found = await self._run(responses.OfRun[responses.RunState], queries.RUN_STATE, ref)
         return None if found is None else found.state
+
+    def sweep_state(self, ref: SweepRef) -> str | None:
+        """Return the state of a sweep, such as `finished`; None if it does not exist."""
+        return run_sync(self.sweep_state_async(ref))
+
+    async def sweep_state_async(self, ref: SweepRef) -> str | None:
+        """Await `sweep_state`."""
+        try:
+            return await self._within(lambda api: api.sweep_state(ref), f"sweep {ref}", self.timeout)
+        except NotFoundError:
+            return None
 
     def find_run(self, ref: RunRef) -> RunSnapshot | None:
         """Return a run as W&B has it; None if it does not exist."""

@@ -182,7 +182,7 @@ def run(ref: str, host: str | None, **given: Any) -> int:
     """
     from wandb_artifacts._cli.download import download_run_to
 
-    return download_run_to(_read_ref(RunRef, ref, host), **given)
+    return download_run_to(read_ref_at(RunRef, ref, host), **given)
 
 
 @group.command(short_help="Download all runs of a sweep.")
@@ -196,7 +196,7 @@ def sweep(ref: str, host: str | None, **given: Any) -> int:
     """
     from wandb_artifacts._cli.download import download_sweep_to
 
-    return download_sweep_to(_read_ref(SweepRef, ref, host), **given)
+    return download_sweep_to(read_ref_at(SweepRef, ref, host), **given)
 
 
 @group.command(short_help="Download the runs of a project.")
@@ -213,7 +213,7 @@ def runs(project: str, host: str | None, **given: Any) -> int:
     """
     from wandb_artifacts._cli.download import download_runs_to
 
-    _use_host(host)
+    use_host(host)
     ref = read_project(project)
     _check_host(host, project, ref.host)
     return download_runs_to(ref, **given)
@@ -232,7 +232,7 @@ def artifact(ref: str, host: str | None, **given: Any) -> int:
     """
     from wandb_artifacts._cli.download import download_artifact_to
 
-    return download_artifact_to(_read_artifact(ref, host), **given)
+    return download_artifact_to(read_artifact_at(ref, host), **given)
 
 
 @group.command()
@@ -251,20 +251,20 @@ def ls(ref: str, host: str | None, *, wants_artifacts: bool, is_sweep: bool, as_
     if wants_artifacts:
         from wandb_artifacts._cli.list_artifacts import list_collections
 
-        _use_host(host)
+        use_host(host)
         project_ref = read_project(ref)
         _check_host(host, ref, project_ref.host)
         return list_collections(project_ref, as_json=as_json)
-    if "/artifacts/" in ref or ":" in ref.rpartition("/")[2]:
+    if is_artifact(ref):
         from wandb_artifacts._cli.list_artifacts import list_artifact
 
-        return list_artifact(_read_artifact(ref, host), as_json=as_json)
+        return list_artifact(read_artifact_at(ref, host), as_json=as_json)
     if project := _project_of(ref, is_sweep=is_sweep):
-        _use_host(host)
+        use_host(host)
         return list_project(*project, None, as_json=as_json)
     if is_sweep or "/sweeps/" in ref:
-        return list_sweep(_read_ref(SweepRef, ref, host), as_json=as_json)
-    return list_run(_read_ref(RunRef, ref, host), as_json=as_json)
+        return list_sweep(read_ref_at(SweepRef, ref, host), as_json=as_json)
+    return list_run(read_ref_at(RunRef, ref, host), as_json=as_json)
 
 
 @group.command(short_help="Compare a download with its manifest.")
@@ -282,6 +282,11 @@ def verify(**given: Any) -> int:
     return verify_dest(**given)
 
 
+def is_artifact(ref: str) -> bool:
+    """Return whether a REF is that of an artifact."""
+    return "/artifacts/" in ref or ":" in ref.rpartition("/")[2]
+
+
 def _project_of(ref: str, *, is_sweep: bool) -> tuple[str, str] | None:
     """Return the entity and project of a REF that names a project; with WANDB_ENTITY, it names a run of a project."""
     parts = ref.strip("/").split("/")
@@ -289,26 +294,28 @@ def _project_of(ref: str, *, is_sweep: bool) -> tuple[str, str] | None:
     return (parts[0], parts[1]) if is_project and not os.environ.get("WANDB_ENTITY") else None
 
 
-def _use_host(host: str | None) -> None:
+def use_host(host: str | None) -> None:
+    """Use the server of the option --host."""
     if host is not None:
         # The user trusts the server of the option, so it gets the key of the environment.
         os.environ["WANDB_BASE_URL"] = check_host(host)
 
 
-def _read_ref(kind: type[Ref], text: str, host: str | None) -> Ref:
+def read_ref_at(kind: type[Ref], text: str, host: str | None) -> Ref:
     """Parse REF.
 
     Raises:
         InvalidValueError: It is invalid, or contradicts --host.
     """
-    _use_host(host)
+    use_host(host)
     parsed = read_ref(kind, text)
     _check_host(host, text, parsed.host)
     return parsed
 
 
-def _read_artifact(text: str, host: str | None) -> ArtifactRef:
-    _use_host(host)
+def read_artifact_at(text: str, host: str | None) -> ArtifactRef:
+    """Parse the REF of an artifact; see `read_ref_at`."""
+    use_host(host)
     parsed = read_artifact(text)
     _check_host(host, text, parsed.host)
     return parsed

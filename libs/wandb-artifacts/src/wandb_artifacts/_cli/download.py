@@ -40,7 +40,7 @@ def download_sweep_to(ref: SweepRef, **given: Any) -> int:
 
 
 def download_runs_to(ref: ProjectRef, *, dry_run: bool, **given: Any) -> int:
-    found = {name: given.pop(name) for name in _SELECTION}
+    found = {name: given.pop(name, None) for name in _SELECTION}
     selection: dict[str, Any] = {name: None if value == () else value for name, value in found.items()}
     make_selection(**selection)
     download = partial(download_runs.aio, ref, dry_run=dry_run, **selection)

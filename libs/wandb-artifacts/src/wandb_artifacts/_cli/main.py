@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import traceback
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 import click
 
@@ -19,23 +21,40 @@ from wandb_artifacts._version import __version__
 
 
 def call(arguments: Sequence[str]) -> int:
+    """Run the command and return its exit code."""
+    return guarded(lambda: _run(arguments), wants_json="--json" in arguments)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    if not arguments:
+        group.main(["--help"], "wandb-artifacts", standalone_mode=False)
+        return Exit.USAGE
+    return int(group.main(list(arguments), "wandb-artifacts", standalone_mode=False) or Exit.COMPLETE)
+
+
+def guarded(work: Callable[[], int], *, wants_json: bool) -> int:
+    """Do the work of a command; report an exception in one line, and return its exit code."""
     output.prepare()
-    wants_json = "--json" in arguments
     try:
         install_handlers()
-        return _call(arguments, wants_json=wants_json)
+        return _guarded(work, wants_json=wants_json)
     except DestinationError as error:
         # Standard output is not writable.
         output.log(f"Error: {error}")
         return Exit.DESTINATION
 
 
-def _call(arguments: Sequence[str], *, wants_json: bool) -> int:
+def end(code: int) -> NoReturn:
+    """End the process with the exit code of a command."""
+    if code > 128:
+        # A thread may still be reading a large file, and the interpreter would wait for it.
+        os._exit(code)
+    sys.exit(code)
+
+
+def _guarded(work: Callable[[], int], *, wants_json: bool) -> int:
     try:
-        if not arguments:
-            group.main(["--help"], "wandb-artifacts", standalone_mode=False)
-            return Exit.USAGE
-        return int(group.main(list(arguments), "wandb-artifacts", standalone_mode=False) or Exit.COMPLETE)
+        return work()
     except click.ClickException as error:
         _report("UsageError", _usage(error), wants_json=wants_json)
         return Exit.USAGE

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from wandb_runtime.cli.flyte_api import FlyteCli
 
 
@@ -59,3 +61,39 @@ def sync(flyte: FlyteCli, run: str, action: str | None, host: str | None) -> Non
     from wandb_runtime.cli.sync import deliver
 
     deliver(run, action, host=host, flyte=flyte)
+
+
+class _DownloadCommand(click.RichCommand):
+    """A command with the options of `wandb-artifacts`, which are imported when they are needed."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        from wandb_artifacts.cli import download_options
+
+        known = {param.name for param in self.params}
+        self.params += [option for option in download_options() if option.name not in known]
+        return super().get_params(ctx)
+
+
+@wandb.command(cls=_DownloadCommand)
+@click.argument("ref", metavar="RUN_OR_SWEEP_OR_ARTIFACT")
+@click.argument("dest", required=False)
+@click.pass_obj
+def download(flyte: FlyteCli, ref: str, *, as_json: bool, **given: Any) -> None:
+    """Download a W&B run, sweep or artifact, or the W&B runs of a Flyte run, verified and resumable.
+
+    A run or sweep of W&B is entity/project/id, an artifact entity/project/name:alias; or give the URL of its page, or a
+    shorter form that WANDB_ENTITY and WANDB_PROJECT complete. The name of a Flyte run stands for all W&B runs that its
+    tasks opened; with an action, such as r7k2m9/a0, for those of that task.
+
+    DEST is a folder or an fsspec URL; default: a folder that is named by the id. A Flyte run gets a folder for each W&B
+    run, and an index, runs.jsonl. After any failure, fetched data is kept, and the same command resumes.
+
+    The exit codes are those of wandb-artifacts: 0 complete; 1 files are missing; 2 invalid option or value; 3 no API
+    key, a rejected key, or no access; 4 not found; 5 W&B or Flyte is unreachable, or its response is invalid; 6 the
+    destination is not writable; 130 stopped by Ctrl-C.
+    """
+    from wandb_artifacts.cli import run_command
+
+    from wandb_runtime.cli.download import download_reference
+
+    run_command(lambda: download_reference(ref, flyte=flyte, as_json=as_json, **given), as_json=as_json)

@@ -23,9 +23,11 @@ class StoredRun:
     """The action of the trace; unique in the Flyte run."""
     attempt: str
     uri: str
+    """The stored directory; empty if the trace failed."""
     run: str
     """`entity/project/id` of the W&B run, as far as the task knew them."""
-    host: str
+    host: str | None
+    """The API base URL of its server; None if the task did not store it."""
     shared_by: str
     """The label of this writer, for a run with several; else empty."""
 
@@ -45,7 +47,7 @@ class StoredRun:
         return sync_arguments(directory, is_offline=is_offline, run_id=self.synced_id)
 
     def __str__(self) -> str:
-        return f"W&B run {self.run} of action {self.action}, attempt {self.attempt}"
+        return f"W&B run {self.run or self.directory or '(unnamed)'} of action {self.action}, attempt {self.attempt}"
 
 
 @syncify
@@ -58,22 +60,19 @@ async def find_stored_runs(run: str, action: str | None) -> list[StoredRun]:
     """
     actions = [each async for each in Action.listall.aio(for_run_name=run)]
     traces = [each for each in actions if _trace_name(each) in _TRACES and action in (None, each.parent_name)]
-    found = [await _read(each) for each in sorted(traces, key=lambda each: each.start_time)]
-    return [each for each in found if each is not None]
+    return [await _read(each) for each in sorted(traces, key=lambda each: each.start_time)]
 
 
 def _trace_name(action: Action) -> str:
     return str(action.pb2.metadata.trace.name)
 
 
-async def _read(trace: Action) -> StoredRun | None:
-    """Read what a trace has stored; None if it failed, or if the run was still open."""
+async def _read(trace: Action) -> StoredRun:
+    """Read what a trace has stored."""
     details = await ActionDetails.get.aio(run_name=trace.run_name, name=trace.name)
     inputs, outputs = await details.input_literals(), await details.output_literals()
     given = {name: literal.scalar.primitive.string_value for name, literal in inputs.items()}
     uri = next((literal.scalar.blob.uri for literal in outputs.values()), "")
-    if not uri or not given.get("host"):
-        return None
     return StoredRun(
         flyte_run=trace.run_name,
         action=trace.parent_name or "",
@@ -81,6 +80,6 @@ async def _read(trace: Action) -> StoredRun | None:
         attempt=given.get("attempt", ""),
         uri=uri,
         run=given.get("run", ""),
-        host=given["host"],
+        host=given.get("host") or None,
         shared_by=given.get("shared_by", ""),
     )

@@ -53,12 +53,26 @@ def deliver(run: str, action: str | None, *, host: str | None, flyte: FlyteCli) 
     if not stored:
         console.print(f"Flyte run {run} has stored no W&B run: there is nothing to deliver", markup=False)
     for each in stored:
+        if (reason := _cannot_deliver(each)) is not None:
+            console.print(f"{each}: skipped. {reason}", markup=False)
+            continue
         try:
             result = _deliver(each, Connection(host or each.host))
         except (WandbPluginError, OSError, wandb.errors.Error) as error:
             msg = f"Cannot deliver {each}: {error}. The same command continues with it"
             raise click.ClickException(msg) from error
         console.print(f"{each}: {result}", markup=False)
+
+
+def _cannot_deliver(stored: StoredRun) -> str | None:
+    """Return why a directory cannot be delivered, and what to do about it; None for one that can."""
+    if not stored.uri:
+        return f"Its directory was not stored, because trace {stored.trace} failed; Flyte has its error"
+    if stored.host is not None:
+        return None
+    command = shlex.join(["wandb", *stored.sync_arguments(stored.directory)])
+    why = "It was stored while the run was open, or by an older version, without the server that it is for"
+    return f"{why}. If W&B lacks the run, download {stored.uri} and run `{command}` beside it"
 
 
 def _deliver(stored: StoredRun, connection: Connection) -> str:
