@@ -78,7 +78,7 @@ class _DownloadCommand(click.RichCommand):
 @click.argument("ref", metavar="RUN_OR_SWEEP_OR_ARTIFACT")
 @click.argument("dest", required=False)
 @click.pass_obj
-def download(flyte: FlyteCli, ref: str, *, as_json: bool, **given: Any) -> None:
+def download(flyte: FlyteCli, /, ref: str, *, as_json: bool, **given: Any) -> None:
     """Download a W&B run, sweep or artifact, or the W&B runs of a Flyte run, verified and resumable.
 
     A run or sweep of W&B is entity/project/id, an artifact entity/project/name:alias; or give the URL of its page, or a
