@@ -86,8 +86,8 @@ def public_modules(package: Package) -> list[str]:
 
 
 PUBLIC_MODULES = {
-    "wandb-artifacts": ["artifact_filesystem.py", "cli.py", "client.py", "filesystem.py", "flyte.py"],
-    "wandb-runtime": ["cli", "config", "download.py", "lazy.py", "lifecycle", "report", "server", "tasks"],
+    "wandb-artifacts": ["artifact_filesystem.py", "blocking.py", "cli.py", "client.py", "filesystem.py", "flyte.py"],
+    "wandb-runtime": ["artifacts", "cli", "config", "download.py", "lazy.py", "lifecycle", "report", "server", "tasks"],
 }
 """Modules and folders without an underscore, by distribution: what siblings may import beside the package itself."""
 

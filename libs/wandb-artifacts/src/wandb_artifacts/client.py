@@ -30,6 +30,7 @@ from wandb_artifacts._refs import RunRef, SweepRef
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
+    from wandb_artifacts._artifact_refs import ArtifactRef
     from wandb_artifacts._client import responses
     from wandb_artifacts._client.api import Api
     from wandb_artifacts._client.pages import Node, Page
@@ -348,6 +349,24 @@ class Client:
         except NotFoundError:
             return None
         return found.project.run if found.project else None
+
+    def resolve_artifact(self, ref: ArtifactRef) -> ArtifactRef:
+        """Return a reference to an artifact with the version in place of an alias, and with the type.
+
+        Raises:
+            NotFoundError: It does not exist, was deleted, or is not committed.
+            DownloadError: See `execute`.
+        """
+        return run_sync(self.resolve_artifact_async(ref))
+
+    async def resolve_artifact_async(self, ref: ArtifactRef) -> ArtifactRef:
+        """Await `resolve_artifact`."""
+        from wandb_artifacts._client.artifacts import ArtifactApi
+
+        async def find(api: Api) -> ArtifactRef:
+            return (await ArtifactApi(api).artifact(ref)).ref
+
+        return await self._within(find, f"artifact {ref}", self.timeout)
 
     async def _within(self, work: Callable[[Api], Awaitable[R]], what: str, seconds: float) -> R:
         """Open a session for some work that may take so many seconds."""

@@ -16,7 +16,11 @@ from typing import TYPE_CHECKING
 from wandb_artifacts._asyncio import syncify, to_thread
 from wandb_artifacts._destination.safe_names import WORK_FOLDER, safe_paths
 from wandb_artifacts._download.api import download_artifact, download_run, download_sweep
-from wandb_artifacts._download.folders import download_run_to_folder, download_sweep_to_folders
+from wandb_artifacts._download.folders import (
+    download_artifact_to_folder,
+    download_run_to_folder,
+    download_sweep_to_folders,
+)
 from wandb_artifacts._download.manifest import MANIFEST
 from wandb_artifacts._download.options import DEFAULT_JOBS, read_artifact, read_ref
 from wandb_artifacts._download.wait import run_settled, sweep_settled
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "download_artifact_to_dir",
+    "download_artifact_to_folder",
     "download_run_to_dir",
     "download_run_to_folder",
     "download_sweep_to_dir",

@@ -14,27 +14,31 @@ from wandb_artifacts._client.api import Api
 from wandb_artifacts._destination.errors import explained, refusal
 from wandb_artifacts._destination.no_follow import open_folder
 from wandb_artifacts._destination.open import open_target
-from wandb_artifacts._destination.safe_names import safe_paths
-from wandb_artifacts._download.api import download_run
+from wandb_artifacts._destination.safe_names import safe_path, safe_paths
+from wandb_artifacts._download.api import download_artifact, download_run
 from wandb_artifacts._download.options import DEFAULT_JOBS
 from wandb_artifacts._download.results import Failure, IncompleteDownloadError, RunDownload, SweepDownload
 from wandb_artifacts._errors import AuthenticationError, DestinationError, DownloadError
 
 if TYPE_CHECKING:
+    from wandb_artifacts._artifact_refs import ArtifactRef
+    from wandb_artifacts._download.results import ArtifactDownload
     from wandb_artifacts._refs import RunRef, SweepRef
 
-_NAME = "wandb_runs"
+_RUNS = "wandb_runs"
+_ARTIFACTS = "wandb_artifacts"
 _RUNS_AT_ONCE = 4
 _OPEN_TO_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
-def private_folder(*names: str) -> Path:
+def private_folder(*names: str, base: str = _RUNS) -> Path:
     """Make a folder below `wandb_runs` in the system's temporary folder that no other user can write.
 
     The name is `wandb_runs-<uid>` if another user has taken `wandb_runs`, or if it is a link.
 
     Args:
         *names: The path below it; safe names, such as the id of a run.
+        base: Its name in the temporary folder.
 
     Returns:
         The folder.
@@ -43,13 +47,13 @@ def private_folder(*names: str) -> Path:
         DestinationError: Another user has taken both names.
     """
     top = Path(tempfile.gettempdir())
-    own = f"{_NAME}-{os.getuid()}" if hasattr(os, "getuid") else f"{_NAME}-{os.environ.get('USERNAME', 'user')}"
-    for name in (_NAME, own):
+    own = f"{base}-{os.getuid()}" if hasattr(os, "getuid") else f"{base}-{os.environ.get('USERNAME', 'user')}"
+    for name in (base, own):
         if _is_ours(top / name):
             folder = top.joinpath(name, *names)
             with explained(f"make the folder {folder}"), open_folder(top / name, names, make=True):
                 return folder
-    doing, reason = f"use {top / _NAME} or {top / own}", "another user could change them"
+    doing, reason = f"use {top / base} or {top / own}", "another user could change them"
     raise refusal(doing, f"{reason}; remove them, set TMPDIR to a private folder, or pass a destination")
 
 
@@ -84,6 +88,30 @@ async def download_run_to_folder(
     if path is None:
         path = await to_thread(private_folder, safe_paths([run.id])[run.id])
     return await download_run.aio(run, path, include_history=include_history)
+
+
+@syncify
+async def download_artifact_to_folder(
+    artifact: ArtifactRef, path: str | os.PathLike[str] | None = None
+) -> ArtifactDownload:
+    """Download a version of an artifact to a folder of this machine.
+
+    Args:
+        artifact: The artifact.
+        path: The folder, or an fsspec URL; None for a folder named by the reference in the user's private default
+            folder, so that it should name a version rather than an alias.
+
+    Returns:
+        The version as it is there now.
+
+    Raises:
+        DownloadError: See `download_artifact`.
+    """
+    if path is None:
+        parts = (artifact.entity, artifact.project, artifact.name, artifact.alias)
+        names = [safe_path(part) for part in parts]
+        path = await to_thread(private_folder, *names, base=_ARTIFACTS)
+    return await download_artifact.aio(artifact, path)
 
 
 @syncify
