@@ -32,15 +32,18 @@ if __name__ == "__main__":
 | `wandb_sweep`, `get_wandb_sweep_id` | decorator: creates the sweep of a task, once, or joins one; its id |
 | `download_wandb_run_dir`, `download_wandb_run_logs` | download a run's files and rows to a folder; as an output |
 | `download_wandb_sweep_dirs`, `download_wandb_sweep_logs` | the same for all runs of a sweep |
+| `log_wandb_artifact`, `use_wandb_artifact` | an artifact as output or input of the current run, with its data |
+| `download_wandb_artifact_dir` | the same as `use_wandb_artifact`, to a folder |
 | `get_distributed_info` | the rank of this process in a distributed task |
 | `fan_out_sweep_agents`, `sweep_agent` | many sweep agents as Flyte tasks; such a task for an objective |
 | `fan_out_sweep_trials`, `SweepTrial` | the trials of a sweep as Flyte tasks; the input of such a task |
 | `run_sweep_agent` | one agent in a task, each trial in a separate process |
 | `Wandb`, `WandbSweep` | links from a task to its run or sweep |
 
-The exceptions are subclasses of `WandbPluginError`: `AgentBusyError`, `AgentsFailedError`, `DecoratorOrderError`,
-`InvalidValueError`, `MissingApiKeyError`, `NoParentRunError`, `NoRunError`, `NoSweepConfigError`, `RunOpenError`,
-`SweepConfigError`, `SweepCreateError`, `SweepNotFoundError`, `SweepUnavailableError` and `UnavailableError`.
+The exceptions are subclasses of `WandbPluginError`: `AgentBusyError`, `AgentsFailedError`, `ArtifactError`,
+`DecoratorOrderError`, `InvalidValueError`, `MissingApiKeyError`, `NoParentRunError`, `NoRunError`,
+`NoSweepConfigError`, `RunOpenError`, `SweepConfigError`, `SweepCreateError`, `SweepNotFoundError`,
+`SweepUnavailableError` and `UnavailableError`.
 
 Precedence, strongest first: the decorator's arguments, the nearest `wandb_config`, outer ones, the `WANDB_*`
 environment, W&B's defaults. `config` dictionaries merge key by key and `tags` add up.
@@ -60,6 +63,7 @@ from typing import TYPE_CHECKING
 from flyteplugins.wandb._version import __version__
 from wandb_artifacts import InvalidValueError, WandbPluginError
 from wandb_runtime import (
+    ArtifactError,
     DecoratorOrderError,
     DistributedInfo,
     InitOptions,
@@ -104,7 +108,13 @@ from wandb_sweeps import (
 )
 
 if TYPE_CHECKING:
-    from wandb_runtime import download_wandb_run_dir, download_wandb_run_logs
+    from wandb_runtime import (
+        download_wandb_artifact_dir,
+        download_wandb_run_dir,
+        download_wandb_run_logs,
+        log_wandb_artifact,
+        use_wandb_artifact,
+    )
     from wandb_sweeps import (
         AgentResult,
         AgentTask,
@@ -132,14 +142,17 @@ else:
             "SweepTrial": "wandb_sweeps",
             "Trial": "wandb_sweeps",
             "TrialTask": "wandb_sweeps",
+            "download_wandb_artifact_dir": "wandb_runtime",
             "download_wandb_run_dir": "wandb_runtime",
             "download_wandb_run_logs": "wandb_runtime",
             "download_wandb_sweep_dirs": "wandb_sweeps",
             "download_wandb_sweep_logs": "wandb_sweeps",
             "fan_out_sweep_agents": "wandb_sweeps",
             "fan_out_sweep_trials": "wandb_sweeps",
+            "log_wandb_artifact": "wandb_runtime",
             "run_sweep_agent": "wandb_sweeps",
             "sweep_agent": "wandb_sweeps",
+            "use_wandb_artifact": "wandb_runtime",
         },
     )
 
@@ -149,6 +162,7 @@ __all__ = [
     "AgentResult",
     "AgentTask",
     "AgentsFailedError",
+    "ArtifactError",
     "DecoratorOrderError",
     "DistributedInfo",
     "InitOptions",
@@ -183,6 +197,7 @@ __all__ = [
     "WandbSweep",
     "WandbSweepConfig",
     "__version__",
+    "download_wandb_artifact_dir",
     "download_wandb_run_dir",
     "download_wandb_run_logs",
     "download_wandb_sweep_dirs",
@@ -195,8 +210,10 @@ __all__ = [
     "get_wandb_run_dir",
     "get_wandb_sweep_context",
     "get_wandb_sweep_id",
+    "log_wandb_artifact",
     "run_sweep_agent",
     "sweep_agent",
+    "use_wandb_artifact",
     "wandb_config",
     "wandb_init",
     "wandb_sweep",

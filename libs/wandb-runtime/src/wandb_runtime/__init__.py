@@ -11,6 +11,7 @@ from wandb_runtime._version import __version__
 
 if TYPE_CHECKING:
     from wandb_runtime._errors import (
+        ArtifactError,
         DecoratorOrderError,
         MissingApiKeyError,
         NoParentRunError,
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
         RunOpenError,
         UnavailableError,
     )
+    from wandb_runtime.artifacts.log import log_wandb_artifact
+    from wandb_runtime.artifacts.use import download_wandb_artifact_dir, use_wandb_artifact
     from wandb_runtime.config.run import (
         InitOptions,
         Mode,
@@ -40,6 +43,7 @@ else:
     # On first use: Flyte imports this package for `flyte --help`, and the downloads take long to import.
     _NAMES = {
         "_errors": (
+            "ArtifactError",
             "DecoratorOrderError",
             "MissingApiKeyError",
             "NoParentRunError",
@@ -47,6 +51,8 @@ else:
             "RunOpenError",
             "UnavailableError",
         ),
+        "artifacts.log": ("log_wandb_artifact",),
+        "artifacts.use": ("download_wandb_artifact_dir", "use_wandb_artifact"),
         "config.run": (
             "InitOptions",
             "Mode",
@@ -70,6 +76,7 @@ else:
 
 
 __all__ = [
+    "ArtifactError",
     "DecoratorOrderError",
     "DistributedInfo",
     "InitOptions",
@@ -86,12 +93,15 @@ __all__ = [
     "Wandb",
     "WandbConfig",
     "__version__",
+    "download_wandb_artifact_dir",
     "download_wandb_run_dir",
     "download_wandb_run_logs",
     "get_distributed_info",
     "get_wandb_context",
     "get_wandb_run",
     "get_wandb_run_dir",
+    "log_wandb_artifact",
+    "use_wandb_artifact",
     "wandb_config",
     "wandb_init",
 ]

@@ -34,3 +34,7 @@ class NoRunError(TaskError, LookupError):
 
     def __reduce__(self) -> tuple[type[NoRunError], tuple[str]]:
         return type(self), (self.reason,)
+
+
+class ArtifactError(TaskError, RuntimeError):
+    """W&B has not stored an artifact, or not recorded its use."""

@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wandb_artifacts import InvalidValueError, RunRef
-from wandb_artifacts.client import Connection, use_connection
+from wandb_artifacts.client import use_connection
 from wandb_artifacts.flyte import download_run_to_folder
 
-from wandb_runtime.config.context import flyte_context
-from wandb_runtime.config.run import WandbConfig
 from wandb_runtime.lifecycle import traces
 from wandb_runtime.lifecycle.current import current_run
+from wandb_runtime.lifecycle.defaults import ReferenceDefaults
 from wandb_runtime.lifecycle.finish import last_step_of
-from wandb_runtime.lifecycle.plans import RunLocation
 from wandb_runtime.server.references import parse_reference
 from wandb_runtime.tasks.action import current_task
 from wandb_runtime.tasks.threads import to_thread
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
 
     from flyte.io import Dir
     from wandb import Run
+    from wandb_artifacts.client import Connection
 
 
 @dataclass(frozen=True)
@@ -117,18 +116,11 @@ def _find(run_id: str | None) -> _Source | str:
         run_id = location.id
     if run is not None and _names(run_id, run) and (local := _local(run)):
         return local
-    inherited = location or RunLocation.from_context(flyte_context())
-    config = WandbConfig.current()
-    connection = here.connection if here else None
-    if connection is None:
-        connection = Connection.from_settings(config.settings, host=(inherited and inherited.host) or config.host)
-    defaults = [(config.entity, config.project)]
-    if inherited:
-        defaults.insert(0, (inherited.entity, inherited.project))
-    ref = parse_reference(RunRef, "run_id", run_id, defaults, connection)
+    defaults = ReferenceDefaults.of(here)
+    ref = parse_reference(RunRef, "run_id", run_id, defaults.projects, defaults.connection)
     if run is not None and (ref.id, ref.entity, ref.project) == (run.id, run.entity, run.project):
-        return _Source(ref, connection, last_step_of(run), is_over=False)
-    return _Source(ref, connection)
+        return _Source(ref, defaults.connection, last_step_of(run), is_over=False)
+    return _Source(ref, defaults.connection)
 
 
 def _names(text: object, run: Run) -> bool:

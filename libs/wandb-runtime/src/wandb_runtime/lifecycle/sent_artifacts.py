@@ -9,6 +9,8 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import os
+import shutil
+import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,6 +60,19 @@ class _Sent:
                 entry.local_path += _LINK
                 self.links.append(entry.local_path)
 
+    def keep_contents(self) -> None:
+        """Link the user's files too: they may be gone when the run ends. Contents that are gone are reported then."""
+        from wandb_runtime.server import sdk_private
+
+        staging = sdk_private.staging_directory()
+        for entry in self.record.manifest.contents:
+            if entry.local_path and entry.local_path not in self.links:
+                link = os.path.join(staging, f"{uuid.uuid4().hex}{_LINK}")  # noqa: PTH118
+                with contextlib.suppress(OSError):
+                    _link_or_copy(os.path.realpath(entry.local_path), link)
+                    entry.local_path = link
+                    self.links.append(link)
+
     def remove_links(self) -> None:
         for link in self.links:
             Path(link).unlink(missing_ok=True)
@@ -73,6 +88,13 @@ class _Sent:
             return "no response"
         error = self.response.exception()
         return f"{type(error).__name__}: {error}" if error else self.response.result()
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # on another file system
+        shutil.copyfile(source, target)
 
 
 class SentArtifacts:
@@ -116,6 +138,13 @@ class SentArtifacts:
             self._sent.remove(sent)
             sent.remove_links()
 
+    def keep_contents(self) -> None:
+        """Keep the contents of the artifacts that W&B has not stored yet, until it has."""
+        for sent in tuple(self._sent):
+            sent.keep_contents()
+            if sent.is_stored:
+                sent.remove_links()
+
     def lacking(self, *, has_ended: bool) -> list[LackingArtifact]:
         """Return the artifacts that W&B has not stored.
 
@@ -146,3 +175,10 @@ def lacking_artifacts(run: Run, *, has_ended: bool) -> list[LackingArtifact]:
     """Return the artifacts of a run object that W&B has not stored; see `SentArtifacts.lacking`."""
     sent = _by_run.get(run)
     return sent.lacking(has_ended=has_ended) if sent is not None else []
+
+
+def keep_contents(run: Run) -> None:
+    """Keep the contents of artifacts that a run object has sent and W&B has not stored; see `SentArtifacts`."""
+    sent = _by_run.get(run)
+    if sent is not None:
+        sent.keep_contents()

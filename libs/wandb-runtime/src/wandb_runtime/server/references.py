@@ -1,4 +1,4 @@
-"""References to runs and sweeps, as users write them."""
+"""References to runs, sweeps and artifacts, as users write them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TypeVar
 
-from wandb_artifacts import InvalidValueError, RunRef, SweepRef
+from wandb_artifacts import ArtifactRef, InvalidValueError, RunRef, SweepRef
 from wandb_artifacts.client import Client, Connection
 
-Ref = TypeVar("Ref", RunRef, SweepRef)
+Ref = TypeVar("Ref", RunRef, SweepRef, ArtifactRef)
 
 _TIMEOUT = 10.0
 

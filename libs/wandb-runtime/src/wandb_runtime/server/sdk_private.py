@@ -10,7 +10,7 @@ The tests named `test_canary_…` in tests/e2e/test_open_errors.py fail if they 
 | `Config._set_settings`, `Settings._jupyter` | `allow_val_change` of `wandb.init` has no effect after opening |
 | `ServiceConnection._proc`, `_cleanup`, `ServiceProcess._process` | a service process that hangs or has died |
 | `Run._interface`, `_deliver_artifact`, `_publish_artifact`, `get_staging_dir` | refused artifacts are kept |
-| `Run._public_api` | the first artifact of a run cannot be logged in an outage |
+| `Run._public_api` | the first artifact of a run cannot be logged in an outage; `wandb.Api` with the run's key |
 | `WANDB_SERVICE` | the ranks of a launcher must not share its service process |
 | `service.inform_attach`, `inform_finish`, `deliver_exit` | an id whose opening failed stays in use otherwise |
 | texts of `wandb.errors` | they alone distinguish an outage from a refusal |
@@ -139,7 +139,12 @@ def observe_artifacts(run: Run, observe: Callable[[Any], Callable[[Callable[[], 
 
 def prepare_for_artifacts(run: Run) -> None:
     """Do now what a run does when it logs its first artifact, which fails while W&B is unreachable."""
-    run._public_api()  # noqa: SLF001
+    public_api(run)
+
+
+def public_api(run: Run) -> Any:
+    """Return a `wandb.Api` that reaches the server of a run, with its key."""
+    return run._public_api()  # noqa: SLF001
 
 
 def staging_directory() -> str:

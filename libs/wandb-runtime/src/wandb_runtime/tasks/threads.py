@@ -33,6 +33,14 @@ async def to_thread(call: Callable[[], T], *, undo: Callable[[T], object] | None
         raise
 
 
+async def until_cancelled(call: Callable[[], T]) -> T:
+    """Run a call that waits for another machine in a thread. When cancelled, return at once and leave it to itself."""
+    running = asyncio.wrap_future(submit(call))
+    # An error that nobody awaits any more is not worth a log line.
+    running.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return await asyncio.shield(running)
+
+
 def submit(call: Callable[[], T]) -> Future[T]:
     """Run a call in a new thread, which the process does not wait for.
 
