@@ -112,6 +112,22 @@ def test_segments_of_a_resumed_run_are_joined_though_each_counts_from_0(raw: Raw
         assert steps(raw) == [(0, "a"), (1, "a"), (2, "b"), (3, "b"), (4, "c"), (5, "c")]
 
 
+def test_sdk_syncs_the_segments_of_a_resumed_run(scripts: Scripts) -> None:
+    synced = scripts.run("""
+import subprocess
+folders = []
+for value in "abc":
+    with wandb.init(project="p", id="r", resume="must" if folders else None) as run:
+        run.log({"x": value})
+    folders.append(run.settings.sync_dir)
+command = [sys.executable, "-m", "wandb", "beta", "sync", "--no-skip-online", "--id", "copy"]
+subprocess.run([*command, folders[2], *folders[:2]], check=True)
+report([[row["_step"], row["x"]] for row in wandb.Api().run("local/p/copy").scan_history()])
+""")
+
+    assert synced == [[0, "a"], [1, "b"], [2, "c"]]
+
+
 def test_attempt_without_resume_starts_a_new_history(raw: RawClient) -> None:
     raw.open_run("r")
     raw.stream_rows(*rows("a", "b", "c"))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
+
+import pytest
 
 from tests.support import loopback
 
@@ -27,10 +30,35 @@ def test_server_info_allows_all_versions_of_the_sdk(raw: RawClient) -> None:
     assert {"name": "UPDATE_RUN_STATE"} in info["features"]
 
 
-def test_unsupported_mutation_fails(raw: RawClient) -> None:
-    query = 'mutation G { generateApiKey(input: {description: "d"}) { apiKey { id } } }'
+@pytest.mark.parametrize(
+    ("mutation", "subject"),
+    [
+        ('createInvite(input: {entityName: "readers", username: "ann"}) { invite { id } }', "invitations"),
+        ('deleteInvite(input: {entityName: "readers", id: "x"}) { success }', "invitations"),
+        ('createServiceAccount(input: {entityName: "readers"}) { user { id } }', "service accounts"),
+        ('generateApiKey(input: {description: "d"}) { apiKey { id } }', "several API keys"),
+        ('deleteApiKey(input: {id: "x"}) { success }', "several API keys"),
+        ('enqueueSweepRun(input: {id: "x", config: "{}"}) { id }', "sweep run queues"),
+    ],
+)
+def test_unsupported_mutation_fails_with_a_warning(
+    raw: RawClient, caplog: pytest.LogCaptureFixture, mutation: str, subject: str
+) -> None:
+    """The SDK hides some of these failures, such as that of `Team.invite`, and returns False or None."""
+    response = raw.graphql(f"mutation M {{ {mutation} }}")
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
 
-    assert "does not support several API keys" in raw.graphql(query).json()["errors"][0]["message"]
+    assert response.status_code == 400
+    assert f"does not support {subject}" in response.json()["errors"][0]["message"]
+    assert f"does not support {subject}" in warning
+
+
+def test_invitation_returns_false(scripts: Scripts) -> None:
+    """Nobody but the owner of the server can sign in."""
+    assert scripts.run("""
+team = wandb.Api().create_team("readers")
+report([team.invite("ann@example.com"), [member.username for member in wandb.Api().team("readers").members]])
+""") == [False, ["local"]]
 
 
 def test_idle_connection_stays_open(raw: RawClient) -> None:
@@ -128,3 +156,12 @@ with wandb.init(project="p") as run:
 """)
 
     assert "does not allow artifacts of type 'dataset'" in seen
+
+
+@pytest.mark.parametrize("name", ["a/b", "a:b", "a!", "", "t" * 129])
+def test_registry_refuses_invalid_artifact_types(raw: RawClient, name: str) -> None:
+    mutation = "mutation U($input: UpsertModelInput!) { upsertModel(input: $input) { inserted } }"
+    response = raw.graphql(mutation, input={"name": "wandb-registry-models", "artifactTypes": [{"name": name}]})
+
+    assert response.status_code == 400
+    assert f"invalid artifact type {name!r}" in response.json()["errors"][0]["message"]

@@ -35,8 +35,10 @@ _NOT_IN_ARTIFACT_NAME = re.compile(r"[/:\0]")
 # W&B's schema: ArtifactAliasInput.alias. The characters: the SDK's `validate_aliases`.
 MAX_ALIAS = 128
 _NOT_IN_ALIAS = re.compile(r"[/:]")
-# W&B's schema: ArtifactTypeInput.name.
+# W&B's schema: ArtifactTypeInput.name. The pattern, which is for the types of a registry, is W&B's without its
+# nested repetition.
 MAX_ARTIFACT_TYPE = 128
+_REGISTRY_TYPE = re.compile(r"[-\w](?:[-.\w ]*[-.\w])?")
 # W&B's schema: TagInput.tagName, and the number of tags in a request.
 MAX_ARTIFACT_TAG = 128
 MAX_ARTIFACT_TAGS = 20
@@ -128,6 +130,21 @@ def check_artifact_type(name: str) -> str:
     """
     if not name.strip() or len(name) > MAX_ARTIFACT_TYPE or _NOT_IN_ALIAS.search(name):
         msg = f"invalid artifact type {name!r}: use 1 to {MAX_ARTIFACT_TYPE} characters, none of / :"
+        raise LimitError(msg)
+    return name
+
+
+def check_registry_type(name: str) -> str:
+    """Return `name` if a registry can be limited to artifacts of this type.
+
+    Raises:
+        LimitError: otherwise.
+    """
+    if len(name) > MAX_ARTIFACT_TYPE or not _REGISTRY_TYPE.fullmatch(name):
+        msg = (
+            f"invalid artifact type {name!r}: use 1 to {MAX_ARTIFACT_TYPE} letters, digits, '-', '_', '.' and spaces, "
+            "with a letter, a digit, '-' or '_' first and no space last"
+        )
         raise LimitError(msg)
     return name
 

@@ -32,6 +32,10 @@ class AgentGoneError(NotFoundError):
     """The sweep of an agent was deleted. Only the status 404 ends the SDK's agents."""
 
 
+class UnsupportedError(UsageError):
+    """The server lacks a part of W&B. The SDK hides some of these failures, hence the status 400 and a warning."""
+
+
 class SlowWork(Exception):  # noqa: N818 - no error
     """Ends a transaction for work that must be done outside of it."""
 

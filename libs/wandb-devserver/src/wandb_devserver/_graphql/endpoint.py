@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from wandb_devserver._complexity import TooComplexError
 from wandb_devserver._domain.limits import LimitError
 from wandb_devserver._errors import DevServerError, UsageError
-from wandb_devserver._graphql.context import AgentGoneError, Context, SlowWork
+from wandb_devserver._graphql.context import AgentGoneError, Context, SlowWork, UnsupportedError
 from wandb_devserver._graphql.schema import schema
 from wandb_devserver._http.body import read_json_body
 from wandb_devserver._http.fault_responses import respond
@@ -155,7 +155,8 @@ def _respond(operation: str, result: ExecutionResult) -> Response:
     for error in errors:
         cause = error.original_error
         if isinstance(cause, DevServerError):
-            logger.info("%s refused: %s", operation, cause)
+            level = logging.WARNING if isinstance(cause, UnsupportedError) else logging.INFO
+            logger.log(level, "%s refused: %s", operation, cause)
         elif cause is not None:
             logger.error("%s: internal error", operation, exc_info=cause)
     body: dict[str, Any] = {"data": None if errors else result.data}
@@ -169,7 +170,7 @@ def _status(errors: list[GraphQLError]) -> int:
     for error in errors:
         if isinstance(error.original_error, AgentGoneError):
             return 404
-        if isinstance(error.original_error, LimitError):
+        if isinstance(error.original_error, (LimitError, UnsupportedError)):
             return 400
     return 200
 

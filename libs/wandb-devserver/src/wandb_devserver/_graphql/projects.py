@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ariadne import MutationType, ObjectType, QueryType
 
-from wandb_devserver._domain.limits import check_project
+from wandb_devserver._domain.limits import check_project, check_registry_type
 from wandb_devserver._graphql import viewer
 from wandb_devserver._graphql.context import decode_id, encode_id
 from wandb_devserver._graphql.filters import parse_filters
@@ -70,7 +70,7 @@ def upsert_project(_: object, info: Info, *, input: dict[str, Any]) -> dict[str,
         allows_all_types=input.get("allow_all_artifact_types_in_registry"),
     )
     for kind in input.get("artifact_types") or []:
-        collection_table.find_or_create_type(context.connection, project.id, kind["name"])
+        collection_table.find_or_create_type(context.connection, project.id, check_registry_type(kind["name"]))
     stored = project_table.find(context.connection, entity, name)
     return {"project": stored, "model": stored, "inserted": inserted}
 

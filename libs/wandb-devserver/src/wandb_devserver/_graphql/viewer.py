@@ -8,7 +8,7 @@ from ariadne import MutationType, QueryType
 
 from wandb_devserver._domain.limits import check_entity
 from wandb_devserver._errors import UsageError
-from wandb_devserver._graphql.context import encode_id
+from wandb_devserver._graphql.context import UnsupportedError, encode_id
 from wandb_devserver._json import Json, JsonObject
 from wandb_devserver._storage import organizations as organization_table
 from wandb_devserver._storage import users as user_table
@@ -144,7 +144,7 @@ def resolve_server_info(_: object, __: Info) -> JsonObject:
 def _refusal(name: str, subject: str) -> Callable[..., None]:
     def refuse(_: object, __: Info, **___: object) -> None:
         msg = f"{name}: wandb-devserver does not support {subject}"
-        raise UsageError(msg)
+        raise UnsupportedError(msg)
 
     return refuse
 
