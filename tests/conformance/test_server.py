@@ -53,6 +53,14 @@ def test_unsupported_mutation_fails_with_a_warning(
     assert f"does not support {subject}" in warning
 
 
+def test_organization_has_no_feature_flags(raw: RawClient) -> None:
+    """Clients iterate over the list without a check."""
+    query = """query F($org: String!) { organization(name: $org) {
+      featureFlags(rampIDType: OrgName) { rampKey isEnabled } } }"""
+
+    assert raw.data(query, org="local-org") == {"organization": {"featureFlags": []}}
+
+
 def test_invitation_returns_false(scripts: Scripts) -> None:
     """Nobody but the owner of the server can sign in."""
     assert scripts.run("""

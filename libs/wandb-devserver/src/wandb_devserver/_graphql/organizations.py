@@ -38,6 +38,11 @@ class Organization:
     def org_entity(self) -> Entity:
         return Entity(self.name)
 
+    @property
+    def feature_flags(self) -> list[JsonObject]:
+        """None: W&B removes a flag once its feature is on for everybody."""
+        return []
+
 
 @query.field("entity")
 def resolve_entity(_: object, __: Info, *, name: str | None = None) -> Entity | None:
