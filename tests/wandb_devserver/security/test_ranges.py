@@ -32,3 +32,15 @@ def test_response_to_many_ranges_is_complete(raw: RawClient, ranges: str) -> Non
 
     assert response.status_code < 500
     assert len(response.content) < 300_000
+
+
+def test_range_of_two_parts_is_ignored(raw: RawClient) -> None:
+    """The whole file is sent; a single range is served."""
+    raw.open_run("r")
+    loopback.put(upload_url(raw, "a.bin"), content=b"0123456789")
+    several, single = (
+        raw.http.get("/files/local/p/r/a.bin", headers={"Range": f"bytes={ranges}"}) for ranges in ("0-0,5-5", "5-6")
+    )
+
+    assert (several.status_code, several.content) == (200, b"0123456789")
+    assert (single.status_code, single.content) == (206, b"56")
