@@ -21,16 +21,16 @@ from tests.wandb_devserver.test_files import upload_url
 COMMAND = [sys.executable, "-m", "wandb_devserver", "--port", "0", "--data-dir"]
 
 
-def _forbid_file_contents() -> None:
-    # Like a full disk: files can be created, and not written to.
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+def _limit_file_contents() -> None:
+    # Like a full disk: files can be created, and the lock's process id has room, but no key has.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16, 16))
 
 
 def test_start_on_a_full_disk_leaves_no_empty_key(tmp_path: Path) -> None:
     """The start fails with one line; the next one generates a key and accepts no empty password."""
     full = subprocess.run(
         [*COMMAND, str(tmp_path)],
-        preexec_fn=_forbid_file_contents,
+        preexec_fn=_limit_file_contents,
         capture_output=True,
         text=True,
         timeout=60,
