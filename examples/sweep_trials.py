@@ -1,10 +1,14 @@
 """Searches for the best classifier of handwritten digits: a W&B sweep whose trials are Flyte tasks.
 
-    WANDB_API_KEY=... python examples/sweep_trials.py
+    WANDB_API_KEY=... python examples/sweep_trials.py       on this machine
+    python examples/sweep_trials.py --remote                on the cluster that Flyte is configured for
 
 `search` creates the sweep. W&B chooses the parameters of each trial, which is a task: on a cluster each has its own
 pod, with the resources, retries and timeout of `train`. `search` returns the best trial.
 """
+
+import sys
+from pathlib import Path
 
 import flyte
 from flyteplugins.wandb import (
@@ -23,8 +27,13 @@ from sklearn.model_selection import train_test_split
 
 env = flyte.TaskEnvironment(
     name="sweep-trials",
-    image=flyte.Image.from_debian_base().with_pip_packages("flyteplugins-wandb", "scikit-learn"),
-    # On a cluster: secrets=flyte.Secret("wandb-api-key", as_env_var="WANDB_API_KEY")
+    # The wheels in dist/ (README, "Install"): the package of this name on PyPI is another project's.
+    image=(
+        flyte.Image.from_debian_base()
+        .with_source_folder(Path("dist"), "/tmp/wheels", copy_contents_only=True)
+        .with_commands(["uv pip install /tmp/wheels/*.whl scikit-learn"])
+    ),
+    secrets=flyte.Secret("wandb-api-key", as_env_var="WANDB_API_KEY"),
 )
 
 
@@ -52,23 +61,19 @@ async def search(max_parallel: int = 2) -> Trial:
     """Tries all combinations, so many at once."""
     result = await fan_out_sweep_trials(train, max_parallel=max_parallel)
     print(f"{result.state} with {result.counts}: {result.url}")
-    if result.best is None:
-        msg = f"no trial has logged a loss: {result.errors}"
-        raise RuntimeError(msg)
+    assert result.best is not None, result.errors
     return result.best
 
 
 if __name__ == "__main__":
-    flyte.init()
-    # mode="remote" and flyte.init_from_config() run the same code on a cluster.
-    configuration = {
+    remote = "--remote" in sys.argv
+    flyte.init_from_config() if remote else flyte.init()
+    search_space = {"learning_rate": {"values": [0.3, 0.03, 0.003]}, "penalty": {"values": ["l1", "l2"]}}
+    metric = {"name": "loss", "goal": "minimize"}
+    context = {
         **wandb_config(project="flyte-sweep-trials", tags=["sweep"]),
-        **wandb_sweep_config(
-            method="grid",
-            metric={"name": "loss", "goal": "minimize"},
-            parameters={"learning_rate": {"values": [0.3, 0.03, 0.003]}, "penalty": {"values": ["l1", "l2"]}},
-        ),
+        **wandb_sweep_config(method="grid", metric=metric, parameters=search_space),
     }
-    result = flyte.with_runcontext(mode="local", custom_context=configuration).run(search)
-    best: Trial = result.outputs()[0]
-    print(f"best: {best.name} with {best.config}: {best.summary}")
+    run = flyte.with_runcontext(mode="remote" if remote else "local", custom_context=context).run(search)
+    run.wait()
+    print(run.url, run.outputs())

@@ -11,7 +11,7 @@ settings.register_profile("few examples", settings.get_profile("any speed"), max
 settings.load_profile("any speed")
 
 _TESTS = Path(__file__).parent
-_SLOW_FOLDERS = {"benchmarks", "control_plane", "e2e", "remote"}
+_SLOW_FOLDERS = {"benchmarks", "control_plane", "e2e", "examples", "remote"}
 _SLOW_FIXTURES = {"chromium", "scripts"}
 
 
