@@ -55,7 +55,7 @@ def train(epochs: int = 5) -> float:
         if run is not None:
             run.log({"epoch": epoch, "loss": mean.item() / info["world_size"]})
     torch.distributed.destroy_process_group()
-    return mean.item() / info["world_size"]
+    return float(mean.item() / info["world_size"])
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ async def export() -> tuple[str, float, float, Dir]:
     folder = tempfile.mkdtemp()
     # The group of a run is by default the name of its Flyte run.
     await download_runs.aio(projects[0], folder, group=context.action.run_name, history_format="parquet")
-    (best,) = duckdb.sql(BEST.format(folder=folder)).fetchall()
+    (best,) = duckdb.execute(BEST.format(folder=folder)).fetchall()
     return (*best, await Dir.from_local(folder))
 
 
