@@ -63,6 +63,7 @@ def test_help_of_the_facade_describes_every_name() -> None:
     assert [name for name in exported(module) if name not in described] == ["__version__"]
     assert "fan_out_sweep_agents(" in described
     assert "with_traceback" not in described
+    assert "builtins.dict" not in described
 
 
 @each_package

@@ -221,6 +221,9 @@ __all__ = [
 ]
 
 
+_NOT_IN_HELP = ("Config", "Error", "Info", "Options", "Settings")
+
+
 def __dir__() -> list[str]:
-    # help() describes what this returns. It would list the inherited methods of each exception.
-    return [name for name in __all__ if not name.endswith("Error")]
+    # help() describes what this returns. Of exceptions and dictionaries it would list every inherited method.
+    return [name for name in __all__ if not name.endswith(_NOT_IN_HELP)]
