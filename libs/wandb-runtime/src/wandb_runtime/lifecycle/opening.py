@@ -50,8 +50,9 @@ def connection_for(settings: Mapping[str, Any]) -> Connection:
 class Patience:
     """How long opening a run may take, in seconds, unless the user gives an `init_timeout`."""
 
-    first: float = 15.0
-    """Until the server must have opened the run, or respond to a small request within five seconds more."""
+    first: float = 8.0
+    """Until the server must have opened the run, or respond to a small request within five seconds more. The SDK has
+    waited for ten seconds before, to name the user: 20 seconds in all where nothing listens."""
     longest: float = 90.0
     """Until a server that responds must have opened the run: the SDK's default."""
     quiet: float = 5.0
