@@ -24,6 +24,8 @@ A, B, C = trial("a", loss=2), trial("b", loss=1.5), trial("c", loss=3)
         (result(A, B, C), "bac", "b"),
         (result(A, B, C, goal="maximize"), "cab", "c"),
         (result(trial("n"), C, trial("x", loss=math.nan), trial("t", loss="NaN")), "cnxt", "c"),
+        (result(trial("x", loss=math.nan), C, A), "acx", "a"),
+        (result(trial("x", loss=math.inf), C, A, goal="maximize"), "cax", "c"),
         (result(trial("f", "failed", loss=0), A), "fa", "a"),
         (result(trial("f", "failed", loss=0)), "f", "f"),
         (result(trial("v", val={"loss": 1}), trial("w", val={"loss": 0}), metric="val.loss"), "wv", "w"),
