@@ -167,7 +167,17 @@ async def logging_files() -> str:
     with artifact.new_file("staged.txt") as file:
         file.write("staged")
     run.log_artifact(artifact)
+    delete_staged_contents()
     return run.id
+
+
+def delete_staged_contents() -> None:
+    """Do as SDKs before 0.31 with the contents of artifacts that W&B has refused."""
+    staging = Path(os.environ["WANDB_DATA_DIR"], "artifacts", "staging")
+    staged = [content for content in staging.iterdir() if content.suffix != ".kept"]
+    assert staged
+    for content in staged:
+        content.unlink()
 
 
 def test_refused_files_are_reported_and_delivered(
