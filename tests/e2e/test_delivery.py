@@ -180,18 +180,26 @@ def delete_staged_contents() -> None:
         content.unlink()
 
 
+@pytest.mark.parametrize("status", [403, 507])
 def test_refused_files_are_reported_and_delivered(
-    wandb_devserver: DevServer, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    status: int,
+    wandb_devserver: DevServer,
+    log: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
-    """W&B has the end of the run."""
+    """With 403, W&B has the end of the run; with 507, the SDK retries until `finish_timeout`."""
     monkeypatch.chdir(tmp_path)
-    wandb_devserver.faults.add(Fault("upload", status=403, count=None))
-    run_id = run_locally(logging_files, context=CONTEXT)
+    wandb_devserver.faults.add(Fault("upload", status=status, count=None))
+    run_id = run_locally(logging_files, context={**CONTEXT, **wandb_config(finish_timeout=60 if status == 403 else 5)})
 
     (warning,) = warnings(log)
-    assert "the server lacks media/table/table_0_" in warning
-    assert "notes.txt" in warning
-    assert f"lacks artifacts model, run-{run_id}-table: ArtifactSaver" in warning
+    if status == 403:
+        assert "the server lacks media/table/table_0_" in warning
+        assert "notes.txt" in warning
+    else:
+        assert "TimeoutError" in warning
+    assert f"lacks artifacts model, run-{run_id}-table: " in warning
     wandb_devserver.faults.clear()
     execute_command_in(warning)
     model = wandb.Api().artifact("local/e2e/model:latest")

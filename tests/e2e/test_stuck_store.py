@@ -71,8 +71,8 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (None, 5)], ids=["SIGINT", "SIGTERM", "deadline"]
 )
 def test_stuck_store_delays_neither_deadline_nor_signals(
-    command: Command,  # noqa: F811
-    backend: WandbBackend,  # noqa: F811
+    command: Command,
+    backend: WandbBackend,
     wandb_devserver: DevServer,
     drips: bool,
     number: signal.Signals | None,
