@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 
 from flyteplugins.wandb import wandb_config, wandb_sweep_config
-from wandb_devserver import DevServer, RunRecord, SweepRecord
+from wandb_devserver import DevServer, Fault, RunRecord, SweepRecord
 
 from tests.e2e.support import set_sweep_state
 from tests.remote.support import link_of, logged
@@ -95,6 +96,51 @@ def test_retried_controller_continues_its_trials(
     assert {run.state for run in trials} <= {"finished", "failed", "crashed"}
     assert Counter(run.config["case"] for run in trials if run.state == "finished") == Counter(range(4))
     assert all(len(logged(run, "loss")) == 4 for run in trials if run.state == "finished")
+
+
+def test_trial_that_a_killed_controller_has_not_recorded_is_failed(
+    plane: ControlPlane, wandb_devserver: DevServer, tmp_path: Path
+) -> None:
+    """W&B has assigned it; the response was lost, and the controller killed before it requested it again."""
+    wandb_devserver.faults.add(Fault("graphql", operation="Heartbeat", drop=True, applied=True))
+    again = wandb_devserver.faults.add(Fault("graphql", operation="Heartbeat", delay=60, status=503))
+    for case in range(3):
+        (tmp_path / str(case)).touch()
+    flyte_run = plane.start("trials:search", "waiting", 1, context=grid(3, tmp_path))
+    wandb_devserver.faults.wait(again)
+    (lost,) = only_sweep(wandb_devserver).trials
+    assert (lost.state, plane.actions(flyte_run, "waiting")) == ("pending", [])
+    plane.kill(flyte_run.root)
+    wandb_devserver.faults.clear()
+    plane.wait(flyte_run)
+
+    trials = {run.id: run for run in only_sweep(wandb_devserver).trials}
+    assert trials.pop(lost.id).state == "failed"
+    assert {run.state for run in trials.values()} == {"finished"}
+    assert Counter(run.config["case"] for run in trials.values()) == Counter({1, 2})
+    assert {link_of(action).rpartition("/")[2] for action in plane.actions(flyte_run, "waiting")} == set(trials)
+
+
+def test_trials_with_equal_parameters_keep_their_actions_in_a_retry(
+    plane: ControlPlane, wandb_devserver: DevServer, tmp_path: Path
+) -> None:
+    """Flyte tells such actions apart only by the order of their calls."""
+    parameters = {"case": {"value": 0}, "folder": {"value": str(tmp_path)}}
+    sweep = wandb_sweep_config(method="random", metric=METRIC, parameters=parameters, run_cap=4)
+    flyte_run = plane.start("trials:search", "waiting", 4, context={**CONFIG, **sweep})
+    plane.wait_for("four trials", lambda: len(plane.actions(flyte_run, "waiting")) == 4)
+    actions = plane.actions(flyte_run, "waiting")
+    for action in actions:
+        plane.wait_for_output(action, "trial runs")
+    plane.kill(flyte_run.root)
+    plane.wait_for("the second attempt", lambda: len(flyte_run.root.attempts) == 2)
+    (tmp_path / "0").touch()
+    (result,) = plane.wait(flyte_run).result
+
+    runs = {action.spec.short_name: link_of(action).rpartition("/")[2] for action in actions if action.spec}
+    assert json.loads(result["runs"]) == runs
+    assert [len(action.attempts) for action in plane.actions(flyte_run, "waiting")] == [1, 1, 1, 1]
+    assert [run.state for run in only_sweep(wandb_devserver).trials] == ["finished"] * 4
 
 
 def test_trials_follow_the_state_of_the_sweep(plane: ControlPlane, wandb_devserver: DevServer, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from pathlib import Path
@@ -55,4 +56,5 @@ async def waiting(case: int, folder: str) -> None:
 async def search(task: str, max_parallel: int) -> dict[str, str]:
     result = await fan_out_sweep_trials(globals()[task], max_parallel=max_parallel)
     errors = {trial.agent: trial.error for trial in result.trials if trial.error}
-    return {"state": result.state, "counts": str(result.counts), "errors": str(sorted(errors.items()))}
+    runs = json.dumps({trial.agent: trial.id for trial in result.trials})
+    return {"state": result.state, "counts": str(result.counts), "errors": str(sorted(errors.items())), "runs": runs}
