@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
+import subprocess
+import sys
+import tempfile
 import uuid
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,6 +20,7 @@ import wandb
 from flyte.io import Dir, File
 from flyteplugins.wandb import (
     ArtifactError,
+    InvalidValueError,
     download_wandb_artifact_dir,
     get_wandb_run,
     log_wandb_artifact,
@@ -250,26 +256,145 @@ def test_child_that_joins_a_run_adds_to_its_lineage(server: DevServer, name: str
     assert (logged(parent), used(parent)) == ([f"{name}:v0"], [f"{name}:v0"])
 
 
+@contextmanager
+def temporary_data() -> Iterator[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "a.txt").write_text("1")
+        yield folder
+
+
 @wandb_init
 @env.task
-async def refused(data: str, name: str) -> str:
-    with pytest.raises(ArtifactError) as caught:
-        await log_wandb_artifact.aio(data, name=name, type="dataset")
-    return str(caught.value)
+async def refused(url: str, name: str) -> list[str]:
+    """The data of this machine is gone before the run ends."""
+    errors = []
+    with temporary_data() as folder:
+        for data, its_name in ((folder, name), (Dir(path=url), f"{name}-store")):
+            with pytest.raises(ArtifactError) as caught:
+                await log_wandb_artifact.aio(data, name=its_name, type="dataset")
+            errors.append(str(caught.value))
+    return errors
 
 
-def test_outage_is_an_error_that_names_the_limit(server: DevServer, name: str, data: str) -> None:
+def sync_command_of(log: pytest.LogCaptureFixture) -> list[str]:
+    (warning,) = (text for text in log.messages if "was not uploaded completely" in text)
+    return shlex.split(warning.split("`")[1])
+
+
+def test_artifact_of_an_outage_is_delivered_later(
+    server: DevServer, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The error names the limit; the run's directory has the contents."""
     server.faults.add(Fault("graphql", operation="CreateArtifact", status=503, count=None))
+    context = {**CONTEXT, **wandb_config(finish_timeout=2)}
     try:
-        error = run_locally(refused, data, name, context={**CONTEXT, **wandb_config(finish_timeout=2)})
+        error, _ = run_locally(refused, in_store(a="2"), name, context=context)
     finally:
         server.faults.clear()
     assert f"W&B artifact 'local/e2e/{name}' of run" in error
     assert "W&B has not committed it within 2 s" in error
     assert "finish_timeout" in error
+    sync(sync_command_of(caplog)[2:])
+    assert downloaded(f"local/e2e/{name}:v0") == {"a.txt": "1"}
+    assert downloaded(f"local/e2e/{name}-store:v0") == {"a.txt": "2"}
 
 
-@pytest.mark.parametrize("mode", ["offline", "disabled"])
+def sync(arguments: list[str]) -> None:
+    subprocess.run([sys.executable, "-m", "wandb", *arguments], check=True, timeout=60, capture_output=True)
+
+
+def test_refusal_is_raised_with_the_reason_of_the_server(server: DevServer, name: str) -> None:
+    server.faults.add(Fault("graphql", operation="CreateArtifact", status=403, body="no storage left", count=None))
+    try:
+        errors = run_locally(refused, in_store(a="2"), name, context=CONTEXT)
+    finally:
+        server.faults.clear()
+    assert ["was not logged" in error and "403" in error for error in errors] == [True, True]
+
+
+@wandb_init
+@env.task
+async def offline(url: str, name: str) -> list[str]:
+    with temporary_data() as folder:
+        local = await log_wandb_artifact.aio(folder, name=name, type="dataset", aliases=["best"])
+    store = await log_wandb_artifact.aio(Dir(path=url), name=f"{name}-store", type="dataset")
+    await asyncio.to_thread(fsspec.filesystem("measured").rm, url, recursive=True)
+    return [str(local), str(store), str(Path(get_wandb_run(required=True).dir).parent)]
+
+
+def test_offline_run_delivers_its_artifacts_at_sync(server: DevServer, name: str) -> None:
+    """Also data that does not exist any more."""
+    local, store, directory = run_locally(
+        offline, in_store(a="2"), name, context={**CONTEXT, **wandb_config(mode="offline")}
+    )
+    assert (local, store) == (f"local/e2e/{name}:latest", f"local/e2e/{name}-store:latest")
+    sync(["sync", directory])
+    assert (downloaded(f"local/e2e/{name}:best"), downloaded(store)) == ({"a.txt": "1"}, {"a.txt": "2"})
+    producer = wandb.Api().artifact(store).logged_by()
+    assert producer is not None
+    assert set(logged(producer.id)) == {f"{name}:v0", f"{name}-store:v0"}
+
+
+@wandb_init
+@env.task
+async def ending(name: str, data: str) -> list[str]:
+    run = get_wandb_run(required=True)
+    run.finish()
+    errors = []
+    for item in (Dir(path="measured://nowhere/x"), File(path="measured://user:s3cr3t@nowhere/x")):
+        with pytest.raises(InvalidValueError) as caught:
+            await log_wandb_artifact.aio(item, name=name, type="dataset")
+        errors.append(str(caught.value))
+    with pytest.raises(InvalidValueError, match="has ended; pass an open run") as caught:
+        await log_wandb_artifact.aio(data, name=name, type="dataset", run=run)
+    return [*errors, str(caught.value)]
+
+
+def test_missing_objects_and_ended_runs_are_refused(server: DevServer, name: str, data: str) -> None:
+    in_store(a="1")
+    folder, file, run = run_locally(ending, name, data, context=CONTEXT)
+    assert folder.startswith("data='measured://nowhere/x': ")
+    assert file.startswith("data='measured://nowhere/x': ")
+    assert run.startswith("run='")
+    assert "s3cr3t" not in folder + file
+
+
+@env.task
+async def blocking_the_loop(artifact: str) -> str:
+    with pytest.raises(RuntimeError, match=r"use_wandb_artifact\.aio") as caught:
+        use_wandb_artifact(artifact)
+    return str(caught.value)
+
+
+@wandb_init
+@env.task
+async def wrong_type(artifact: str) -> str:
+    with pytest.raises(InvalidValueError, match="has the type 'dataset'") as caught:
+        await use_wandb_artifact.aio(artifact, type="model")
+    return str(caught.value) + str(used(run_id_of()))
+
+
+def test_misused_use_is_refused(server: DevServer, name: str, data: str) -> None:
+    ref, _ = run_locally(logging_sync, data, name, context=CONTEXT)
+    assert "blocks the event loop" in run_locally(blocking_the_loop, ref)
+    assert run_locally(wrong_type, ref, context=CONTEXT) == f"type='model': artifact {ref} has the type 'dataset'[]"
+
+
+@wandb_init
+@env.task
+async def using_offline(artifact: str) -> str:
+    return (await use_wandb_artifact.aio(artifact)).path
+
+
+def test_offline_run_records_no_use(server: DevServer, name: str, data: str, caplog: pytest.LogCaptureFixture) -> None:
+    ref, _ = run_locally(logging_sync, data, name, context=CONTEXT)
+    folder = run_locally(using_offline, ref, context={**CONTEXT, **wandb_config(mode="offline")})
+    assert read(Path(folder)) == FILES
+    assert f"The use of W&B artifact {ref} by run" in caplog.text
+    assert "is not recorded: it is offline" in caplog.text
+
+
+@pytest.mark.parametrize("mode", ["disabled"])
 def test_run_without_a_server_has_no_version_yet(mode: Any, server: DevServer, name: str, data: str) -> None:
     ref, *_ = run_locally(logging_sync, data, name, context={**CONTEXT, **wandb_config(mode=mode)})
     assert ref == f"local/e2e/{name}:latest"
