@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
 
     from wandb_artifacts._destination.digests import Algorithm
@@ -129,6 +129,10 @@ class Target(Sink, Protocol):
 
     def stat(self, path: str) -> Stat | None:
         """Return what is known about a file without reading it; None if it is missing, or not a regular file."""
+        ...
+
+    def stats(self, paths: Iterable[str]) -> dict[str, Stat]:
+        """Return what is known about files without reading them, without those that `stat` returns None for."""
         ...
 
     def tidy(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,12 +86,19 @@ class LocalTarget:
             os.close(fd)
 
     def stat(self, path: str) -> Stat | None:
-        try:
-            with self._parent(path) as (folder, name):
-                found = folder.stat(name)
-        except FileNotFoundError:
-            return None
-        return stat_of(found) if stat.S_ISREG(found.st_mode) else None
+        return self.stats([path]).get(path)
+
+    def stats(self, paths: Iterable[str]) -> dict[str, Stat]:
+        siblings: dict[str, list[str]] = {}
+        for path in paths:
+            siblings.setdefault(path.rpartition("/")[0], []).append(path)
+        found: dict[str, Stat] = {}
+        for together in siblings.values():
+            # Opening a folder takes longer than the rest, so it is opened once for all its files.
+            with suppress(FileNotFoundError), self._parent(together[0]) as (folder, _):
+                stats = ((path, _stat_of(folder, path.rpartition("/")[2])) for path in together)
+                found.update((path, stat) for path, stat in stats if stat)
+        return found
 
     def tidy(self) -> None:
         if self._folder:
@@ -160,7 +167,6 @@ class LocalTarget:
         """Open the folder of a file to read it. A path through a link counts as missing."""
         *folders, name = self._full(path).split("/")
         try:
-            # Not joined by pathlib, which would take longer than the rest.
             with explained(f"read {self._root}{os.sep}{self._full(path)}"), open_folder(self._root, folders) as folder:
                 yield folder, name
         except (DestinationError, UnicodeEncodeError) as error:
@@ -170,3 +176,15 @@ class LocalTarget:
 
     def _full(self, path: str) -> str:
         return f"{self._folder}/{path}" if self._folder else path
+
+
+def _stat_of(folder: Folder, name: str) -> Stat | None:
+    try:
+        found = folder.stat(name)
+    except UnicodeEncodeError:
+        return None
+    except OSError as error:
+        if error.errno not in _ABSENT:
+            raise
+        return None
+    return stat_of(found) if stat.S_ISREG(found.st_mode) else None

@@ -25,11 +25,15 @@ class Folder(NamedTuple):
     component.
     """
 
-    path: Path
+    path: str
     fd: int | None
 
+    def below(self, name: str) -> str:
+        # Not joined by pathlib, which would take longer than opening the folder.
+        return f"{self.path}{os.sep}{name}"
+
     def name(self, name: str) -> str:
-        return name if self.fd is not None else str(self.path / name)
+        return name if self.fd is not None else self.below(name)
 
     def open(self, name: str, flags: int) -> int:
         """Open a file, never through a link."""
@@ -64,7 +68,7 @@ def open_folder(root: Path, parts: Sequence[str], *, make: bool = False) -> Iter
         FileNotFoundError: It is missing.
         DestinationError: A component is a link or a file.
     """
-    folder = Folder(root, os.open(root, os.O_RDONLY | _DIRECTORY) if _HAS_DIR_FD else None)
+    folder = Folder(str(root), os.open(root, os.O_RDONLY | _DIRECTORY) if _HAS_DIR_FD else None)
     try:
         for part in parts:
             below = _enter(folder, part, make=make)
@@ -76,7 +80,7 @@ def open_folder(root: Path, parts: Sequence[str], *, make: bool = False) -> Iter
 
 
 def _enter(folder: Folder, part: str, *, make: bool) -> Folder:
-    path = folder.path / part
+    path = folder.below(part)
     if make:
         with suppress(FileExistsError):
             os.mkdir(folder.name(part), dir_fd=folder.fd)

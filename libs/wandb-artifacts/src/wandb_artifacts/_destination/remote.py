@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -85,6 +85,9 @@ class RemoteTarget:
         except FileNotFoundError:
             return None
         return found.stat if found.is_file else None
+
+    def stats(self, paths: Iterable[str]) -> dict[str, Stat]:
+        return {path: stat for path in paths if (stat := self.stat(path))}
 
     def tidy(self) -> None:
         pass

@@ -14,10 +14,11 @@ from wandb_artifacts._download.chunks import read_digests
 from wandb_artifacts._download.manifest import MANIFEST, ArtifactEntry, ArtifactManifest
 from wandb_artifacts._download.records import preserve
 from wandb_artifacts._download.results import ArtifactDownload, DownloadedFile, IncompleteDownloadError
+from wandb_artifacts._download.unchanged import are_there
 from wandb_artifacts._errors import InvalidValueError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from wandb_artifacts._client.artifacts import ArtifactApi, RemoteArtifact
     from wandb_artifacts._destination.base import Target
@@ -102,7 +103,7 @@ class ArtifactJob:
         intact = list[bool]()
 
         async def check(entries: list[ArtifactEntry]) -> None:
-            intact.append(await to_thread(self._are_intact, entries))
+            intact.append(await to_thread(are_there, self._target, entries))
 
         files = list(before.files)
         batches = (files[at : at + _FILES_PER_CHECK] for at in range(0, len(files), _FILES_PER_CHECK))
@@ -113,10 +114,6 @@ class ArtifactJob:
         self._sorted.kept = [entry for entry in files if wants(entry.name)]
         self._report_kept()
         return True
-
-    def _are_intact(self, entries: Iterable[ArtifactEntry]) -> bool:
-        stats = ((entry.stamp, self._target.stat(entry.path)) for entry in entries)
-        return all(stat is not None and stat.stamp == stamp for stamp, stat in stats)
 
     def _skipped(self, items: Iterable[Item]) -> set[str]:
         """Return the names of requested references that are not to be fetched."""
@@ -138,11 +135,11 @@ class ArtifactJob:
         await for_each(batches, sort, workers=_READERS)
         await for_each(list(self._sorted.doubtful), compare, workers=_READERS)
 
-    def _sort_some(self, items: Iterable[Item]) -> None:
-        found = self._sorted
+    def _sort_some(self, items: Collection[Item]) -> None:
+        found, stats = self._sorted, self._target.stats(item.path for item in items)
         for item in items:
             known, is_wanted = self._known.get(item.path), self._work.options.wants(item.name)
-            stat = self._target.stat(item.path)
+            stat = stats.get(item.path)
             if known and stat and (known.stamp, known.origin) == (stat.stamp, item.origin):
                 (found.kept if is_wanted else found.carried).append(known)
             elif is_wanted:
@@ -220,7 +217,7 @@ class ArtifactJob:
             return ()
         before = {*(entry.path for entry in self._before.files), *self._before.stale}
         left = before - {entry.path for entry in manifest.files} - listed
-        return tuple(sorted(path for path in left if self._target.stat(path)))
+        return tuple(sorted(self._target.stats(left)))
 
 
 def _file(entry: ArtifactEntry, *, is_new: bool) -> DownloadedFile:

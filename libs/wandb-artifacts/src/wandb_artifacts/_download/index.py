@@ -32,6 +32,7 @@ class Index:
     def __init__(self) -> None:
         self._spool = tempfile.TemporaryFile(prefix="wandb-artifacts-")  # noqa: SIM115 - closed in close
         self._rows: dict[str, tuple[int, int]] = {}
+        self._size = 0
         self._lock = threading.Lock()
 
     def add(self, run: RemoteRun, folder: str, result: RunDownload) -> None:
@@ -39,15 +40,16 @@ class Index:
         rows = run.line_count if result.history_rows is None else result.history_rows
         row = {
             **records.facts(run),
-            "config": _config(run),
-            "summary": _summary(run),
+            "config": to_strict(_config(run)),
+            "summary": to_strict(_summary(run)),
             "history_rows": rows,
             "path": folder,
         }
         data = _encode(row)
         with self._lock:
-            self._rows[run.ref.id] = (self._spool.seek(0, 2), len(data))
-            self._spool.write(data)
+            # Not from tell() or seek(), each of which would write what is buffered to the disk.
+            self._rows[run.ref.id] = (self._size, len(data))
+            self._size += self._spool.write(data)
 
     def write(self, target: Target, form: HistoryFormat, order: Iterable[str], known: Iterable[Entry]) -> Entry:
         """Write the rows of the runs in this order, unless a known file has the same contents already."""
@@ -112,11 +114,10 @@ def _summary(run: RemoteRun) -> dict[str, Any] | None:
 
 
 def _encode(row: dict[str, object]) -> bytes:
-    """Encode a row so that every reader accepts it."""
-    strict = to_strict(row)
-    text = json.dumps(strict, ensure_ascii=False, allow_nan=False)
+    """Encode a row of strict values so that every reader accepts it."""
+    text = json.dumps(row, ensure_ascii=False, allow_nan=False)
     if _LONG_NUMBER.search(text):
-        text = json.dumps(_without_long_integers(strict), ensure_ascii=False, allow_nan=False)
+        text = json.dumps(_without_long_integers(row), ensure_ascii=False, allow_nan=False)
     # Halves of surrogate pairs, which are not Unicode, become replacement characters.
     return text.encode(errors="surrogatepass").decode(errors="replace").encode() + b"\n"
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 _VERSION = 1
 _MD5 = re.compile("[0-9a-f]{32}")
-_UNSAFE = re.compile(r"[\\:\0\ud800-\udfff]")
+_UNSAFE = re.compile(r"[\\:\0\ud800-\udfff]|(?:\A|/)\.{0,2}(?:/|\Z)")
 
 
 @dataclass(frozen=True)
@@ -188,4 +188,4 @@ def _safe(paths: Iterable[str]) -> tuple[str, ...]:
 
 def is_safe(path: str) -> bool:
     """Return whether a path from a manifest stays in its folder. Anybody may have written the file."""
-    return not any(part in ("", ".", "..") for part in path.split("/")) and not _UNSAFE.search(path)
+    return not _UNSAFE.search(path)

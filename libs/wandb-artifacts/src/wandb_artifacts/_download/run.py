@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, TypeVar
@@ -103,7 +103,7 @@ class RunJob:
         if found is None or before is None:
             return None
         self._found = found
-        return self._result(replace(before, stale=tuple(path for path in before.stale if self._target.stat(path))))
+        return self._result(tuple(sorted(self._target.stats(before.stale))))
 
     def _prepare(self) -> RunManifest | None:
         self._target.prepare()
@@ -120,12 +120,13 @@ class RunJob:
         self._known = {entry.path: entry for entry in before.files} if before else {}
         return before
 
-    def _sort(self, files: Iterable[RemoteFile], paths: dict[str, str]) -> tuple[list[RemoteFile], list[RemoteFile]]:
+    def _sort(self, files: Collection[RemoteFile], paths: dict[str, str]) -> tuple[list[RemoteFile], list[RemoteFile]]:
         """Return the files to fetch, and those to read first; the others are there or were not requested."""
         missing, doubtful = list["RemoteFile"](), list["RemoteFile"]()
+        stats = self._target.stats(paths[file.name] for file in files)
         for file in files:
             path, is_wanted = paths[file.name], self._work.options.wants(file.name)
-            stat, entry = self._target.stat(path), self._known.get(path)
+            stat, entry = stats.get(path), self._known.get(path)
             has_size = stat is not None and file.size in (None, stat.size)
             if entry and stat and has_size and entry.stamp == stat.stamp and _is_same(file, entry):
                 (self._found.entries if is_wanted else self._found.carried).append(entry)
@@ -185,7 +186,7 @@ class RunJob:
         )
         manifest = replace(manifest, stale=self._stale(manifest))
         manifests.store(self._target, manifest)
-        return self._result(manifest)
+        return self._result(manifest.stale)
 
     def _stale(self, manifest: RunManifest) -> tuple[str, ...]:
         """Return files of an earlier download that are still there, and no longer in the run."""
@@ -193,9 +194,9 @@ class RunJob:
             return ()
         before = {entry.path for entry in self._before.entries()} | set(self._before.stale)
         left = before - {entry.path for entry in manifest.entries()} - self._listed
-        return tuple(sorted(path for path in left if self._target.stat(path)))
+        return tuple(sorted(self._target.stats(left)))
 
-    def _result(self, manifest: RunManifest) -> RunDownload:
+    def _result(self, stale: tuple[str, ...]) -> RunDownload:
         found = self._found
         history = found.history if self._work.options.include_history else None
         entries = [*found.entries, *found.made, *(entry for entry in (found.summary, history) if entry)]
@@ -206,7 +207,7 @@ class RunJob:
             files=tuple(_file(entry, is_new=entry.path in found.new) for entry in _by_path(entries)),
             history_path=history.path if history else None,
             history_rows=history.rows if history else None,
-            stale=manifest.stale,
+            stale=stale,
             failed=tuple(sorted(found.failed, key=lambda failure: failure.name)),
             preserved=tuple(sorted(found.preserved)),
         )

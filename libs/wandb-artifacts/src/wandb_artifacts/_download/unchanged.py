@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wandb_artifacts._download.own_files import Found
@@ -11,17 +10,22 @@ from wandb_artifacts._download.records import CONSOLE, has_console_file
 from wandb_artifacts._download.results import LIVE_STATES
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from wandb_artifacts._client.remote import RemoteRun
     from wandb_artifacts._destination.base import Target
     from wandb_artifacts._download.manifest import Entry, RunManifest
     from wandb_artifacts._download.options import Options
     from wandb_artifacts._download.own_files import Work
 
+_NOT_IN_OUTLINES = frozenset({"files", "more_files", "last_step", "is_outline"})
+"""Fields that differ between a run and its outline."""
+
 
 def fingerprint(run: RemoteRun, *, files: int) -> str:
     """Return a digest of what W&B reports of a run and its first files: the same for the run and for its outline."""
     listed = sorted((file.name, file.md5) for file in run.files[:files])
-    facts = replace(run, files=(), more_files=None, last_step=-1, is_outline=False)
+    facts = {name: value for name, value in vars(run).items() if name not in _NOT_IN_OUTLINES}
     return hashlib.sha256(f"{facts!r}{listed!r}".encode()).hexdigest()
 
 
@@ -48,7 +52,7 @@ def find_unchanged(run: RemoteRun, work: Work, target: Target, before: RunManife
         return None
     if options.include_history and (history is None or history.format != options.history_format):
         return None
-    if not _has_all(run, before, options) or not _are_there(target, before):
+    if not _has_all(run, before, options) or not are_there(target, before.entries()):
         return None
     wanted = [entry for entry in before.files if options.wants(entry.name)]
     carried = [entry for entry in before.files if not options.wants(entry.name)]
@@ -66,10 +70,7 @@ def _has_all(run: RemoteRun, before: RunManifest, options: Options) -> bool:
     )
 
 
-def _are_there(target: Target, before: RunManifest) -> bool:
-    return all(_is_there(target, entry) for entry in before.entries())
-
-
-def _is_there(target: Target, entry: Entry) -> bool:
-    stat = target.stat(entry.path)
-    return stat is not None and stat.stamp == entry.stamp
+def are_there(target: Target, entries: Collection[Entry]) -> bool:
+    """Return whether all files are as they were when they were written."""
+    stats = target.stats(entry.path for entry in entries)
+    return all(entry.path in stats and stats[entry.path].stamp == entry.stamp for entry in entries)
