@@ -46,6 +46,16 @@ with wandb.init(project="p", id="r") as run:
     report([artifact.digest, sorted(os.listdir(path))])
 """
 
+LOG_VERSIONS = """
+import os, wandb
+with wandb.init(project="p", id="r") as run:
+    artifact = wandb.Artifact("versions", type="dataset")
+    artifact.add_reference(os.environ["OBJECT"], "logged.bin")
+    artifact.add_reference("file://" + os.environ["FOLDER"], "local")
+    run.log_artifact(artifact).wait()
+report([])
+"""
+
 
 @pytest.fixture(scope="module")
 def store() -> Iterator[ObjectStore]:
@@ -59,16 +69,19 @@ def backend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[WandbBa
         yield backend
 
 
+def set_environment(monkeypatch: pytest.MonkeyPatch, store: ObjectStore, **more: str) -> None:
+    aws = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
+    for name, value in {**aws, "AWS_S3_ENDPOINT_URL": store.endpoint, **more}.items():
+        monkeypatch.setenv(name, value)
+
+
 def test_artifacts_of_the_sdk(
     backend: WandbBackend, store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Files equal what was logged, and what the SDK downloads; references lead to S3 and to the other artifact."""
     bucket, data = store.new_bucket(), os.urandom(5000)
     store.write(f"{bucket}/folder/object.bin", data)
-    aws = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
-    aws |= {"AWS_S3_ENDPOINT_URL": store.endpoint, "OBJECT": f"{bucket}/folder/object.bin"}
-    for name, value in aws.items():
-        monkeypatch.setenv(name, value)
+    set_environment(monkeypatch, store, OBJECT=f"{bucket}/folder/object.bin")
     digest, names = Scripts(backend.server, tmp_path).run(LOG)
 
     for algorithm in ("MD5", "XXH128"):
@@ -89,6 +102,30 @@ def test_artifacts_of_the_sdk(
     store.write(f"{bucket}/folder/object.bin", os.urandom(5000))
     with pytest.raises(IncompleteDownloadError, match=r"object.bin: .* has changed since the artifact was logged"):
         download_artifact("local/p/linked", tmp_path / "later")
+
+
+def test_references_lead_to_the_logged_versions(
+    backend: WandbBackend, store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Objects of a versioned bucket that were written again since; files of this machine are compared by digest."""
+    bucket = store.new_bucket()
+    store.keep_versions(bucket)
+    store.write(f"{bucket}/object.bin", b"logged")
+    local = tmp_path / "mounted/sub"
+    local.mkdir(parents=True)
+    (local / "a.txt").write_bytes(b"a")
+    set_environment(monkeypatch, store, OBJECT=f"{bucket}/object.bin", FOLDER=str(local.parent))
+    Scripts(backend.server, tmp_path).run(LOG_VERSIONS)
+    store.write(f"{bucket}/object.bin", b"newer")
+
+    result = download_artifact("local/p/versions", tmp_path / "data")
+
+    assert (tmp_path / "data/logged.bin").read_bytes() == b"logged"
+    assert (tmp_path / "data/local/sub/a.txt").read_bytes() == b"a"
+    assert result.unverified == ()
+    (local / "a.txt").write_bytes(b"b")
+    with pytest.raises(IncompleteDownloadError, match=r"local/sub/a.txt: .* its MD5 digest differs"):
+        download_artifact("local/p/versions", tmp_path / "later")
 
 
 def test_artifact_of_the_sdk_is_a_reference(backend: WandbBackend, tmp_path: Path) -> None:

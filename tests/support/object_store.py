@@ -97,6 +97,11 @@ class ObjectStore:
         """Return an HTTP URL for clients without credentials; moto accepts every signature."""
         return f"{self.url(uri)}?Signature=test"
 
+    def keep_versions(self, bucket: str) -> None:
+        """Keep the earlier versions of objects that are written again."""
+        body = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
+        self._http.put(f"{self.url(bucket)}?versioning", content=body.encode()).raise_for_status()
+
     def write(self, uri: str, data: bytes) -> None:
         self._http.put(self.url(uri), content=data).raise_for_status()
 

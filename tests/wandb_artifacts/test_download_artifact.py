@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -146,6 +148,28 @@ def test_interrupted_download_resumes(backend: WandbBackend, tmp_path: Path) -> 
 
     assert resumed[0] > 1_000_000
     assert (tmp_path / "model.pt").read_bytes() == LARGE
+
+
+@pytest.mark.slow
+def test_killed_command_is_resumed(backend: WandbBackend, tmp_path: Path) -> None:
+    """After SIGKILL nothing is locked, no partial file has its final name, and complete files are not fetched again."""
+    path = backend.artifact(files={"a": b"1", "model.pt": LARGE})
+    backend.server.faults.add(Fault("download", target="model.pt", drop_after=1_500_000))
+    hold = backend.server.faults.add(Fault("download", target="model.pt", delay=60.0))
+    command = [sys.executable, "-m", "wandb_artifacts", "artifact", path, str(tmp_path), "-j", "1"]
+    resumed = list[int]()
+
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        backend.server.faults.wait(hold)
+        process.kill()
+    backend.server.faults.clear()
+    assert not (tmp_path / "model.pt").exists()
+    result = download_artifact(path, tmp_path, progress=lambda moment: resumed.append(moment.received))
+
+    assert {file.name: file.state for file in result.files} == {"a": "kept", "model.pt": "new"}
+    assert (tmp_path / "model.pt").read_bytes() == LARGE
+    assert max(resumed[:3]) > 1_000_000
+    assert not (tmp_path / ".wandb-artifacts").exists()
 
 
 def test_equal_contents_of_many_files_are_fetched_once(backend: WandbBackend, tmp_path: Path) -> None:
