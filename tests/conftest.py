@@ -1,9 +1,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.support.sdk_settings import LIGHT_RUNS
+
+if TYPE_CHECKING:
+    from wandb_devserver import DevServer
 
 # How fast the machine is decides no test.
 settings.register_profile("any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -13,6 +19,14 @@ settings.load_profile("any speed")
 _TESTS = Path(__file__).parent
 _SLOW_FOLDERS = {"benchmarks", "control_plane", "e2e", "examples", "remote"}
 _SLOW_FIXTURES = {"chromium", "scripts"}
+
+
+@pytest.fixture
+def wandb_devserver(wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch) -> DevServer:
+    """The plugin's fixture, with light runs in the test's process and in the processes that it starts."""
+    for name, value in LIGHT_RUNS.items():
+        monkeypatch.setenv(name, value)
+    return wandb_devserver
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

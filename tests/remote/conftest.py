@@ -7,6 +7,7 @@ from wandb_devserver import DevServer
 from tests.support.control_plane.plane import ControlPlane
 from tests.support.fixtures import object_store
 from tests.support.object_store import ObjectStore
+from tests.support.sdk_settings import LIGHT_RUNS
 
 __all__ = ["object_store", "plane"]
 
@@ -22,6 +23,6 @@ def plane(tmp_path: Path, object_store: ObjectStore, wandb_devserver: DevServer)
     """
     driver_env = {"WANDB_BASE_URL": wandb_devserver.url}
     with ControlPlane(
-        tmp_path / "flyte", env=wandb_devserver.env, driver_env=driver_env, store=object_store, root=_PROJECT
+        tmp_path / "flyte", env={**wandb_devserver.env, **LIGHT_RUNS}, driver_env=driver_env, store=object_store, root=_PROJECT
     ) as plane:
         yield plane

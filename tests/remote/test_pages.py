@@ -13,6 +13,7 @@ from tests.remote.test_sweeps import sweep_link_of
 from tests.support.browser import Tab, chart, chromium, colours_in, open_tab
 from tests.support.control_plane.driver import completion
 from tests.support.control_plane.plane import ControlPlane
+from tests.support.sdk_settings import LIGHT_RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +40,7 @@ def examples(tab: Tab, tmp_path: Path, object_store: ObjectStore, wandb_devserve
     driver_env = {"WANDB_BASE_URL": wandb_devserver.url}
     folder = tmp_path / "flyte"
     with ControlPlane(
-        folder, env=wandb_devserver.env, driver_env=driver_env, store=object_store, root=EXAMPLES
+        folder, env={**wandb_devserver.env, **LIGHT_RUNS}, driver_env=driver_env, store=object_store, root=EXAMPLES
     ) as plane:
         yield plane
 

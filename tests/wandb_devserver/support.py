@@ -14,6 +14,7 @@ import httpx
 
 from tests.support import loopback
 from tests.support.preloaded.client import popen
+from tests.support.sdk_settings import LIGHT_RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +54,7 @@ class Scripts:
     def env(self, **extra: str) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
         folders = {name: str(self.folder) for name in ("WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR")}
-        return {**kept, **folders, "WANDB_SILENT": "true", **QUICK, **self.server.env, **extra}
+        return {**kept, **folders, "WANDB_SILENT": "true", **QUICK, **LIGHT_RUNS, **self.server.env, **extra}
 
     def start(self, script: str, **extra: str) -> Interpreter | subprocess.Popen[str]:
         return popen([sys.executable, "-c", PRELUDE + script], self.env(**extra), self.folder)

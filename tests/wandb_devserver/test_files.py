@@ -37,7 +37,7 @@ with wandb.init(project="p", id="r") as run:
     print("something")
     run.save("sub/*", base_path=".")
     run.log({"page": wandb.Html("<b>x</b>")})
-""")
+""", WANDB_X_SAVE_REQUIREMENTS="true")
     files = server.run("local/p/r").files
 
     assert {"wandb-metadata.json", "requirements.txt", "config.yaml", "wandb-summary.json", "output.log"} <= set(files)

@@ -77,7 +77,7 @@ with wandb.init(project="p", id="r") as run:
     run.log({"a": 1})
 run = wandb.Api().run("local/p/r")
 report([run.history(stream="system", pandas=False), run.system_metrics])
-""")
+""", WANDB_X_DISABLE_STATS="false")
     rows, latest = seen
 
     assert any(key.startswith("system.") for key in rows[0])
