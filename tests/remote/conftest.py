@@ -21,8 +21,8 @@ def plane(tmp_path: Path, object_store: ObjectStore, wandb_devserver: DevServer)
     The code bundle contains `project`, whose tasks are named `module:task`. It must not contain the repository, since
     users install the libraries.
     """
-    driver_env = {"WANDB_BASE_URL": wandb_devserver.url}
+    pod_env, driver_env = {**wandb_devserver.env, **LIGHT_RUNS}, {"WANDB_BASE_URL": wandb_devserver.url}
     with ControlPlane(
-        tmp_path / "flyte", env={**wandb_devserver.env, **LIGHT_RUNS}, driver_env=driver_env, store=object_store, root=_PROJECT
+        tmp_path / "flyte", env=pod_env, driver_env=driver_env, store=object_store, root=_PROJECT
     ) as plane:
         yield plane

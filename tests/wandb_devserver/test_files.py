@@ -32,12 +32,15 @@ def test_run_uploads_its_files(server: DevServer, scripts: Scripts, tmp_path: Pa
     """Files that the SDK writes itself, saved files under odd names, and media."""
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "ünï code %20.txt").write_text("odd")
-    scripts.run("""
+    scripts.run(
+        """
 with wandb.init(project="p", id="r") as run:
     print("something")
     run.save("sub/*", base_path=".")
     run.log({"page": wandb.Html("<b>x</b>")})
-""", WANDB_X_SAVE_REQUIREMENTS="true")
+""",
+        WANDB_X_SAVE_REQUIREMENTS="true",
+    )
     files = server.run("local/p/r").files
 
     assert {"wandb-metadata.json", "requirements.txt", "config.yaml", "wandb-summary.json", "output.log"} <= set(files)

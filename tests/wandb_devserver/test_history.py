@@ -72,12 +72,15 @@ report([[row[key] for key in "abc"] for row in rows])
 
 def test_system_metrics_are_a_separate_stream(server: DevServer, scripts: Scripts) -> None:
     """`history(stream="system")` and `systemMetrics` have them, the history does not."""
-    seen = scripts.run("""
+    seen = scripts.run(
+        """
 with wandb.init(project="p", id="r") as run:
     run.log({"a": 1})
 run = wandb.Api().run("local/p/r")
 report([run.history(stream="system", pandas=False), run.system_metrics])
-""", WANDB_X_DISABLE_STATS="false")
+""",
+        WANDB_X_DISABLE_STATS="false",
+    )
     rows, latest = seen
 
     assert any(key.startswith("system.") for key in rows[0])
