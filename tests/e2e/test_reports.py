@@ -112,6 +112,19 @@ def test_report_is_off_by_default_and_on_request(wandb_devserver: DevServer) -> 
     assert report_of(silent, wandb_config(report=True)) == ""
 
 
+@pytest.mark.parametrize(("rank", "charts"), [("0", ["loss"]), ("1", [])])
+def test_first_rank_reports_its_run(
+    rank: str, charts: list[str], wandb_devserver: DevServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each rank has a run, and all of them one report file."""
+    layout = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "0"}
+    for name, value in {**layout, "GROUP_WORLD_SIZE": "1", "TORCHELASTIC_RUN_ID": "test"}.items():
+        monkeypatch.setenv(name, value)
+
+    assert titles(report_of(plain, wandb_config(report=True, run_mode="new"))) == charts
+    assert len(wandb_devserver.runs("local/reports")) == 1
+
+
 def test_offline_run_shows_local_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The page states why it has no charts."""
     monkeypatch.setenv("WANDB_DIR", str(tmp_path))

@@ -172,6 +172,10 @@ def _requested_report(decoration: Decoration[WandbConfig]) -> ReportRequest | No
     if decoration.short_name is None or current_task() is None or current_run() is not None:
         # Called as a function: the Flyte report is that of another task.
         return None
+    info = get_distributed_info()
+    if info is not None and info["rank"] != 0:
+        # All ranks would write the one report file of the task.
+        return None
     effective = WandbConfig.from_context(flyte_context()).values_under(decoration.settings)
     return ReportRequest.of(effective.get("report"), has_report=decoration.has_report)
 
