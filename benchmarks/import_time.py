@@ -23,7 +23,7 @@ def importing(module: str) -> float:
 
 
 def main() -> int:
-    sizes = arguments(__doc__, goal=1.15, added=50.0, rounds=31)
+    sizes = arguments(__doc__, goal=1.15, added=50.0, rounds=21)
     measured = in_turns(
         "import flyteplugins.wandb", lambda: importing("flyteplugins.wandb"), lambda: importing("flyte"), sizes.rounds
     )

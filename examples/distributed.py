@@ -1,4 +1,4 @@
-"""Trains on two processes with torch elastic; rank 0 logs to W&B.
+"""Trains on two processes of a cluster with torch elastic; rank 0 logs to W&B.
 
     WANDB_API_KEY=... python examples/distributed.py       on this machine
     python examples/distributed.py --remote                on the cluster that Flyte is configured for
@@ -35,10 +35,11 @@ env = flyte.TaskEnvironment(
 @env.task
 def train(epochs: int = 5) -> float:
     """Each rank trains on a part of the images; the gradients are averaged."""
-    torch.distributed.init_process_group("gloo")
-    info = get_distributed_info()
-    assert info is not None
-    images, labels = (torch.tensor(part)[info["rank"] :: info["world_size"]] for part in load_digits(return_X_y=True))
+    info = get_distributed_info()  # None on one machine: Flyte's local mode starts a single process
+    rank, size = (info["rank"], info["world_size"]) if info else (0, 1)
+    store = None if info else torch.distributed.HashStore()
+    torch.distributed.init_process_group("gloo", store=store, rank=rank, world_size=size)
+    images, labels = (torch.tensor(part)[rank::size] for part in load_digits(return_X_y=True))
     images = images.float() / 16
     torch.manual_seed(0)
     model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(64, 10))
@@ -53,9 +54,9 @@ def train(epochs: int = 5) -> float:
         mean = loss.detach().clone()
         torch.distributed.all_reduce(mean)
         if run is not None:
-            run.log({"epoch": epoch, "loss": mean.item() / info["world_size"]})
+            run.log({"epoch": epoch, "loss": mean.item() / size})
     torch.distributed.destroy_process_group()
-    return float(mean.item() / info["world_size"])
+    return float(mean.item() / size)
 
 
 if __name__ == "__main__":

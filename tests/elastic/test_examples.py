@@ -1,12 +1,17 @@
-"""The examples that need torch, run as a user runs them on one machine."""
+"""The examples that need torch."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from flyteplugins.wandb import wandb_config
 from wandb_devserver import DevServer
+
+from tests.support.control_plane.plane import ControlPlane
+from tests.support.object_store import ObjectStore
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -24,3 +29,21 @@ def test_example_logs_a_falling_loss(name: str, key: str, wandb_devserver: DevSe
     assert run.state == "finished"
     assert len(losses) >= 5
     assert losses[-1] < losses[0]
+
+
+def test_distributed_example_trains_on_two_ranks(
+    tmp_path: Path, object_store: ObjectStore, wandb_devserver: DevServer
+) -> None:
+    """The run has one row per epoch, from rank 0."""
+    root = tmp_path / "project"
+    shutil.copytree(EXAMPLES, root, ignore=shutil.ignore_patterns("__pycache__"))
+    (root / "dist").mkdir()
+    env, secrets = {"WANDB_BASE_URL": wandb_devserver.url}, {"wandb-api-key": wandb_devserver.api_key}
+    with ControlPlane(
+        tmp_path / "flyte", store=object_store, root=root, env=env, driver_env=env, secrets=secrets
+    ) as plane:
+        plane.run("distributed:train", context=wandb_config(project="distributed", entity="local"))
+
+    (run,) = wandb_devserver.runs("local/distributed")
+    assert run.state == "finished"
+    assert [row["epoch"] for row in run.history] == list(range(5))
