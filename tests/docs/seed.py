@@ -1,0 +1,40 @@
+"""Logs the runs, the sweep and the artifacts that the documents read, with the SDK; prints the id of the sweep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import wandb
+
+PLACE = {"entity": "my-team", "project": "my-project"}
+
+
+def main() -> None:
+    for number, name in enumerate(("abc123", "def456", "ghi789")):
+        with wandb.init(**PLACE, id=name, tags=["paper"], config={"lr": 0.1 * (number + 1)}) as run:
+            for step in range(5):
+                run.log({"loss": 1 / (step + 1 + number)})
+            for file, text in {"table.csv": "x,y\n1,2\n", "model.pt": "weights " * 20}.items():
+                Path(file).write_text(text)
+                run.save(file)
+            if not number:
+                log_artifacts(run)
+    sweep = wandb.sweep({"method": "grid", "parameters": {"lr": {"values": [0.1, 0.2]}}}, **PLACE)
+    wandb.agent(sweep, function=trial, **PLACE)
+    Path("sweep-id").write_text(sweep)
+
+
+def log_artifacts(run: wandb.Run) -> None:
+    for name, kind, file in (("model", "model", "model.pt"), ("dataset", "dataset", "table.csv")):
+        artifact = wandb.Artifact(name, type=kind)
+        artifact.add_file(file)
+        run.log_artifact(artifact).wait()
+
+
+def trial() -> None:
+    with wandb.init() as run:
+        run.log({"loss": run.config["lr"]})
+
+
+if __name__ == "__main__":
+    main()
