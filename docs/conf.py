@@ -40,5 +40,5 @@ napoleon_use_rtype = False
 # The others are type variables and base classes that are not public.
 nitpick_ignore_regex = [
     ("py:.*", r"(?!flyteplugins\.|wandb_).*"),
-    ("py:class", r"wandb_\w+\..*\.(F|P|R|S|T|Field|TaskError)"),
+    ("py:.*", r"wandb_\w+\..*\.(F|P|R|S|T|Field|TaskError)"),
 ]

@@ -1,6 +1,6 @@
 """Checks a built site: every link within it leads to a page and an anchor, and no page loads anything from the network.
 
-    python -m scripts.check_site docs/_build
+python -m scripts.check_site docs/_build
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Sphinx extension: docstrings are Markdown. Translates the parts that reStructuredText writes in another way."""
+"""Sphinx extension: translates docstrings, which are Markdown, and help of commands, which is plain text."""
 
 from __future__ import annotations
 
@@ -11,12 +11,25 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 _CODE = re.compile(r"(?<![`:])`([^`]+)`(?!`)")
+_STAR = re.compile(r"(?<!\*)\*(?!\*)")
 _BEFORE_NAPOLEON = 400
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("autodoc-process-docstring", _translate, priority=_BEFORE_NAPOLEON)
+    for part in ("description", "options"):
+        app.connect(f"sphinx-click-process-{part}", _escape)
+    app.connect("sphinx-click-process-epilog", _keep_as_printed)
     return {"parallel_read_safe": True}
+
+
+def _escape(_app: Sphinx, _context: object, lines: list[str]) -> None:
+    lines[:] = [_STAR.sub(r"\*", line) for line in lines]
+
+
+def _keep_as_printed(_app: Sphinx, _context: object, lines: list[str]) -> None:
+    code = [f"   {line.removeprefix('| ')}" for line in lines]
+    lines[:] = [".. code-block:: text", "", *code, ""] if lines else []
 
 
 def _translate(_app: Sphinx, _what: str, _name: str, _object: object, _options: object, lines: list[str]) -> None:

@@ -63,7 +63,9 @@ class PublicNames(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         module = importlib.import_module(self.arguments[0])
-        rows = [f"| {{py:obj}}`{name} <{home(module, name)}>` | {_summary(module, name)} |" for name in public_names(module)]
+        rows = [
+            f"| {{py:obj}}`{name} <{home(module, name)}>` | {_summary(module, name)} |" for name in public_names(module)
+        ]
         return self.parse_text_to_nodes("\n".join(["| name | |", "|---|---|", *rows]))
 
 
@@ -130,15 +132,14 @@ def _qualify(app: Sphinx, doctree: nodes.document) -> None:
         # Two packages may have the same name; that of the page's package is meant.
         if name not in short or full.startswith(page):
             short[name] = full
-    for reference in list(doctree.findall(pending_xref)):
+    for reference in doctree.findall(pending_xref):
         target = reference.get("reftarget", "")
         if reference.get("refdomain") != "py":
             continue
-        if hasattr(builtins, target):
-            # It would lead to a field that is named like the type.
-            reference.replace_self(reference.children)
-        else:
-            reference["reftarget"] = known.get(target) or short.get(target, target)
+        reference["reftype"] = "obj"
+        # Without the module, the name of a type would lead to a field that is named like it.
+        is_builtin = hasattr(builtins, target)
+        reference["reftarget"] = f"builtins.{target}" if is_builtin else known.get(target) or short.get(target, target)
 
 
 def _aliases() -> Iterator[tuple[str, str]]:

@@ -1,47 +1,79 @@
 from __future__ import annotations
 
 import os
-import shutil
-from dataclasses import dataclass
+import pickle
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from wandb_devserver import DevServer
 
-from tests.architecture.packages import ROOT
-from tests.support.preloaded import client
+from tests.support.documents import ROOT
+from tests.support.preloaded.client import popen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
+
+    from tests.support.documents import Block
 
 _TIMEOUT = 240.0
 
 
 @dataclass(frozen=True)
-class Site:
-    """A server with the runs that the documents name, and the environment of a user's shell."""
+class Shell:
+    """A user's shell, with a server that has the runs, the sweep and the artifacts that the documents name."""
 
     server: DevServer
-    folder: Path
-    sweep: str
+    home: Path
+    sweep: str = ""
     """The id of the sweep that the documents call x7k2."""
 
-    def localized(self, code: str) -> str:
-        """Replace what the documents name and a test does not have: W&B itself, an object store, the id of a sweep."""
-        for written, replacement in (("https://wandb.ai", self.server.url), ("s3://", "file:///tmp/"), ("x7k2", self.sweep)):
+    def execute(self, page: Sequence[Block], folder: Path) -> str:
+        """Execute blocks in a folder, as one program, and return what they print."""
+        blocks = folder / "blocks"
+        blocks.write_bytes(pickle.dumps([replace(block, code=self._localized(block.code, folder)) for block in page]))
+        return self.run([sys.executable, "-m", "tests.docs.page", str(blocks)], folder)
+
+    def run(self, command: Sequence[str], folder: Path) -> str:
+        """Run a command, which must succeed, and return what it prints."""
+        with popen(command, self._environment(folder), folder) as process:
+            try:
+                output, errors = process.communicate(timeout=_TIMEOUT)
+            except BaseException:
+                process.kill()
+                raise
+        assert process.returncode == 0, f"{output[-3000:]}\n{errors[-6000:]}"
+        return output
+
+    def _localized(self, code: str, folder: Path) -> str:
+        """Replace what the documents name and a test does not have: W&B, an object store, the id of the sweep."""
+        local = {"https://wandb.ai": self.server.url, "s3://": f"file://{folder}/", "x7k2": self.sweep}
+        for written, replacement in local.items():
             code = code.replace(written, replacement)
         return code
 
+    def _environment(self, folder: Path) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB_", "FLYTE", "PYTEST"))}
+        executables = str(Path(sys.executable).parent)
+        return {
+            **kept,
+            **self.server.env,
+            "HOME": str(self.home),
+            "PATH": os.pathsep.join([executables, kept.get("PATH", os.defpath)]),
+            "PYTHONPATH": str(ROOT),
+            "TMPDIR": str(folder),
+            "WANDB_DIR": str(folder),
+            "WANDB_SILENT": "true",
+        }
 
-def environment(server: DevServer, home: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB_", "FLYTE", "_U_"))}
-    return {**kept, **server.env, "HOME": str(home), "WANDB_SILENT": "true", "PYTHONPATH": str(ROOT), "TMPDIR": str(home)}
 
-
-def run(command: list[str], env: dict[str, str], folder: Path) -> str:
-    """Run a program to its end and return its output; it must succeed."""
-    with client.popen(command, env, folder) as process:
-        output, errors = process.communicate(timeout=_TIMEOUT)
-    assert process.returncode == 0, f"{output[-3000:]}\n{errors[-6000:]}"
-    return output
+@pytest.fixture(scope="session")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """A shell that all documents share."""
+    home = tmp_path_factory.mktemp("home")
+    with DevServer() as server:
+        shell = Shell(server, home)
+        sweep = shell.run([sys.executable, "-m", "tests.docs.seed"], home).splitlines()[-1]
+        yield replace(shell, sweep=sweep)

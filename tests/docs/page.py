@@ -1,7 +1,7 @@
-"""Executes the code blocks of a document in order, as one program: `python -m tests.docs.page FILE FOLDER`.
+"""Executes the code blocks of a document in order, as one program: `python -m tests.docs.page FILE`.
 
-Python blocks share the namespace of `__main__`. The program is also a file, whose lines have the numbers that they have in
-the document: for tracebacks, and for code that reads the source of functions.
+Python blocks share the namespace of `__main__`. The program is also a file, with each line where it is in the document:
+for tracebacks, and for code that reads the source of functions.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.docs.blocks import Block
+    from tests.support.documents import Block
 
 
 def main(file: str) -> None:
@@ -24,14 +24,15 @@ def main(file: str) -> None:
     namespace["__file__"] = str(source.resolve())
     sys.path.insert(0, str(Path.cwd()))
     for block in page:
-        print(f"--- {block}", flush=True)
+        sys.stdout.write(f"--- {block}\n")
+        sys.stdout.flush()
         if block.file:
             Path(block.file).write_text(block.code, encoding="utf-8")
         elif block.language == "python":
             code = "\n" * (block.line - 1) + block.code
             exec(compile(code, str(source.resolve()), "exec"), namespace)
         else:
-            subprocess.run(["bash", "-euo", "pipefail", "-c", block.code], check=True)  # noqa: S607
+            subprocess.run(["bash", "-euo", "pipefail", "-c", block.code], check=True)
 
 
 def program(page: list[Block]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import wandb
@@ -21,7 +22,7 @@ def main() -> None:
                 log_artifacts(run)
     sweep = wandb.sweep({"method": "grid", "parameters": {"lr": {"values": [0.1, 0.2]}}}, **PLACE)
     wandb.agent(sweep, function=trial, **PLACE)
-    Path("sweep-id").write_text(sweep)
+    sys.stdout.write(f"{sweep}\n")
 
 
 def log_artifacts(run: wandb.Run) -> None:

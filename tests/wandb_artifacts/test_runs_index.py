@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import json
-import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from wandb_artifacts import download_runs, verify_download
 
+from tests.support.documents import ROOT, blocks
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.wandb_artifacts.wandb_backend import WandbBackend
 
-README = Path(__file__).parents[2] / "libs/wandb-artifacts/README.md"
+PAGE = ROOT / "docs/guides/projects.md"
 
 
 def config(**values: object) -> str:
     return json.dumps({key: {"value": value} for key, value in values.items()})
 
 
-def test_readme_example_reads_the_index(
+def test_documented_example_reads_the_index(
     project: WandbBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The block of the README is executed as printed, with its own imports."""
+    """The block of the guide is executed as printed, with its own imports."""
     pytest.importorskip("duckdb")
     pytest.importorskip("pyarrow")
     pytest.importorskip("pandas")
@@ -32,11 +34,10 @@ def test_readme_example_reads_the_index(
         project.run(f"r{number}", rows=rows, summary={"loss": 3 - number}, config=config(lr=number / 10))
     monkeypatch.chdir(tmp_path)
     download_runs(f"local/{project.project}", "data", history_format="parquet")
-    pattern = r"<!-- executed by .*test_runs_index.py -->\n```python\n(.*?)```"
-    (block,) = re.findall(pattern, README.read_text(), re.DOTALL)
+    (block,) = (block for block in blocks(PAGE) if "import duckdb" in block.code)
     names: dict[str, Any] = {}
 
-    exec(block, names)
+    exec(block.code, names)
 
     assert names["best"] == [("r2", 0.2, 1), ("r1", 0.1, 2), ("r0", 0.0, 3)]
     assert names["finished"].num_rows == len(names["frame"]) == 3

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from tests.architecture.packages import ROOT
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
+ROOT = Path(__file__).parents[2]
 EXECUTED = ("python", "sh")
 _SITE = ROOT / "docs"
 _BLOCK = re.compile(
@@ -43,9 +39,8 @@ class Block:
 
 
 def documents() -> list[Path]:
-    """Return the pages of the site, and the READMEs."""
-    site = [page for page in sorted(_SITE.rglob("*.md")) if "_build" not in page.parts]
-    return [*site, ROOT / "README.md", ROOT / "flyteplugins-wandb/README.md", *sorted(ROOT.glob("libs/*/README.md"))]
+    """Return the pages of the site."""
+    return [page for page in sorted(_SITE.rglob("*.md")) if "_build" not in page.parts]
 
 
 def blocks(page: Path) -> list[Block]:
