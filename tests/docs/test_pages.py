@@ -7,7 +7,7 @@ import importlib
 import re
 from typing import TYPE_CHECKING
 
-from tests.architecture.packages import ROOT
+from tests.support.documents import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,8 +57,9 @@ def test_environment_page_has_every_variable_that_the_code_names() -> None:
 def test_environment_page_has_every_setting_that_the_code_reads() -> None:
     """Settings of the SDK are read by their names, as `WANDB_<NAME>`."""
     listed = set(re.findall(r"`([A-Z][A-Z0-9_]+)`", page("reference/environment.md")))
-    text = "\n".join(source.read_text(encoding="utf-8") for source in ROOT.glob("libs/*/src/**/*.py"))
-    settings = re.findall(r"(?:find_setting|settings\.get)\(\"(\w+)\"\)", text)
+    sources = ROOT.glob("libs/wandb-artifacts/src/wandb_artifacts/_client/*.py")
+    text = "\n".join(source.read_text(encoding="utf-8") for source in sources)
+    settings = re.findall(r"settings\.get\(\"(\w+)\"\)", text)
 
     assert settings
     assert not {f"WANDB_{name.upper()}" for name in settings} - listed
