@@ -7,12 +7,12 @@ from pathlib import Path
 
 import wandb
 
-PLACE = {"entity": "my-team", "project": "my-project"}
+ENTITY, PROJECT = "my-team", "my-project"
 
 
 def main() -> None:
     for number, name in enumerate(("abc123", "def456", "ghi789")):
-        with wandb.init(**PLACE, id=name, tags=["paper"], config={"lr": 0.1 * (number + 1)}) as run:
+        with wandb.init(entity=ENTITY, project=PROJECT, id=name, tags=["paper"], config={"lr": 0.1 * (number + 1)}) as run:
             for step in range(5):
                 run.log({"loss": 1 / (step + 1 + number)})
             for file, text in {"table.csv": "x,y\n1,2\n", "model.pt": "weights " * 20}.items():
@@ -20,8 +20,8 @@ def main() -> None:
                 run.save(file)
             if not number:
                 log_artifacts(run)
-    sweep = wandb.sweep({"method": "grid", "parameters": {"lr": {"values": [0.1, 0.2]}}}, **PLACE)
-    wandb.agent(sweep, function=trial, **PLACE)
+    sweep = wandb.sweep({"method": "grid", "parameters": {"lr": {"values": [0.1, 0.2]}}}, entity=ENTITY, project=PROJECT)
+    wandb.agent(sweep, function=trial, entity=ENTITY, project=PROJECT)
     sys.stdout.write(f"{sweep}\n")
 
 
