@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import wandb
 
-ENTITY, PROJECT = "my-team", "my-project"
-
 
 def main() -> None:
+    os.environ.update(WANDB_ENTITY="my-team", WANDB_PROJECT="my-project")
     for number, name in enumerate(("abc123", "def456", "ghi789")):
-        with wandb.init(entity=ENTITY, project=PROJECT, id=name, tags=["paper"], config={"lr": 0.1 * (number + 1)}) as run:
+        with wandb.init(id=name, tags=["paper"], config={"lr": 0.1 * (number + 1)}) as run:
             for step in range(5):
                 run.log({"loss": 1 / (step + 1 + number)})
             for file, text in {"table.csv": "x,y\n1,2\n", "model.pt": "weights " * 20}.items():
@@ -20,8 +20,8 @@ def main() -> None:
                 run.save(file)
             if not number:
                 log_artifacts(run)
-    sweep = wandb.sweep({"method": "grid", "parameters": {"lr": {"values": [0.1, 0.2]}}}, entity=ENTITY, project=PROJECT)
-    wandb.agent(sweep, function=trial, entity=ENTITY, project=PROJECT)
+    sweep = wandb.sweep({"method": "grid", "parameters": {"lr": {"values": [0.1, 0.2]}}})
+    wandb.agent(sweep, function=trial)
     sys.stdout.write(f"{sweep}\n")
 
 
