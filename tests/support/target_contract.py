@@ -157,6 +157,16 @@ class TargetContract:
         assert target.read("a/b/c") is None
         assert target.stat("a/b/c") is None
 
+    def test_stats_of_many_files_are_those_of_each(self, target: Target) -> None:
+        """Missing files, folders and names that no file can have are left out."""
+        for path in ("a", "sub/b", "sub/c"):
+            target.write(path, path.encode())
+        paths = ["sub/c", "a", "missing", "sub", "sub/missing", "none/b", "a/b", "sub/b"]
+
+        found = target.stats(paths)
+
+        assert found == {path: target.stat(path) for path in ("a", "sub/b", "sub/c")}
+
     def test_any_name_can_be_stored_and_listed(self, target: Target) -> None:
         """Every file is found under the path that `safe_paths` returned."""
         paths = safe_paths(NAMES)

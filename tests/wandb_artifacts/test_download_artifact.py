@@ -201,6 +201,21 @@ def test_urls_are_requested_page_by_page(backend: WandbBackend, tmp_path: Path) 
     assert backend.server.requests.count("graphql", "ArtifactMembershipFileUrls") == 3
 
 
+@pytest.mark.slow
+def test_artifact_of_ten_thousand_entries(backend: WandbBackend, tmp_path: Path) -> None:
+    """Only URLs of requested files are requested; equal contents are fetched once."""
+    backend.artifact("stored", {"x": b"x"})
+    digest = {"digest": base64_digest(b"x"), "size": 1}
+    path = backend.artifact(references={f"{number // 100:02}/{number:05}": digest for number in range(10_000)})
+
+    result = download_artifact(path, tmp_path, include="07/*")
+
+    assert [file.name for file in result.files] == [f"07/{number:05}" for number in range(700, 800)]
+    assert len(stored(tmp_path)) == 101
+    # The manifest, and the contents.
+    assert backend.server.requests.count("download") == 2
+
+
 def test_patterns_select_files(backend: WandbBackend, tmp_path: Path) -> None:
     """Files that do not match are neither fetched nor missing; those of an earlier call stay in the manifest."""
     path = backend.artifact(files=FILES)
@@ -256,7 +271,7 @@ def test_folders_of_runs_and_artifacts_are_not_mixed(backend: WandbBackend, tmp_
     download_run(backend.run("abc"), tmp_path / "run")
     before = stored(tmp_path / "run")
 
-    with pytest.raises(InvalidValueError, match=r"destination=.*holds the download of a run or sweep"):
+    with pytest.raises(InvalidValueError, match=r"destination=.*holds a download of runs; pass another folder"):
         download_artifact(path, tmp_path / "run")
     assert stored(tmp_path / "run") == before
 

@@ -19,6 +19,7 @@ from wandb_artifacts import (
     Progress,
     ProjectRef,
     RunsDownload,
+    download_artifact,
     download_run,
     download_runs,
     download_sweep,
@@ -510,7 +511,7 @@ def test_unknown_project_raises(project: WandbBackend, tmp_path: Path) -> None:
     assert not (tmp_path / "to").exists()
 
 
-@pytest.mark.parametrize("holder", ["project", "run", "sweep"])
+@pytest.mark.parametrize("holder", ["project", "run", "sweep", "artifact"])
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_destination_that_holds_something_else_is_refused(
     project: WandbBackend, tmp_path: Path, holder: str, *, dry_run: bool
@@ -521,12 +522,14 @@ def test_destination_that_holds_something_else_is_refused(
         download_runs(name_of(project), tmp_path)
     elif holder == "run":
         download_run(project.path("a"), tmp_path)
+    elif holder == "artifact":
+        download_artifact(project.artifact(files={"a": b"1"}), tmp_path)
     else:
         download_sweep(sweep, tmp_path)
     before = sorted(path.name for path in tmp_path.iterdir())
     requests = Requests(project)
 
-    with pytest.raises(InvalidValueError, match=f"destination=.*holds {holder} local/{project.project}"):
+    with pytest.raises(InvalidValueError, match=f"destination=.*holds {holder} local/"):
         download_runs("local/renamed", tmp_path, dry_run=dry_run)
 
     assert requests.made() == (0, 0)

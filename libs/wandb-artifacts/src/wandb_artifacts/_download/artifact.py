@@ -89,7 +89,7 @@ class ArtifactJob:
     def _prepare(self) -> ArtifactManifest | None:
         found = manifests.load(self._target)
         if found is not None and not isinstance(found, ArtifactManifest):
-            reason = "holds the download of a run or sweep; pass another folder"
+            reason = "holds a download of runs; pass another folder"
             raise InvalidValueError(field="destination", value=self._target.url, reason=reason)
         self._known = {entry.path: entry for entry in found.files} if found else {}
         return found
