@@ -152,7 +152,7 @@ def test_ended_run_gets_the_outcome_of_the_task(
     wandb_devserver: DevServer,
     warnings: Callable[[], list[str]],
 ) -> None:
-    """Its rows, config and tags are kept; a later use logs to it, with one warning."""
+    """Its rows, config and tags are kept; a later use logs to it, with one warning that names what has ended it."""
     with pytest.raises(flyte.errors.RuntimeUserError, match=way) if fails else contextlib.nullcontext():
         run_locally(task, way, uses_after, fails, context=CONTEXT)
     join_sdk_threads()
@@ -166,3 +166,4 @@ def test_ended_run_gets_the_outcome_of_the_task(
     assert (run.config["seed"], run.tags, run.config["flyte"]["attempt"]) == (1, ["kept"], 0)  # type: ignore[index, call-overload]
     assert wandb.run is None
     assert len(warnings()) == (1 if uses_after else 0)
+    assert all(f"was ended by {'wandb.teardown()' if way == 'teardown' else 'run.finish()'}" in each for each in warnings())
