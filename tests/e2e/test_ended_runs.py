@@ -166,4 +166,5 @@ def test_ended_run_gets_the_outcome_of_the_task(
     assert (run.config["seed"], run.tags, run.config["flyte"]["attempt"]) == (1, ["kept"], 0)  # type: ignore[index, call-overload]
     assert wandb.run is None
     assert len(warnings()) == (1 if uses_after else 0)
-    assert all(f"was ended by {'wandb.teardown()' if way == 'teardown' else 'run.finish()'}" in each for each in warnings())
+    reason = "wandb.teardown()" if way == "teardown" else "run.finish()"
+    assert all(f"was ended by {reason}" in text for text in warnings())
