@@ -124,7 +124,7 @@ def _summary(module: ModuleType, name: str) -> str:
 
 def _qualify(app: Sphinx, doctree: nodes.document) -> None:
     """Replace the targets of references, which name private modules or no module, by public names."""
-    page = app.env.current_document.docname.rpartition("/")[2].replace("-", "_")
+    page = app.env.docname.rpartition("/")[2].replace("-", "_")
     known = dict(_aliases())
     short: dict[str, str] = {}
     for full in known.values():
