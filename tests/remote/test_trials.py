@@ -124,23 +124,32 @@ def test_trial_that_a_killed_controller_has_not_recorded_is_failed(
 def test_trials_with_equal_parameters_keep_their_actions_in_a_retry(
     plane: ControlPlane, wandb_devserver: DevServer, tmp_path: Path
 ) -> None:
-    """Flyte tells such actions apart only by the order of their calls."""
-    parameters = {"case": {"value": 0}, "folder": {"value": str(tmp_path)}}
+    """Flyte tells such actions apart only by the order of their calls: each trial has the outcome of its own run."""
+    parameters = {"case": {"value": 0}, "folder": {"value": str(tmp_path / "files")}}
     sweep = wandb_sweep_config(method="random", metric=METRIC, parameters=parameters, run_cap=4)
-    flyte_run = plane.start("trials:search", "waiting", 4, context={**CONFIG, **sweep})
-    plane.wait_for("four trials", lambda: len(plane.actions(flyte_run, "waiting")) == 4)
-    actions = plane.actions(flyte_run, "waiting")
+    flyte_run = plane.start("trials:search", "deciding", 4, context={**CONFIG, **sweep})
+    plane.wait_for("four trials", lambda: len(plane.actions(flyte_run, "deciding")) == 4)
+    actions = plane.actions(flyte_run, "deciding")
     for action in actions:
-        plane.wait_for_output(action, "trial runs")
+        plane.wait_for_output(action, "trial 0 runs")
     plane.kill(flyte_run.root)
     plane.wait_for("the second attempt", lambda: len(flyte_run.root.attempts) == 2)
-    (tmp_path / "0").touch()
+    runs = {action.spec.short_name: link_of(action).rpartition("/")[2] for action in actions if action.spec}
+    (tmp_path / "files").mkdir()
+    for name, run_id in runs.items():
+        (tmp_path / "files" / f".{run_id}").write_text("fail" if name in ("trial-1", "trial-3") else "finish")
+        (tmp_path / "files" / f".{run_id}").rename(tmp_path / "files" / run_id)
     (result,) = plane.wait(flyte_run).result
 
-    runs = {action.spec.short_name: link_of(action).rpartition("/")[2] for action in actions if action.spec}
     assert json.loads(result["runs"]) == runs
-    assert [len(action.attempts) for action in plane.actions(flyte_run, "waiting")] == [1, 1, 1, 1]
-    assert [run.state for run in only_sweep(wandb_devserver).trials] == ["finished"] * 4
+    assert [trial for trial in runs if f"'{trial}'" in result["errors"]] == [
+        trial for trial in runs if trial in ("trial-1", "trial-3")
+    ]
+    assert [len(action.attempts) for action in plane.actions(flyte_run, "deciding")] == [1, 1, 1, 1]
+    states = {run.id: run.state for run in only_sweep(wandb_devserver).trials}
+    assert {name: states[run_id] for name, run_id in runs.items()} == {
+        name: "failed" if name in ("trial-1", "trial-3") else "finished" for name in runs
+    }
 
 
 def test_trials_follow_the_state_of_the_sweep(plane: ControlPlane, wandb_devserver: DevServer, tmp_path: Path) -> None:

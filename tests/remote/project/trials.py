@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import signal
+import time
 from pathlib import Path
 
 import flyte
@@ -48,6 +49,19 @@ async def waiting(case: int, folder: str) -> None:
     print("trial runs", flush=True)
     while not (Path(folder) / str(case)).exists():  # noqa: ASYNC110 - another process creates it
         await asyncio.sleep(0.1)
+
+
+@wandb_init
+@env.task
+def deciding(case: int, folder: str) -> None:
+    """Fails if the file named like its run, which the test creates, says so."""
+    file = Path(folder, get_wandb_run(required=True).id)
+    print(f"trial {case} runs", flush=True)
+    while not file.exists():
+        time.sleep(0.1)
+    if file.read_text() == "fail":
+        msg = "the file says so"
+        raise ValueError(msg)
 
 
 @wandb_init
