@@ -46,14 +46,17 @@ async def sharing() -> list[str]:
 @wandb_init
 @env.task(retries=1)
 async def retried() -> list[str]:
-    """The alias moves before the second attempt."""
-    first = await log_wandb_artifact.aio(write_files("first"), name="retried", type="dataset")
+    """The alias moves before the second attempt, which logs the first version again at its end."""
+    is_first = os.environ["FLYTE_ATTEMPT_NUMBER"] == "0"
+    if is_first:
+        await log_wandb_artifact.aio(write_files("first"), name="retried", type="dataset")
     used = await use_wandb_artifact.aio("retried:latest")
-    if os.environ["FLYTE_ATTEMPT_NUMBER"] == "0":
+    if is_first:
         await log_wandb_artifact.aio(write_files("second"), name="retried", type="dataset")
         msg = "the first attempt's reason"
         raise ValueError(msg)
-    return [str(first), read(await used.download())]
+    again = await log_wandb_artifact.aio(write_files("first"), name="retried", type="dataset")
+    return [str(again), read(await used.download())]
 
 
 @wandb_init
