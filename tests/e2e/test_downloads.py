@@ -291,6 +291,23 @@ def test_undelivered_run_is_reported_without_waiting(wandb_devserver: DevServer,
     assert stored(log) == []
 
 
+def test_run_whose_files_are_refused_is_not_stored_as_complete(
+    wandb_devserver: DevServer, log: pytest.LogCaptureFixture, temporary: Path
+) -> None:
+    """W&B has its rows and its end; the log line names the file and the command that delivers it."""
+    wandb_devserver.faults.add(Fault("upload", status=403, count=None))
+    run_id = run_locally(child, context=LOGS)
+
+    run = wandb_devserver.run(f"local/e2e/{run_id}")
+    assert (run.state, [row["x"] for row in run.history]) == ("finished", ROWS)
+    (text,) = messages(log)
+    assert f"local/e2e/{run_id} was not uploaded completely (the server lacks " in text
+    assert "notes.txt" in text
+    assert "wandb sync" in text
+    assert stored(log) == []
+    assert not list(temporary.rglob("manifest.json"))
+
+
 @wandb_init(download_logs=True)
 def function() -> str:
     return log_rows()

@@ -93,6 +93,8 @@ async def offline(lr: int) -> None:
 async def retried(lr: int) -> None:
     run = get_wandb_run(required=True)
     run.log({"loss": lr})
+    run.config["attempt"] = 2 if run.resumed else 1
+    run.config.update({"nested": {"attempt": run.config["attempt"]}})  # type: ignore[no-untyped-call]
     if not run.resumed:
         msg = "first attempt"
         raise ValueError(msg)
@@ -252,11 +254,14 @@ def test_trial_that_opened_no_run_has_failed(wandb_devserver: DevServer) -> None
 
 
 def test_retry_continues_the_run(wandb_devserver: DevServer) -> None:
+    """Values of the config that its body sets replace those of the first attempt."""
     result: SweepResult = run_locally(search, "retried", context=grid(lr=[1, 2]))
 
     assert (result.counts, result.errors) == ({"finished": 2}, {})
     (stored,) = wandb_devserver.sweeps("local/trials")
     assert [[row["loss"] for row in run.history] for run in stored.trials] == [[1, 1], [2, 2]]
+    configs = [(run.config["attempt"], run.config["nested"], run.config["lr"]) for run in stored.trials]
+    assert configs == [(2, {"attempt": 2}, 1), (2, {"attempt": 2}, 2)]
 
 
 @pytest.mark.parametrize("task", ["endless", "endless_sync"])
