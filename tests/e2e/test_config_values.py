@@ -111,6 +111,29 @@ def test_values_are_carried_as_wandb_stores_them(wandb_devserver: DevServer) -> 
     assert {name: carried[name] for name in VALUES} == {name: stored[name] for name in VALUES}
 
 
+def test_values_of_omegaconf_are_carried_as_wandb_stores_their_contents(wandb_devserver: DevServer) -> None:
+    """Lists are what the SDK stores too; of dictionaries it stores a text, or fails."""
+    omegaconf: Any = pytest.importorskip("omegaconf", reason="omegaconf is not installed")
+    create, contents = omegaconf.OmegaConf.create, omegaconf.OmegaConf.to_container
+    lists = {"list": create([1, "a", None]), "matrix": create([[1.0], [2.5]]), "empty": create([])}
+    dictionaries = {
+        "dict": create({"a": 1}),
+        "nested": create({"layers": [1, {"units": 2}]}),
+        "interpolation": create({"a": {"b": 2}, "c": "${a.b}", "d": ["${c}"]}),
+        "enum": create({"color": Color.RED}),
+    }
+    resolved = {name: contents(value, resolve=True) for name, value in dictionaries.items()}
+    with wandb.init(project="p", id="reference", config={**lists, **resolved}):
+        pass
+    stored = wandb_devserver.run("local/p/reference").config
+    values = {**lists, **dictionaries}
+    carried = json.loads(wandb_config(config=values)["wandb_config"])
+
+    assert carried == {name: stored[name] for name in values}
+    whole = create({"lr": 0.5, "layers": [1, {"rate": "${lr}"}]})
+    assert wandb_config(config=whole).config == {"lr": 0.5, "layers": [1, {"rate": 0.5}]}
+
+
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
