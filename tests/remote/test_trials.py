@@ -124,7 +124,7 @@ def test_trial_that_a_killed_controller_has_not_recorded_is_failed(
 def test_trials_with_equal_parameters_keep_their_actions_in_a_retry(
     plane: ControlPlane, wandb_devserver: DevServer, tmp_path: Path
 ) -> None:
-    """Flyte tells such actions apart only by the order of their calls: each trial has the outcome of its own run."""
+    """Flyte tells such actions apart only by the order of their calls: each trial has the outcome of its run."""
     parameters = {"case": {"value": 0}, "folder": {"value": str(tmp_path / "files")}}
     sweep = wandb_sweep_config(method="random", metric=METRIC, parameters=parameters, run_cap=4)
     flyte_run = plane.start("trials:search", "deciding", 4, context={**CONFIG, **sweep})
