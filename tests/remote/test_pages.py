@@ -38,9 +38,11 @@ def tab(chromium: Any, wandb_devserver: DevServer) -> Iterator[Tab]:
 def examples(tab: Tab, tmp_path: Path, object_store: ObjectStore, wandb_devserver: DevServer) -> Iterator[ControlPlane]:
     """A control plane for the examples; after `tab`, so that nothing runs where no browser can look at it."""
     driver_env = {"WANDB_BASE_URL": wandb_devserver.url}
+    env = {"WANDB_BASE_URL": wandb_devserver.url, **LIGHT_RUNS}
+    secrets = {"wandb-api-key": wandb_devserver.api_key}
     folder = tmp_path / "flyte"
     with ControlPlane(
-        folder, env={**wandb_devserver.env, **LIGHT_RUNS}, driver_env=driver_env, store=object_store, root=EXAMPLES
+        folder, env=env, driver_env=driver_env, secrets=secrets, store=object_store, root=EXAMPLES
     ) as plane:
         yield plane
 

@@ -59,6 +59,8 @@ for value in range(20):
 input()
 """,
         WANDB_X_TRANSACTION_LOG_FLUSH_INTERVAL="1",
+        # Its requests show that the log has been flushed.
+        WANDB_X_DISABLE_STATS="false",
     ) as process:
         server.requests.wait("file_stream", count=4)
         process.kill()

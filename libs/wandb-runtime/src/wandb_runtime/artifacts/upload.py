@@ -27,7 +27,7 @@ from wandb_runtime.artifacts.contents import (
     shown,
 )
 from wandb_runtime.artifacts.errors import explain
-from wandb_runtime.lifecycle.sent_artifacts import keep_contents
+from wandb_runtime.lifecycle.sent_artifacts import forget_stored, keep_contents
 from wandb_runtime.server import sdk_private
 from wandb_runtime.tasks.threads import to_thread, until_cancelled
 
@@ -111,6 +111,7 @@ class _Sender:
             await self._deliver(
                 partial(self.run.upsert_artifact, staged, aliases=self._aliases, distributed_id=distributed_id)
             )
+            await to_thread(lambda: forget_stored(self.run))
         last = await self._staged(contents, parts[-1])
         _add_entries(whole, last)
         if (equal := await self._equal_version(whole)) is not None:

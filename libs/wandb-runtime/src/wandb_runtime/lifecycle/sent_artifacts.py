@@ -135,8 +135,17 @@ class SentArtifacts:
 
     def _forget_if_stored(self, sent: _Sent) -> None:
         if sent.is_stored:
-            self._sent.remove(sent)
+            # Both the response and `forget_stored` lead here.
+            with contextlib.suppress(ValueError):
+                self._sent.remove(sent)
             sent.remove_links()
+
+    def forget_stored(self) -> None:
+        """Wait for the responses, and remove the links to the contents that W&B has stored."""
+        sent = tuple(self._sent)
+        concurrent.futures.wait([each.response for each in sent if each.response], _FOR_RESPONSES)
+        for each in sent:
+            self._forget_if_stored(each)
 
     def keep_contents(self) -> None:
         """Keep the contents of the artifacts that W&B has not stored yet, until it has."""
@@ -182,3 +191,10 @@ def keep_contents(run: Run) -> None:
     sent = _by_run.get(run)
     if sent is not None:
         sent.keep_contents()
+
+
+def forget_stored(run: Run) -> None:
+    """Remove the links to contents that W&B has stored, before others are staged; see `SentArtifacts`."""
+    sent = _by_run.get(run)
+    if sent is not None:
+        sent.forget_stored()
