@@ -1,4 +1,4 @@
-"""Takes the screenshots in the README of wandb-devserver from made-up runs.
+"""Takes the screenshots of wandb-devserver's pages from made-up runs.
 
     python scripts/devserver_screenshots.py
 
