@@ -323,7 +323,7 @@ async def offline(url: str, name: str) -> list[str]:
 
 
 def test_offline_run_delivers_its_artifacts_at_sync(server: DevServer, name: str) -> None:
-    """Data that does not exist any more is delivered too."""
+    """Data that was deleted after it was logged is delivered too."""
     local, store, directory = run_locally(
         offline, in_store(a="2"), name, context={**CONTEXT, **wandb_config(mode="offline")}
     )
