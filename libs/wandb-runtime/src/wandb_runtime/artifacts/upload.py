@@ -111,7 +111,6 @@ class _Sender:
             await self._deliver(
                 partial(self.run.upsert_artifact, staged, aliases=self._aliases, distributed_id=distributed_id)
             )
-            await to_thread(lambda: forget_stored(self.run))
         last = await self._staged(contents, parts[-1])
         _add_entries(whole, last)
         if (equal := await self._equal_version(whole)) is not None:
@@ -191,6 +190,7 @@ class _Sender:
             except ArtifactError:
                 await to_thread(lambda: keep_contents(self.run))
                 raise
+            await to_thread(lambda: forget_stored(self.run))
         return artifact
 
     async def _guarded(self, call: Callable[[], T]) -> T:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _LINK = ".kept"
 # Seconds: the response to the last artifact arrives with the end of the run.
 _FOR_RESPONSES = 5.0
+# Seconds: the response has arrived, and is about to be read. Those to other artifacts may take long.
+_FOR_READING = 1.0
 
 
 @dataclass(frozen=True)
@@ -141,9 +143,9 @@ class SentArtifacts:
             sent.remove_links()
 
     def forget_stored(self) -> None:
-        """Wait for the responses, and remove the links to the contents that W&B has stored."""
+        """Read the responses that have arrived, and remove the links to the contents that W&B has stored."""
         sent = tuple(self._sent)
-        concurrent.futures.wait([each.response for each in sent if each.response], _FOR_RESPONSES)
+        concurrent.futures.wait([each.response for each in sent if each.response], _FOR_READING)
         for each in sent:
             self._forget_if_stored(each)
 
