@@ -32,6 +32,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from wandb_artifacts import ArtifactRef
 from wandb_devserver import DevServer, Fault
 from wandb_runtime.artifacts import upload
+from wandb_runtime.artifacts.errors import explain
 
 from tests.e2e.support import run_locally
 
@@ -398,3 +399,12 @@ def test_offline_run_records_no_use(server: DevServer, name: str, data: str, cap
 def test_run_without_a_server_has_no_version_yet(mode: Any, server: DevServer, name: str, data: str) -> None:
     ref, *_ = run_locally(logging_sync, data, name, context={**CONTEXT, **wandb_config(mode=mode)})
     assert ref == f"local/e2e/{name}:latest"
+
+
+def test_reason_of_an_artifact_error_has_no_credentials(tmp_path: Path) -> None:
+    """The server may have echoed the request."""
+    settings = wandb.Settings(api_key="k" * 40, x_extra_http_headers={"X-Token": "echoed-token"})
+    with wandb.init(mode="offline", dir=tmp_path, settings=settings) as run:
+        reason = explain(ValueError(f"403: {'k' * 40} echoed-token https://store/a?X-Signature=s"), run)
+
+    assert reason == "403: *** *** https://store/a"

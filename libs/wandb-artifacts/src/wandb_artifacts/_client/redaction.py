@@ -47,7 +47,7 @@ def basic_authorization(key: str) -> str:
 def _masked(content: bytes, form: bytes) -> bytes:
     start, found = form[:_MIN_TRUNCATED], -1
     while (found := content.find(start, found + 1)) >= 0:
-        pairs = zip(content[found:], form, strict=False)
+        pairs = zip(content[found : found + len(form)], form, strict=False)
         length = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
         content = content[:found] + b"*" * length + content[found + length :]
     return content

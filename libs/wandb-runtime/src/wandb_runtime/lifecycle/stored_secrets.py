@@ -10,11 +10,15 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wandb_runtime.lifecycle.run_log import read_entries, rewrite
+from wandb_runtime.lifecycle.run_log import parse, read_entries, rewrite
 from wandb_runtime.server.diagnostics import redactor_for
 
 if TYPE_CHECKING:
     from wandb_artifacts.client import Connection
+
+
+_CONSOLE = ("output", "output_raw", "output_logger")
+"""Records of the console."""
 
 
 def remove_secrets(directory: str, connection: Connection) -> None:
@@ -25,14 +29,19 @@ def remove_secrets(directory: str, connection: Connection) -> None:
         connection: How the run's server is reached.
     """
     folder, mask = Path(directory), redactor_for(connection).mask
+
+    def masked(entry: bytes) -> bytes:
+        # Of the same length, a text in an entry stays valid. Only the console quotes the server: elsewhere the text of
+        # a header, such as "production", is the user's own.
+        return mask(entry) if parse(entry).WhichOneof("record_type") in _CONSOLE else entry
+
     shutil.rmtree(folder / "logs", ignore_errors=True)
     for console in folder.glob("files/**/output*.log"):
         content = console.read_bytes()
-        if (masked := mask(content)) != content:
-            console.write_bytes(masked)
+        if (clean := mask(content)) != content:
+            console.write_bytes(clean)
     for log in folder.glob("run-*.wandb"):
         with log.open("rb") as file:
-            has_secrets = any(mask(entry) != entry for entry in read_entries(file))
+            has_secrets = any(masked(entry) != entry for entry in read_entries(file))
         if has_secrets:
-            # Of the same length, a text in an entry stays valid.
-            rewrite(log, lambda entries: map(mask, entries))
+            rewrite(log, lambda entries: map(masked, entries))
