@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from wandb_artifacts import InvalidValueError, ServerAnswerError
 from wandb_artifacts._client.bodies import ResponseTooLargeError
@@ -602,6 +602,11 @@ def accepts(row: str) -> bool:
         return False
 
 
+def numbers_as_text(row: str) -> Any:
+    """Parse a row. JSON has numbers that are too large for a float: they stay as they are."""
+    return json.loads(row, parse_float=str)
+
+
 INSERTS = ["", *'{}[]:,"\\+-.0e1 \t\n\r\x00/', "NaN", "null", '"NaN"', "{}", '{"a":', "\ud800"]
 
 
@@ -618,13 +623,14 @@ def broken(draw: st.DrawFn) -> str:
 
 @settings(deadline=None, max_examples=5 * settings().max_examples)
 @given(rows=st.lists(broken(), min_size=1, max_size=3))
+@example(rows=['{"a": 1.79769313486233e+308}'])
 def test_strict_rows_accepts_what_a_json_parser_accepts(rows: list[str]) -> None:
     if not all(map(accepts, rows)):
         with pytest.raises(ServerAnswerError):
             strict_rows(rows)
         return
     found = strict_rows(rows)
-    assert [json.loads(row) for row in found] == [plain(json.loads(row)) for row in rows]
+    assert [numbers_as_text(row) for row in found] == [plain(numbers_as_text(row)) for row in rows]
     assert not any("\n" in row or "\r" in row for row in found)
     assert not are_strict(rows) or found == rows or "NaN" in str(rows) or "Infinity" in str(rows)
 

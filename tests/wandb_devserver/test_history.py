@@ -76,10 +76,14 @@ def test_system_metrics_are_a_separate_stream(server: DevServer, scripts: Script
         """
 with wandb.init(project="p", id="r") as run:
     run.log({"a": 1})
+    # A run that ends at once may have none.
+    while not wandb.Api().run("local/p/r").history(stream="system", pandas=False):
+        pass
 run = wandb.Api().run("local/p/r")
 report([run.history(stream="system", pandas=False), run.system_metrics])
 """,
         WANDB_X_DISABLE_STATS="false",
+        WANDB_X_STATS_SAMPLING_INTERVAL="0.1",
     )
     rows, latest = seen
 
