@@ -39,8 +39,9 @@ class Block:
 
 
 def documents() -> list[Path]:
-    """Return the pages of the site."""
-    return [page for page in sorted(_SITE.rglob("*.md")) if "_build" not in page.parts]
+    """Return the pages of the site and the READMEs."""
+    pages = [page for page in sorted(_SITE.rglob("*.md")) if "_build" not in page.parts]
+    return [*pages, ROOT / "README.md", *sorted(ROOT.glob("libs/*/README.md")), ROOT / "flyteplugins-wandb/README.md"]
 
 
 def blocks(page: Path) -> list[Block]:
