@@ -18,9 +18,7 @@ from sklearn.datasets import load_digits
 
 env = flyte.TaskEnvironment(
     name="distributed",
-    plugin_config=Elastic(
-        nnodes=1, nproc_per_node=2
-    ),  # on a cluster: more nodes, and resources=flyte.Resources(gpu=...)
+    plugin_config=Elastic(nnodes=1, nproc_per_node=2),  # on a cluster more, and resources=flyte.Resources(gpu=...)
     # The wheels in dist/ (README, "Install"): the package of this name on PyPI is another project's.
     image=(
         flyte.Image.from_debian_base()

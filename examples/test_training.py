@@ -9,7 +9,7 @@ import pytest
 from flyteplugins.wandb import wandb_config
 from wandb_devserver import DevServer, Fault
 
-from examples.train import train  # the task under test
+from examples.train import train  # the task under test: yours, in your project
 
 CONTEXT = wandb_config(project="digits", id="first")
 
