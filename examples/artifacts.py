@@ -1,7 +1,7 @@
 """Passes a dataset from one task to another as a W&B artifact, so that W&B shows which run made and used it.
 
-    WANDB_API_KEY=... python examples/artifacts.py       on this machine
-    python examples/artifacts.py --remote                on the cluster that Flyte is configured for
+WANDB_API_KEY=... python examples/artifacts.py       on this machine
+python examples/artifacts.py --remote                on the cluster that Flyte is configured for
 """
 
 import sys
