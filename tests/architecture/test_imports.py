@@ -15,10 +15,10 @@ from tests.architecture.packages import ARTIFACTS, DEVSERVER, FACADE, PACKAGES, 
 each_package = pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.dist)
 
 
-def imported(source: str) -> set[str]:
-    """Every module that a source text imports, at any depth; `from a import b` counts as `a` and as `a.b`."""
+def imported(tree: ast.AST) -> set[str]:
+    """Every module that a parsed source imports, at any depth; `from a import b` counts as `a` and as `a.b`."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -37,7 +37,7 @@ def is_dynamic_import(call: ast.Call) -> bool:
 
 @cache
 def imports_of(path: Path) -> frozenset[str]:
-    return frozenset(imported(path.read_text()))
+    return frozenset(imported(ast.parse(path.read_text())))
 
 
 def is_within(name: str, module: str) -> bool:
@@ -55,7 +55,7 @@ def is_within(name: str, module: str) -> bool:
 )
 def test_imports_of_every_form_are_found(source: str, expected: set[str]) -> None:
     """An import may be in a function, in a branch, or by name."""
-    assert imported(source) == expected
+    assert imported(ast.parse(source)) == expected
 
 
 @each_package
@@ -124,7 +124,7 @@ class RuntimeOnly(ast.NodeTransformer):
 
 def required_modules(path: Path) -> set[str]:
     """The top-level modules that must be installed for this module to work and to be type-checked."""
-    runtime = imported(ast.unparse(RuntimeOnly().visit(ast.parse(path.read_text()))))
+    runtime = imported(RuntimeOnly().visit(ast.parse(path.read_text())))
     tops = {name.split(".")[0] for name in imports_of(path)}
     return tops - (KNOWN_TO_TYPE_CHECKERS - {name.split(".")[0] for name in runtime})
 

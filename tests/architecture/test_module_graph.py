@@ -20,8 +20,8 @@ def module_graph(package: Package) -> dict[str, set[str]]:
 
 def imported_siblings(source: str, modules: Collection[str]) -> set[str]:
     """The given modules that a source text imports when it runs; what only type checkers read is left out."""
-    runtime = ast.unparse(RuntimeOnly().visit(ast.parse(source)))
-    return {owner for name in imported(runtime) if (owner := owning_module(name, modules))}
+    runtime = imported(RuntimeOnly().visit(ast.parse(source)))
+    return {owner for name in runtime if (owner := owning_module(name, modules))}
 
 
 def owning_module(name: str, modules: Collection[str]) -> str | None:

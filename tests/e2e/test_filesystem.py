@@ -78,7 +78,7 @@ def test_tree_matches_the_server(fs: Any, logged: Logged) -> None:
 
     assert {info["size"] for info in found.values()} == {file.size for file in known.values()}
     assert len(found) == len(known)
-    assert {"table.csv", "deep/er/model.bin", "config.yaml", "wandb-metadata.json"} <= found.keys()
+    assert {"table.csv", "deep/er/model.bin", "config.yaml", "wandb-summary.json"} <= found.keys()
 
 
 @pytest.mark.parametrize("name", NAMES)

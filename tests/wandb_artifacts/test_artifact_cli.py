@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.wandb_artifacts.command import command
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.wandb_artifacts.wandb_backend import WandbBackend
-
-
-def command(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "wandb_artifacts", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        cwd=folder,
-    )
 
 
 def test_artifact_is_downloaded_verified_and_listed(backend: WandbBackend, tmp_path: Path) -> None:

@@ -34,16 +34,13 @@ from wandb_artifacts._cli.commands import group
 from wandb_artifacts._cli.messages import Exit, code_of
 from wandb_artifacts._cli.progress import Lines, Tally
 
+from tests.wandb_artifacts.command import command
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 RUN = RunRef("team", "digits", "abc")
 SWEEP = SweepRef("team", "digits", "x7")
-
-
-def call(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "wandb_artifacts", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 def progress(name: str = "a.bin", state: str = "receiving", received: int = 0, **fields: Any) -> Progress:
@@ -62,16 +59,16 @@ def run_download(**fields: object) -> RunDownload:
 
 def test_help_lists_examples_exit_codes_and_variables() -> None:
     """Every command and every option has a help text."""
-    text = call("--help").stdout
+    text = command("--help").stdout
 
     for part in ("Examples", "WANDB_API_KEY", "WANDB_BASE_URL", "WANDB_ENTITY", "WANDB_PROJECT", "netrc"):
         assert part in text
     for code in Exit:
         assert re.search(rf"\b{code:d}\b", text), code
-    for name, command in group.commands.items():
+    for name, subcommand in group.commands.items():
         assert f"  {name} " in text
         shown = CliRunner().invoke(group, [name, "--help"]).output
-        for option in command.params:
+        for option in subcommand.params:
             if isinstance(option, click.Option):
                 assert option.help
                 assert option.opts[0] in shown
@@ -79,14 +76,14 @@ def test_help_lists_examples_exit_codes_and_variables() -> None:
 
 def test_no_arguments_print_help_and_exit_2() -> None:
     """A script that forgets its arguments fails."""
-    done = call()
+    done = command()
 
     assert (done.returncode, done.stderr) == (2, "")
-    assert done.stdout == call("--help").stdout
+    assert done.stdout == command("--help").stdout
 
 
 def test_version_option_prints_the_package_version() -> None:
-    assert call("--version").stdout == f"wandb-artifacts, version {wandb_artifacts.__version__}\n"
+    assert command("--version").stdout == f"wandb-artifacts, version {wandb_artifacts.__version__}\n"
 
 
 def test_help_imports_no_download_modules() -> None:
@@ -124,7 +121,7 @@ def test_invalid_arguments_exit_2_with_one_line(
     """The message has the value, in the words of the command line, and what to do; with --json as a document too."""
     for name in ("WANDB_ENTITY", "WANDB_PROJECT"):
         monkeypatch.delenv(name, raising=False)
-    done = call(*arguments, "--json")
+    done = command(*arguments, "--json")
     error = json.loads(done.stdout)["error"]
 
     assert done.returncode == 2
@@ -136,7 +133,7 @@ def test_invalid_arguments_exit_2_with_one_line(
 @pytest.mark.parametrize("given", ["s3cret", "=s3cret"])
 def test_storage_option_is_never_shown(given: str) -> None:
     """The value may be a credential."""
-    done = call("run", "t/p/r", "--storage-option", given)
+    done = command("run", "t/p/r", "--storage-option", given)
 
     assert done.returncode == 2
     assert "KEY=VALUE" in done.stderr
@@ -156,7 +153,7 @@ def test_storage_options_are_parsed_as_json_or_text() -> None:
 
 
 def test_verify_without_manifest_exits_4(tmp_path: object) -> None:
-    done = call("verify", str(tmp_path))
+    done = command("verify", str(tmp_path))
 
     assert done.returncode == 4
     assert "manifest.json" in done.stderr

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
-import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -23,21 +20,12 @@ from wandb_artifacts._client.options import RetryPolicy, use_options
 from wandb_artifacts._download.options import read_ref
 from wandb_artifacts.client import find_credentials
 
+from tests.wandb_artifacts.command import command
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.wandb_artifacts.wandb_backend import WandbBackend
-
-
-def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "wandb_artifacts", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={**os.environ, **environment},
-    )
 
 
 @pytest.mark.parametrize(
