@@ -62,8 +62,9 @@ def test_list_recognizes_sweeps_and_projects(backend: WandbBackend) -> None:
     sweep = backend.sweep(["one", "two"])
 
     of_sweep, of_project = command("ls", sweep), command("ls", "local/p")
-    defaults = {"WANDB_ENTITY": "local", "WANDB_PROJECT": "p"}
-    by_id, missing = (command("ls", each, **defaults) for each in (sweep.rpartition("/")[2], "nothing"))
+    by_id, missing = (
+        command("ls", each, WANDB_ENTITY="local", WANDB_PROJECT="p") for each in (sweep.rpartition("/")[2], "nothing")
+    )
 
     assert [line.split()[-1] for line in of_sweep.stdout.splitlines()] == ["RUN", "one", "two"]
     assert by_id.stdout == of_sweep.stdout
