@@ -93,7 +93,7 @@ def test_facade_re_exports_every_name(package: Package) -> None:
         ("wandb_sweeps", {"wandb"}),
         (
             "flyteplugins.wandb",
-            {"wandb", "wandb_devserver", "flyte.io", "flyte.extend", "http.client", "httpx", "requests", "urllib3"},
+            {"wandb", "wandb_sweeps", "wandb_devserver", "flyte.io", "flyte.extend", "http.client", "httpx", "requests"},
         ),
         # Every pytest run where it is installed loads its plugin.
         ("wandb_devserver._pytest_plugin", {"graphql", "jinja2", "starlette", "uvicorn"}),

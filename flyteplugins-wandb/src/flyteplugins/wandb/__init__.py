@@ -86,26 +86,6 @@ from wandb_runtime import (
     wandb_config,
     wandb_init,
 )
-from wandb_sweeps import (
-    AgentBusyError,
-    AgentsFailedError,
-    NoSweepConfigError,
-    OnExit,
-    OnFailure,
-    SweepConfigError,
-    SweepCreateError,
-    SweepMethod,
-    SweepNotFoundError,
-    SweepOptions,
-    SweepSettings,
-    SweepUnavailableError,
-    WandbSweep,
-    WandbSweepConfig,
-    get_wandb_sweep_context,
-    get_wandb_sweep_id,
-    wandb_sweep,
-    wandb_sweep_config,
-)
 
 if TYPE_CHECKING:
     from wandb_runtime import (
@@ -116,45 +96,83 @@ if TYPE_CHECKING:
         use_wandb_artifact,
     )
     from wandb_sweeps import (
+        AgentBusyError,
         AgentResult,
         AgentTask,
+        AgentsFailedError,
+        NoSweepConfigError,
+        OnExit,
+        OnFailure,
+        SweepConfigError,
+        SweepCreateError,
+        SweepMethod,
+        SweepNotFoundError,
+        SweepOptions,
         SweepResult,
+        SweepSettings,
         SweepTrial,
+        SweepUnavailableError,
         Trial,
         TrialTask,
+        WandbSweep,
+        WandbSweepConfig,
         download_wandb_sweep_dirs,
         download_wandb_sweep_logs,
         fan_out_sweep_agents,
         fan_out_sweep_trials,
+        get_wandb_sweep_context,
+        get_wandb_sweep_id,
         run_sweep_agent,
         sweep_agent,
+        wandb_sweep,
+        wandb_sweep_config,
     )
 else:
     from wandb_runtime.lazy import lazy_attributes
 
-    # The libraries themselves import these on first use.
-    __getattr__ = lazy_attributes(
-        __name__,
-        {
-            "AgentResult": "wandb_sweeps",
-            "AgentTask": "wandb_sweeps",
-            "SweepResult": "wandb_sweeps",
-            "SweepTrial": "wandb_sweeps",
-            "Trial": "wandb_sweeps",
-            "TrialTask": "wandb_sweeps",
-            "download_wandb_artifact_dir": "wandb_runtime",
-            "download_wandb_run_dir": "wandb_runtime",
-            "download_wandb_run_logs": "wandb_runtime",
-            "download_wandb_sweep_dirs": "wandb_sweeps",
-            "download_wandb_sweep_logs": "wandb_sweeps",
-            "fan_out_sweep_agents": "wandb_sweeps",
-            "fan_out_sweep_trials": "wandb_sweeps",
-            "log_wandb_artifact": "wandb_runtime",
-            "run_sweep_agent": "wandb_sweeps",
-            "sweep_agent": "wandb_sweeps",
-            "use_wandb_artifact": "wandb_runtime",
-        },
-    )
+    # On first use: a script without sweeps does not import them, and wandb_runtime itself loads these late.
+    _NAMES = {
+        "wandb_runtime": (
+            "download_wandb_artifact_dir",
+            "download_wandb_run_dir",
+            "download_wandb_run_logs",
+            "log_wandb_artifact",
+            "use_wandb_artifact",
+        ),
+        "wandb_sweeps": (
+            "AgentBusyError",
+            "AgentResult",
+            "AgentTask",
+            "AgentsFailedError",
+            "NoSweepConfigError",
+            "OnExit",
+            "OnFailure",
+            "SweepConfigError",
+            "SweepCreateError",
+            "SweepMethod",
+            "SweepNotFoundError",
+            "SweepOptions",
+            "SweepResult",
+            "SweepSettings",
+            "SweepTrial",
+            "SweepUnavailableError",
+            "Trial",
+            "TrialTask",
+            "WandbSweep",
+            "WandbSweepConfig",
+            "download_wandb_sweep_dirs",
+            "download_wandb_sweep_logs",
+            "fan_out_sweep_agents",
+            "fan_out_sweep_trials",
+            "get_wandb_sweep_context",
+            "get_wandb_sweep_id",
+            "run_sweep_agent",
+            "sweep_agent",
+            "wandb_sweep",
+            "wandb_sweep_config",
+        ),
+    }
+    __getattr__ = lazy_attributes(__name__, {name: library for library, names in _NAMES.items() for name in names})
 
 
 __all__ = [

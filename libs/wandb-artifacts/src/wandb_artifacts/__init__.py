@@ -8,7 +8,6 @@ all exceptions. Importing this package imports neither wandb nor Flyte, and load
 
 from typing import TYPE_CHECKING
 
-from wandb_artifacts._artifact_refs import ArtifactRef
 from wandb_artifacts._errors import (
     AccessDeniedError,
     AuthenticationError,
@@ -21,11 +20,11 @@ from wandb_artifacts._errors import (
     ServerUnavailableError,
     WandbPluginError,
 )
-from wandb_artifacts._project_refs import ProjectRef
 from wandb_artifacts._refs import RunRef, SweepRef, app_url, check_entity, check_host, check_id, check_project
 from wandb_artifacts._version import __version__
 
 if TYPE_CHECKING:
+    from wandb_artifacts._artifact_refs import ArtifactRef
     from wandb_artifacts._client.retry import is_transient
     from wandb_artifacts._download.api import download_artifact, download_run, download_runs, download_sweep
     from wandb_artifacts._download.results import (
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
         SweepDownload,
     )
     from wandb_artifacts._download.verify import Verification, verify_download
+    from wandb_artifacts._project_refs import ProjectRef
 
 __all__ = [
     "AccessDeniedError",
@@ -89,6 +89,8 @@ __all__ = [
 ]
 
 _LAZY = {
+    "ArtifactRef": "wandb_artifacts._artifact_refs",
+    "ProjectRef": "wandb_artifacts._project_refs",
     "is_transient": "wandb_artifacts._client.retry",
     **dict.fromkeys(
         ("download_artifact", "download_run", "download_runs", "download_sweep"), "wandb_artifacts._download.api"

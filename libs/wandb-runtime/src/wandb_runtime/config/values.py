@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import math
 import os
@@ -153,6 +152,8 @@ def settings(field: str, value: Any) -> dict[str, Any]:
 def _refuse_unknown_settings(field: str, value: Mapping[str, Any]) -> None:
     if not value:
         return
+    import difflib
+
     from wandb import Settings
 
     for name in value.keys() - Settings.model_fields.keys():

@@ -6,7 +6,6 @@ and fails when the first agent requests a trial.
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -202,5 +201,7 @@ def _between_values(path: str, parameter: Mapping[str, Any]) -> Iterator[str]:
 def _unknown(name: str, keys: Mapping[str, Key] | frozenset[str]) -> str:
     if name in _KEYS:
         return "does not belong here"
+    import difflib
+
     close = difflib.get_close_matches(name, keys, n=1)
     return f"is unknown; did you mean {close[0]!r}?" if close else "is unknown"
