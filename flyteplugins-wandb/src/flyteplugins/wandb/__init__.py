@@ -98,8 +98,8 @@ if TYPE_CHECKING:
     from wandb_sweeps import (
         AgentBusyError,
         AgentResult,
-        AgentTask,
         AgentsFailedError,
+        AgentTask,
         NoSweepConfigError,
         OnExit,
         OnFailure,
