@@ -67,7 +67,9 @@ class Workspace:
     def _install(self, requirements: Path, more: tuple[str, ...]) -> None:
         run("uv", "venv", "--quiet", "--allow-existing", f"--python={sys.executable}", self.environment)
         packages = [*more, f"wandb[media]=={self.sdk}"]
-        run("uv", "pip", "install", "--quiet", f"--python={self.python}", "-r", requirements, *packages)
+        # Tests allow the processes that they start few seconds, which compiling the packages would take.
+        options = ("--quiet", "--compile-bytecode", f"--python={self.python}")
+        run("uv", "pip", "install", *options, "-r", requirements, *packages)
         kernel = (f"--prefix={self.environment}", f"--name={KERNEL}")
         run(self.python, "-m", "ipykernel", "install", *kernel, stdout=subprocess.DEVNULL)
 
@@ -78,7 +80,7 @@ class Workspace:
             The exit code of pytest.
         """
         options = [
-            *("-p", "conformance_report", "-p", "conformance_compat"),
+            *("-p", "conformance_report", "-p", "conformance_compat", "-p", "conformance_order"),
             *("-q", "--no-header", "--no-summary", "--tb=short", "--timeout=120", "--numprocesses=2"),
             *("-o", "addopts=", "-o", "console_output_style=classic"),
         ]
