@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+STOP_TIMEOUT = 30.0
 COMMAND = [sys.executable, "-m", "wandb_devserver", "--port", "0", "--data-dir"]
 
 
@@ -27,7 +28,7 @@ class RunningCommand:
 
 @contextmanager
 def running_command(data_dir: Path, *arguments: str, **options: Any) -> Iterator[RunningCommand]:
-    """Run the command until the block ends."""
+    """Run the command until the block ends; kill it if it does not stop."""
     with subprocess.Popen(
         [*COMMAND, str(data_dir), *arguments], stdout=subprocess.PIPE, text=True, **options
     ) as process:
@@ -37,3 +38,8 @@ def running_command(data_dir: Path, *arguments: str, **options: Any) -> Iterator
             yield RunningCommand(values[0], values[1], process)
         finally:
             process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(STOP_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
