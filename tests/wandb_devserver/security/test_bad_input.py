@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from wandb_devserver._complexity import ComplexityMeter
+from wandb_devserver._http.body import LIMIT
 
 from tests.wandb_devserver.support import UPSERT
 
@@ -59,6 +60,24 @@ def test_compressed_body_is_limited(raw: RawClient) -> None:
     headers = {**JSON, "Content-Encoding": "gzip"}
 
     assert "elements" in refusal(raw.http.post("/files/local/p/r/file_stream", content=body, headers=headers), 413)
+
+
+def test_decompressed_body_is_limited(raw: RawClient) -> None:
+    raw.open_run("r")
+    headers = {**JSON, "Content-Encoding": "gzip"}
+    bodies = [gzip.compress(b" " * (LIMIT + size) + b"{}", 1) for size in (1 - len(b"{}"), -len(b"{}"))]
+    large, allowed = (raw.http.post("/files/local/p/r/file_stream", content=body, headers=headers) for body in bodies)
+
+    assert f"exceeds {LIMIT} bytes" in refusal(large, 413)
+    assert allowed.status_code == 200
+
+
+def test_cut_off_gzip_stream_is_refused(raw: RawClient) -> None:
+    raw.open_run("r")
+    headers = {**JSON, "Content-Encoding": "gzip"}
+    response = raw.http.post("/files/local/p/r/file_stream", content=gzip.compress(b"{}")[:-4], headers=headers)
+
+    assert "not a complete gzip stream" in refusal(response)
 
 
 def test_large_text_is_accepted(raw: RawClient) -> None:

@@ -174,7 +174,10 @@ def _decompressed(body: bytes) -> bytes:
     # Never more than a body may be without compression.
     stream = zlib.decompressobj(wbits=31)
     text = stream.decompress(body, LIMIT)
-    if stream.unconsumed_tail or not stream.eof:
-        msg = f"it is not a gzip stream, or one of more than {LIMIT} bytes"
+    if stream.unconsumed_tail:
+        msg = f"the decompressed body exceeds {LIMIT} bytes"
+        raise TooComplexError(msg)
+    if not stream.eof:
+        msg = "the body is not a complete gzip stream"
         raise UsageError(msg)
     return text
