@@ -69,6 +69,16 @@ def test_patches_of_several_writers_make_one_artifact(raw: RawClient) -> None:
     assert file_names(first) == manifest_names(first) == ["a.txt", "b.txt"]
 
 
+def test_patch_does_not_include_the_latest_version(raw: RawClient) -> None:
+    """The SDK names the latest version as the base of every manifest; only increments add to it."""
+    latest = complete(raw, b"one")
+    patched = Upload(raw, distributedID="d", digest="e")
+    write_manifest(patched, "PATCH", {"b.txt": b"two"}, latest)
+    patched.commit()
+
+    assert file_names(patched) == manifest_names(patched) == ["b.txt"]
+
+
 def test_commit_without_the_uploaded_increment_fails(raw: RawClient) -> None:
     increment = Upload(raw)
     given = {"artifactID": increment.id, "name": "m.json", "digest": md5(b"lost"), "type": "INCREMENTAL"}

@@ -22,12 +22,19 @@ def test_viewer_has_its_entity_as_a_team_and_never_shows_the_key(raw: RawClient)
 
 
 def test_server_info_allows_all_versions_of_the_sdk(raw: RawClient) -> None:
-    query = "query S { serverInfo { cliVersionInfo latestLocalVersionInfo { outOfDate } features { name } } }"
+    query = "query S { serverInfo { cliVersionInfo latestLocalVersionInfo { outOfDate } } }"
     info = raw.data(query)["serverInfo"]
 
     assert info["latestLocalVersionInfo"] is None
     assert info["cliVersionInfo"]["max_cli_version"] == "999.0.0"
-    assert {"name": "UPDATE_RUN_STATE"} in info["features"]
+
+
+def test_server_advertises_what_it_supports(raw: RawClient) -> None:
+    """Each feature makes the SDK send requests that older servers refuse."""
+    found = raw.data("query S { serverInfo { features { name isEnabled } } }")["serverInfo"]["features"]
+    enabled = {feature["name"] for feature in found if feature["isEnabled"]}
+
+    assert {"ARTIFACT_COLLECTIONS_FILTERING_SORTING", "FILESTREAM_GZIP", "UPDATE_RUN_STATE"} <= enabled
 
 
 @pytest.mark.parametrize(
@@ -59,6 +66,15 @@ def test_organization_has_no_feature_flags(raw: RawClient) -> None:
       featureFlags(rampIDType: OrgName) { rampKey isEnabled } } }"""
 
     assert raw.data(query, org="local-org") == {"organization": {"featureFlags": []}}
+
+
+def test_organization_has_an_entity(raw: RawClient) -> None:
+    """Registries are projects of that entity; the SDK reports an organization that is null as not found."""
+    query = "query O($name: String!) { organization(name: $name) { name orgEntity { name entityType } } }"
+    entity = {"name": "local-org", "entityType": "organization"}
+
+    assert raw.data(query, name="local-org") == {"organization": {"name": "local-org", "orgEntity": entity}}
+    assert raw.data(query, name="missing") == {"organization": None}
 
 
 def test_invitation_returns_false(scripts: Scripts) -> None:
