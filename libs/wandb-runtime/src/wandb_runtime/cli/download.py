@@ -128,7 +128,7 @@ def _project_of(found: OpenedRuns, host: str | None) -> ProjectRef:
         return replace(project, host=host) if host else project
     entity, name = find_setting("entity"), find_setting("project")
     if not (entity and name):
-        reason = "its links name no W&B project, since none was configured; set WANDB_ENTITY and WANDB_PROJECT"
+        reason = "its links name no project, since no entity was configured; set WANDB_ENTITY and WANDB_PROJECT"
         raise InvalidValueError(_FIELD, found.flyte_run, reason)
     return ProjectRef(entity, name, host)
 
