@@ -69,7 +69,7 @@ def main(
 ) -> None:
     """Run a W&B-compatible server on this machine.
 
-    Point the wandb SDK at it with the two variables it prints. Stop it with Ctrl-C.
+    Point the wandb SDK at it with the variables it prints. Stop it with Ctrl-C.
     """
     # Blocked, and waited for below: a handler could interrupt anything, a lock that it needs too. The threads of the
     # server inherit the mask.
