@@ -39,6 +39,18 @@ def nameless(page: Any) -> list[str]:
     return [str(node) for node in shown if not node.get("name", {}).get("value", "").strip()]
 
 
+def test_sign_in_link_opens_the_start_page(tab: Tab) -> None:
+    """Once: the page signs in by the code in its URL."""
+    tab.page.context.clear_cookies()
+    link = tab.server.sign_in_url()
+    tab.page.goto(link)
+    tab.page.wait_for_url(f"{tab.server.url}/")
+    tab.page.context.clear_cookies()
+    tab.page.goto("about:blank")
+    tab.page.goto(link)
+    tab.page.wait_for_selector("text=a sign-in link that was used already")
+
+
 def test_run_page_draws_its_charts(tab: Tab, raw: RawClient) -> None:
     """Pixels, a hover text, keys, a name for every control."""
     raw.open_run("r", config=json.dumps({"lr": {"value": 0.25}}))
