@@ -13,6 +13,7 @@ from wandb_devserver import DevServer
 
 from tests.support.documents import ROOT
 from tests.support.preloaded.client import popen
+from tests.support.sdk_settings import LIGHT_RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -66,6 +67,7 @@ class Shell:
         return {
             **kept,
             **self.server.env,
+            **LIGHT_RUNS,
             "HOME": str(self.home),
             "PATH": os.pathsep.join([executables, kept.get("PATH", os.defpath)]),
             "PYTHONPATH": str(ROOT),

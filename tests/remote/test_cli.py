@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -17,6 +16,8 @@ from tests.support.control_plane.driver import DOMAIN, ORG
 from tests.support.control_plane.driver import PROJECT as FLYTE_PROJECT
 from tests.support.control_plane.plane import ControlPlane
 from tests.support.control_plane.processes import clean_environment
+from tests.support.preloaded.client import popen
+from tests.support.sdk_settings import LIGHT_RUNS
 
 
 def flyte(plane: ControlPlane, server: DevServer, folder: Path, *command: str, code: int = 0, **more: str) -> str:
@@ -27,18 +28,11 @@ def flyte(plane: ControlPlane, server: DevServer, folder: Path, *command: str, c
         f"admin:\n  endpoint: {plane.endpoint}\n  insecure: true\n"
         f"task:\n  org: {ORG}\n  project: {FLYTE_PROJECT}\n  domain: {DOMAIN}\n"
     )
-    env = {**clean_environment(folder / "home", executables), **plane.store.env, **server.env, **more}
-    done = subprocess.run(
-        [executables / "flyte", "--config", config, "wandb", *command],
-        env=env,
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=150,
-        check=False,
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout + done.stderr if code else done.stdout
+    env = {**clean_environment(folder / "home", executables), **plane.store.env, **server.env, **LIGHT_RUNS, **more}
+    with popen(["flyte", "--config", str(config), "wandb", *command], env, folder) as process:
+        output, errors = process.communicate(timeout=150)
+    assert process.returncode == code, output + errors
+    return output + errors if code else output
 
 
 def test_sync_delivers_every_attempt_once(plane: ControlPlane, wandb_devserver: DevServer, tmp_path: Path) -> None:

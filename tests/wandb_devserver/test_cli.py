@@ -13,20 +13,30 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import loopback
+from tests.support.preloaded.client import popen
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.support.preloaded.client import Interpreter
 
 pytestmark = pytest.mark.slow
 
 COMMAND = [sys.executable, "-m", "wandb_devserver"]
 
 
-def run_command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=60, check=False)
+def start_command(folder: Path, *arguments: str) -> Interpreter | subprocess.Popen[str]:
+    return popen([*COMMAND, *arguments], {**os.environ, "PYTHONUNBUFFERED": "1"}, folder)
 
 
-def read_variables(process: subprocess.Popen[str]) -> dict[str, str]:
+def run_command(folder: Path, *arguments: str) -> tuple[int, str, str]:
+    """Return the exit code, the output and the errors."""
+    with start_command(folder, *arguments) as process:
+        output, errors = process.communicate(timeout=60)
+        return process.wait(), output, errors
+
+
+def read_variables(process: Interpreter | subprocess.Popen[str]) -> dict[str, str]:
     assert process.stdout is not None
     lines = [process.stdout.readline() for _ in range(5)]
     found = dict(re.findall(r"^export (\w+)=(\S+)$", "".join(lines), re.MULTILINE))
@@ -55,8 +65,7 @@ def test_api_key_is_stored_once_per_data_directory(tmp_path: Path) -> None:
     """The SDK accepts the key, and only the owner can read its file."""
     keys = []
     for _ in range(2):
-        arguments = [*COMMAND, "--port", "0", "--data-dir", str(tmp_path)]
-        with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
+        with start_command(tmp_path, "--port", "0", "--data-dir", str(tmp_path)) as process:
             keys.append(read_variables(process)["WANDB_API_KEY"])
             process.send_signal(signal.SIGTERM)
     kept = tmp_path / "api-key"
@@ -67,8 +76,8 @@ def test_api_key_is_stored_once_per_data_directory(tmp_path: Path) -> None:
 
 
 def test_non_loopback_host_logs_a_warning(tmp_path: Path) -> None:
-    arguments = [*COMMAND, "--host", "0.0.0.0", "--port", "0", "--data-dir", str(tmp_path)]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    arguments = ["--host", "0.0.0.0", "--port", "0", "--data-dir", str(tmp_path)]
+    with start_command(tmp_path, *arguments) as process:
         read_variables(process)
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=30)
@@ -84,32 +93,29 @@ def test_invalid_option_exits_1_with_one_line(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
+        free = ["--port", "0", *data]
         cases = [
             (["--port", port, *data], ["--port", port, "another port"]),
-            (["--api-key", "short-secret", *data], ["--api-key", "6 characters", "longer"]),
-            (["--api-key", "!" * 50, *data], ["--api-key", "letters"]),
-            (["--data-dir", str(tmp_path / "file" / "below")], ["--data-dir", "below", "use another folder"]),
-            (["--heartbeat-timeout", "0", *data], ["--heartbeat-timeout", "0.0", "above 0"]),
-            (["--entity", "a/b", *data], ["--entity", "a/b", "without '/'"]),
-            (["--host", "256.1.1.1", *data], ["--host", "256.1.1.1"]),
+            (["--api-key", "short-secret", *free], ["--api-key", "6 characters", "longer"]),
+            (["--api-key", "!" * 50, *free], ["--api-key", "letters"]),
+            (["--data-dir", str(tmp_path / "file" / "below"), "--port", "0"], ["--data-dir", "below", "use another folder"]),
+            (["--heartbeat-timeout", "0", *free], ["--heartbeat-timeout", "0.0", "above 0"]),
+            (["--entity", "a/b", *free], ["--entity", "a/b", "without '/'"]),
+            (["--host", "256.1.1.1", *free], ["--host", "256.1.1.1"]),
         ]
         for arguments, expected in cases:
-            done = run_command(*arguments)
+            exit_code, _, errors = run_command(tmp_path, *arguments)
 
-            assert done.returncode == 1, arguments
-            assert len(done.stderr.strip().splitlines()) == 1, done.stderr
-            assert all(part in done.stderr for part in expected), done.stderr
-            assert "secret" not in done.stderr.replace("short-secret", "secret")
+            assert exit_code == 1, arguments
+            assert len(errors.strip().splitlines()) == 1, errors
+            assert all(part in errors for part in expected), errors
+            assert "secret" not in errors.replace("short-secret", "secret")
 
 
 def test_api_key_is_not_logged(tmp_path: Path) -> None:
     """The output has the key only in the line to paste."""
     key = "k" * 45
-    arguments = [*COMMAND, "--port", "0", "--data-dir", str(tmp_path), "--api-key", key]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(
-        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-    ) as process:
+    with start_command(tmp_path, "--port", "0", "--data-dir", str(tmp_path), "--api-key", key) as process:
         url = read_variables(process)["WANDB_BASE_URL"]
         for auth in (("api", key), ("api", "wrong")):
             loopback.post(url + "/graphql", json={"query": "{ nothing }"}, auth=auth)
@@ -119,9 +125,9 @@ def test_api_key_is_not_logged(tmp_path: Path) -> None:
     assert key not in output + errors
 
 
-def test_help_lists_every_option_and_default() -> None:
+def test_help_lists_every_option_and_default(tmp_path: Path) -> None:
     """The help also states how to stop the server."""
-    text = run_command("--help").stdout
+    _, text, _ = run_command(tmp_path, "--help")
 
     for part in ("--host", "127.0.0.1", "--port", "8080", "--data-dir", "--api-key", "--entity", "300", "Ctrl-C"):
         assert part in text
@@ -131,11 +137,10 @@ def test_export_history_without_pyarrow_is_refused(tmp_path: Path) -> None:
     """The message names the option and what to install; nothing is started."""
     script = "import sys; sys.modules['pyarrow'] = None; from wandb_devserver._cli import main; main()"
     arguments = ["--port", "0", "--data-dir", str(tmp_path / "data"), "--export-history", "10"]
-    done = subprocess.run(
-        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=60, check=False
-    )
+    with popen([sys.executable, "-c", script, *arguments], os.environ, tmp_path) as process:
+        _, errors = process.communicate(timeout=60)
 
-    assert done.returncode == 1
-    assert "--export-history is 10: exports need pyarrow" in done.stderr
-    assert "pip install 'wandb-devserver[parquet]'" in done.stderr
+    assert process.returncode == 1
+    assert "--export-history is 10: exports need pyarrow" in errors
+    assert "pip install 'wandb-devserver[parquet]'" in errors
     assert not (tmp_path / "data").exists()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -191,18 +190,12 @@ def test_trial_of_a_killed_agent_crashes(quick_scripts: Scripts) -> None:
     sweep, server = create(quick_scripts, GRID), quick_scripts.server
     path = f"local/p/{sweep}"
     hanging = function_agent(sweep, "import time\ndef train():\n    wandb.init()\n    time.sleep(600)\nagent(train)")
-    process = subprocess.Popen(
-        [sys.executable, "-c", "import wandb\n" + hanging],
-        cwd=quick_scripts.folder,
-        env=quick_scripts.env(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    server.requests.wait("graphql", "UpsertBucket")
-    (trial,) = server.sweep(path).trials
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    with quick_scripts.start(hanging) as process:
+        server.requests.wait("graphql", "UpsertBucket")
+        (trial,) = server.sweep(path).trials
+        # Its SDK service too.
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
     server.wait_for_run(f"local/p/{trial.id}", "crashed")
     quick_scripts.run(function_agent(sweep, "agent(lambda: wandb.init().finish(), count=2)"))
     record = server.sweep(path)

@@ -6,7 +6,6 @@ import json
 import os
 import select
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,13 +17,11 @@ from wandb_sweeps._agents.forkserver import client, main
 from wandb_sweeps._agents.forkserver.runner import TrialRunner, TrialSpec, pickle_objective
 
 from tests.support.fixtures import no_forkserver
+from tests.support.preloaded.client import popen
 
 __all__ = ["no_forkserver"]
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:Support for class-based `config`"),
-    pytest.mark.usefixtures("no_forkserver"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore:Support for class-based `config`")
 
 # A separate module, because test modules cannot be imported by name everywhere.
 OBJECTIVES = """
@@ -72,6 +69,13 @@ def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
     sys.modules.pop("objectives_of_trials", None)
 
 
+@pytest.fixture(scope="module")
+def forkserver() -> Iterator[None]:
+    """Keep the forkserver between tests of its trials: its imports take two seconds."""
+    with client.forkserver_in_use():
+        yield
+
+
 def objective(name: str) -> bytes:
     return pickle_objective(getattr(importlib.import_module("objectives_of_trials"), name))
 
@@ -91,6 +95,7 @@ def forkserver_id() -> int:
     return client._forkserver.process.pid
 
 
+@pytest.mark.usefixtures("no_forkserver")
 def test_each_trial_is_a_fresh_fork_with_the_state_of_its_agent(
     records: Callable[[], list[dict[str, Any]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,6 +146,7 @@ asyncio.BaseEventLoop.stop = lambda self: None
 """
 
 
+@pytest.mark.usefixtures("no_forkserver")
 def test_trials_import_flyte_themselves_if_its_thread_cannot_be_stopped(
     records: Callable[[], list[dict[str, Any]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,6 +165,7 @@ def test_trials_import_flyte_themselves_if_its_thread_cannot_be_stopped(
     assert (trial["without Flyte"], trial["blocking"]) == (True, "by Flyte")
 
 
+@pytest.mark.usefixtures("forkserver")
 def test_killed_forkserver_is_replaced_and_its_supervisors_continue(
     records: Callable[[], list[dict[str, Any]]], tmp_path: Path
 ) -> None:
@@ -187,17 +194,21 @@ with client.forkserver_in_use():
 """
 
 
-def test_forkserver_and_supervisors_end_with_their_agent() -> None:
+def test_forkserver_and_supervisors_end_with_their_agent(tmp_path: Path) -> None:
     """They inherit its standard output: the call would not return before they have ended."""
-    subprocess.run([sys.executable, "-c", DYING], capture_output=True, check=True, timeout=60)
+    with popen([sys.executable, "-c", DYING], os.environ, tmp_path) as process:
+        process.communicate(timeout=60)
+    assert process.returncode == 0
 
 
+@pytest.mark.usefixtures("no_forkserver")
 def test_failed_start_of_the_forkserver_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with client.forkserver_in_use(), pytest.raises(ConnectionError, match="died during its start"):
         client.fork_supervisor()
 
 
+@pytest.mark.usefixtures("forkserver")
 def test_trial_of_a_killed_supervisor_fails(records: Callable[[], list[dict[str, Any]]], tmp_path: Path) -> None:
     async def run() -> None:
         with client.forkserver_in_use():
@@ -213,7 +224,7 @@ def test_trial_of_a_killed_supervisor_fails(records: Callable[[], list[dict[str,
     asyncio.run(run())
 
 
-@pytest.mark.usefixtures("records")
+@pytest.mark.usefixtures("forkserver", "records")
 def test_kill_returns_when_the_trial_has_ended(tmp_path: Path) -> None:
     """The trial may ignore every signal but SIGKILL."""
     os.mkfifo(tmp_path / "records")

@@ -117,8 +117,8 @@ def program(command: Sequence[str], env: Mapping[str, str], folder: Path) -> Pro
             return Program("module", module, arguments, dict(env), str(folder))
         case [sys.executable, file, *arguments] if file.endswith(".py"):
             return Program("file", file, arguments, dict(env), str(folder))
-        case ["a0", *arguments] if _which("a0", env) == executables / "a0":
-            return Program("file", str(executables / "a0"), arguments, dict(env), str(folder))
+        case ["a0" | "flyte" as name, *arguments] if _which(name, env) == executables / name:
+            return Program("file", str(executables / name), arguments, dict(env), str(folder))
     return None
 
 

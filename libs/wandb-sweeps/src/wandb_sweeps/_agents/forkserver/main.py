@@ -43,8 +43,11 @@ SDK_MODULES = (
 """Slow modules that each trial imports. A missing one is skipped: the trial imports it later, if at all."""
 OWN_MODULES = (
     "wandb_sweeps._agents.forkserver.worker",
+    "wandb_artifacts._client.api",
+    "wandb_artifacts._client.responses",
     "wandb_runtime.lifecycle.decorator",
     "wandb_runtime.lifecycle.session",
+    "wandb_runtime.tasks.holding",
     "wandb_runtime.server.sdk_private",
 )
 """The same for this project's modules, which import Flyte."""
