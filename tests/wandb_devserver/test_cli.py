@@ -88,7 +88,7 @@ def test_non_loopback_host_logs_a_warning(tmp_path: Path) -> None:
 def test_invalid_option_exits_1_with_one_line(tmp_path: Path) -> None:
     """The line has the option, its value and what to do, and never the key."""
     (tmp_path / "file").write_text("")
-    data = ["--data-dir", str(tmp_path / "data")]
+    data, below = ["--data-dir", str(tmp_path / "data")], str(tmp_path / "file" / "below")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -98,7 +98,7 @@ def test_invalid_option_exits_1_with_one_line(tmp_path: Path) -> None:
             (["--port", port, *data], ["--port", port, "another port"]),
             (["--api-key", "short-secret", *free], ["--api-key", "6 characters", "longer"]),
             (["--api-key", "!" * 50, *free], ["--api-key", "letters"]),
-            (["--data-dir", str(tmp_path / "file" / "below"), "--port", "0"], ["--data-dir", "below", "use another folder"]),
+            (["--data-dir", below, "--port", "0"], ["--data-dir", "below", "use another folder"]),
             (["--heartbeat-timeout", "0", *free], ["--heartbeat-timeout", "0.0", "above 0"]),
             (["--entity", "a/b", *free], ["--entity", "a/b", "without '/'"]),
             (["--host", "256.1.1.1", *free], ["--host", "256.1.1.1"]),
