@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 PACKAGES = ("wandb_artifacts", "wandb_runtime", "wandb_sweeps", "flyteplugins.wandb", "wandb_devserver")
 ROOTS = {"WandbPluginError"}
 """Exceptions that are explained at the top of the page, since nobody meets them by name."""
+BASES = {"TaskError"}
+"""Classes that are not public and never raised themselves."""
 
 _VARIABLE = re.compile(r"(WANDB|FLYTE)_[A-Z]+(_[A-Z]+)*")
 
@@ -39,6 +41,19 @@ def test_troubleshooting_explains_every_exception() -> None:
     missing = [full for name, full in exceptions() if name not in ROOTS and not headings & {name, full}]
     assert not missing
     assert headings <= {known for pair in exceptions() for known in pair}
+
+
+def test_troubleshooting_names_every_subclass_of_public_exceptions() -> None:
+    """A traceback shows the name of the subclass, which is not public. Those of wandb-devserver become responses."""
+    public = {name for name, _ in exceptions()}
+    raised = set()
+    for source in ROOT.glob("libs/*/src/**/*.py"):
+        if "wandb-devserver" not in source.parts:
+            classes = (node for node in ast.walk(ast.parse(source.read_text())) if isinstance(node, ast.ClassDef))
+            raised |= {node.name for node in classes if public & {getattr(base, "id", "") for base in node.bases}}
+
+    assert len(raised - public) > 1
+    assert not [name for name in raised - public - BASES if f"`{name}`" not in page("troubleshooting.md")]
 
 
 def test_environment_page_has_every_variable_that_the_code_names() -> None:
