@@ -6,7 +6,7 @@ from tests.architecture.packages import ARTIFACTS, DEVSERVER, LINE, PACKAGES, Pa
 from tests.install.wheels import Built, Environment, make_environment
 
 OPTIONAL = {ARTIFACTS: {"pyarrow"}, DEVSERVER: {"pytest"}}
-"""What modules of a package import that only an extra, or another tool, installs."""
+"""Packages that some modules need and only an extra, or another tool, installs."""
 
 PROGRAM = """
 import importlib, pkgutil, sys
