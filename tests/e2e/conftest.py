@@ -1,8 +1,8 @@
 import pytest
 
-from tests.support.fixtures import forkserver, no_forkserver
+from tests.support.fixtures import forkserver, no_forkserver, objectives_by_value
 
-__all__ = ["forkserver", "no_forkserver"]
+__all__ = ["forkserver", "no_forkserver", "objectives_by_value"]
 
 
 @pytest.fixture(autouse=True)

@@ -38,8 +38,11 @@ from tests.e2e.support import create_sweep, run_locally, set_sweep_state
 
 env = flyte.TaskEnvironment(name="e2e_agent_endings")
 
-# Raised by Flyte's types of dataclasses.
-pytestmark = pytest.mark.filterwarnings("ignore:Support for class-based `config`")
+pytestmark = [
+    pytest.mark.usefixtures("objectives_by_value"),
+    # Raised by Flyte's types of dataclasses.
+    pytest.mark.filterwarnings("ignore:Support for class-based `config`"),
+]
 
 
 # Actions of the test while an agent runs, in the same process as local tasks.

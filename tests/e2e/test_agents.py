@@ -1,11 +1,11 @@
 """Sweep agents in Flyte's local mode: trials in separate processes, fan-out, failures of all kinds."""
 
 import asyncio
+import atexit
 import contextlib
 import ctypes
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -35,14 +35,19 @@ from wandb_sweeps._agents.forkserver import client
 from wandb_sweeps._location import SweepLocation
 from wandb_sweeps._server import api
 
+from tests.e2e.objectives import calling_init, calling_init_async, decorated_async
 from tests.e2e.support import create_grid as sweep_of
 from tests.e2e.support import create_sweep, run_locally
 from tests.e2e.support import set_sweep_state as set_state
+from tests.support.preloaded.client import popen
 
 env = flyte.TaskEnvironment(name="e2e_agents")
 
-# Raised by Flyte's types of dataclasses.
-pytestmark = pytest.mark.filterwarnings("ignore:Support for class-based `config`")
+pytestmark = [
+    pytest.mark.usefixtures("objectives_by_value"),
+    # Raised by Flyte's types of dataclasses.
+    pytest.mark.filterwarnings("ignore:Support for class-based `config`"),
+]
 
 GRID = wandb_sweep_config(
     method="grid", metric={"name": "loss", "goal": "minimize"}, parameters={"lr": {"values": [3, 1, 2]}}
@@ -76,7 +81,7 @@ def logging_its_context() -> None:
     assert run is not None
     run.summary["sweep"] = get_wandb_sweep_id()
     run.summary["context"] = [get_wandb_context().project, get_wandb_context().name]
-    run.summary["is_fresh"] = not _servers
+    run.summary["is_fresh"] = "wandb_devserver" not in sys.modules
     run.log({"loss": run.config["lr"]})
     print(f"trying {run.config['lr']}")  # noqa: T201
 
@@ -122,25 +127,6 @@ def test_trials_see_parameters_sweep_and_configuration(
     assert (own.state, own.summary["changed"]) == ("finished", [])
     assert sum("tick" in row for row in own.history) >= 10
     assert "trying 3\ntrying 1\n" in capfd.readouterr().out
-
-
-@wandb_init
-async def decorated_async() -> None:
-    run = get_wandb_run()
-    assert run is not None
-    await asyncio.sleep(0)
-    run.log({"loss": 1})
-
-
-def calling_init() -> None:
-    run = wandb.init()
-    run.log({"loss": 2})
-
-
-async def calling_init_async() -> None:
-    with wandb.init() as run:
-        await asyncio.sleep(0)
-        run.log({"loss": 3})
 
 
 @env.task
@@ -191,10 +177,11 @@ def test_objective_in_a_script_without_main_guard(wandb_devserver: DevServer, tm
     """The script is not executed a second time."""
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False, timeout=100)
+    with popen([sys.executable, str(script)], os.environ, tmp_path) as process:
+        output, errors = process.communicate(timeout=100)
 
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("losses [2, 4] finished\n") == 1
+    assert process.returncode == 0, errors
+    assert output.count("losses [2, 4] finished\n") == 1
     assert len(wandb_devserver.sweeps()) == 1
 
 
@@ -239,6 +226,23 @@ def test_killed_trials_fail_and_the_next_trial_runs(wandb_devserver: DevServer) 
     }
     assert [trial.state for trial in result.trials] == ["failed"] * 4 + ["finished"]
     assert [run.state for run in wandb_devserver.runs()] == ["failed"] * 4 + ["finished"]
+
+
+@wandb_init
+def listing_late_imports() -> None:
+    before = set(sys.modules)
+    file = Path(wandb.config["how"])
+    atexit.register(lambda: file.write_text("\n".join(set(sys.modules) - before)))
+
+
+def test_trial_imports_nothing_slow(wandb_devserver: DevServer, tmp_path: Path) -> None:
+    """All that its run needs until its end, aiohttp among it, was imported before its process was forked."""
+    listing = tmp_path / "modules"
+    result: AgentResult = run_locally(agent_of, "listing_late_imports", sweep_of(str(listing)))
+
+    assert result.counts == {"finished": 1}
+    late = {name.partition(".")[0] for name in listing.read_text().split()}
+    assert not late & {"aiohttp", "flyte", "msgspec", "opentelemetry", "requests", "wandb", "wandb_artifacts"}
 
 
 def test_objective_that_opens_no_run_counts_as_failed(

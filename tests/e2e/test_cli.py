@@ -1,4 +1,8 @@
-"""The installed command against a real server: files, output and exit codes."""
+"""The command against a real server: files, output and exit codes.
+
+Most calls are made by preloaded interpreters. The installed script is executed where the test is about standard
+streams, or calls it for the first time.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +15,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 import wandb
 from wandb_devserver import DevServer, Fault
 
 from tests.support import loopback
+from tests.support.preloaded.client import Interpreter, popen
 from tests.wandb_artifacts.wandb_backend import WandbBackend
 
+Process: TypeAlias = "Interpreter | subprocess.Popen[str]"
 COMMAND = str(Path(sys.executable).with_name("wandb-artifacts"))
 KEPT_LINE = "fetched data is kept, run the same command to resume"
 
@@ -36,7 +42,16 @@ class Command:
         with self.start(*arguments, **environment) as process:
             return self.end(process, *arguments)
 
-    def start(self, *arguments: str, stdout: Any = subprocess.PIPE, **environment: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, **environment: str) -> Process:
+        command = [sys.executable, "-m", "wandb_artifacts", *arguments]
+        return popen(command, {**self.environment, **environment}, self.folder)
+
+    def execute(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run the installed script."""
+        with self.start_script(*arguments, **environment) as process:
+            return self.end(process, *arguments)
+
+    def start_script(self, *arguments: str, stdout: Any = subprocess.PIPE, **environment: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [COMMAND, *arguments],
             cwd=self.folder,
@@ -47,11 +62,11 @@ class Command:
             text=True,
         )
 
-    def end(self, process: subprocess.Popen[str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    def end(self, process: Process, *arguments: str) -> subprocess.CompletedProcess[str]:
         output, errors = process.communicate(timeout=90)
         assert not any(secret in f"{output}{errors}" for secret in self.secrets)
         assert "Traceback" not in errors
-        return subprocess.CompletedProcess(arguments, process.returncode, output, errors)
+        return subprocess.CompletedProcess(arguments, process.wait(), output, errors)
 
 
 @pytest.fixture
@@ -86,7 +101,7 @@ def test_run_of_the_sdk_is_downloaded_and_verified(
             run.log({"loss": 1 / (step + 1)})
     wandb_devserver.wait_for_run("local/p/sdk", "finished")
 
-    done = command("run", "local/p/sdk")
+    done = command.execute("run", "local/p/sdk")
     again = command("run", "local/p/sdk")
     verified = command("verify", "sdk")
 
@@ -154,7 +169,7 @@ def test_sweep_is_downloaded_into_one_folder_per_run(command: Command, backend: 
 def test_ls_lists_every_file_name(command: Command, backend: WandbBackend) -> None:
     """Control characters in names are escaped."""
     path = backend.run(files={"a.bin": b"x" * 1500, "evil\x1b[31m": b"", "ünïcode": b"1"})
-    listed = command("ls", path, PYTHONIOENCODING="ascii")
+    listed = command.execute("ls", path, PYTHONIOENCODING="ascii")
     as_json = json.loads(command("ls", path, "--json").stdout)
 
     assert [line.split()[-1] for line in listed.stdout.splitlines()] == [
@@ -244,9 +259,7 @@ def test_host_option_selects_the_server(command: Command, backend: WandbBackend)
 
 
 @contextmanager
-def download_that_hangs(
-    command: Command, backend: WandbBackend, *arguments: str, **given: Any
-) -> Iterator[subprocess.Popen[str]]:
+def download_that_hangs(command: Command, backend: WandbBackend, *arguments: str, **given: Any) -> Iterator[Process]:
     """Start a download of which one file is complete and another is half complete."""
     small, big = b"1", b"x" * 2_000_000
     path = backend.run(files={"small": small, "big": big})
@@ -324,7 +337,7 @@ def test_closed_pipe_is_silent(command: Command, backend: WandbBackend) -> None:
     path = backend.run(files={"a": b"1"})
     reading, writing = os.pipe()
     os.close(reading)
-    with command.start("ls", path, stdout=writing) as process:
+    with command.start_script("ls", path, stdout=writing) as process:
         os.close(writing)
         done = command.end(process)
 
@@ -334,7 +347,7 @@ def test_closed_pipe_is_silent(command: Command, backend: WandbBackend) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
 def test_unwritable_standard_output_is_an_error(command: Command, backend: WandbBackend) -> None:
     path = backend.run(files={"a": b"1"})
-    with Path("/dev/full").open("w") as full, command.start("ls", path, stdout=full.fileno()) as process:
+    with Path("/dev/full").open("w") as full, command.start_script("ls", path, stdout=full.fileno()) as process:
         done = command.end(process)
 
     assert done.returncode == 6

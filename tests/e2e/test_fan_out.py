@@ -23,8 +23,11 @@ from tests.e2e.support import create_grid, run_locally, set_sweep_state
 
 env = flyte.TaskEnvironment(name="e2e_fan_out")
 
-# Raised by Flyte's types of dataclasses.
-pytestmark = pytest.mark.filterwarnings("ignore:Support for class-based `config`")
+pytestmark = [
+    pytest.mark.usefixtures("objectives_by_value"),
+    # Raised by Flyte's types of dataclasses.
+    pytest.mark.filterwarnings("ignore:Support for class-based `config`"),
+]
 
 PROJECT = wandb_config(project="e2e")
 

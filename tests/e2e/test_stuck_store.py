@@ -2,6 +2,7 @@
 
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,6 +11,7 @@ import pytest
 from wandb_devserver import DevServer
 
 from tests.e2e.test_cli import Command, backend, command
+from tests.support.preloaded.client import popen
 from tests.wandb_artifacts.wandb_backend import WandbBackend
 
 __all__ = ["backend", "command"]
@@ -64,6 +66,13 @@ def stuck_store(drips: bool) -> Iterator[StuckStore]:
 
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+# A preloaded interpreter has imported Flyte, which registers another driver.
+COMMAND = """
+import fsspec, s3fs
+fsspec.register_implementation("s3", s3fs.S3FileSystem, clobber=True)
+from wandb_artifacts.__main__ import main
+main()
+"""
 
 
 @pytest.mark.parametrize("drips", [False, True], ids=["silent", "dripping"])
@@ -83,7 +92,8 @@ def test_stuck_store_delays_neither_deadline_nor_signals(
     limit = ("--deadline", "3") if number is None else ()
     with stuck_store(drips) as store:
         where = ("s3://bucket/x", "--storage-option", f"endpoint_url={store.url}", *limit)
-        with command.start("run", path, *where, **CREDENTIALS) as process:
+        arguments = [sys.executable, "-c", COMMAND, "run", path, *where]
+        with popen(arguments, {**command.environment, **CREDENTIALS}, command.folder) as process:
             try:
                 if number is not None:
                     assert store.is_reached.wait(30)

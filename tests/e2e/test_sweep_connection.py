@@ -29,8 +29,11 @@ from tests.support.forward_proxy import ForwardProxy
 
 env = flyte.TaskEnvironment(name="e2e_sweep_connection")
 
-# Raised by Flyte's types of dataclasses.
-pytestmark = pytest.mark.filterwarnings("ignore:Support for class-based `config`")
+pytestmark = [
+    pytest.mark.usefixtures("objectives_by_value"),
+    # Raised by Flyte's types of dataclasses.
+    pytest.mark.filterwarnings("ignore:Support for class-based `config`"),
+]
 
 SWEEP = wandb_sweep_config(
     method="grid", metric={"name": "loss", "goal": "minimize"}, parameters={"how": {"values": [1]}}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 
+import cloudpickle
 import pytest
 from wandb_sweeps._agents.forkserver import client
 
@@ -35,3 +36,11 @@ def no_forkserver(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reset the forkserver, as in a new process."""
     monkeypatch.setattr(client, "_users", 0)
     monkeypatch.setattr(client, "_forkserver", None)
+
+
+@pytest.fixture
+def objectives_by_value(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Pickle objectives like those of a script; otherwise each trial imports pytest and the server, for a second."""
+    cloudpickle.register_pickle_by_value(request.module)
+    yield
+    cloudpickle.unregister_pickle_by_value(request.module)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import io
 import os
 import pickle
 import runpy
@@ -54,8 +55,8 @@ class Program:
         os.environ.clear()
         os.environ.update(self.env)
         os.chdir(self.folder)
-        # The stream objects stay: wandb has patched them when it was imported.
-        sys.stdout.reconfigure(line_buffering=bool(self.env.get("PYTHONUNBUFFERED")))  # type: ignore[union-attr]
+        _reopen(sys.stdout, 1, line_buffering=os.isatty(1) or bool(self.env.get("PYTHONUNBUFFERED")))
+        _reopen(sys.stderr, 2, line_buffering=True)
         _give_own_media_folder()
         for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
             del sys.modules[name]
@@ -115,6 +116,18 @@ def _exit_code(exit_: SystemExit) -> int:
         return exit_.code or 0
     sys.stderr.write(f"{exit_.code}\n")
     return 1
+
+
+def _reopen(stream: object, descriptor: int, *, line_buffering: bool) -> None:
+    """Initialize a stream anew: it has cached whether its first file is seekable.
+
+    The object stays, because wandb has patched it when it was imported.
+    """
+    assert isinstance(stream, io.TextIOWrapper)
+    buffer = open(descriptor, "wb", closefd=False)  # noqa: SIM115 - open as long as the process runs
+    io.TextIOWrapper.__init__(
+        stream, buffer, encoding=stream.encoding, errors=stream.errors, line_buffering=line_buffering
+    )
 
 
 def _give_own_media_folder() -> None:

@@ -51,6 +51,7 @@ MODULES = [
     "pytest",
     "requests",
     "rich_click",
+    "s3fs",
     # Imported by the examples, which takes longer than most of them run.
     "sklearn.datasets",
     "sklearn.linear_model",
@@ -63,6 +64,12 @@ MODULES = [
     "wandb.apis.public",
     "wandb.sdk.launch.inputs.internal",
     "wandb.sdk.lib.gitlib",
+    "wandb_artifacts._cli.commands",
+    "wandb_artifacts._cli.download",
+    "wandb_artifacts._cli.list",
+    "wandb_artifacts._cli.main",
+    "wandb_artifacts._cli.verify",
+    "wandb_artifacts._destination.local",
     "wandb_devserver._cli",
     "yaml",
 ]
