@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
-import subprocess
 import sys
 import tempfile
 import uuid
@@ -35,6 +34,7 @@ from wandb_runtime.artifacts import upload
 from wandb_runtime.artifacts.errors import explain
 
 from tests.e2e.support import run_locally
+from tests.support.preloaded.client import popen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -301,7 +301,9 @@ def test_artifact_of_an_outage_is_delivered_later(
 
 
 def sync(arguments: list[str]) -> None:
-    subprocess.run([sys.executable, "-m", "wandb", *arguments], check=True, timeout=60, capture_output=True)
+    with popen([sys.executable, "-m", "wandb", *arguments], os.environ, Path.cwd()) as process:
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
 
 
 def test_refusal_is_raised_with_the_reason_of_the_server(server: DevServer, name: str) -> None:

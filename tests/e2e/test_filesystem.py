@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,9 @@ import fsspec
 import pytest
 from fsspec.generic import rsync
 from wandb_devserver import DevServer
+
+from tests.support.preloaded.client import popen
+from tests.support.sdk_settings import LIGHT_RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +61,9 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Logged]:
     known = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
     with DevServer() as server:
         command = [sys.executable, "-c", PROGRAM, str(folder), *NAMES]
-        subprocess.run(command, env={**known, **server.env, "WANDB_SILENT": "true"}, cwd=work, check=True, timeout=90)
+        with popen(command, {**known, **LIGHT_RUNS, **server.env, "WANDB_SILENT": "true"}, work) as process:
+            _, errors = process.communicate(timeout=90)
+        assert process.returncode == 0, errors
         yield Logged(server, folder)
 
 

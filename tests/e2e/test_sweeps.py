@@ -5,7 +5,6 @@ import importlib
 import logging
 import os
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -31,6 +30,7 @@ from flyteplugins.wandb import (
 from wandb_devserver import DevServer, Fault, SweepRecord
 
 from tests.e2e.support import run_locally
+from tests.support.preloaded.client import popen
 
 env = flyte.TaskEnvironment(name="e2e_sweeps")
 
@@ -338,7 +338,7 @@ def test_ctrl_c_stops_the_sweep(wandb_devserver: DevServer, tmp_path: Path) -> N
     """Flyte does not cancel a local task: the sweep is stopped when the process exits."""
     script = tmp_path / "script.py"
     script.write_text(_SCRIPT)
-    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as process:
+    with popen([sys.executable, str(script)], os.environ, tmp_path) as process:
         assert process.stdout is not None
         assert "in the body" in process.stdout.readline()
         process.send_signal(signal.SIGINT)
