@@ -7,7 +7,8 @@ from datetime import datetime, timezone
 
 def to_iso(moment: float) -> str:
     """Return `moment` (seconds since the epoch) as `YYYY-MM-DDTHH:MM:SSZ`."""
-    return datetime.fromtimestamp(int(moment), tz=timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    # Not by strftime, which takes several times as long.
+    return datetime.fromtimestamp(int(moment), tz=timezone.utc).replace(tzinfo=None).isoformat() + "Z"
 
 
 def from_iso(text: str) -> float:

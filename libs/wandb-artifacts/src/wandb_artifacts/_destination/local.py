@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,7 @@ class LocalTarget:
         self._folder = folder
         self._is_tidy = False
 
-    @property
+    @cached_property
     def url(self) -> str:
         return str(self._root / self._folder)
 

@@ -6,7 +6,8 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, TypeAlias
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
@@ -14,6 +15,8 @@ from wandb_artifacts._json import dump
 
 if TYPE_CHECKING:
     from wandb_artifacts._destination.base import Target
+
+T = TypeVar("T")
 
 MANIFEST = "manifest.json"
 _VERSION = 1
@@ -136,9 +139,13 @@ def mark_incomplete(target: Target, manifest: Manifest | None) -> None:
 def load(target: Target) -> Manifest | None:
     """Return the manifest of a destination; None if it is missing or not readable by this version."""
     text = target.read(MANIFEST)
+    if text is None:
+        return None
     try:
-        document = json.loads(text) if text is not None else None
-        return _read(document) if isinstance(document, dict) and document.get("version") == _VERSION else None
+        return _read(text, msgspec.json.decode)
+    except msgspec.DecodeError:
+        # Not valid for msgspec, or not of this shape; the standard library accepts halves of surrogate pairs.
+        return _read_lenient(text)
     except (ValueError, RecursionError):
         return None
 
@@ -158,24 +165,56 @@ def load_sweep(target: Target) -> SweepManifest | None:
     return found if isinstance(found, SweepManifest) else None
 
 
-def _read(document: dict[str, object]) -> Manifest:
-    if "project" in document:
-        project = msgspec.convert(document, ProjectManifest)
-        if project.index and not _is_valid(project.index):
-            raise ValueError(MANIFEST)
+class _Head(msgspec.Struct):
+    """The version, and the keys that tell the kinds of manifests apart."""
+
+    version: object = None
+    project: object = None
+    sweep: object = None
+    artifact: object = None
+
+
+class _Decode(Protocol):
+    """Returns a document as a value of a type; see `msgspec.json.decode` and `msgspec.convert`."""
+
+    def __call__(self, source: Any, /, *, type: type[T]) -> T: ...  # noqa: A002
+
+
+def _read_lenient(text: bytes) -> Manifest | None:
+    try:
+        return _read(json.loads(text), msgspec.convert)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _read(source: object, decode: _Decode) -> Manifest | None:
+    """Return a manifest; None if it was written by another version.
+
+    Raises:
+        ValueError: It is not one.
+    """
+    head = decode(source, type=_Head)
+    if head.version != _VERSION:
+        return None
+    if head.project is not None:
+        project = decode(source, type=ProjectManifest)
+        _check([entry for entry in (project.index, project.other_index) if entry])
         return replace(project, folders=_safe(project.folders))
-    if "sweep" in document:
-        sweep = msgspec.convert(document, SweepManifest)
+    if head.sweep is not None:
+        sweep = decode(source, type=SweepManifest)
         return replace(sweep, folders=_safe(sweep.folders), stale=_safe(sweep.stale))
-    if "artifact" in document:
-        artifact = msgspec.convert(document, ArtifactManifest)
-        if not all(map(_is_valid, artifact.files)):
-            raise ValueError(MANIFEST)
+    if head.artifact is not None:
+        artifact = decode(source, type=ArtifactManifest)
+        _check(artifact.files)
         return replace(artifact, stale=_safe(artifact.stale))
-    run = msgspec.convert(document, RunManifest)
-    if not all(map(_is_valid, run.entries())):
+    run = decode(source, type=RunManifest)
+    _check(chain(run.files, run.made, filter(None, (run.summary, run.history))))
+    return replace(run, stale=_safe(run.stale)) if run.stale else run
+
+
+def _check(entries: Iterable[Entry]) -> None:
+    if not all(map(_is_valid, entries)):
         raise ValueError(MANIFEST)
-    return replace(run, stale=_safe(run.stale))
 
 
 def _is_valid(entry: Entry) -> bool:

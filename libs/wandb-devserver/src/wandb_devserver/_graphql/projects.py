@@ -18,7 +18,6 @@ from wandb_devserver._storage.order import parse_order
 
 if TYPE_CHECKING:
     from wandb_devserver._graphql.context import Info
-    from wandb_devserver._json import JsonObject
     from wandb_devserver._storage.projects import StoredProject
     from wandb_devserver._storage.runs import StoredRun
 
@@ -108,7 +107,7 @@ def resolve_false(_: StoredProject, __: Info) -> bool:
 
 
 @project_type.field("user")
-def resolve_user(_: StoredProject, info: Info) -> JsonObject:
+def resolve_user(_: StoredProject, info: Info) -> dict[str, Any]:
     return viewer.owner(info.context)
 
 

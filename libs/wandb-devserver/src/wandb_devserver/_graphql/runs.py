@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ariadne import ObjectType
 
@@ -38,7 +38,7 @@ def resolve_project(run: StoredRun, info: Info) -> StoredProject | None:
 
 
 @run_type.field("user")
-def resolve_user(_: StoredRun, info: Info) -> JsonObject:
+def resolve_user(_: StoredRun, info: Info) -> dict[str, Any]:
     return viewer.owner(info.context)
 
 
