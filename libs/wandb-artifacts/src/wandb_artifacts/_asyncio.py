@@ -71,6 +71,11 @@ def _with_cancellation(cancellation: Future[None], work: Callable[[], R]) -> R:
         _thread.cancellation = None
 
 
+def is_cancelled() -> bool:
+    """Return whether the work of `to_thread` that calls this should end early, because nobody needs its result."""
+    return _thread.cancellation is not None and _thread.cancellation.done()
+
+
 def abandonable(work: Callable[[], R]) -> R:
     """Run a part of the work of `to_thread` that is left to itself when the caller is cancelled.
 

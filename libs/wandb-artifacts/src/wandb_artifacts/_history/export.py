@@ -6,15 +6,16 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING, get_args
 
-from wandb_artifacts._asyncio import to_thread
+from wandb_artifacts._asyncio import is_cancelled, to_thread
 from wandb_artifacts._client.options import current_options
 from wandb_artifacts._download.results import HistoryFormat
 from wandb_artifacts._errors import DownloadError, InvalidValueError
 from wandb_artifacts._history.exports import UnreadableExportsError
 from wandb_artifacts._history.scan import scan
-from wandb_artifacts._history.writers import open_writer
+from wandb_artifacts._history.writers import Writer, open_writer
 
 if TYPE_CHECKING:
     from wandb_artifacts._destination.base import Part
@@ -161,10 +162,9 @@ async def _write(
     writer = open_writer(format, part, exported.kinds if exported else None)
     found = 0
     try:
-        while exported and (count := await to_thread(exported.copy_batch, writer)):
-            found += count
-            if on_rows:
-                on_rows(found)
+        if exported:
+            # In one thread, because each thread that allocates memory retains some.
+            found = await to_thread(_copy, exported, writer, _from_thread(on_rows))
         rest = source.without_exported(found, fetched.live_steps) if fetched else source
         async with aclosing(scan(rest, ahead=ahead, is_careful=is_careful)) as pages:
             async for rows in pages:
@@ -176,6 +176,21 @@ async def _write(
     finally:
         await to_thread(writer.close)
     return found
+
+
+def _copy(exported: ExportedRows, writer: Writer, on_rows: OnRows | None) -> int:
+    """Write all exported rows; return their number."""
+    found = 0
+    while not is_cancelled() and (count := exported.copy_batch(writer)):
+        found += count
+        if on_rows:
+            on_rows(found)
+    return found
+
+
+def _from_thread(on_rows: OnRows | None) -> OnRows | None:
+    """Return the function to call in a thread so that `on_rows` is called on the loop."""
+    return on_rows and partial(asyncio.get_running_loop().call_soon_threadsafe, on_rows)
 
 
 def _read_exports(fetched: FetchedExports) -> ExportedRows:

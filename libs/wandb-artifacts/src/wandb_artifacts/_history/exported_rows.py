@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 _STEP = "_step"
 _BATCH_BYTES = 2_000_000
-_BATCH_ROWS = 16_384
-_BUFFER_BYTES = 8_000_000
+_BATCH_ROWS = 8_192
+_BUFFER_BYTES = 2_000_000
 """Of all columns of a file together: a row group may be as large as the file."""
 _SMALLEST_BUFFER, _LARGEST_BUFFER = 16_384, 1_048_576
 
@@ -123,10 +123,14 @@ class _File:
             self._read_steps()
 
     def batches(self, rows: int | None = None) -> Iterator[Any]:
-        for batch in self._file.iter_batches(min(rows or self._batch_rows, self._batch_rows)):
+        """Yield the rows, once."""
+        # In this thread alone, because each thread that allocates memory retains some.
+        for batch in self._file.iter_batches(min(rows or self._batch_rows, self._batch_rows), use_threads=False):
             names = [_STEP, *(name for name in batch.schema.names if name != _STEP)]
             columns = [_steps(batch), *(batch.column(name) for name in names[1:])]
             yield pa.RecordBatch.from_arrays(columns, names=names)
+        # Its buffers, of which there are some for each column.
+        self._file = None
 
     def _check_columns(self) -> None:
         names = self.schema.names
@@ -138,7 +142,7 @@ class _File:
 
     def _read_steps(self) -> None:
         last: int | None = None
-        for batch in self._file.iter_batches(_BATCH_ROWS, columns=[_STEP]):
+        for batch in self._file.iter_batches(_BATCH_ROWS, columns=[_STEP], use_threads=False):
             steps = _steps(batch)
             first, end = steps[0].as_py(), steps[-1].as_py()
             lower, equal = _order(steps)

@@ -129,6 +129,8 @@ class _Output:
         if self._group:
             self._writer.write_table(pa.Table.from_batches(self._group), row_group_size=sum(map(len, self._group)))
             self._group.clear()
+            # Otherwise the pool retains several times as much as is in use.
+            pa.default_memory_pool().release_unused()
 
 
 class _Sink:
