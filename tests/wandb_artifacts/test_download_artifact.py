@@ -265,6 +265,19 @@ def test_missing_versions_are_named(backend: WandbBackend, tmp_path: Path) -> No
         download_artifact(f"{path}:v0", tmp_path)
 
 
+def test_other_type_is_refused(backend: WandbBackend, tmp_path: Path) -> None:
+    """Names are unique in a project whatever the type, so that a reference with another type is a mistake."""
+    path = backend.artifact(files={"a": b"1"})
+    page = f"{backend.server.url}/local/p/artifacts/model/ds/v0"
+
+    for reference in (ArtifactRef("local", "p", "ds", type="model"), page):
+        with pytest.raises(NotFoundError, match="it has the type 'dataset', not 'model'; leave the type out"):
+            download_artifact(reference, tmp_path / "to")
+    assert not (tmp_path / "to").exists()
+    assert download_artifact(ArtifactRef.parse(path), tmp_path / "to").artifact.type == "dataset"
+    assert download_artifact(page.replace("model", "dataset"), tmp_path / "to").artifact.version == "v0"
+
+
 def test_folders_of_runs_and_artifacts_are_not_mixed(backend: WandbBackend, tmp_path: Path) -> None:
     """A folder with another kind of download is not changed."""
     path = backend.artifact(files={"a": b"1"})

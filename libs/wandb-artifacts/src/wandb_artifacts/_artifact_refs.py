@@ -56,7 +56,8 @@ class ArtifactRef:
         name: The name of the artifact, without an alias.
         alias: A version, such as `v3`, or an alias, such as `best`.
         host: The API base URL, as in `WANDB_BASE_URL`; None for the SDK's default.
-        type: The type of the artifact if it is known, for `url`; it does not identify the artifact.
+        type: The type of the artifact if it is known, for `url`. It does not identify the artifact: a download of an
+            artifact that has another type raises.
 
     Raises:
         InvalidValueError: W&B would refuse one of the parts.

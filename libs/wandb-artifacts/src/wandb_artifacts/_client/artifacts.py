@@ -100,7 +100,7 @@ class ArtifactApi:
         """Fetch a version of an artifact.
 
         Raises:
-            NotFoundError: It does not exist, was deleted, or is not committed.
+            NotFoundError: It does not exist, was deleted, is not committed, or has another type than the reference.
         """
         what = f"artifact {ref}"
         variables = {**_of_project(ref), "name": f"{ref.name}:{ref.alias}"}
@@ -109,7 +109,11 @@ class ArtifactApi:
         if found is None or found.artifact is None:
             raise await self._missing(ref)
         version = ref.version if found.version_index is None else f"v{found.version_index}"
-        return _remote_artifact(replace(ref, alias=version or ref.alias), found.artifact)
+        artifact = _remote_artifact(replace(ref, alias=version or ref.alias), found.artifact)
+        if ref.type not in (None, artifact.ref.type):
+            msg = f"{what}: it has the type {artifact.ref.type!r}, not {ref.type!r}; leave the type out, or correct it"
+            raise NotFoundError(msg)
+        return artifact
 
     async def referenced(self, hex_id: str, ref: ArtifactRef) -> RemoteArtifact:
         """Fetch an artifact that another one refers to.

@@ -151,7 +151,7 @@ class Reference:
 
     def _explained(self, error: Exception) -> Exception:
         text = self._url.redacted(error)
-        status = getattr(error, "status", None)
+        status = _status_of(error)
         if is_transient(error):
             # Looked for first: fsspec turns every failure of a request over HTTP into a FileNotFoundError.
             return TransientError(text)
@@ -161,8 +161,17 @@ class Reference:
             return NotFoundError(f"{self._what}: not found ({text})")
         if isinstance(error, PermissionError) or status in (401, 403) or type(error).__name__ == "NoCredentialsError":
             return AccessDeniedError(f"{self._what}: access denied; check the credentials of its store ({text})")
-        is_final = not is_transient_status(status) if isinstance(status, int) else not is_worth_retrying(error)
+        is_final = not is_transient_status(status) if status is not None else not is_worth_retrying(error)
         return DownloadError(f"{self._what}: {text}") if is_final else TransientError(text)
+
+
+def _status_of(error: Exception) -> int | None:
+    """Return the status of a response that an error is about: aiohttp's, gcsfs's or Azure's."""
+    if type(error) is OSError and str(error).startswith("Forbidden: "):
+        # That of gcsfs, which has no attribute.
+        return 403
+    found = (getattr(error, name, None) for name in ("status", "code", "status_code"))
+    return next((each for each in found if isinstance(each, int)), None)
 
 
 def _open_url(url: str, protocol: str, settings: dict[str, object]) -> tuple[Any, str]:

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import aclosing
-from functools import partial
 from typing import TYPE_CHECKING, get_args
 
 from wandb_artifacts._asyncio import is_cancelled, to_thread
@@ -189,8 +188,15 @@ def _copy(exported: ExportedRows, writer: Writer, on_rows: OnRows | None) -> int
 
 
 def _from_thread(on_rows: OnRows | None) -> OnRows | None:
-    """Return the function to call in a thread so that `on_rows` is called on the loop."""
-    return on_rows and partial(asyncio.get_running_loop().call_soon_threadsafe, on_rows)
+    """Return a function that calls `on_rows` on the loop, for a thread."""
+    if on_rows is None:
+        return None
+    loop = asyncio.get_running_loop()
+
+    def report(rows: int) -> None:
+        loop.call_soon_threadsafe(on_rows, rows)
+
+    return report
 
 
 def _read_exports(fetched: FetchedExports) -> ExportedRows:

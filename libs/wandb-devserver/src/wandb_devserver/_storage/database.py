@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SCHEMA_FOLDER = Path(__file__).parent / "schema"
 SCHEMA_VERSION = 3
 _MAPPED = 256 * 1024 * 1024
-"""Bytes of the database file in the address space."""
+"""Bytes of the database file that are mapped to memory."""
 
 
 class Database:
