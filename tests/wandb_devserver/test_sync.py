@@ -61,6 +61,7 @@ input()
         WANDB_X_TRANSACTION_LOG_FLUSH_INTERVAL="1",
         # Its requests show that the log has been flushed.
         WANDB_X_DISABLE_STATS="false",
+        WANDB_X_STATS_SAMPLING_INTERVAL="1",
     ) as process:
         server.requests.wait("file_stream", count=4)
         process.kill()

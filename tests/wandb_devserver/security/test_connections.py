@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import base64
-import resource
 import socket
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
+FEW_DESCRIPTORS = "resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))"
 HALF_A_HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
 QUERY = b'{"query": "{ viewer { entity } }"}'
 
@@ -64,12 +64,6 @@ def short_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "STRANGER_TIMEOUT", 2.0)
 
 
-@pytest.fixture
-def few_descriptors() -> dict[str, Any]:
-    """Options of a server with 256 descriptors."""
-    return {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))}
-
-
 @pytest.mark.parametrize("sent", [b"", HALF_A_HEAD], ids=["nothing", "half a head"])
 @pytest.mark.usefixtures("short_timeout")
 def test_connection_without_a_request_head_times_out(server: DevServer, sent: bytes) -> None:
@@ -98,9 +92,9 @@ def test_missing_body_times_out(server: DevServer, monkeypatch: pytest.MonkeyPat
         assert is_closed(client)
 
 
-def test_unauthenticated_connections_do_not_block_clients(tmp_path: Path, few_descriptors: dict[str, Any]) -> None:
+def test_unauthenticated_connections_do_not_block_clients(tmp_path: Path) -> None:
     """A client connects despite 400 connections with half a head to a server with 256 descriptors."""
-    with running_command(tmp_path, **few_descriptors) as server, ExitStack() as crowd:
+    with running_command(tmp_path, first=FEW_DESCRIPTORS) as server, ExitStack() as crowd:
         early = crowd.enter_context(connect(server.url))
         assert b"200 OK" in exchange(early, server.api_key)
         for _ in range(400):
@@ -112,9 +106,9 @@ def test_unauthenticated_connections_do_not_block_clients(tmp_path: Path, few_de
         assert late.status_code == 200
 
 
-def test_idle_connections_do_not_block_clients(tmp_path: Path, few_descriptors: dict[str, Any]) -> None:
+def test_idle_connections_do_not_block_clients(tmp_path: Path) -> None:
     """The connection that was idle for longest is closed."""
-    with running_command(tmp_path, **few_descriptors) as server, ExitStack() as crowd:
+    with running_command(tmp_path, first=FEW_DESCRIPTORS) as server, ExitStack() as crowd:
         clients: list[socket.socket] = []
         for _ in range(300):
             clients.append(crowd.enter_context(connect(server.url)))
@@ -139,11 +133,10 @@ def test_idle_client_stays_connected(server: DevServer) -> None:
 
 def test_invalid_http_does_not_fill_the_log(tmp_path: Path) -> None:
     """It is logged a few times a minute."""
-    log = tmp_path / "stderr"
-    with log.open("w") as stderr, running_command(tmp_path / "data", stderr=stderr) as server:
+    with running_command(tmp_path / "data") as server:
         for _ in range(200):
             with connect(server.url) as client:
                 client.sendall(b"\x16\x03\x01 noise\r\n\r\n")
                 assert b"400" in client.recv(65536)
 
-    assert 0 < len(log.read_text().splitlines()) <= 10
+    assert 0 < len(server.errors.read_text().splitlines()) <= 10

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import resource
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,29 +12,20 @@ from wandb_devserver import DevServer
 from wandb_devserver._errors import UsageError
 
 from tests.support import loopback
+from tests.wandb_devserver.security.support import start_command
 from tests.wandb_devserver.support import RawClient
 from tests.wandb_devserver.test_files import upload_url
 
-COMMAND = [sys.executable, "-m", "wandb_devserver", "--port", "0", "--data-dir"]
-
-
-def _limit_file_contents() -> None:
-    # Like a full disk: files can be created, and the lock's process id has room, but no key has.
-    resource.setrlimit(resource.RLIMIT_FSIZE, (16, 16))
+# Like a full disk: files can be created, and the lock's process id has room, but no key has.
+FULL_DISK = "resource.setrlimit(resource.RLIMIT_FSIZE, (16, 16))"
 
 
 def test_start_on_a_full_disk_leaves_no_empty_key(tmp_path: Path) -> None:
     """The start fails with one line; the next one generates a key and accepts no empty password."""
-    full = subprocess.run(
-        [*COMMAND, str(tmp_path)],
-        preexec_fn=_limit_file_contents,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    with start_command(tmp_path, first=FULL_DISK) as full:
+        _, errors = full.communicate(timeout=60)
     assert full.returncode == 1
-    assert "--data-dir" in full.stderr
+    assert "--data-dir" in errors
     assert not (tmp_path / "api-key").exists()
     with DevServer(tmp_path) as server:
         assert re.fullmatch(r"\w{40,}", server.api_key)
@@ -65,7 +53,7 @@ def test_damaged_secret_is_refused(tmp_path: Path, name: str, contents: bytes) -
 def test_all_files_are_private(tmp_path: Path) -> None:
     """In an existing directory with mode 755, under the umask 0, with database, WAL, blobs, uploads and keys."""
     tmp_path.chmod(0o755)
-    with subprocess.Popen([*COMMAND, str(tmp_path)], umask=0, stdout=subprocess.PIPE, text=True) as process:
+    with start_command(tmp_path, first="os.umask(0)") as process:
         assert process.stdout is not None
         url = process.stdout.readline().partition("=")[2].strip()
         key = process.stdout.readline().partition("=")[2].strip()
@@ -103,15 +91,14 @@ def test_second_server_on_the_same_directory_is_refused(tmp_path: Path) -> None:
     with DevServer(tmp_path) as first:
         incoming = tmp_path / "blobs" / "incoming" / "0123"
         incoming.write_bytes(b"half")
-        second = subprocess.run(
-            [*COMMAND, str(tmp_path)], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, check=False
-        )
+        with start_command(tmp_path) as second:
+            _, errors = second.communicate(timeout=60)
         with pytest.raises(UsageError, match=rf"another server \(process {os.getpid()}\)"):
             DevServer(tmp_path).start()
 
         assert second.returncode == 1
-        assert "--data-dir" in second.stderr
-        assert "another server" in second.stderr
+        assert "--data-dir" in errors
+        assert "another server" in errors
         assert incoming.exists()
         assert loopback.get(f"{first.url}/-/sign-in").status_code == 200
     with DevServer(tmp_path):
