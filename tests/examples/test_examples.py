@@ -13,6 +13,7 @@ import pytest
 import wandb
 
 from tests.support.preloaded.client import popen
+from tests.support.sdk_settings import SKLEARN_AT_START
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,7 +24,6 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 SCRIPTS = [path for path in EXAMPLES if not path.stem.startswith("test_")]
 MAX_LINES = 79
-PRELOADED = "import sklearn.linear_model, sklearn.metrics, sklearn.model_selection, sklearn.datasets"
 ELASTIC_ONLY = {"distributed", "lightning_digits"}
 """Examples that need torch: run by tests/elastic."""
 
@@ -65,9 +65,8 @@ def run_example(path: Path, folder: Path) -> str:
     environment = {**os.environ, "WANDB_SILENT": "true", "WANDB_DIR": str(folder), "HOME": str(folder)}
     # An example starts `wandb sync` by its name.
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    # The forkserver of a sweep's trials is a new interpreter, which imports it: each trial would import sklearn anew.
-    (folder / "sitecustomize.py").write_text(PRELOADED if path.stem == "sweep" else "")
-    environment |= {"PYTHONPATH": str(folder), "OPENBLAS_NUM_THREADS": "1"}
+    if path.stem == "sweep":
+        environment |= SKLEARN_AT_START
     return run([sys.executable, str(path)], folder, environment)
 
 

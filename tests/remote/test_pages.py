@@ -13,7 +13,7 @@ from tests.remote.test_sweeps import sweep_link_of
 from tests.support.browser import Tab, chart, chromium, colours_in, open_tab
 from tests.support.control_plane.driver import completion
 from tests.support.control_plane.plane import ControlPlane
-from tests.support.sdk_settings import LIGHT_RUNS
+from tests.support.sdk_settings import LIGHT_RUNS, SKLEARN_AT_START
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ def tab(chromium: Any, wandb_devserver: DevServer) -> Iterator[Tab]:
 def examples(tab: Tab, tmp_path: Path, object_store: ObjectStore, wandb_devserver: DevServer) -> Iterator[ControlPlane]:
     """A control plane for the examples; after `tab`, so that nothing runs where no browser can look at it."""
     driver_env = {"WANDB_BASE_URL": wandb_devserver.url}
-    env = {"WANDB_BASE_URL": wandb_devserver.url, **LIGHT_RUNS}
+    env = {"WANDB_BASE_URL": wandb_devserver.url, **LIGHT_RUNS, **SKLEARN_AT_START}
     secrets = {"wandb-api-key": wandb_devserver.api_key}
     folder = tmp_path / "flyte"
     with ControlPlane(
