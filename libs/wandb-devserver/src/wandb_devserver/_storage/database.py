@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 SCHEMA_FOLDER = Path(__file__).parent / "schema"
 SCHEMA_VERSION = 3
-_MAPPED = 256 * 1024 * 1024
-"""Bytes of the database file that are mapped to memory."""
 
 
 class Database:
@@ -106,8 +104,6 @@ class Database:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
-        # Pages are read without a system call for each: the cache of a connection holds few of them.
-        connection.execute(f"PRAGMA mmap_size = {_MAPPED}")
         connection.create_function("unix_now", 0, time.time)
         connection.create_function("heartbeat_deadline", 0, lambda: time.time() - self.heartbeat_timeout)
         connection.create_function("sort_value", 2, sort_value, deterministic=True)
