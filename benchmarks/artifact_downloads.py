@@ -184,11 +184,11 @@ def main() -> int:
         runs=20,
         rows=2000,
         latency=0.05,
-        rounds=5,
+        rounds=3,
         times_faster=10.0,
         megabytes=1024,
         large_goal=1.11,
-        large_rounds=3,
+        large_rounds=2,
     )
     with tempfile.TemporaryDirectory() as folder, slow_devserver(f"{folder}/data") as server:
         plan = make_plan(folder, "sweep", sweep_of(server, sizes.runs, sizes.rows), is_sweep=True)

@@ -106,7 +106,7 @@ def urls_of(names: list[str]) -> dict[str, str]:
 
 
 def main() -> int:
-    sizes = arguments(__doc__, goal=1.3, files=1000, size=20_000, latency=0.05, rounds=5, sdk_goal=1.0, sdk_rounds=3)
+    sizes = arguments(__doc__, goal=1.3, files=1000, size=20_000, latency=0.05, rounds=3, sdk_goal=1.0, sdk_rounds=2)
     with tempfile.TemporaryDirectory() as folder, slow_devserver(f"{folder}/data") as server:
         plan = Path(folder, "plan.json")
         plan.write_text(json.dumps({"path": PATH, "requests": make_artifact(server, sizes.files, sizes.size)}))

@@ -32,7 +32,7 @@ print(peak() - before)
 
 
 def main() -> int:
-    sizes = arguments(__doc__, goal=64.0, rows=1_000_000)
+    sizes = arguments(__doc__, goal=64.0, rows=200_000)
     figures = []
     with tempfile.TemporaryDirectory() as folder, slow_devserver(f"{folder}/data") as server:
         server.run("small", {}, 100)

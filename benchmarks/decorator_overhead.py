@@ -71,7 +71,7 @@ async def by_hand_async(rows: int, pause: float) -> int:
 
 
 def main() -> int:
-    sizes = arguments(__doc__, goal=1.05, rows=1000, seconds=2.0, rounds=5)
+    sizes = arguments(__doc__, goal=1.05, rows=1000, seconds=2.0, rounds=3)
 
     def run(task: Any) -> float:
         started = time.perf_counter()

@@ -134,7 +134,7 @@ def main() -> int:
         rows=1_000_000,
         page_rows=100_000,
         latency=0.05,
-        rounds=3,
+        rounds=2,
         times_faster=10.0,
         jsonl_goal=2.5,
         memory=64.0,

@@ -53,7 +53,7 @@ async def parent_of_by_hand(children: int, rows: int) -> int:
 
 
 def main() -> int:
-    sizes = arguments(__doc__, goal=1.2, children=8, rows=20, rounds=11)
+    sizes = arguments(__doc__, goal=1.2, children=8, rows=20, rounds=5)
 
     def run(parent: Any) -> float:
         started = time.perf_counter()

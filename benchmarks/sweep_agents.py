@@ -95,7 +95,7 @@ def main() -> int:
         agents=2,
         trials=6,
         seconds=0.2,
-        rounds=2,
+        rounds=1,
         parallel=4,
         sleep=2.0,
         speedup=3.0,
