@@ -127,6 +127,12 @@ def quick_retries() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def flyte_is_imported() -> None:
+    """Flyte registers its own file systems for the schemes of stores."""
+    pytest.importorskip("flyte.io")
+
+
 def test_reference_is_fetched_and_compared_with_its_tag(
     backend: WandbBackend, reference: tuple[type[Store], str], tmp_path: Path
 ) -> None:

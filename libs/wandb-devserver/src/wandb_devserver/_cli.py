@@ -92,16 +92,16 @@ def main(
 
 
 def _announce(server: DevServer, host: str) -> None:
-    for name, value in server.env.items():
-        click.echo(f"export {name}={value}")
-    click.echo(f"# entity: {server.entity}")
-    click.echo(f"# data: {server.data_dir}")
-    click.echo(f"# sign in (once): {server.sign_in_url()}")
     if not _is_loopback(host):
         click.echo(
             f"Warning: --host {host} accepts connections from other machines; the key gives access to all runs.",
             err=True,
         )
+    for name, value in server.env.items():
+        click.echo(f"export {name}={value}")
+    click.echo(f"# entity: {server.entity}")
+    click.echo(f"# data: {server.data_dir}")
+    click.echo(f"# sign in (once): {server.sign_in_url()}")
 
 
 def _is_loopback(host: str) -> bool:

@@ -30,6 +30,12 @@ _GCS = frozenset({"gs", "gcs"})
 _HTTP = frozenset({"http", "https"})
 _SCHEMES = _S3 | _GCS | _HTTP | {"abfs", "abfss", "adl", "az", "file", "ftp", "hdfs", "oci", "oss", "r2", "sftp"}
 """Schemes that are read. Others could reach more than one file: an artifact is not trusted."""
+_DRIVERS = {
+    **dict.fromkeys(_S3, ("s3fs", "S3FileSystem")),
+    **dict.fromkeys(_GCS, ("gcsfs", "GCSFileSystem")),
+    **dict.fromkeys(("abfs", "abfss", "az"), ("adlfs", "AzureBlobFileSystem")),
+}
+"""The modules and file systems of stores, which are used if they are installed."""
 
 
 @dataclass(frozen=True)
@@ -178,12 +184,13 @@ def _open_url(url: str, protocol: str, settings: dict[str, object]) -> tuple[Any
     from fsspec import get_filesystem_class
     from fsspec.core import url_to_fs
 
-    if protocol not in _S3:
+    if protocol not in _DRIVERS:
         file_system, path = url_to_fs(url, **settings)
         return file_system, path
+    module, name = _DRIVERS[protocol]
     try:
-        # Flyte registers another file system for s3://, which does not know versions of objects.
-        kind = import_module("s3fs").S3FileSystem
+        # Flyte registers another file system, which does not know versions of objects.
+        kind = getattr(import_module(module), name)
     except ImportError:
         kind = get_filesystem_class(protocol)
     return kind(**settings), kind._strip_protocol(url)  # noqa: SLF001 - the interface of fsspec's file systems
