@@ -621,7 +621,7 @@ def broken(draw: st.DrawFn) -> str:
     return text
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=5 * settings().max_examples)
 @given(rows=st.lists(broken(), min_size=1, max_size=3))
 @example(rows=['{"a": 1.79769313486233e+308}'])
 def test_strict_rows_accepts_what_a_json_parser_accepts(rows: list[str]) -> None:

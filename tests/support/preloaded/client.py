@@ -79,14 +79,8 @@ class Server:
         command = [sys.executable, "-W", "ignore", "-m", _SERVER, self._address[1:]]
         # Numerical libraries would start threads.
         env["OPENBLAS_NUM_THREADS"] = "1"
-        # Pipes, as programs get: the stream objects of a program remember whether their files could seek.
-        unread, output = os.pipe()
-        try:
-            null = subprocess.DEVNULL
-            subprocess.run(command, cwd=_REPOSITORY, env=env, stdin=null, stdout=output, stderr=output, check=True)
-        finally:
-            os.close(unread)
-            os.close(output)
+        null = subprocess.DEVNULL
+        subprocess.run(command, cwd=_REPOSITORY, env=env, stdin=null, stdout=null, check=True)
 
 
 @functools.cache
