@@ -127,52 +127,6 @@ if TYPE_CHECKING:
         wandb_sweep,
         wandb_sweep_config,
     )
-else:
-    from wandb_runtime.lazy import lazy_attributes
-
-    # On first use: a script without sweeps does not import them, and wandb_runtime itself loads these late.
-    _NAMES = {
-        "wandb_runtime": (
-            "download_wandb_artifact_dir",
-            "download_wandb_run_dir",
-            "download_wandb_run_logs",
-            "log_wandb_artifact",
-            "use_wandb_artifact",
-        ),
-        "wandb_sweeps": (
-            "AgentBusyError",
-            "AgentResult",
-            "AgentTask",
-            "AgentsFailedError",
-            "NoSweepConfigError",
-            "OnExit",
-            "OnFailure",
-            "SweepConfigError",
-            "SweepCreateError",
-            "SweepMethod",
-            "SweepNotFoundError",
-            "SweepOptions",
-            "SweepResult",
-            "SweepSettings",
-            "SweepTrial",
-            "SweepUnavailableError",
-            "Trial",
-            "TrialTask",
-            "WandbSweep",
-            "WandbSweepConfig",
-            "download_wandb_sweep_dirs",
-            "download_wandb_sweep_logs",
-            "fan_out_sweep_agents",
-            "fan_out_sweep_trials",
-            "get_wandb_sweep_context",
-            "get_wandb_sweep_id",
-            "run_sweep_agent",
-            "sweep_agent",
-            "wandb_sweep",
-            "wandb_sweep_config",
-        ),
-    }
-    __getattr__ = lazy_attributes(__name__, {name: library for library, names in _NAMES.items() for name in names})
 
 
 __all__ = [
@@ -237,6 +191,16 @@ __all__ = [
     "wandb_sweep",
     "wandb_sweep_config",
 ]
+
+if not TYPE_CHECKING:
+    import wandb_runtime as _runtime
+    from wandb_runtime.lazy import lazy_attributes as _lazy_attributes
+
+    # On first use: a script without sweeps does not import them, and wandb_runtime itself loads some names late.
+    _late = [name for name in __all__ if name not in globals()]
+    __getattr__ = _lazy_attributes(
+        __name__, {name: "wandb_runtime" if name in _runtime.__all__ else "wandb_sweeps" for name in _late}
+    )
 
 
 _NOT_IN_HELP = ("Config", "Error", "Info", "Options", "Settings")
