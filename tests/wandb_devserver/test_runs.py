@@ -48,6 +48,9 @@ def test_public_api_returns_the_logged_values(scripts: Scripts) -> None:
 with wandb.init(project="p", id="r", config={"lr": 0.1}, tags=["a"], notes="n", group="g", job_type="j") as run:
     run.log({"loss": 1.5})
     url = run.url
+    # A run that ends at once may have none.
+    while not wandb.Api().run("p/r").metadata:
+        pass
 api_run = wandb.Api().run("p/r")
 report([api_run.state, api_run.config, api_run.summary["loss"], api_run.tags, api_run.notes, api_run.group,
         api_run.job_type, api_run.path, url == api_run.url, api_run.user.username, api_run.metadata["program"]])
