@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.support.preloaded.program import Program
 
 MARK = "FLYTE_PLANE_PROCESS"
-_KEPT = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "TZ")
+_KEPT = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "TMPDIR", "TZ")
 _END_OF_OUTPUT = 5.0
 
 

@@ -11,6 +11,7 @@ import errno
 import gc
 import importlib
 import os
+import pkgutil
 import selectors
 import signal
 import socket
@@ -24,7 +25,24 @@ from tests.support.preloaded.program import Program
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-# A stale name costs time and nothing else. Those of wandb: what `wandb.init` and the public API import when used.
+# A stale name costs time and nothing else. First, because the work per pydantic class grows with the loaded modules.
+# Of wandb: what `wandb.init` and the public API import when used.
+WANDB_MODULES = [
+    "wandb",
+    "wandb.agents.pyagent",
+    "wandb.analytics.opentelemetry.opentelemetry_proxy",
+    "wandb.apis.public",
+    "wandb.apis.public.summary",
+    "wandb.cli.beta_sync",
+    "wandb.cli.cli",
+    "wandb.sdk.artifacts._internal_artifact",
+    "wandb.sdk.artifacts._models.pagination",
+    "wandb.sdk.launch.inputs.internal",
+    "wandb.sdk.lib.gitlib",
+    "wandb.wandb_agent",
+]
+# Each with all of its modules.
+WANDB_PACKAGES = ["wandb.apis._generated", "wandb.sdk.artifacts._generated"]
 MODULES = [
     "aiohttp",
     "anyio.abc",
@@ -45,25 +63,26 @@ MODULES = [
     "opentelemetry.propagate",
     "opentelemetry.sdk.metrics.export",
     "duckdb",
+    "encodings.ascii",
+    "mashumaro.jsonschema",
     "pandas",
     "pyarrow.compute",
     "pyqwest._glue",
     "pytest",
     "requests",
+    "rich._emoji_codes",
     "rich_click",
     "s3fs",
     # Imported by the examples, which takes longer than most of them run.
-    "sklearn.datasets",
+    "sklearn.datasets.data",
+    "sklearn.datasets.descr",
     "sklearn.linear_model",
     "sklearn.metrics",
     "sklearn.model_selection",
     "sklearn.naive_bayes",
     "sniffio",
-    "wandb",
-    "wandb.analytics.opentelemetry.opentelemetry_proxy",
-    "wandb.apis.public",
-    "wandb.sdk.launch.inputs.internal",
-    "wandb.sdk.lib.gitlib",
+    "uvicorn.lifespan.off",
+    "uvicorn.loops.auto",
     "wandb_artifacts._cli.commands",
     "wandb_artifacts._cli.download",
     "wandb_artifacts._cli.list",
@@ -82,6 +101,7 @@ FLYTE_MODULES = [
     "flyte._bin.runtime",
     "flyte._code_bundle._includes",
     "flyte._deploy",
+    "flyte._internal.controllers._local_controller",
     "flyte._internal.controllers.remote._client",
     "flyte._internal.resolvers.default",
     "flyte._internal.runtime.entrypoints",
@@ -89,6 +109,7 @@ FLYTE_MODULES = [
     "flyte._internal.imagebuild.image_builder",
     "flyte._internal.runtime.trigger_serde",
     "flyte._persistence._run_store",
+    "flyte._utils.asyncify",
     "flyte.cli.main",
     "flyte.io._dataframe.basic_dfs",
     "flyte.remote._action",
@@ -107,7 +128,10 @@ FLYTE_MODULES = [
     "wandb_artifacts._client.api",
     "wandb_runtime.lifecycle.session",
     "wandb_runtime.server.sdk_private",
+    "wandb_runtime.tasks.forks",
+    "wandb_runtime.tasks.holding",
 ]
+FLYTE_PACKAGES = ["wandb_sweeps"]
 # The first bytes of a connection.
 LIFELINE, FORK = b"L", b"F"
 READY = b"ready\n"
@@ -205,6 +229,7 @@ def preload() -> Callable[[Program], None]:
     """Import the modules; returns what each child calls first."""
     # Imported modules are not garbage: collecting would take a tenth of the time here, and more in each child.
     gc.disable()
+    _import(WANDB_MODULES, WANDB_PACKAGES)
     _import(MODULES)
     resume = _import_flyte()
     assert threading.active_count() == 1, threading.enumerate()
@@ -222,7 +247,10 @@ def _import_flyte() -> Callable[[Program], None]:
     except ImportError:
         return lambda _: None  # Not installed.
     assert resume is not None, "the thread of Flyte did not end"
-    _import(FLYTE_MODULES)
+    _import(FLYTE_MODULES, FLYTE_PACKAGES)
+    # The regular expressions that it compiles for its first docstring remain in the cache of `re`.
+    docstring_parser = importlib.import_module("docstring_parser")
+    docstring_parser.parse("A text.\n\nArgs:\n    x: A text.\n")
     flyte_hook, sys.excepthook = sys.excepthook, hook
 
     def start_flyte(program: Program) -> None:
@@ -234,7 +262,11 @@ def _import_flyte() -> Callable[[Program], None]:
     return start_flyte
 
 
-def _import(modules: Sequence[str]) -> None:
+def _import(modules: Sequence[str], packages: Sequence[str] = ()) -> None:
+    for package in packages:
+        with contextlib.suppress(ImportError):
+            path = importlib.import_module(package).__path__
+            modules = [*modules, *(module.name for module in pkgutil.walk_packages(path, f"{package}."))]
     for module in modules:
         with contextlib.suppress(ImportError):
             importlib.import_module(module)
