@@ -76,8 +76,13 @@ def test_whole_files_are_verified(fs: Any, backend: WandbBackend, algorithm: str
 def test_missing_files_are_not_found(fs: Any, backend: WandbBackend) -> None:
     path = backend.artifact(files=FILES, references={"ref": {"ref": "s3://b/x?secret", "digest": "tag", "size": 1}})
 
-    for missing in (f"{path}:none/a.csv", f"{path}/none", "local/p/none/a.csv"):
-        with pytest.raises(FileNotFoundError):
+    for missing, says in (
+        (f"{path}:worst/a.csv", "the artifact has no alias or version 'worst'; it has latest"),
+        (f"{path}:v9/a.csv", "the artifact has no version 'v9', it may have been deleted; it has latest"),
+        (f"{path}/none", "no such file or folder at W&B"),
+    ):
+        assert not fs.exists(missing)
+        with pytest.raises(FileNotFoundError, match=says):
             fs.cat_file(missing)
     with pytest.raises(OSError, match="is a reference to s3://b/x; open that URL"):
         fs.cat_file(f"{path}/ref")

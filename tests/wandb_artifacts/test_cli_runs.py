@@ -67,8 +67,9 @@ def test_dry_run_prints_counts(project: WandbBackend, tmp_path: Path, capsys: py
 
     codes = [call(command), call([*command, "--json", "-q"])]
 
-    text, _, document = capsys.readouterr().out.partition("\n")
-    assert codes == [0, 0]
+    printed = capsys.readouterr()
+    text, _, document = printed.out.partition("\n")
+    assert (codes, printed.err) == ([0, 0], f"Counting the runs of project local/{project.project}\n")
     assert "1 run with 1 file (5 B) to download; dry run, nothing was downloaded" in text
     found = json.loads(document)
     assert (found["matched"], found["files"], found["bytes"], found["dry_run"]) == (1, 1, 5, True)
@@ -98,10 +99,13 @@ def test_missing_files_exit_1(project: WandbBackend, tmp_path: Path, capsys: pyt
         (["--filter", '{"colour": "red"}'], "--filter {'colour': 'red'}: .*W&B refused the request"),
         (["--created-after", "yesterday"], "--created-after 'yesterday': must be an ISO 8601 date"),
         (["--created-after", "2026-02-01", "--created-before", "2026-01-01"], "--created-after .*is later than"),
-        (["--limit", "0"], "--limit 0: must be 1 or more"),
+        (["--limit", "0"], "--limit 0: must be 1 or more runs; omit it for all$"),
         (["--limit", "many"], "'many' is not a valid integer"),
+        (["--filter", '{"config.lr": NaN}'], "--filter {'config.lr': nan}: cannot be encoded as JSON"),
+        (["--created-before", ""], "--created-before '': must be an ISO 8601 date"),
+        (["--tag", ""], "--tag '': must be a string that is not empty$"),
         (["--state", "done"], "--state 'done': is not a state of a run"),
-        (["--group", ""], "--group '': must be a string"),
+        (["--group", ""], "--group '': must be a string that is not empty; omit it for all$"),
         (["--host", "nowhere"], "--host 'nowhere'"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -16,7 +17,6 @@ from wandb_artifacts import (
     InvalidValueError,
     NotFoundError,
     download_artifact,
-    download_run,
     verify_download,
 )
 from wandb_artifacts._client.options import PageSizes, RetryPolicy, use_options
@@ -245,24 +245,44 @@ def test_unsafe_names_stay_in_the_folder(backend: WandbBackend, tmp_path: Path) 
 
 
 def test_missing_versions_are_named(backend: WandbBackend, tmp_path: Path) -> None:
-    """An unknown alias lists the known ones; a deleted and a pending version, a run and an unknown name are errors."""
+    """An unknown alias lists the known ones, although a run has the name of the artifact."""
     path = backend.artifact(files={"a": b"1"}, aliases=["best"])
-    backend.run("abc")
-
-    with pytest.raises(NotFoundError, match="has no alias or version 'worst'; it has best, latest"):
-        download_artifact(f"{path}:worst", tmp_path)
-    with pytest.raises(NotFoundError, match="It is a run; use download_run"):
-        download_artifact(backend.path("abc"), tmp_path)
-    with pytest.raises(NotFoundError, match="It is an artifact; use download_artifact"):
-        download_run(path, tmp_path)
-    with pytest.raises(NotFoundError, match=r"artifact local/p/none:latest: not found at W&B$"):
-        download_artifact("local/p/none", tmp_path)
+    backend.run("ds")
     backend.artifact("other", {"a": b"1"}, commits=False)
-    with pytest.raises(NotFoundError, match="has no version 'v0'; it has no aliases"):
-        download_artifact("local/p/other:v0", tmp_path)
+
+    with pytest.raises(NotFoundError, match=r"has no alias or version 'worst'; it has best, latest$"):
+        download_artifact(f"{path}:worst", tmp_path / "to")
+    with pytest.raises(NotFoundError, match=r"has no version 'v9', it may have been deleted; it has best, latest$"):
+        download_artifact(f"{path}:v9", tmp_path / "to")
+    with pytest.raises(NotFoundError, match="no version 'v0'; all its versions were deleted, or none was uploaded"):
+        download_artifact("local/p/other:v0", tmp_path / "to")
     backend.delete_artifact(f"{path}:best")
-    with pytest.raises(NotFoundError, match="has no version 'v0'"):
-        download_artifact(f"{path}:v0", tmp_path)
+    with pytest.raises(NotFoundError, match="has no version 'v0'; all its versions were deleted"):
+        download_artifact(f"{path}:v0", tmp_path / "to")
+    assert not (tmp_path / "to").exists()
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ("DELETED", r"this version was deleted at W&B \(state DELETED\)"),
+        ("PENDING", r"this version is not complete: its upload has not ended \(state PENDING\)"),
+    ],
+)
+def test_version_that_is_not_committed_is_refused(
+    backend: WandbBackend, tmp_path: Path, state: str, message: str
+) -> None:
+    """The error of a reference to it names the artifact that refers to it."""
+    path = backend.artifact(files={"a": b"1"})
+    hex_id = base64.b64decode(backend.artifact_id(f"{path}:v0")).hex()
+    links = backend.artifact("links", references={"a": {"ref": f"wandb-artifact://{hex_id}/a", "digest": "x"}})
+    backend.set_artifact_state(f"{path}:v0", state)
+
+    with pytest.raises(NotFoundError, match=f"artifact local/p/ds:v0: {message}"):
+        download_artifact(path, tmp_path / "to")
+    assert not (tmp_path / "to").exists()
+    with pytest.raises(IncompleteDownloadError, match=f"that artifact local/p/links:v0 refers to: {message}"):
+        download_artifact(links, tmp_path / "links")
 
 
 def test_other_type_is_refused(backend: WandbBackend, tmp_path: Path) -> None:
@@ -276,21 +296,6 @@ def test_other_type_is_refused(backend: WandbBackend, tmp_path: Path) -> None:
     assert not (tmp_path / "to").exists()
     assert download_artifact(ArtifactRef.parse(path), tmp_path / "to").artifact.type == "dataset"
     assert download_artifact(page.replace("model", "dataset"), tmp_path / "to").artifact.version == "v0"
-
-
-def test_folders_of_runs_and_artifacts_are_not_mixed(backend: WandbBackend, tmp_path: Path) -> None:
-    """A folder with another kind of download is not changed."""
-    path = backend.artifact(files={"a": b"1"})
-    download_run(backend.run("abc"), tmp_path / "run")
-    before = stored(tmp_path / "run")
-
-    with pytest.raises(InvalidValueError, match=r"destination=.*holds a download of runs; pass another folder"):
-        download_artifact(path, tmp_path / "run")
-    assert stored(tmp_path / "run") == before
-
-    download_artifact(path, tmp_path / "artifact")
-    with pytest.raises(InvalidValueError, match=r"destination=.*holds the download of an artifact"):
-        download_run(backend.path("abc"), tmp_path / "artifact")
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,7 @@ from wandb_artifacts import (
     Progress,
     ProjectRef,
     RunsDownload,
-    download_artifact,
-    download_run,
     download_runs,
-    download_sweep,
     verify_download,
 )
 from wandb_artifacts._client.options import PageSizes, RetryPolicy, use_options
@@ -460,7 +457,7 @@ def test_runs_are_downloaded_to_a_remote_destination(project: WandbBackend) -> N
 
 INVALID: dict[str, tuple[dict[str, Any], str]] = {
     "an artifact": ({"project": "local/p/model:v1"}, "is not a project but an artifact"),
-    "a run": ({"project": "local/p/abc"}, "is not a project but a run or sweep of one"),
+    "a run": ({"project": "local/p/abc"}, "is not a project but a run or sweep of one. For the project, "),
     "a page of a run": ({"project": "https://wandb.ai/local/p/runs/abc"}, "use download_run"),
     "a page of an artifact": ({"project": "https://wandb.ai/local/p/artifacts/model/m/v1"}, "an artifact"),
     "no entity": ({"project": "p"}, "has no entity"),
@@ -478,6 +475,9 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
     "unknown state": ({"states": ["finished", "done"]}, "states='done': is not a state of a run; use crashed"),
     "text as tags": ({"tags": "paper"}, r"tags='paper': must be a list of strings, such as \['paper'\]"),
     "text as states": ({"states": "finished"}, "states='finished': must be a list"),
+    "an empty tag": ({"tags": ["a", ""]}, "tags='': must be a string that is not empty"),
+    "no tag": ({"tags": []}, r"tags=\[\]: must not be empty; pass None for all"),
+    "a date before year 1": ({"created_after": "0001-01-01T00:00+14:00"}, "created_after=.*is out of range; use"),
     "empty group": ({"group": ""}, "group='': must be a string that is not empty"),
     "destination": ({"destination": "s3:bucket"}, "destination='s3:bucket'"),
 }
@@ -509,31 +509,6 @@ def test_unknown_project_raises(project: WandbBackend, tmp_path: Path) -> None:
         download_runs("local/nosuch", tmp_path / "to")
 
     assert not (tmp_path / "to").exists()
-
-
-@pytest.mark.parametrize("holder", ["project", "run", "sweep", "artifact"])
-@pytest.mark.parametrize("dry_run", [True, False])
-def test_destination_that_holds_something_else_is_refused(
-    project: WandbBackend, tmp_path: Path, holder: str, *, dry_run: bool
-) -> None:
-    """A renamed project counts as another one; so nothing of the old one is taken for the new one's."""
-    sweep = project.sweep(["a"])
-    if holder == "project":
-        download_runs(name_of(project), tmp_path)
-    elif holder == "run":
-        download_run(project.path("a"), tmp_path)
-    elif holder == "artifact":
-        download_artifact(project.artifact(files={"a": b"1"}), tmp_path)
-    else:
-        download_sweep(sweep, tmp_path)
-    before = sorted(path.name for path in tmp_path.iterdir())
-    requests = Requests(project)
-
-    with pytest.raises(InvalidValueError, match=f"destination=.*holds {holder} local/"):
-        download_runs("local/renamed", tmp_path, dry_run=dry_run)
-
-    assert requests.made() == (0, 0)
-    assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
 def test_progress_counts_end_complete(project: WandbBackend, tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 from wandb_artifacts import (
     InvalidValueError,
-    NotFoundError,
     RunRef,
     ServerUnavailableError,
     SweepRef,
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
         (["run", "team/project/model:latest"], "is not a run but an artifact; .* 'wandb-artifacts artifact'"),
         (["run", "team/project"], "If it is entity/project, 'wandb-artifacts ls' lists its runs"),
         (["run", "https://wandb.ai/t/p/sweeps/x"], "is not a run but a sweep; use 'wandb-artifacts sweep'"),
+        (["artifact", "team/project"], "'wandb-artifacts ls --artifacts' lists its artifacts; add the name"),
         (["ls", "x7k2"], "REF 'x7k2': a bare id needs WANDB_ENTITY and WANDB_PROJECT; .*'ls entity/project/id'"),
         (["sweep", "x7k2"], "REF 'x7k2': a bare id needs WANDB_ENTITY and WANDB_PROJECT"),
         (["sweep", "https://wandb.ai/t/p/runs/x"], "is not a sweep but a run; use 'wandb-artifacts run'"),
@@ -47,17 +47,6 @@ def test_command_names_the_right_command(arguments: list[str], meant: str) -> No
         raise ValueError(done.stderr)
 
 
-def test_sweep_in_place_of_a_run_is_reported(backend: WandbBackend, tmp_path: Path) -> None:
-    sweep, run = backend.sweep(["one"]), backend.path("one")
-
-    with pytest.raises(NotFoundError, match="It is a sweep; use download_sweep"):
-        download_run(sweep, tmp_path)
-    with pytest.raises(NotFoundError, match="It is a run; use download_run"):
-        download_sweep(run, tmp_path)
-    with pytest.raises(NotFoundError, match=r"not found at W&B$"):
-        download_run(backend.path("nothing"), tmp_path)
-
-
 def test_list_recognizes_sweeps_and_projects(backend: WandbBackend) -> None:
     sweep = backend.sweep(["one", "two"])
 
@@ -69,7 +58,7 @@ def test_list_recognizes_sweeps_and_projects(backend: WandbBackend) -> None:
     assert [line.split()[-1] for line in of_sweep.stdout.splitlines()] == ["RUN", "one", "two"]
     assert by_id.stdout == of_sweep.stdout
     assert missing.returncode == 4
-    assert "W&B has neither a run nor a sweep local/p/nothing" in missing.stderr
+    assert "W&B has neither a run nor a sweep or artifact local/p/nothing" in missing.stderr
     assert of_project.stdout.splitlines() == ["RUN", "one", "two"]
 
 

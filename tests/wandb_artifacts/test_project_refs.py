@@ -19,6 +19,7 @@ PROJECT = ProjectRef("team", "vision")
         ("https://wandb.ai/team/vision/workspace?nw=nwuser#top", PROJECT),
         ("https://wandb.ai/team/vision/runs", PROJECT),
         ("https://wandb.ai/team/vision/artifacts", PROJECT),
+        ("https://wandb.ai/team/vision/sweeps/", PROJECT),
         ("https://forge.coreweave.com/wandb/team/vision/table", PROJECT),
         ("https://wandb.ai/team/my%20vision", ProjectRef("team", "my vision")),
         ("https://app.corp.com/team/vision", ProjectRef("team", "vision", "https://api.corp.com")),

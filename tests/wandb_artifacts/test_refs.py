@@ -61,6 +61,8 @@ def test_bare_run_id_is_completed_with_defaults() -> None:
         ("https://wandb.ai/team/vision/artifacts/model/m/v3", "run", "is not a run but an artifact"),
         ("https://wandb.ai/team/vision/reports/x--Vml", "run", "is not a run but a report"),
         ("https://wandb.ai/team/vision/workspace", "run", "is not a run but a page of a project"),
+        ("https://wandb.ai/team/vision/sweeps", "run", "is not a run but a page of a project"),
+        ("https://wandb.ai/team/vision/artifacts/kind", "run", "is not a run but a page of a project"),
         ("team/vi?sion/abc", "project", "does not allow ?"),
         ("", "run", "has no entity"),
     ],

@@ -128,7 +128,7 @@ class WandbBackend:
         commits: bool = True,
     ) -> str:
         """Makes a version of an artifact; returns its path without an alias. References are entries of its manifest."""
-        place = {"entityName": ENTITY, "projectName": PROJECT, "artifactCollectionName": name}
+        place = {"entityName": ENTITY, "projectName": self.project, "artifactCollectionName": name}
         given = {"artifactTypeName": "dataset", "digest": os.urandom(16).hex(), "digestAlgorithm": algorithm}
         wanted = [{"artifactCollectionName": name, "alias": alias} for alias in aliases]
         made = self.ask(_CREATE_ARTIFACT, input={**place, **given, "aliases": wanted})
@@ -140,7 +140,7 @@ class WandbBackend:
         self.http.put(found["file"]["uploadUrl"], content=manifest).raise_for_status()
         if commits:
             self.ask(_COMMIT, input={"artifactID": artifact})
-        return f"{ENTITY}/{PROJECT}/{name}"
+        return self.path(name)
 
     def _upload_contents(self, artifact: str, files: Mapping[str, bytes], algorithm: str) -> dict[str, object]:
         digests = {name: base64_digest(data, algorithm) for name, data in files.items()}
@@ -157,14 +157,20 @@ class WandbBackend:
 
     def artifact_id(self, path: str) -> str:
         """Returns the id of a version, `entity/project/name:alias`, at the server."""
-        query = """query I($name: String!) {
-  project(name: "p", entityName: "local") { artifact(name: $name) { id } }
+        query = """query I($project: String!, $name: String!) {
+  project(name: $project, entityName: "local") { artifact(name: $name) { id } }
 }"""
-        found: str = self.ask(query, name=path.rpartition("/")[2])["project"]["artifact"]["id"]
+        found: str = self.ask(query, project=self.project, name=path.rpartition("/")[2])["project"]["artifact"]["id"]
         return found
 
     def delete_artifact(self, path: str) -> None:
         self.ask(_DELETE_ARTIFACT, input={"artifactID": self.artifact_id(path), "deleteAliases": True})
+
+    def set_artifact_state(self, path: str, state: str) -> None:
+        """Change the state in the database: W&B may show versions in states in which this server hides them."""
+        number = base64.b64decode(self.artifact_id(path)).rpartition(b":")[2]
+        with closing(sqlite3.connect(self.server.data_dir / "devserver.sqlite3")) as database, database:
+            database.execute("UPDATE artifacts SET state = ? WHERE id = ?", (state, int(number)))
 
     def delete_files(self, run: str, *names: str) -> None:
         edges = self.ask(_LIST_FILES, project=self.project, run=run)["project"]["run"]["files"]["edges"]

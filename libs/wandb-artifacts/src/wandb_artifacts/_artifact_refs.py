@@ -142,7 +142,5 @@ def _unreadable(text: str) -> InvalidValueError:
     example = "https://wandb.ai/entity/project/artifacts/type/name/v0"
     reason = f"is not an artifact; write entity/project/name:alias, or paste {example}"
     if "://" in text:
-        page = describe_page(text)
-        is_other = page is not None and not page.startswith("an artifact")
-        reason = f"is not an artifact but {page if is_other else f'a page of a project; paste {example}'}"
+        reason = f"is not an artifact but {describe_page(text) or f'a page of a project; paste {example}'}"
     return InvalidValueError("artifact", text, reason)

@@ -199,6 +199,22 @@ async def for_each(items: Iterable[T], work: Callable[[T], Awaitable[object]], *
     await run_all(*(worker() for _ in range(workers)))
 
 
+async def started(items: AsyncIterator[T]) -> AsyncIterator[T]:
+    """Request the first item, and return all."""
+    first = list[T]()
+    async for item in items:
+        first.append(item)
+        break
+
+    async def chain() -> AsyncIterator[T]:
+        for item in first:
+            yield item
+        async for item in items:
+            yield item
+
+    return chain()
+
+
 async def ahead(items: AsyncIterator[T]) -> AsyncGenerator[T, None]:
     """Yield items; the next one is requested while one is in use."""
 

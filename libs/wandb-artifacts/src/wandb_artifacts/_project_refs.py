@@ -8,6 +8,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from wandb_artifacts._errors import InvalidValueError
 from wandb_artifacts._refs import (
+    ARTIFACT,
     api_url,
     app_url,
     check_entity,
@@ -67,8 +68,8 @@ class ProjectRef:
             return cls._parse_url(text)
         parts = text.strip("/").split("/")
         if ":" in parts[-1] or len(parts) > 2:
-            page = f"//host/{text}/artifacts" if ":" in parts[-1] else f"//host/{text}"
-            raise _other(text, describe_page(page) or "a run or sweep of one")
+            page = ARTIFACT if ":" in parts[-1] else describe_page(f"//host/{'/'.join(parts)}")
+            raise _other(text, page or "a run or sweep of one")
         found = parts[0] if len(parts) == 2 else entity
         return cls(given_part(_KIND, "entity", found, text), parts[-1], host)
 
@@ -96,4 +97,4 @@ class ProjectRef:
 
 
 def _other(text: str, what: str) -> InvalidValueError:
-    return InvalidValueError(_KIND, text, f"is not a project but {what}; a project is entity/project")
+    return InvalidValueError(_KIND, text, f"is not a project but {what}. For the project, write entity/project")

@@ -139,12 +139,14 @@ def _is_text(value: str) -> bool:
 
 
 ARTIFACT = "an artifact; use download_artifact, or 'wandb-artifacts artifact'"
+RUN = "a run; use download_run, or 'wandb-artifacts run'"
+SWEEP = "a sweep; use download_sweep, or 'wandb-artifacts sweep'"
 _PROJECT = "use download_runs, or 'wandb-artifacts runs'"
 _PAGES = {
     "artifacts": ARTIFACT,
     "reports": "a report; open one of its runs, and paste the URL of that page",
-    "runs": "a run; use download_run, or 'wandb-artifacts run'",
-    "sweeps": "a sweep; use download_sweep, or 'wandb-artifacts sweep'",
+    "runs": RUN,
+    "sweeps": SWEEP,
 }
 """The content of a page of the W&B app, by a part of its path."""
 
@@ -152,7 +154,10 @@ _PAGES = {
 def describe_page(url: str) -> str | None:
     """Return what the page of a URL of the W&B app shows, and what to do with it; None if that is unknown."""
     parts = urlsplit(url).path.strip("/").split("/")
-    return next((_PAGES[part] for part in parts[2:] if part in _PAGES), None)
+    at = next((at for at, part in enumerate(parts) if at >= 2 and part in _PAGES), len(parts))
+    # Without an id, or the type and name of an artifact, it is a list of the project.
+    is_one = len(parts) > at + (2 if parts[at:][:1] == ["artifacts"] else 1)
+    return _PAGES[parts[at]] if is_one else None
 
 
 _FORMS = {

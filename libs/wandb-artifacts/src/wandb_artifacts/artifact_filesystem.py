@@ -15,8 +15,10 @@ from wandb_artifacts._client.artifacts import ArtifactApi, RemoteArtifact, Remot
 from wandb_artifacts._client.remote import RemoteFile
 from wandb_artifacts._destination.url import DestinationUrl
 from wandb_artifacts._download.linked import LINK, LinkedFiles
+from wandb_artifacts._download.other_kinds import OPENED, existing
 from wandb_artifacts._download.sources import file_of_artifact
 from wandb_artifacts._filesystem.listing import Listing, decode_part
+from wandb_artifacts._project_refs import ProjectRef
 from wandb_artifacts.filesystem import WandbFileSystem
 
 if TYPE_CHECKING:
@@ -60,17 +62,18 @@ class WandbArtifactFileSystem(WandbFileSystem):
         return f"wandb-artifact+{self.host}" if self.host else "wandb-artifact"
 
     async def _fetch_listing(self, api: Api, parts: PathParts) -> Listing:
-        name, _, alias = decode_part(parts.run).partition(":")
-        ref = ArtifactRef(parts.entity, decode_part(parts.project), name, alias or LATEST, self.host)
+        name, colon, alias = decode_part(parts.run).partition(":")
+        ref = ArtifactRef(parts.entity, decode_part(parts.project), name, alias if colon else LATEST, self.host)
         artifacts = ArtifactApi(api)
-        artifact = await artifacts.artifact(ref)
+        artifact = await existing(api, ref, artifacts.artifact(ref), OPENED)
         files = [_file(artifact, entry) for entry in await artifacts.entries(artifact)]
         return Listing(artifact.ref, parts.run_path, files)
 
     async def _names(self, api: Api, parts: PathParts, limit: int | None = None) -> list[str]:
         if not parts.project:
             return await super()._names(api, parts, limit)
-        found = await ArtifactApi(api).collections(parts.entity, decode_part(parts.project))
+        ref = ProjectRef(parts.entity, decode_part(parts.project), self.host)
+        found = await existing(api, ref, ArtifactApi(api).collections(ref.entity, ref.project))
         return [each.name for each in found][:limit]
 
     async def _source(self, api: Api, ref: Owner, file: RemoteFile) -> Source:

@@ -21,6 +21,7 @@ from fsspec.utils import isfilelike
 
 from wandb_artifacts._asyncio import to_thread
 from wandb_artifacts._download.options import DEFAULT_JOBS
+from wandb_artifacts._download.other_kinds import OPENED, existing
 from wandb_artifacts._download.sources import file_of_run
 from wandb_artifacts._errors import InvalidValueError, NotFoundError
 from wandb_artifacts._filesystem.generated import GeneratedFile, with_generated
@@ -28,6 +29,7 @@ from wandb_artifacts._filesystem.listing import Listing, PathParts, decode_part,
 from wandb_artifacts._filesystem.reading import BLOCK_SIZE, BufferedFile, StreamedFile, fetch, fetch_range
 from wandb_artifacts._filesystem.sessions import ContextToken, Sessions
 from wandb_artifacts._filesystem.sinks import LocalFile, Memory
+from wandb_artifacts._project_refs import ProjectRef
 from wandb_artifacts._refs import RunRef, check_host
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from wandb_artifacts._client.api import Api
-    from wandb_artifacts._client.remote import RemoteFile
+    from wandb_artifacts._client.remote import RemoteFile, RemoteRun
     from wandb_artifacts._download.sources import Source
     from wandb_artifacts._filesystem.listing import Info, Owner
 
@@ -187,20 +189,18 @@ class WandbFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is not t
         return found
 
     async def _fetch_listing(self, api: Api, parts: PathParts) -> Listing:
+        if ":" in parts.run:
+            reason = f"is not a run but an artifact; open wandb-artifact://{parts.run_path}"
+            raise InvalidValueError(field="path", value=parts.run_path, reason=reason)
         ref = RunRef(parts.entity, decode_part(parts.project), parts.run, self.host)
-        try:
-            run = await api.run(ref)
-        except NotFoundError:
-            hidden = decode_part(ref.id)
-            if hidden == ref.id:
-                raise
-            run = await api.run(RunRef(ref.entity, ref.project, hidden, ref.host))
+        run = await existing(api, ref, _run(api, ref), OPENED)
         return Listing(run.ref, parts.run_path, with_generated(run, await api.files(run)))
 
     async def _names(self, api: Api, parts: PathParts, limit: int | None = None) -> list[str]:
         """Fetch what a project or an entity contains: all, or so many."""
         if parts.project:
-            return await api.run_ids(parts.entity, decode_part(parts.project), limit=limit)
+            ref = ProjectRef(parts.entity, decode_part(parts.project), self.host)
+            return await existing(api, ref, api.run_ids(ref.entity, ref.project, limit=limit))
         return await api.project_names(parts.entity, limit=limit)
 
     async def _source(self, api: Api, ref: Owner, file: RemoteFile) -> Source:
@@ -361,6 +361,16 @@ def _check_options(options: dict[str, object]) -> None:
                 "is not an option of this filesystem; use host, listings_expiry_time, max_paths or use_listings_cache"
             )
         raise InvalidValueError(field=name, value=None, reason=reason)
+
+
+async def _run(api: Api, ref: RunRef) -> RemoteRun:
+    try:
+        return await api.run(ref)
+    except NotFoundError:
+        hidden = decode_part(ref.id)
+        if hidden == ref.id:
+            raise
+        return await api.run(RunRef(ref.entity, ref.project, hidden, ref.host))
 
 
 def _missing(path: str) -> FileNotFoundError:

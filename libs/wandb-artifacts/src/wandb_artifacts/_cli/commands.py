@@ -11,11 +11,12 @@ import click
 
 from wandb_artifacts._download.options import DEFAULT_JOBS, Ref, read_artifact, read_project, read_ref
 from wandb_artifacts._errors import InvalidValueError
-from wandb_artifacts._refs import RunRef, SweepRef, app_url, check_host
+from wandb_artifacts._refs import RunRef, SweepRef, app_url, check_host, describe_page
 from wandb_artifacts._version import __version__
 
 if TYPE_CHECKING:
     from wandb_artifacts._artifact_refs import ArtifactRef
+    from wandb_artifacts._project_refs import ProjectRef
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -248,20 +249,24 @@ def ls(ref: str, host: str | None, *, wants_artifacts: bool, is_sweep: bool, as_
     """
     from wandb_artifacts._cli.list import list_project, list_run, list_sweep
 
-    if wants_artifacts:
+    if wants_artifacts and is_sweep:
+        msg = "--artifacts is for a project, --sweep for a sweep; omit one of them"
+        raise click.UsageError(msg)
+    if wants_artifacts or ("://" in ref and ref.endswith("/artifacts")):
         from wandb_artifacts._cli.list_artifacts import list_collections
 
         use_host(host)
         project_ref = read_project(ref)
         _check_host(host, ref, project_ref.host)
         return list_collections(project_ref, as_json=as_json)
-    if is_artifact(ref):
+    if is_artifact(ref) and not is_sweep:
         from wandb_artifacts._cli.list_artifacts import list_artifact
 
         return list_artifact(read_artifact_at(ref, host), as_json=as_json)
     if project := _project_of(ref, is_sweep=is_sweep):
         use_host(host)
-        return list_project(*project, None, as_json=as_json)
+        _check_host(host, ref, project.host)
+        return list_project(project, as_json=as_json)
     if is_sweep or "/sweeps/" in ref:
         return list_sweep(read_ref_at(SweepRef, ref, host), as_json=as_json)
     return list_run(read_ref_at(RunRef, ref, host), as_json=as_json)
@@ -287,11 +292,14 @@ def is_artifact(ref: str) -> bool:
     return "/artifacts/" in ref or ":" in ref.rpartition("/")[2]
 
 
-def _project_of(ref: str, *, is_sweep: bool) -> tuple[str, str] | None:
-    """Return the entity and project of a REF that names a project; with WANDB_ENTITY, it names a run of a project."""
-    parts = ref.strip("/").split("/")
-    is_project = not is_sweep and len(parts) == 2 and all(parts) and ":" not in ref
-    return (parts[0], parts[1]) if is_project and not os.environ.get("WANDB_ENTITY") else None
+def _project_of(ref: str, *, is_sweep: bool) -> ProjectRef | None:
+    """Return the project of a REF that names one; with WANDB_ENTITY, two parts name a run of a project."""
+    if is_sweep:
+        return None
+    if "://" in ref:
+        return read_project(ref) if describe_page(ref) is None else None
+    is_project = all(ref.strip("/").partition("/")) and ref.strip("/").count("/") == 1 and ":" not in ref
+    return read_project(ref) if is_project and not os.environ.get("WANDB_ENTITY") else None
 
 
 def use_host(host: str | None) -> None:

@@ -44,7 +44,8 @@ def download_runs_to(ref: ProjectRef, *, dry_run: bool, **given: Any) -> int:
     selection: dict[str, Any] = {name: None if value == () else value for name, value in found.items()}
     make_selection(**selection)
     download = partial(download_runs.aio, ref, dry_run=dry_run, **selection)
-    return _download(f"project {ref}", ref.project, download, verb="Counting" if dry_run else "Downloading", **given)
+    doing = f"Counting the runs of project {ref}" if dry_run else None
+    return _download(f"project {ref}", ref.project, download, doing=doing, **given)
 
 
 def download_artifact_to(ref: ArtifactRef, *, no_references: bool, include: tuple[str, ...], **given: Any) -> int:
@@ -81,13 +82,13 @@ def _show(
     storage_options: dict[str, object],
     as_json: bool,
     quiet: bool,
-    verb: str = "Downloading",
+    doing: str | None = None,
 ) -> int:
     begin = time.monotonic()
     make_options(**options)  # Invalid options fail before the first line of progress.
     if dest is None:
         dest = f"./{safe_paths([name])[name]}"
-    with show_progress(f"{verb} {what}", dest, quiet=quiet) as progress:
+    with show_progress(doing or f"Downloading {what} to {dest}", quiet=quiet) as progress:
         result = run(lambda: download(dest, storage_options=storage_options, progress=progress, **options))
     for warning in (messages.stale(result), messages.preserved(result), messages.unverified(result)):
         if warning:
@@ -100,12 +101,12 @@ def _show(
 
 
 @contextlib.contextmanager
-def show_progress(doing: str, dest: str, *, quiet: bool) -> Iterator[Callable[[FileProgress], None] | None]:
+def show_progress(doing: str, *, quiet: bool) -> Iterator[Callable[[FileProgress], None] | None]:
     """Show progress during the context; yields the callback for reports."""
     if quiet or sys.stderr is None:
         yield None
         return
-    log(f"{printable(doing)} to {printable(dest)}")
+    log(printable(doing))
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield Lines(log)
         return

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from wandb_artifacts._artifact_refs import ArtifactRef
+from wandb_artifacts._asyncio import started
 from wandb_artifacts._cli import output
+from wandb_artifacts._cli.list_artifacts import list_artifact
 from wandb_artifacts._cli.messages import Exit
 from wandb_artifacts._cli.output import put, put_json
 from wandb_artifacts._cli.signals import run
 from wandb_artifacts._client.api import Api
 from wandb_artifacts._client.remote import RemoteFile, RemoteRun
-from wandb_artifacts._download.call import is_sweep
 from wandb_artifacts._download.options import Ref
+from wandb_artifacts._download.other_kinds import LISTED, existing, find_other
 from wandb_artifacts._errors import NotFoundError
 from wandb_artifacts._refs import DEFAULT_HOST, RunRef, SweepRef
+
+if TYPE_CHECKING:
+    from wandb_artifacts._project_refs import ProjectRef
 
 _JOBS = 2
 
 
 def list_run(ref: RunRef, *, as_json: bool) -> int:
-    """List the files of a run. If W&B has a sweep of this id and no such run, list that."""
+    """List the files of a run. If W&B has no such run, but a sweep or an artifact, list that."""
     listed = run(lambda: _run(ref))
-    if listed is None:
-        return list_sweep(SweepRef(ref.entity, ref.project, ref.id, ref.host), as_json=as_json)
+    if isinstance(listed, SweepRef):
+        return list_sweep(listed, as_json=as_json)
+    if isinstance(listed, ArtifactRef):
+        return list_artifact(listed, as_json=as_json)
     found, files = listed
     if as_json:
         put_json({**_run_values(found), "files": [_file_values(file) for file in files]})
@@ -41,32 +49,33 @@ def list_sweep(ref: SweepRef, *, as_json: bool) -> int:
     return Exit.COMPLETE
 
 
-def list_project(entity: str, project: str, host: str | None, *, as_json: bool) -> int:
+def list_project(ref: ProjectRef, *, as_json: bool) -> int:
     """List the runs of a project."""
-    ids = run(lambda: _project(entity, project, host))
+    ids = run(lambda: _project(ref))
     if as_json:
-        put_json({"entity": entity, "project": project, "runs": ids})
+        put_json({"entity": ref.entity, "project": ref.project, "runs": ids})
     else:
         put("\n".join(["RUN", *map(output.printable, ids)]))
     return Exit.COMPLETE
 
 
-async def _project(entity: str, project: str, host: str | None) -> list[str]:
-    async with await Api.open(host, jobs=_JOBS) as api:
-        return await api.run_ids(entity, project)
+async def _project(ref: ProjectRef) -> list[str]:
+    async with await Api.open(ref.host, jobs=_JOBS) as api:
+        return await existing(api, ref, api.run_ids(ref.entity, ref.project))
 
 
-async def _run(ref: RunRef) -> tuple[RemoteRun, list[RemoteFile]] | None:
+async def _run(ref: RunRef) -> tuple[RemoteRun, list[RemoteFile]] | SweepRef | ArtifactRef:
     async with await Api.open(ref.host, jobs=_JOBS) as api:
         try:
             found = await api.run(_at(ref, api.host))
         except NotFoundError as error:
             if not error.is_absent:
                 raise
-            if await is_sweep(api, ref):
-                return None
+            other = await find_other(api, ref)
+            if isinstance(other, (SweepRef, ArtifactRef)):
+                return other
             advice = "'wandb-artifacts ls ENTITY/PROJECT' lists the runs of a project"
-            msg = f"W&B has neither a run nor a sweep {ref}; {advice}"
+            msg = f"W&B has neither a run nor a sweep or artifact {ref}; {advice}"
             raise NotFoundError(msg) from None
         return found, sorted(await api.files(found), key=lambda file: file.name)
 
@@ -74,7 +83,8 @@ async def _run(ref: RunRef) -> tuple[RemoteRun, list[RemoteFile]] | None:
 async def _sweep(ref: SweepRef) -> tuple[str, list[RemoteRun]]:
     state, runs = "", list[RemoteRun]()
     async with await Api.open(ref.host, jobs=_JOBS) as api:
-        async for state, page in api.runs(_at(ref, api.host)):  # noqa: B007
+        at = _at(ref, api.host)
+        async for state, page in await existing(api, at, started(api.runs(at)), LISTED):  # noqa: B007
             runs += page
     return state, runs
 

@@ -12,6 +12,7 @@ from wandb_artifacts._cli.signals import run
 from wandb_artifacts._client.api import Api
 from wandb_artifacts._client.artifacts import ArtifactApi, RemoteArtifact, RemoteCollection, RemoteEntry
 from wandb_artifacts._destination.url import DestinationUrl
+from wandb_artifacts._download.other_kinds import LISTED, existing
 from wandb_artifacts._refs import DEFAULT_HOST
 
 if TYPE_CHECKING:
@@ -49,13 +50,15 @@ def list_artifact(ref: ArtifactRef, *, as_json: bool) -> int:
 
 async def _collections(ref: ProjectRef) -> list[RemoteCollection]:
     async with await Api.open(ref.host, jobs=_JOBS) as api:
-        return sorted(await ArtifactApi(api).collections(ref.entity, ref.project), key=lambda each: each.name)
+        found = await existing(api, ref, ArtifactApi(api).collections(ref.entity, ref.project))
+        return sorted(found, key=lambda each: each.name)
 
 
 async def _artifact(ref: ArtifactRef) -> tuple[RemoteArtifact, list[RemoteEntry]]:
     async with await Api.open(ref.host, jobs=_JOBS) as api:
         artifacts = ArtifactApi(api)
-        found = await artifacts.artifact(replace(ref, host=None if api.host == DEFAULT_HOST else api.host))
+        at = replace(ref, host=None if api.host == DEFAULT_HOST else api.host)
+        found = await existing(api, at, artifacts.artifact(at), LISTED)
         return found, sorted(await artifacts.entries(found), key=lambda entry: entry.name)
 
 

@@ -13,7 +13,7 @@ import click
 
 from wandb_artifacts._cli import output
 from wandb_artifacts._cli.commands import group
-from wandb_artifacts._cli.messages import Exit, code_of, incomplete, one_line, refusal
+from wandb_artifacts._cli.messages import Exit, code_of, in_words_of_command, incomplete, one_line, refusal
 from wandb_artifacts._cli.signals import Interrupted, install_handlers
 from wandb_artifacts._download.results import IncompleteDownloadError
 from wandb_artifacts._errors import DestinationError, InvalidValueError, WandbPluginError
@@ -86,7 +86,7 @@ def _usage(error: click.ClickException) -> str:
 
 
 def _text(error: WandbPluginError) -> str:
-    return one_line(refusal(error) if isinstance(error, InvalidValueError) else str(error))
+    return one_line(refusal(error) if isinstance(error, InvalidValueError) else in_words_of_command(str(error)))
 
 
 def _bug(error: Exception) -> str:

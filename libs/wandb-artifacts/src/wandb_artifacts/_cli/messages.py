@@ -81,10 +81,17 @@ def code_of(error: Exception) -> Exit:
     return next((code for kinds, code in _CODES if isinstance(error, kinds)), Exit.INCOMPLETE)
 
 
+def in_words_of_command(text: str) -> str:
+    """Return the text of an error of the library without what only callers in Python can do."""
+    text = re.sub("use download_(run|runs|sweep|artifact), or ", "use ", text)
+    return text.replace(", or None for", "; omit it for")
+
+
 def refusal(error: InvalidValueError) -> str:
     """Return the text of an error with the names of the command's options."""
-    reason = re.sub("use download_(run|runs|sweep|artifact), or ", "use ", error.reason)
-    reason = reason.replace("If it is entity/project,", "If it is entity/project, 'wandb-artifacts ls' lists its runs;")
+    reason = in_words_of_command(error.reason)
+    ls = "ls --artifacts' lists its artifacts" if error.field == "artifact" else "ls' lists its runs"
+    reason = reason.replace("If it is entity/project,", f"If it is entity/project, 'wandb-artifacts {ls};")
     for name in ("entity", "project"):
         reason = reason.replace(f"or pass {name}=...", f"or set WANDB_{name.upper()}")
     if error.field in ("run", "sweep") and "/" not in str(error.value) and "has no" in reason:

@@ -109,7 +109,8 @@ class ArtifactApi:
         if found is None or found.artifact is None:
             raise await self._missing(ref)
         version = ref.version if found.version_index is None else f"v{found.version_index}"
-        artifact = _remote_artifact(replace(ref, alias=version or ref.alias), found.artifact)
+        at = replace(ref, alias=version or ref.alias)
+        artifact = _remote_artifact(at, found.artifact, f"artifact {at}")
         if ref.type not in (None, artifact.ref.type):
             msg = f"{what}: it has the type {artifact.ref.type!r}, not {ref.type!r}; leave the type out, or correct it"
             raise NotFoundError(msg)
@@ -131,7 +132,7 @@ class ArtifactApi:
         found = await self._read(shape, queries.ARTIFACT_BY_ID, what, {"id": node_id})
         if found.artifact is None:
             raise error_for(404, what)
-        return replace(_remote_artifact(ref, found.artifact), is_member=False)
+        return replace(_remote_artifact(ref, found.artifact, what), is_member=False)
 
     async def entries(self, artifact: RemoteArtifact) -> list[RemoteEntry]:
         """Fetch the manifest of an artifact."""
@@ -203,9 +204,12 @@ class ArtifactApi:
         aliases = await self._aliases(ref)
         if aliases is None:
             return _absent(f"artifact {ref}: not found at W&B")
-        shown = ", ".join(aliases[:_SHOWN_ALIASES]) or "no aliases"
         kind = "version" if ref.version else "alias or version"
-        return _absent(f"artifact {ref}: the artifact has no {kind} {ref.alias!r}; it has {shown}")
+        lacks = f"artifact {ref}: the artifact has no {kind} {ref.alias!r}"
+        if not aliases:
+            return _absent(f"{lacks}; all its versions were deleted, or none was uploaded completely")
+        deleted = ", it may have been deleted" if ref.version else ""
+        return _absent(f"{lacks}{deleted}; it has {', '.join(aliases[:_SHOWN_ALIASES])}")
 
     async def _aliases(self, ref: ArtifactRef) -> list[str] | None:
         """Return aliases of an artifact; None if the project has no artifact of this name."""
@@ -247,8 +251,7 @@ def _absent(text: str) -> NotFoundError:
     return error
 
 
-def _remote_artifact(ref: ArtifactRef, found: shapes.Artifact) -> RemoteArtifact:
-    what = f"artifact {ref}"
+def _remote_artifact(ref: ArtifactRef, found: shapes.Artifact, what: str) -> RemoteArtifact:
     if found.state != _COMMITTED:
         reason = "was deleted at W&B" if "DELET" in found.state else "is not complete: its upload has not ended"
         msg = f"{what}: this version {reason} (state {found.state})"

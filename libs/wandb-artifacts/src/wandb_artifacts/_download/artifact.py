@@ -11,11 +11,11 @@ from wandb_artifacts._destination.safe_names import safe_paths
 from wandb_artifacts._download import manifest as manifests
 from wandb_artifacts._download.artifact_files import ArtifactFiles, Item, items_of
 from wandb_artifacts._download.chunks import read_digests
+from wandb_artifacts._download.holders import check_holder
 from wandb_artifacts._download.manifest import MANIFEST, ArtifactEntry, ArtifactManifest
 from wandb_artifacts._download.records import preserve
 from wandb_artifacts._download.results import ArtifactDownload, DownloadedFile, IncompleteDownloadError
 from wandb_artifacts._download.unchanged import are_there
-from wandb_artifacts._errors import InvalidValueError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -87,12 +87,10 @@ class ArtifactJob:
         return await to_thread(self._conclude, files, paths, sorted(skipped), preserved)
 
     def _prepare(self) -> ArtifactManifest | None:
-        found = manifests.load(self._target)
-        if found is not None and not isinstance(found, ArtifactManifest):
-            reason = "holds a download of runs; pass another folder"
-            raise InvalidValueError(field="destination", value=self._target.url, reason=reason)
-        self._known = {entry.path: entry for entry in found.files} if found else {}
-        return found
+        found = check_holder(self._target, self._artifact.ref)
+        before = found if isinstance(found, ArtifactManifest) else None
+        self._known = {entry.path: entry for entry in before.files} if before else {}
+        return before
 
     async def _is_unchanged(self, before: ArtifactManifest) -> bool:
         """Return whether the destination has this whole version. If so, its files are sorted."""

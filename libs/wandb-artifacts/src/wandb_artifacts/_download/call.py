@@ -8,24 +8,27 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from wandb_artifacts._artifact_refs import ArtifactRef
-from wandb_artifacts._asyncio import to_thread
+from wandb_artifacts._asyncio import started, to_thread
 from wandb_artifacts._client.api import Api
 from wandb_artifacts._client.artifacts import ArtifactApi
 from wandb_artifacts._destination.open import open_target
 from wandb_artifacts._download.artifact import ArtifactJob
+from wandb_artifacts._download.holders import check_holder
+from wandb_artifacts._download.manifest import ProjectManifest, SweepManifest
+from wandb_artifacts._download.other_kinds import existing
 from wandb_artifacts._download.own_files import Work
 from wandb_artifacts._download.progress import Tracker
-from wandb_artifacts._download.project import ProjectJob, check_destination, count_runs, list_runs
+from wandb_artifacts._download.project import ProjectJob, count_runs, list_runs
 from wandb_artifacts._download.run import RunJob, check_complete
 from wandb_artifacts._download.sweep import download_runs_of
-from wandb_artifacts._errors import DeadlineError, DownloadError, NotFoundError
+from wandb_artifacts._errors import DeadlineError
 from wandb_artifacts._history.export import check_format
-from wandb_artifacts._refs import ARTIFACT, DEFAULT_HOST, RunRef, SweepRef
+from wandb_artifacts._refs import DEFAULT_HOST
 
 if TYPE_CHECKING:
     import os
 
+    from wandb_artifacts._artifact_refs import ArtifactRef
     from wandb_artifacts._client.retry import Retrier
     from wandb_artifacts._destination.base import Target
     from wandb_artifacts._download.options import Options
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     )
     from wandb_artifacts._download.selection import Selection
     from wandb_artifacts._project_refs import ProjectRef
+    from wandb_artifacts._refs import RunRef, SweepRef
 
 R = TypeVar("R")
 
@@ -56,15 +60,9 @@ class Call:
     async def run(self, ref: RunRef) -> RunDownload:
         async def work(api: Api, target: Target) -> RunDownload:
             at = _with_host(ref, api.host)
+            await to_thread(check_holder, target, at)
+            run = await existing(api, at, api.run(at))
             async with self._prepared(api, target) as work:
-                try:
-                    run = await api.run(at)
-                except NotFoundError as error:
-                    if error.is_absent and await is_sweep(api, at):
-                        raise _other_kind(error, "a sweep; use download_sweep, or 'wandb-artifacts sweep'") from None
-                    if error.is_absent and await is_artifact(api, at):
-                        raise _other_kind(error, ARTIFACT) from None
-                    raise
                 return check_complete(await RunJob(work, run, target)())
 
         return await self._within(ref.host, work)
@@ -72,21 +70,20 @@ class Call:
     async def sweep(self, ref: SweepRef) -> SweepDownload:
         async def work(api: Api, target: Target) -> SweepDownload:
             at = _with_host(ref, api.host)
+            before = await to_thread(check_holder, target, at)
+            outlines = isinstance(before, SweepManifest) and bool(before.folders)
+            pages = await existing(api, at, started(api.runs(at, outlines=outlines)))
             async with self._prepared(api, target) as work:
-                try:
-                    return await download_runs_of(work, at, target)
-                except NotFoundError as error:
-                    if error.is_absent and await is_run(api, at):
-                        raise _other_kind(error, "a run; use download_run, or 'wandb-artifacts run'") from None
-                    raise
+                return await download_runs_of(work, at, target, pages)
 
         return await self._within(ref.host, work)
 
     async def project(self, ref: ProjectRef, selection: Selection, *, dry_run: bool) -> RunsDownload:
         async def work(api: Api, target: Target) -> RunsDownload:
             at = _with_host(ref, api.host)
-            has_runs = await to_thread(check_destination, target, at)
-            pages = await list_runs(api, at, selection, outlines=has_runs and not dry_run)
+            before = await to_thread(check_holder, target, at)
+            outlines = isinstance(before, ProjectManifest) and bool(before.folders) and not dry_run
+            pages = await existing(api, at, list_runs(api, at, selection, outlines=outlines))
             if dry_run:
                 return await count_runs(api, at, pages, target, self._options)
             async with self._prepared(api, target) as work:
@@ -99,12 +96,8 @@ class Call:
     ) -> ArtifactDownload:
         async def work(api: Api, target: Target) -> ArtifactDownload:
             at, artifacts = _with_host(ref, api.host), ArtifactApi(api)
-            try:
-                artifact = await artifacts.artifact(at)
-            except NotFoundError as error:
-                if error.is_absent and await is_run(api, SweepRef(at.entity, at.project, at.name, at.host)):
-                    raise _other_kind(error, "a run; use download_run, or 'wandb-artifacts run'") from None
-                raise
+            await to_thread(check_holder, target, at)
+            artifact = await existing(api, at, artifacts.artifact(at))
             async with self._prepared(api, target) as common:
                 work = replace(common, tracker=Tracker(None, progress))
                 return await ArtifactJob(work, artifacts, artifact, target, references)()
@@ -148,38 +141,6 @@ async def _locked(target: Target) -> AsyncIterator[None]:
         yield
     finally:
         await to_thread(lock.__exit__, None, None, None)
-
-
-async def is_sweep(api: Api, ref: RunRef) -> bool:
-    """Return whether W&B has a sweep of this id."""
-    try:
-        await api.sweep_state(SweepRef(ref.entity, ref.project, ref.id, ref.host))
-    except DownloadError:
-        return False
-    return True
-
-
-async def is_artifact(api: Api, ref: RunRef) -> bool:
-    """Return whether W&B has an artifact of this name."""
-    try:
-        return await ArtifactApi(api).has_collection(ArtifactRef(ref.entity, ref.project, ref.id, host=ref.host))
-    except DownloadError:
-        return False
-
-
-async def is_run(api: Api, ref: SweepRef) -> bool:
-    """Return whether W&B has a run of this id."""
-    try:
-        await api.run(RunRef(ref.entity, ref.project, ref.id, ref.host))
-    except DownloadError:
-        return False
-    return True
-
-
-def _other_kind(error: NotFoundError, what: str) -> NotFoundError:
-    found = NotFoundError(f"{error}. It is {what}")
-    found.status = error.status
-    return found
 
 
 def _with_host(ref: R, host: str) -> R:

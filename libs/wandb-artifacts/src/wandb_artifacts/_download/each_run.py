@@ -11,7 +11,7 @@ from wandb_artifacts._download.manifest import MANIFEST
 from wandb_artifacts._download.own_files import FATAL, RESERVED
 from wandb_artifacts._download.results import Failure
 from wandb_artifacts._download.run import RunJob
-from wandb_artifacts._errors import DownloadError
+from wandb_artifacts._errors import DownloadError, InvalidValueError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Iterator
@@ -132,7 +132,8 @@ class EachRun:
             result = await RunJob(self._work, run, self._target.within(folder))()
         except FATAL:
             raise
-        except DownloadError as error:
+        except (DownloadError, InvalidValueError) as error:
+            # Invalid is only a folder that holds another download.
             reason = str(error)
         if (result is None or result.failed) and not await self._work.api.has_run(run.ref):
             self.failed.append(Failure(run.ref.id, "was deleted at W&B during the download"))

@@ -7,13 +7,13 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from wandb_artifacts._asyncio import for_each_arriving, to_thread
+from wandb_artifacts._asyncio import for_each_arriving, started, to_thread
 from wandb_artifacts._client.http import RequestRefusedError
 from wandb_artifacts._download import manifest as manifests
 from wandb_artifacts._download import records
 from wandb_artifacts._download.each_run import EachRun, still_there
 from wandb_artifacts._download.index import LINES, PARQUET, Index, index_file
-from wandb_artifacts._download.manifest import MANIFEST, ArtifactManifest, ProjectManifest, RunManifest, SweepManifest
+from wandb_artifacts._download.manifest import MANIFEST, ProjectManifest
 from wandb_artifacts._download.own_files import FATAL
 from wandb_artifacts._download.results import Failure, IncompleteDownloadError, RunDownload, RunsDownload
 from wandb_artifacts._errors import DownloadError, InvalidValueError
@@ -24,36 +24,10 @@ if TYPE_CHECKING:
     from wandb_artifacts._client.api import Api
     from wandb_artifacts._client.remote import RemoteRun
     from wandb_artifacts._destination.base import Target
-    from wandb_artifacts._download.manifest import Manifest
     from wandb_artifacts._download.options import Options
     from wandb_artifacts._download.own_files import Work
     from wandb_artifacts._download.selection import Selection
     from wandb_artifacts._project_refs import ProjectRef
-
-
-def check_destination(target: Target, ref: ProjectRef) -> bool:
-    """Check that a destination does not hold something else; return whether it has runs of the project.
-
-    Raises:
-        InvalidValueError: It holds another project, or a run or sweep.
-    """
-    found = manifests.load(target)
-    if other := _holder(found, ref):
-        reason = f"holds {other}, not project {ref}; pass another folder. A renamed project counts as another one"
-        raise InvalidValueError(field="destination", value=target.url, reason=reason)
-    return isinstance(found, ProjectManifest) and bool(found.folders)
-
-
-def _holder(found: Manifest | None, ref: ProjectRef) -> str | None:
-    if isinstance(found, RunManifest):
-        return f"run {found.run}"
-    if isinstance(found, SweepManifest):
-        return f"sweep {found.sweep}"
-    if isinstance(found, ArtifactManifest):
-        return f"artifact {found.artifact}"
-    if found is None or found.url == ref.url:
-        return None
-    return f"project {found.project if found.project != str(ref) else found.url}"
 
 
 async def list_runs(
@@ -73,19 +47,11 @@ async def list_runs(
     """
     pages = api.project_runs(ref, selection.filters, limit=selection.limit, outlines=outlines)
     try:
-        first = await anext(pages, None)
+        return await started(pages)
     except RequestRefusedError as error:
         if not selection.given:
             raise
         raise InvalidValueError(field="filters", value=selection.given, reason=str(error)) from None
-
-    async def chain() -> AsyncIterator[list[RemoteRun]]:
-        if first is not None:
-            yield first
-        async for page in pages:
-            yield page
-
-    return chain()
 
 
 async def count_runs(

@@ -11,13 +11,14 @@ from wandb_artifacts._asyncio import for_each, run_all, to_thread
 from wandb_artifacts._destination.safe_names import safe_paths
 from wandb_artifacts._download import manifest as manifests
 from wandb_artifacts._download.chunks import read_digests
-from wandb_artifacts._download.manifest import MANIFEST, ArtifactManifest, Entry, RunManifest
+from wandb_artifacts._download.holders import check_holder
+from wandb_artifacts._download.manifest import MANIFEST, Entry, RunManifest
 from wandb_artifacts._download.own_files import FATAL, RESERVED, Found, OwnFiles, Work, reason_of
 from wandb_artifacts._download.results import LIVE_STATES, DownloadedFile, Failure, IncompleteDownloadError, RunDownload
 from wandb_artifacts._download.sources import file_of_run
 from wandb_artifacts._download.transfer import Transfer
 from wandb_artifacts._download.unchanged import find_unchanged, fingerprint
-from wandb_artifacts._errors import DownloadError, InvalidValueError
+from wandb_artifacts._errors import DownloadError
 
 if TYPE_CHECKING:
     from wandb_artifacts._client.remote import RemoteFile, RemoteRun
@@ -107,10 +108,7 @@ class RunJob:
 
     def _prepare(self) -> RunManifest | None:
         self._target.prepare()
-        found = manifests.load(self._target)
-        if isinstance(found, ArtifactManifest):
-            reason = "holds the download of an artifact; pass another folder"
-            raise InvalidValueError(field="destination", value=self._target.url, reason=reason)
+        found = check_holder(self._target, self._run.ref)
         before = found if isinstance(found, RunManifest) else None
         if before and before.url != self._run.ref.url:
             # The folder belongs to another run: its files are stale unless this run has the same ones.

@@ -83,10 +83,11 @@ def _texts(field: str, value: Sequence[str] | None) -> list[str] | None:
         return None
     if isinstance(value, (str, bytes)) or not isinstance(value, (Sequence, set, frozenset)):
         raise InvalidValueError(field, value, f"must be a list of strings, such as [{str(value)!r}]")
-    found = list(value)
-    if not found or not all(isinstance(each, str) and each for each in found):
-        raise InvalidValueError(field, value, "must be a list of strings that are not empty, or None for all")
-    return found
+    if not value:
+        raise InvalidValueError(field, value, "must not be empty; pass None for all")
+    if wrong := [each for each in value if not isinstance(each, str) or not each]:
+        raise InvalidValueError(field, wrong[0], "must be a string that is not empty")
+    return list(value)
 
 
 def _states(value: Sequence[str] | None) -> list[str] | None:
@@ -115,7 +116,7 @@ def _moment(field: str, value: datetime | date | str | None) -> datetime | None:
     try:
         return found.replace(tzinfo=timezone.utc) if found.tzinfo is None else found.astimezone(timezone.utc)
     except OverflowError:
-        raise InvalidValueError(field, value, "is out of range") from None
+        raise InvalidValueError(field, value, "is out of range; use a time from year 1 to 9999 in UTC") from None
 
 
 def _parse(value: object) -> datetime | None:

@@ -20,26 +20,33 @@ if TYPE_CHECKING:
     from wandb_artifacts._refs import SweepRef
 
 
-async def download_runs_of(work: Work, ref: SweepRef, target: Target) -> SweepDownload:
+async def download_runs_of(
+    work: Work, ref: SweepRef, target: Target, pages: AsyncIterator[tuple[str, list[RemoteRun]]]
+) -> SweepDownload:
     """Download all runs of a sweep.
+
+    Args:
+        work: The call.
+        ref: The sweep.
+        target: The folder for the folders of the runs.
+        pages: The runs, and with each page the state of the sweep.
 
     Raises:
         IncompleteDownloadError: Files are missing.
         DownloadError: An error that affects all runs, such as a rejected key.
     """
-    before, state, is_begun = await to_thread(manifests.load_sweep, target), "", False
+    before, state = await to_thread(manifests.load_sweep, target), ""
+    await to_thread(manifests.mark_incomplete, target, before)
 
-    async def pages() -> AsyncIterator[list[RemoteRun]]:
-        nonlocal state, is_begun
-        async for found, page in work.api.runs(ref, outlines=bool(before and before.folders)):
-            if not is_begun:
-                await to_thread(manifests.mark_incomplete, target, before)
-            state, is_begun = found, True
+    async def runs() -> AsyncIterator[list[RemoteRun]]:
+        nonlocal state
+        async for found, page in pages:
+            state = found
             yield page
 
     known = {*before.folders, *before.stale} if before else set[str]()
     each = EachRun(work, target, taken=known)
-    await each(pages())
+    await each(runs())
     result = SweepDownload(
         sweep=ref,
         destination=target.url,
