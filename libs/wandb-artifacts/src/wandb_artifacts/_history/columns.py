@@ -119,7 +119,7 @@ def to_json_text(array: Any) -> Any:
     if kind == NUMBER:
         array = array.cast(pa.float64())
         is_finite, text = pc.is_finite(array), array.cast(pa.string())
-        return text if pc.all(is_finite).as_py() is not False else pc.if_else(is_finite, text, "null")
+        return text if pc.all(is_finite).as_py() is not False else pc.if_else(is_finite, text, _text("null"))
     if kind == TEXT:
         return _quoted(array)
     if kind == JSON:
@@ -138,8 +138,17 @@ def _quoted(array: Any) -> Any:
         text = json_texts(array.to_pylist())
     else:
         escaped = pc.replace_substring(pc.replace_substring(array, "\\", "\\\\"), '"', '\\"')
-        text = pc.binary_join_element_wise('"', escaped, '"', "")
-    return pc.if_else(is_missing, "null", text) if pc.any(is_missing).as_py() else text
+        text = _joined(_text('"'), escaped, _text('"'))
+    return pc.if_else(is_missing, _text("null"), text) if pc.any(is_missing).as_py() else text
+
+
+def _joined(*pieces: Any) -> Any:
+    return pc.binary_join_element_wise(*pieces, _text(""))
+
+
+def _text(value: str) -> Any:
+    """Return a scalar of Arrow. Wherever it has to find the type of a value itself, it tries to import pandas."""
+    return pa.scalar(value, pa.string())
 
 
 def _plain(array: Any) -> Any:
@@ -196,17 +205,17 @@ def to_json_rows(batch: Any, *, before: str, after: str) -> bytes:
         before: Text before each object.
         after: Text after each object.
     """
-    pieces: list[Any] = [f"{before}{{"]
+    pieces = [_text(f"{before}{{")]
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
-        lead = f"{', ' if len(pieces) > 1 else ''}{dump(name).decode()}: "
+        lead = _text(f"{', ' if len(pieces) > 1 else ''}{dump(name).decode()}: ")
         text = to_json_text(column)
         if text.null_count == len(text):
             continue
         if text.null_count:
-            pieces.append(pc.fill_null(pc.binary_join_element_wise(lead, text, ""), ""))
+            pieces.append(pc.fill_null(_joined(lead, text), _text("")))
         else:
             pieces += [lead, text]
-    rows = pc.binary_join_element_wise(*pieces, f"}}{after}", "")
+    rows = _joined(*pieces, _text(f"}}{after}"))
     offsets, text = rows.buffers()[1:]
     ends = memoryview(offsets).cast("i")
     begin, end = ends[rows.offset], ends[rows.offset + len(rows)]

@@ -106,7 +106,9 @@ class _Output:
         self._kinds = kinds
         self._sink = _Sink(part)
         self._schema = pa.schema([(_utf8(key), TYPES[kind]) for key, kind in kinds.items()])
-        self._writer = pq.ParquetWriter(self._sink, self._schema, compression="zstd")
+        # Numbers seldom repeat: a dictionary of them takes longer to build, and makes the file larger.
+        repeating = [field.name for field in self._schema if pa.types.is_string(field.type)]
+        self._writer = pq.ParquetWriter(self._sink, self._schema, compression="zstd", use_dictionary=repeating)
         self._group: list[Any] = []
 
     def write(self, found: Mapping[str, tuple[str | None, Any]], count: int) -> None:
