@@ -272,6 +272,7 @@ def test_rows_without_a_valid_step_are_kept() -> None:
         (['{"_step": -1}'], "step -1 in a page"),
         (['{"a": {"_step": 1}, "_step": 7}'], "step 7 in a page"),
         (['{"_step": 1e300}'], "in a page"),
+        ([f'{{"_step": 1{"0" * 400}}}'], "in a page"),
     ],
 )
 def test_unrequested_rows_are_refused(rows: list[str], reason: str) -> None:

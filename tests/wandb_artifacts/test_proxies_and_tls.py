@@ -108,13 +108,15 @@ def test_environment_proxy_is_used_except_for_loopback(
 def test_no_proxy_supports_networks(
     proxy: ForwardProxy, monkeypatch: pytest.MonkeyPatch, no_proxy: str, is_direct: bool
 ) -> None:
-    from wandb_artifacts._client.http import _environment_proxy
+    from wandb_artifacts._client.proxies import Proxies
     from yarl import URL
 
     monkeypatch.setenv("HTTP_PROXY", proxy.url)
     monkeypatch.setenv("NO_PROXY", no_proxy)
 
-    assert (_environment_proxy(URL("http://10.1.2.3/")) is None) == is_direct
+    found = Proxies(Connection().resolved()).find(URL("http://10.1.2.3/a.bin"))
+
+    assert (found is None) == is_direct
 
 
 def test_proxy_credentials_are_sent_to_the_proxy_only(backend: WandbBackend, tmp_path: Path) -> None:

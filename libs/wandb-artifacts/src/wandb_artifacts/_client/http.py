@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
-import urllib.request
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,6 +15,7 @@ from wandb_artifacts._client.bodies import ACCEPTED_ENCODING, read_response
 from wandb_artifacts._client.connection import Connection, ssl_context
 from wandb_artifacts._client.credentials import Credentials, find_credentials, is_configured
 from wandb_artifacts._client.identity_token import GRANT_TYPE, AccessTokens
+from wandb_artifacts._client.proxies import Proxies
 from wandb_artifacts._client.redaction import Redactor, basic_authorization
 from wandb_artifacts._client.responses import AccessToken, read_json
 from wandb_artifacts._client.retry import TransientError, is_transient_status, read_retry_after
@@ -99,7 +98,7 @@ class Http:
     def __init__(self, endpoint: Endpoint, *, jobs: int) -> None:
         self.host = endpoint.host
         self._url = URL(endpoint.host)
-        self._connection = endpoint.connection
+        self._proxies = Proxies(endpoint.connection)
         self._headers = {
             name: text for name, text in endpoint.connection.headers.items() if name.lower() != _PROXY_AUTHORIZATION
         }
@@ -245,7 +244,7 @@ class Http:
 
     def _routed(self, url: URL, headers: Mapping[str, str]) -> dict[str, Any]:
         """Return the arguments of a request that depend on the proxy for its URL."""
-        proxy = find_proxy(self._connection, url)
+        proxy = self._proxies.find(url)
         if proxy is None:
             return {"headers": headers}
         # For https the proxy receives a CONNECT request, which has separate headers; for http, the request itself.
@@ -321,17 +320,6 @@ async def open_http(host: str | None, connection: Connection | None, *, jobs: in
     return Http(await to_thread(find_endpoint, host, connection), jobs=jobs)
 
 
-def find_proxy(connection: Connection, url: URL) -> str | None:
-    """Return the URL of the proxy for a URL, which may hold a password; None if it is reached directly.
-
-    Args:
-        connection: Resolved.
-        url: Where a request is sent.
-    """
-    explicit = connection.https_proxy if url.scheme == "https" else connection.http_proxy
-    return explicit or _environment_proxy(url)
-
-
 def error_for(status: int, what: str, detail: str = "") -> DownloadError:
     """Return the exception for a response that will not change on a retry."""
     hints = {
@@ -367,31 +355,3 @@ def _with_status(error: DownloadError, status: int | None) -> DownloadError:
 def _excerpt(text: str) -> str:
     text = " ".join(text.split())
     return text[:_EXCERPT] if not text.startswith("<") else ""
-
-
-def _environment_proxy(url: URL) -> str | None:
-    """Return the proxy that the environment names for a URL; `trust_env` of aiohttp would read netrc as well."""
-    proxies = urllib.request.getproxies()
-    found = proxies.get(url.scheme) or proxies.get("all")
-    if not found or (url.host and _bypasses_proxy(url.host, proxies.get("no", ""))):
-        return None
-    return found if "://" in found else f"http://{found}"
-
-
-def _bypasses_proxy(host: str, no_proxy: str) -> bool:
-    """Return whether a host is reached directly: as in the SDK, loopback always is, and NO_PROXY may hold networks."""
-    try:
-        ip = ipaddress.ip_address(host)
-    except ValueError:
-        return host == "localhost" or bool(urllib.request.proxy_bypass(host))
-    networks = [entry.strip() for entry in no_proxy.split(",") if "/" in entry]
-    return (
-        ip.is_loopback or bool(urllib.request.proxy_bypass(host)) or any(_contains(network, ip) for network in networks)
-    )
-
-
-def _contains(network: str, ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    try:
-        return ip in ipaddress.ip_network(network, strict=False)
-    except ValueError:
-        return False

@@ -72,10 +72,10 @@ def proxy_host(connection: Connection) -> str | None:
     """Return the URL of the proxy for a server, without credentials; None for a direct connection. Reads files."""
     from yarl import URL
 
-    from wandb_artifacts._client.http import find_proxy
+    from wandb_artifacts._client.proxies import Proxies
 
     resolved = connection.resolved()
-    proxy = find_proxy(resolved, URL(resolved.host or ""))
+    proxy = Proxies(resolved).find(URL(resolved.host or ""))
     if proxy is None:
         return None
     parts = urlsplit(proxy)
