@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from wandb_devserver._complexity import TooComplexError
 from wandb_devserver._domain.limits import LimitError
 from wandb_devserver._errors import DevServerError, UsageError
+from wandb_devserver._frames import call_in_one_chunk
 from wandb_devserver._graphql.context import AgentGoneError, Context, SlowWork, UnsupportedError
 from wandb_devserver._graphql.schema import schema
 from wandb_devserver._http.body import read_json_body
@@ -132,13 +133,15 @@ def _parse(query: str) -> tuple[DocumentNode | None, list[GraphQLError]]:
 
 def _execute(document: DocumentNode, content: JsonObject, context: Context) -> ExecutionResult:
     variables = content.get("variables")
-    result = execute_sync(
+    execute = partial(
+        execute_sync,
         schema(),
         document,
         context_value=context,
         variable_values=variables if isinstance(variables, dict) else None,
         operation_name=_named(content),
     )
+    result = call_in_one_chunk(execute)
     for error in result.errors or ():
         if isinstance(error.original_error, (sqlite3.OperationalError, SlowWork)):
             raise error.original_error
