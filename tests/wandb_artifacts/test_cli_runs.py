@@ -148,8 +148,9 @@ def test_other_references_name_the_right_command(
 
 def test_unknown_project_exits_4(project: WandbBackend, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert project.server.url
-    assert call(["runs", "local/nosuch", str(tmp_path / "to")]) == 4
-    assert "project local/nosuch: not found" in capsys.readouterr().err
+    assert call(["runs", "local/nosuch", str(tmp_path / "to"), "-q"]) == 4
+    advice = "check the reference, and that the API key has access to it"
+    assert capsys.readouterr().err == f"Error: project local/nosuch: not found at W&B; {advice}\n"
 
 
 def test_killed_command_is_resumed(project: WandbBackend, tmp_path: Path) -> None:

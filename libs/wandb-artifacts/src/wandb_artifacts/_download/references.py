@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wandb_artifacts._asyncio import abandonable, to_thread
 from wandb_artifacts._client.retry import TransientError, is_transient, is_transient_status
 from wandb_artifacts._destination.store import FileDetails, is_worth_retrying
 from wandb_artifacts._destination.url import DestinationUrl
 from wandb_artifacts._download.chunks import store_chunks
+from wandb_artifacts._download.stores import SCHEMES, Opened, has_more_credentials, open_reference
 from wandb_artifacts._errors import AccessDeniedError, DownloadError, NotFoundError
 
 if TYPE_CHECKING:
@@ -25,17 +24,8 @@ if TYPE_CHECKING:
     from wandb_artifacts._download.transfer import Arrived
 
 _PIECE = 1024 * 1024
-_S3 = frozenset({"s3", "s3a"})
-_GCS = frozenset({"gs", "gcs"})
-_HTTP = frozenset({"http", "https"})
-_SCHEMES = _S3 | _GCS | _HTTP | {"abfs", "abfss", "adl", "az", "file", "ftp", "hdfs", "oci", "oss", "r2", "sftp"}
-"""Schemes that are read. Others could reach more than one file: an artifact is not trusted."""
-_DRIVERS = {
-    **dict.fromkeys(_S3, ("s3fs", "S3FileSystem")),
-    **dict.fromkeys(_GCS, ("gcsfs", "GCSFileSystem")),
-    **dict.fromkeys(("abfs", "abfss", "az"), ("adlfs", "AzureBlobFileSystem")),
-}
-"""The modules and file systems of stores, which are used if they are installed."""
+_REFUSED = (401, 403, 404, 409)
+"""Statuses of Azure's responses to requests without credentials for what is not public."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +64,8 @@ class Reference:
         self._url = DestinationUrl(entry.reference or "", {})
         self._what = f"{what}, a reference to {self._url.shown}"
         self._expected = _Expected.of(entry, self._url.protocol)
+        self._opened: Opened | None = None
+        self._needs_credentials = False
         self.is_verified = False
         """Whether the contents were compared with a digest, tag or size of the artifact."""
 
@@ -83,7 +75,7 @@ class Reference:
         Raises:
             DownloadError: It is not readable, or has changed since the artifact was logged.
         """
-        if self._url.protocol not in _SCHEMES or "::" in (self._entry.reference or ""):
+        if self._url.protocol not in SCHEMES or "::" in (self._entry.reference or ""):
             msg = f"{self._what}: {self._url.protocol}:// cannot be read; exclude the file, or pass references='skip'"
             raise DownloadError(msg)
 
@@ -106,31 +98,29 @@ class Reference:
             )
 
     def _details(self) -> FileDetails:
-        file_system, path, options = self._open()
-        return FileDetails(abandonable(lambda: file_system.info(path, **options)))
+        url, version = self._entry.reference or "", self._entry.version_id
+        try:
+            self._opened = abandonable(lambda: open_reference(url, version, with_credentials=self._needs_credentials))
+            opened = self._opened
+            return FileDetails(abandonable(lambda: opened.file_system.info(opened.path, **opened.options)))
+        except Exception as error:
+            is_refused = isinstance(error, FileNotFoundError) or _status_of(error) in _REFUSED
+            if self._needs_credentials or not is_refused or not has_more_credentials(url):
+                raise
+        self._needs_credentials = True
+        return self._details()
 
     def _chunks(self) -> Generator[bytes, None, None]:
-        file_system, path, options = self._open()
+        opened = self._opened
+        assert opened is not None
         # Over HTTP: one request from start to end, as not every server supports ranges.
-        extra = {"block_size": 0} if self._url.protocol in _HTTP else {}
-        file = abandonable(lambda: file_system.open(path, "rb", **options, **extra))
+        extra = {"block_size": 0} if opened.is_http else {}
+        file = abandonable(lambda: opened.file_system.open(opened.path, "rb", **opened.options, **extra))
         try:
             while piece := abandonable(lambda: file.read(_PIECE)):
                 yield piece
         finally:
             file.close()
-
-    def _open(self) -> tuple[Any, str, dict[str, str]]:
-        """Return the file system, and the path and the options of the object in it."""
-        protocol, version = self._url.protocol, self._entry.version_id
-        settings: dict[str, object] = {"version_aware": True} if version and protocol in _S3 | _GCS else {}
-        if protocol in _S3 and (endpoint := os.environ.get("AWS_S3_ENDPOINT_URL")):
-            # The SDK's name for it; botocore knows AWS_ENDPOINT_URL_S3.
-            settings["endpoint_url"] = endpoint
-        file_system, path = abandonable(lambda: _open_url(self._entry.reference or "", protocol, settings))
-        if version and protocol in _GCS:
-            return file_system, f"{path}#{version}", {}
-        return file_system, path, {"version_id": version} if version and protocol in _S3 else {}
 
     def _check_tag(self, details: FileDetails) -> None:
         expected, found = self._expected.etag, _plain_tag(details.tag)
@@ -163,6 +153,9 @@ class Reference:
             return TransientError(text)
         if isinstance(error, ImportError):
             return DownloadError(f"{self._what}: needs a package that is not installed ({text})")
+        if type(error).__name__ == "ClientAuthenticationError" and status is None:
+            reason = "it is missing or not public, and no credentials for Azure were found"
+            return AccessDeniedError(f"{self._what}: {reason}; log in, or set AZURE_STORAGE_CONNECTION_STRING")
         if isinstance(error, FileNotFoundError) or status == 404:
             return NotFoundError(f"{self._what}: not found ({text})")
         if isinstance(error, PermissionError) or status in (401, 403) or type(error).__name__ == "NoCredentialsError":
@@ -178,22 +171,6 @@ def _status_of(error: Exception) -> int | None:
         return 403
     found = (getattr(error, name, None) for name in ("status", "code", "status_code"))
     return next((each for each in found if isinstance(each, int)), None)
-
-
-def _open_url(url: str, protocol: str, settings: dict[str, object]) -> tuple[Any, str]:
-    from fsspec import get_filesystem_class
-    from fsspec.core import url_to_fs
-
-    if protocol not in _DRIVERS:
-        file_system, path = url_to_fs(url, **settings)
-        return file_system, path
-    module, name = _DRIVERS[protocol]
-    try:
-        # Flyte registers another file system, which does not know versions of objects.
-        kind = getattr(import_module(module), name)
-    except ImportError:
-        kind = get_filesystem_class(protocol)
-    return kind(**settings), kind._strip_protocol(url)  # noqa: SLF001 - the interface of fsspec's file systems
 
 
 def _plain_tag(tag: str) -> str:
