@@ -9,13 +9,13 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from anyio.to_thread import run_sync
-from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from wandb_devserver._errors import UsageError
 from wandb_devserver._http import file_names  # noqa: F401 - registers the convertor `file`
 from wandb_devserver._http.fault_responses import respond
-from wandb_devserver._http.files import receive
+from wandb_devserver._http.files import BlobResponse, receive
 from wandb_devserver._storage import artifact_files as entry_table
 from wandb_devserver._storage import collections as collection_table
 from wandb_devserver._storage import projects as project_table
@@ -77,7 +77,7 @@ async def _send(backend: Backend, blob: Blob | None, name: str) -> Response:
         return PlainTextResponse("no such contents", status_code=404)
 
     async def serve(fault: Fault | None) -> Response:  # noqa: ARG001 - faults change the response afterwards
-        return FileResponse(
+        return BlobResponse(
             backend.blobs.path(blob.name),
             media_type="application/octet-stream",
             filename=PurePosixPath(name).name,

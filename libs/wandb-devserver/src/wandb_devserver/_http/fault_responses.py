@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     Serve = Callable[[Fault | None], Awaitable[Response]]
 
+_INVERTED = bytes(byte ^ 0xFF for byte in range(256))
+
 
 async def respond(
     backend: Backend, kind: Kind, serve: Serve, *, operation: str | None = None, target: str | None = None
@@ -82,7 +84,7 @@ class _AlteredResponse(Response):
     def _alter_body(self, message: Message) -> None:
         body = message.get("body", b"")
         if self._fault.wrong_bytes:
-            body = bytes(byte ^ 0xFF for byte in body)
+            body = body.translate(_INVERTED)
         if self._left is not None:
             body = body[: self._left]
             self._left -= len(body)

@@ -22,7 +22,13 @@ if TYPE_CHECKING:
     from wandb_devserver._storage.files import StoredFile
     from wandb_devserver._testing.faults import Fault
 
-_WRITE_SIZE = 1024 * 1024
+_CHUNK_SIZE = 1024 * 1024
+
+
+class BlobResponse(FileResponse):
+    """Contents of a file, in larger chunks than Starlette's: it switches to another thread and back for each."""
+
+    chunk_size = _CHUNK_SIZE
 
 
 async def upload(request: Request) -> Response:
@@ -51,7 +57,7 @@ async def download(request: Request) -> Response:
         return PlainTextResponse("no such file", status_code=404)
 
     async def serve(fault: Fault | None) -> Response:  # noqa: ARG001 - faults change the response afterwards
-        return FileResponse(
+        return BlobResponse(
             backend.blobs.path(file.blob),
             media_type=file.mimetype,
             # A file comes from a client: a browser saves it, and no script in it may run with the reader's session.
@@ -67,7 +73,7 @@ async def receive(request: Request, writer: BlobWriter) -> Blob:
     pending = bytearray()
     async for chunk in chunks(request):
         pending += chunk
-        if len(pending) >= _WRITE_SIZE:
+        if len(pending) >= _CHUNK_SIZE:
             await run_sync(writer.write, bytes(pending))
             pending.clear()
     await run_sync(writer.write, bytes(pending))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from anyio.to_thread import run_sync
-from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from wandb_devserver._errors import UsageError
 from wandb_devserver._http import file_names  # noqa: F401 - registers the convertor `file`
 from wandb_devserver._http.fault_responses import respond
+from wandb_devserver._http.files import BlobResponse
 from wandb_devserver._storage import history_exports as export_table
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ async def download(request: Request) -> Response:
     async def serve(fault: Fault | None) -> Response:  # noqa: ARG001 - faults change the response afterwards
         if found is None:
             return PlainTextResponse("the history was exported again: request its URLs again", status_code=404)
-        return FileResponse(backend.blobs.path(found.blob), media_type="application/octet-stream")
+        return BlobResponse(backend.blobs.path(found.blob), media_type="application/octet-stream")
 
     return await respond(backend, "download", serve, target=request.path_params["path"].rpartition("/")[2])
 
