@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+_STEPS = 20
+
 
 @dataclass(frozen=True)
 class ProxiedRequest:
@@ -62,6 +64,11 @@ class ForwardProxy:
         self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         started.set()
         await self._stop.wait()
+        for listener in server.sockets:
+            self._loop.remove_reader(listener.fileno())
+        # asyncio would not close a connection whose server is closed, or whose task cancelled, before its first step.
+        for _ in range(_STEPS):
+            await asyncio.sleep(0)
         server.close()
         tasks = list(self._connections)
         for task in tasks:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import socket
+import threading
+import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
+from wandb_devserver import DevServer
 from wandb_devserver._http import body, connections
 
 from tests.support import loopback
@@ -16,8 +20,6 @@ from tests.wandb_devserver.security.support import running_command
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from wandb_devserver import DevServer
 
 pytestmark = pytest.mark.slow
 
@@ -140,3 +142,25 @@ def test_invalid_http_does_not_fill_the_log(tmp_path: Path) -> None:
                 assert b"400" in client.recv(65536)
 
     assert 0 < len(server.errors.read_text().splitlines()) <= 10
+
+
+def test_connections_that_arrive_during_the_stop_are_closed() -> None:
+    """None stays open until the garbage collection: a client would wait, and a test be warned."""
+    for _ in range(10):
+        clients: list[socket.socket] = []
+        with DevServer() as server:
+            thread = threading.Thread(target=connect_while_possible, args=(server.url, clients))
+            thread.start()
+            while len(clients) < 3:
+                time.sleep(0)
+        thread.join()
+        for client in clients:
+            with client, contextlib.suppress(ConnectionResetError):
+                client.settimeout(30)
+                assert client.recv(1) == b""
+
+
+def connect_while_possible(url: str, clients: list[socket.socket]) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            clients.append(connect(url))

@@ -56,12 +56,10 @@ class Connections:
             pass
 
     async def abort(self) -> None:
-        """Close all connections, those too that uvicorn has left open after its time for a graceful end."""
-        # One that was just accepted is registered in the next steps of the event loop.
-        for _ in range(_STEPS):
-            for connection in tuple(self._open):
-                connection.transport.abort()
-            await asyncio.sleep(0)
+        """Close all connections, those too whose requests have not ended in time."""
+        for connection in tuple(self._open):
+            connection.transport.abort()
+        await let_callbacks_run()
 
     def opened(self, connection: GuardedProtocol) -> None:
         if len(self._open) >= self._limit or len(self._idle_strangers) >= self._limit // 2:
@@ -145,6 +143,12 @@ class TrackConnections:
 def trust(scope: Scope) -> None:
     """Note that a request carries the API key: its connection is kept longer, and closed last."""
     _connection(scope).is_client = True
+
+
+async def let_callbacks_run() -> None:
+    """Give the event loop some steps: one that was just accepted or aborted is opened or closed in the next ones."""
+    for _ in range(_STEPS):
+        await asyncio.sleep(0)
 
 
 def default_limit() -> int:
