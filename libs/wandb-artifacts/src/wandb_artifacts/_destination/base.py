@@ -95,11 +95,6 @@ class Target(Sink, Protocol):
         """The path or URL, as a user can open it."""
         ...
 
-    @property
-    def lookups(self) -> int:
-        """How many threads should look for files at once: on this machine one, as several would wait for each other."""
-        ...
-
     def prepare(self) -> None:
         """Make the folder.
 

@@ -37,8 +37,6 @@ class LocalTarget:
         folder: The folder in it that paths are relative to, with '/'.
     """
 
-    lookups = 1
-
     def __init__(self, root: Path, folder: str = "") -> None:
         self._root = root
         self._folder = folder

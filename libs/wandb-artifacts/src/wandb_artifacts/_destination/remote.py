@@ -29,8 +29,6 @@ class RemoteTarget:
         folder: The same folder relative to the URL that the user passed, for messages.
     """
 
-    lookups = 8
-
     def __init__(self, store: Store, path: str, folder: str = "") -> None:
         self._store = store
         self._path = path

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from wandb_artifacts._download.results import References
 
 _READERS = 8
-"""How many files of the destination are read at once."""
+"""How many files of the destination are checked or read at once."""
 _FILES_PER_CHECK = 32
 """How many files one thread checks in a row."""
 
@@ -105,7 +105,7 @@ class ArtifactJob:
 
         files = list(before.files)
         batches = (files[at : at + _FILES_PER_CHECK] for at in range(0, len(files), _FILES_PER_CHECK))
-        await for_each(batches, check, workers=self._target.lookups)
+        await for_each(batches, check, workers=_READERS)
         if not all(intact):
             return False
         wants = self._work.options.wants
@@ -129,7 +129,7 @@ class ArtifactJob:
                 self._sorted.missing.append(item)
 
         batches = (items[at : at + _FILES_PER_CHECK] for at in range(0, len(items), _FILES_PER_CHECK))
-        await for_each(batches, sort, workers=self._target.lookups)
+        await for_each(batches, sort, workers=_READERS)
         await for_each(list(self._sorted.doubtful), compare, workers=_READERS)
 
     def _sort_some(self, items: Collection[Item]) -> None:

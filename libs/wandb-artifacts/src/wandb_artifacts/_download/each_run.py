@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _Listed: TypeAlias = "tuple[RemoteRun, str]"
 """A run and its folder."""
+_CHECKS = 8
+"""How many batches of runs are checked at once: a check takes round trips, on a mounted network drive too."""
 _RUNS_PER_CHECK = 32
 
 
@@ -112,7 +114,7 @@ class EachRun:
 
         outlines = [(run, folder) for run, folder in page if run.is_outline]
         batches = (outlines[at : at + _RUNS_PER_CHECK] for at in range(0, len(outlines), _RUNS_PER_CHECK))
-        await for_each(batches, check, workers=self._target.lookups)
+        await for_each(batches, check, workers=_CHECKS)
         return changed
 
     def _check(self, run: RemoteRun, folder: str) -> tuple[RunJob, RunDownload | None]:

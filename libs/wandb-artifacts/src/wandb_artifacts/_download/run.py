@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 E = TypeVar("E", bound=Entry)
 
 _READERS = 8
-"""How many files of the destination are read at once."""
+"""How many files of the destination are checked or read at once."""
 _FILES_PER_CHECK = 32
 """How many files one thread checks in a row."""
 
@@ -72,7 +72,7 @@ class RunJob:
                 missing.append(file)
 
         batches = (files[at : at + _FILES_PER_CHECK] for at in range(0, len(files), _FILES_PER_CHECK))
-        await for_each(batches, sort, workers=self._target.lookups)
+        await for_each(batches, sort, workers=_READERS)
         await for_each(doubtful, compare, workers=_READERS)
         own = OwnFiles(self._work, self._run, self._target, self._before, self._found, paths)
         if self._before is None:
