@@ -235,7 +235,7 @@ echo '{"accessToken": "token-of-az", "expiresOn": "2099-01-01 00:00:00.000000", 
 def test_container_in_azure_is_read_without_credentials_first(
     backend: WandbBackend, tmp_path: Path, token: str | None, credential: str, seen: set[str | None], error: str | None
 ) -> None:
-    """Then with those of Azure's own tools: looking for these takes long where there are none."""
+    """Credentials of Azure's own tools are used only after that: the search for them takes long if it finds none."""
     pytest.importorskip("adlfs", reason="references to Azure need adlfs")
     (tmp_path / "az").write_text(AZ)
     (tmp_path / "az").chmod(0o700)

@@ -6,7 +6,6 @@ import base64
 import contextlib
 import socket
 import threading
-import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -148,11 +147,12 @@ def test_connections_that_arrive_during_the_stop_are_closed() -> None:
     """None stays open until the garbage collection: a client would wait, and a test be warned."""
     for _ in range(10):
         clients: list[socket.socket] = []
+        some = threading.Semaphore(0)
         with DevServer() as server:
-            thread = threading.Thread(target=connect_while_possible, args=(server.url, clients))
+            thread = threading.Thread(target=connect_while_possible, args=(server.url, clients, some))
             thread.start()
-            while len(clients) < 3:
-                time.sleep(0)
+            for _ in range(3):
+                assert some.acquire(timeout=30)
         thread.join()
         for client in clients:
             with client, contextlib.suppress(ConnectionResetError):
@@ -160,7 +160,8 @@ def test_connections_that_arrive_during_the_stop_are_closed() -> None:
                 assert client.recv(1) == b""
 
 
-def connect_while_possible(url: str, clients: list[socket.socket]) -> None:
+def connect_while_possible(url: str, clients: list[socket.socket], arrived: threading.Semaphore) -> None:
     with contextlib.suppress(OSError):
         while True:
             clients.append(connect(url))
+            arrived.release()

@@ -154,10 +154,11 @@ _PAGES = {
 def describe_page(url: str) -> str | None:
     """Return what the page of a URL of the W&B app shows, and what to do with it; None if that is unknown."""
     parts = urlsplit(url).path.strip("/").split("/")
-    at = next((at for at, part in enumerate(parts) if at >= 2 and part in _PAGES), len(parts))
-    # Without an id, or the type and name of an artifact, it is a list of the project.
-    is_one = len(parts) > at + (2 if parts[at:][:1] == ["artifacts"] else 1)
-    return _PAGES[parts[at]] if is_one else None
+    for at, part in enumerate(parts[2:], start=3):
+        if part in _PAGES:
+            # Without an id, or the type and name of an artifact, it is a list of the project.
+            return _PAGES[part] if len(parts[at:]) >= (2 if part == "artifacts" else 1) else None
+    return None
 
 
 _FORMS = {

@@ -298,7 +298,8 @@ def _project_of(ref: str, *, is_sweep: bool) -> ProjectRef | None:
         return None
     if "://" in ref:
         return read_project(ref) if describe_page(ref) is None else None
-    is_project = all(ref.strip("/").partition("/")) and ref.strip("/").count("/") == 1 and ":" not in ref
+    parts = ref.strip("/").split("/")
+    is_project = len(parts) == 2 and all(parts) and ":" not in ref
     return read_project(ref) if is_project and not os.environ.get("WANDB_ENTITY") else None
 
 

@@ -47,17 +47,11 @@ def open_reference(url: str, version: str | None, *, with_credentials: bool) -> 
         version: The version of the object in its store.
         with_credentials: Whether to look for credentials that are found slowly; see `has_more_credentials`.
     """
+    if azure := _in_azure(url):
+        is_anonymous = not with_credentials and has_more_credentials(url)
+        return _open_azure(azure["account"], azure["path"], version, is_anonymous=is_anonymous)
     protocol = url.partition("://")[0].lower()
     settings: dict[str, object] = {"version_aware": True} if version and protocol in _S3 | _GCS else {}
-    if azure := _in_azure(url):
-        settings = {"account_name": azure["account"], "version_aware": version is not None}
-        if not with_credentials and has_more_credentials(url):
-            settings["anon"] = True
-        file_system = getattr(import_module(_AZURE[0]), _AZURE[1])(**settings)
-        if credential := getattr(file_system, "sync_credential", None):
-            # A request repeats a failed search for credentials for more than a minute.
-            credential.get_token(_AZURE_SCOPE)
-        return Opened(file_system, azure["path"], {"version_id": version} if version else {})
     if protocol in _S3 and (endpoint := os.environ.get("AWS_S3_ENDPOINT_URL")):
         # The SDK's name for it; botocore knows AWS_ENDPOINT_URL_S3.
         settings["endpoint_url"] = endpoint
@@ -71,7 +65,7 @@ def open_reference(url: str, version: str | None, *, with_credentials: bool) -> 
 def has_more_credentials(url: str) -> bool:
     """Return whether `open_reference` can look for more credentials: those of 'az login', of a machine and others.
 
-    That takes long and logs many lines if there are none, so containers that are public are read without.
+    The search takes long, and logs many lines if it finds none: so a container is read without credentials first.
     """
     return _in_azure(url) is not None and not any(map(os.environ.get, (*_AZURE_SECRETS, _AZURE_CLIENT)))
 
@@ -83,13 +77,24 @@ def _in_azure(url: str) -> re.Match[str] | None:
 
 
 def _is_for(account: str) -> bool:
-    """Return whether the secrets in the environment are for an account, or there are none: others must not get them."""
+    """Return whether an account may receive the secrets in the environment: they belong to it, or none are set."""
     if not any(map(os.environ.get, _AZURE_SECRETS)):
         return True
     text = os.environ.get("AZURE_STORAGE_CONNECTION_STRING", "")
     stated = (re.search(rf"(?:\A|;){part}([^.;]*)", text) for part in ("AccountName=", "BlobEndpoint=https?://"))
     own = next((found[1] for found in stated if found), os.environ.get("AZURE_STORAGE_ACCOUNT_NAME"))
     return own == account
+
+
+def _open_azure(account: str, path: str, version: str | None, *, is_anonymous: bool) -> Opened:
+    settings: dict[str, object] = {"account_name": account, "version_aware": version is not None}
+    if is_anonymous:
+        settings["anon"] = True
+    file_system = getattr(import_module(_AZURE[0]), _AZURE[1])(**settings)
+    if credential := getattr(file_system, "sync_credential", None):
+        # A request repeats a failed search for credentials for more than a minute.
+        credential.get_token(_AZURE_SCOPE)
+    return Opened(file_system, path, {"version_id": version} if version else {})
 
 
 def _open_url(url: str, protocol: str, settings: dict[str, object]) -> tuple[Any, str]:

@@ -147,7 +147,7 @@ def _joined(*pieces: Any) -> Any:
 
 
 def _text(value: str) -> Any:
-    """Return a scalar of Arrow. Wherever it has to find the type of a value itself, it tries to import pandas."""
+    """Return the text as a scalar. Where a type is not stated, Arrow tries to import pandas to find it, each time."""
     return pa.scalar(value, pa.string())
 
 
